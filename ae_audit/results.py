@@ -1,0 +1,67 @@
+"""``Report``: everything that an audit found out, before any format gives it a shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ae_audit.rules.findings import Finding, Severity, Verdict
+from ae_audit.training_setup import TrainingSetup
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """A fact that was not decided, why, and what would settle it: silence must never be read as approval."""
+
+    path: str
+    what: str
+    why: str
+    line: int | None = None
+    cell: int | None = None
+    rules: tuple[str, ...] = ()
+    """codes of the rules that could not decide for want of this fact"""
+
+
+@dataclass(frozen=True, slots=True)
+class StageError:
+    """One stage that could not do its work on one file. ``stage`` is ``static``, ``runtime`` or ``probe``."""
+
+    path: str
+    stage: str
+    message: str
+    """one sentence: the cause, the line of the script where there is one, and what to do next"""
+    line: int | None = None
+    cell: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something the reader must know to read the rest aright: a stand-in data set, a blocked write, the device."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The result of an audit."""
+
+    findings: tuple[Finding, ...] = ()
+    setups: tuple[TrainingSetup, ...] = ()
+    undecided: tuple[Undecided, ...] = ()
+    errors: tuple[StageError, ...] = ()
+    notes: tuple[Note, ...] = ()
+    files: tuple[str, ...] = ()
+    """paths that could hold a training setup and were read"""
+
+    @property
+    def standing(self) -> tuple[Finding, ...]:
+        """The findings that no experiment refuted."""
+        return tuple(finding for finding in self.findings if finding.verdict is not Verdict.REFUTED)
+
+    def at_or_above(self, severity: Severity) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.standing if finding.severity.rank <= severity.rank)
+
+    @property
+    def ok(self) -> bool:
+        """Whether no finding of severity error stands."""
+        return not self.at_or_above(Severity.ERROR)

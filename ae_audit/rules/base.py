@@ -1,0 +1,59 @@
+"""What a rule is. A rule is a module of this package that defines ``RULE = TheRule()``.
+
+The module's docstring is the rule's page; the metadata and the examples stand in the class and nowhere else.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ae_audit.rules.findings import Severity, Unsettled, Violation
+from ae_audit.training_setup import Framework, TrainingSetup
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A runnable program of the kind that users write; tests run it through every stage.
+
+    ``codes`` are all the codes of warnings and errors that it must give (a BAD example: at least the rule's own);
+    infos are listed only where the rule itself is one.
+    """
+
+    framework: Framework
+    source: str
+    codes: tuple[str, ...] = ()
+    note: str = ""
+    fixed: str | None = None
+    """the source after the rule's fix, where there is one"""
+
+
+class Rule(ABC):
+    """One check of a training setup.
+
+    Class attributes state each fact once: ``code``, ``name`` (kebab case, reads as «allow NAME»), ``severity``,
+    ``since`` (the release that brought it), ``bad`` and ``good`` examples, ``summary`` (one line).
+    """
+
+    code: ClassVar[str]
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    severity: ClassVar[Severity]
+    since: ClassVar[str] = "0.1.0"
+    probed: ClassVar[bool] = True
+    """whether an experiment can settle it"""
+    bad: ClassVar[tuple[Example, ...]] = ()
+    good: ClassVar[tuple[Example, ...]] = ()
+
+    @abstractmethod
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+        """Yield what is wrong with ``setup``, and which unknown fact kept the rule from deciding."""
+
+    @property
+    def page(self) -> str:
+        """The rule's page: its module's docstring (Markdown)."""
+        return inspect.cleandoc(sys.modules[type(self).__module__].__doc__ or "")

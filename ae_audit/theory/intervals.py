@@ -1,0 +1,137 @@
+"""Real intervals with open or closed ends, and the arithmetic that data and activations undergo.
+
+An end is *open* when the value itself is never taken: the sigmoid's interval is ``(0, 1)``. Float arithmetic
+saturates (``sigmoid(40.0) == 1.0`` in float32), so comparisons with data use :meth:`Interval.closure`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+INFINITY = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """The real numbers between ``lo`` and ``hi``; infinite ends are always open.
+
+    Raises:
+        ValueError: if an end is NaN or ``lo > hi``.
+    """
+
+    lo: float
+    hi: float
+    lo_open: bool = False
+    hi_open: bool = False
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.lo) or math.isnan(self.hi) or self.lo > self.hi:
+            raise ValueError(f"an interval needs lo <= hi, both numbers; got {self.lo}, {self.hi}")
+        if math.isinf(self.lo):
+            object.__setattr__(self, "lo_open", True)
+        if math.isinf(self.hi):
+            object.__setattr__(self, "hi_open", True)
+
+    @property
+    def width(self) -> float:
+        return self.hi - self.lo if self.hi > self.lo else 0.0
+
+    @property
+    def bounded(self) -> bool:
+        return math.isfinite(self.lo) and math.isfinite(self.hi)
+
+    @property
+    def is_real_line(self) -> bool:
+        return self.lo == -INFINITY and self.hi == INFINITY
+
+    def closure(self) -> Interval:
+        return Interval(self.lo, self.hi)
+
+    def contains(self, value: float) -> bool:
+        above = value > self.lo if self.lo_open else value >= self.lo
+        below = value < self.hi if self.hi_open else value <= self.hi
+        return above and below
+
+    def covers(self, other: Interval, tolerance: float = 0.0) -> bool:
+        """Whether the closure of this interval, widened by ``tolerance`` at each end, holds the whole of ``other``."""
+        return self.lo - tolerance <= other.lo and other.hi <= self.hi + tolerance
+
+    def hull(self, other: Interval) -> Interval:
+        """The smallest interval that holds both."""
+        lo, lo_open = min((self.lo, self.lo_open), (other.lo, other.lo_open))
+        hi, hi_closed = max((self.hi, not self.hi_open), (other.hi, not other.hi_open))
+        return Interval(lo, hi, lo_open, not hi_closed)
+
+    def intersection(self, other: Interval) -> Interval | None:
+        """What both hold, or None when that is nothing."""
+        lo, lo_open = max((self.lo, self.lo_open), (other.lo, other.lo_open))
+        hi, hi_closed = min((self.hi, not self.hi_open), (other.hi, not other.hi_open))
+        if lo > hi or (lo == hi and (lo_open or not hi_closed)):
+            return None
+        return Interval(lo, hi, lo_open, not hi_closed)
+
+    def affine(self, scale: float, shift: float) -> Interval:
+        """The image under ``x -> scale * x + shift``."""
+        if scale == 0:
+            return Interval(shift, shift)
+        lo, hi = scale * self.lo + shift, scale * self.hi + shift
+        if scale < 0:
+            return Interval(hi, lo, self.hi_open, self.lo_open)
+        return Interval(lo, hi, self.lo_open, self.hi_open)
+
+    def clip(self, lo: float, hi: float) -> Interval:
+        """The image under ``x -> min(max(x, lo), hi)``."""
+
+        def clipped(value: float, is_open: bool) -> tuple[float, bool]:
+            if value < lo:
+                return lo, False
+            if value > hi:
+                return hi, False
+            return value, is_open
+
+        new_lo, lo_open = clipped(self.lo, self.lo_open)
+        new_hi, hi_open = clipped(self.hi, self.hi_open)
+        if new_lo == new_hi:
+            return Interval(new_lo, new_hi)
+        return Interval(new_lo, new_hi, lo_open, hi_open)
+
+    def add(self, other: Interval) -> Interval:
+        """All sums ``x + y`` (Minkowski sum)."""
+        return Interval(
+            self.lo + other.lo, self.hi + other.hi, self.lo_open or other.lo_open, self.hi_open or other.hi_open
+        )
+
+    def multiply(self, other: Interval) -> Interval:
+        """The closed hull of all products ``x * y``."""
+        products = [_product(a, b) for a in (self.lo, self.hi) for b in (other.lo, other.hi)]
+        return Interval(min(products), max(products))
+
+    def __str__(self) -> str:
+        if self.is_real_line:
+            return "ℝ"
+        if self.lo == self.hi:
+            return "{" + format_number(self.lo) + "}"
+        left, right = "(" if self.lo_open else "[", ")" if self.hi_open else "]"
+        return f"{left}{format_number(self.lo)}, {format_number(self.hi)}{right}"
+
+
+REAL_LINE = Interval(-INFINITY, INFINITY)
+UNIT = Interval(0.0, 1.0)
+OPEN_UNIT = Interval(0.0, 1.0, True, True)
+BYTE = Interval(0.0, 255.0)
+NON_NEGATIVE = Interval(0.0, INFINITY)
+POSITIVE = Interval(0.0, INFINITY, True, True)
+
+
+def format_number(value: float) -> str:
+    """A number as a report shows it: ``255``, ``0.0590``, ``-∞``; at most four significant digits after rounding."""
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    if value == int(value) and abs(value) < 1e6:
+        return str(int(value))
+    return f"{value:.4g}"
+
+
+def _product(a: float, b: float) -> float:
+    return 0.0 if a == 0.0 or b == 0.0 else a * b
