@@ -1,1 +1,5 @@
+"""The probe: the experiment that settles a finding, on the program's own model and data."""
 
+from ae_audit.probe.settle import ProbeOptions, settle
+
+__all__ = ["ProbeOptions", "settle"]

@@ -1,0 +1,136 @@
+"""One setup from two stages: what running saw, and where in the source it stands.
+
+Runtime facts are real and win. The source knows places, spellings and reasons, and is believed where running saw
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ae_audit.location import Location
+from ae_audit.theory.ranges import Tri
+from ae_audit.training_setup import DataFacts, Head, LossUse, MetricUse, ModelFacts, Relation, Structure, TrainingSetup
+
+
+def match(seen: TrainingSetup, static: Sequence[TrainingSetup]) -> int | None:
+    """Which static setup is the one that was seen running: same place, and the alternative that agrees best."""
+    same_place = [index for index, setup in enumerate(static) if _same_place(seen.location, setup.location)]
+    if not same_place:
+        return None
+    return max(same_place, key=lambda index: (_agreement(seen, static[index]), -index))
+
+
+def merge(seen: TrainingSetup, static: TrainingSetup) -> TrainingSetup:
+    """``seen`` with the places, spellings and trails of ``static``."""
+    return replace(
+        seen,
+        location=static.location,
+        backend=seen.backend or static.backend,
+        head=_merge_head(seen.head, static.head),
+        loss=_merge_loss(seen.loss, static.loss),
+        target=_merge_data(seen.target, static.target),
+        input=_merge_data(seen.input, static.input),
+        relation=static.relation if seen.relation is Relation.UNKNOWN else seen.relation,
+        relation_scale=seen.relation_scale or static.relation_scale,
+        model=_merge_model(seen.model, static.model),
+        metrics=_merge_metrics(seen.metrics, static.metrics),
+        validation_target=_merge_optional(seen.validation_target, static.validation_target),
+        validation_input=_merge_optional(seen.validation_input, static.validation_input),
+        optimizer=seen.optimizer or static.optimizer,
+        condition=None,
+        seen_by=tuple(dict.fromkeys((*static.seen_by, *seen.seen_by))),
+    )
+
+
+def _same_place(a: Location, b: Location) -> bool:
+    if a.cell != b.cell:
+        return False
+    first, second = sorted((a, b), key=lambda place: place.line)
+    return first.line <= second.line <= (first.end_line or first.line)
+
+
+def _agreement(seen: TrainingSetup, static: TrainingSetup) -> int:
+    """How many of the facts that both know are the same, less those that differ."""
+    score = 0
+    pairs: tuple[tuple[object, object], ...] = (
+        (seen.head.activation, static.head.activation),
+        (seen.loss.name, static.loss.name),
+        (seen.relation, static.relation),
+        (seen.head.units, static.head.units),
+    )
+    for ours, theirs in pairs:
+        if None not in (ours, theirs):
+            score += 1 if ours == theirs else -1
+    if static.target.values.reach is not None and seen.target.values.reach is not None:
+        score += 1 if static.target.values.hull.covers(seen.target.values.hull, tolerance=1e-3) else -1
+    if static.condition is not None and not static.condition.default:
+        score -= 1
+    return score
+
+
+def _merge_head(seen: Head, static: Head) -> Head:
+    if seen.activation is None and seen.range.values.unknown:
+        return replace(static, units=seen.units or static.units, shape=seen.shape or static.shape)
+    if seen.activation is not None and static.activation not in (None, seen.activation):
+        return seen
+    return replace(
+        seen,
+        written=static.written or seen.written,
+        location=static.location or seen.location,
+        trail=static.trail or seen.trail,
+    )
+
+
+def _merge_loss(seen: LossUse, static: LossUse) -> LossUse:
+    if seen.name is None and not seen.custom:
+        return static
+    if static.name not in (None, seen.name) and static.location is None:
+        return seen
+    return replace(
+        seen,
+        name=seen.name or static.name,
+        written=static.written or seen.written,
+        location=static.location or seen.location,
+        trail=static.trail or seen.trail,
+        weight=seen.weight if seen.weight is not None else static.weight,
+        reduction=seen.reduction or static.reduction,
+    )
+
+
+def _merge_data(seen: DataFacts, static: DataFacts) -> DataFacts:
+    if seen.measured is None and seen.values.unknown:
+        return static
+    structure_known = seen.structure is not Structure.UNKNOWN
+    return replace(
+        seen,
+        structure=seen.structure if structure_known else static.structure,
+        structure_axis=seen.structure_axis if structure_known else static.structure_axis,
+        source=static.source or seen.source,
+        standardised=seen.standardised if seen.standardised is not Tri.UNKNOWN else static.standardised,
+        location=static.location or seen.location,
+        trail=(*static.trail, *seen.trail),
+    )
+
+
+def _merge_optional(seen: DataFacts | None, static: DataFacts | None) -> DataFacts | None:
+    if seen is None or static is None:
+        return seen or static
+    return _merge_data(seen, static)
+
+
+def _merge_model(seen: ModelFacts, static: ModelFacts) -> ModelFacts:
+    known = seen.normalises_input is not Tri.UNKNOWN
+    return ModelFacts(
+        name=static.name or seen.name,
+        first_layers=seen.first_layers or static.first_layers,
+        normalises_input=seen.normalises_input if known else static.normalises_input,
+        variational=seen.variational if seen.variational is not Tri.UNKNOWN else static.variational,
+    )
+
+
+def _merge_metrics(seen: tuple[MetricUse, ...], static: tuple[MetricUse, ...]) -> tuple[MetricUse, ...]:
+    places = {metric.name: metric for metric in static}
+    found = tuple(places.get(metric.name, metric) for metric in seen)
+    return found or static

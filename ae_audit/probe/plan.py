@@ -1,0 +1,100 @@
+"""Which arms the probe has to fit, and which two of them decide about a finding.
+
+A finding is judged by ablation: the program with every remedy against the program with every remedy but the finding's
+own. That is the context in which the fault can show; beside another fault it may be masked (softmax on raw [0, 255]
+data learns nothing with or without the division by 255). Where that does not show it, the finding's remedy alone is
+compared with the program as written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ae_audit.rules.findings import Finding
+from ae_audit.rules.remedies import DropMetric, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
+
+AS_WRITTEN = "as written"
+ALL_FIXES = "all fixes"
+
+
+@dataclass(frozen=True, slots=True)
+class ArmPlan:
+    """One way of running the program: its name in the report, and the remedies applied."""
+
+    name: str
+    remedies: tuple[Remedy, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """The two arms that decide about a finding: it stands where ``fixed`` beats ``faulty``."""
+
+    fixed: ArmPlan
+    faulty: ArmPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All arms, and for each finding (by its place in the sequence given) its contests, the decisive first."""
+
+    as_written: ArmPlan
+    all_fixes: ArmPlan
+    contests: dict[int, tuple[Contest, ...]]
+
+
+def plan(findings: Sequence[Finding]) -> Plan | None:
+    """The plan for the findings of one setup, worst first; None where no finding has a remedy that can be tried."""
+    tried = {index: remedies for index, finding in enumerate(findings) if (remedies := _experimental(finding))}
+    if not tried:
+        return None
+    combined = _combined(tried.values())
+    as_written = ArmPlan(AS_WRITTEN, ())
+    all_fixes = _arm(combined, combined, as_written)
+    contests: dict[int, tuple[Contest, ...]] = {}
+    for index, remedies in tried.items():
+        alone = Contest(_arm(remedies, combined, as_written), as_written)
+        rest = tuple(remedy for remedy in combined if remedy not in remedies)
+        adopted = all(remedy in combined for remedy in remedies)
+        if adopted and rest:
+            contests[index] = (Contest(all_fixes, _arm(rest, combined, as_written)), alone)
+        else:
+            contests[index] = (alone,)
+    return Plan(as_written, all_fixes, contests)
+
+
+def _experimental(finding: Finding) -> tuple[Remedy, ...]:
+    return tuple(remedy for remedy in finding.remedies if not isinstance(remedy, DropMetric))
+
+
+def _combined(groups: Iterable[tuple[Remedy, ...]]) -> tuple[Remedy, ...]:
+    """Every remedy that does not contradict an earlier one; the findings come worst first, so the worst is served."""
+    taken: dict[str, Remedy] = {}
+    for group in groups:
+        if all(taken.get(slot, remedy) == remedy for remedy in group for slot in _slots(remedy)):
+            for remedy in group:
+                taken.update(dict.fromkeys(_slots(remedy), remedy))
+    return tuple(dict.fromkeys(taken.values()))
+
+
+def _slots(remedy: Remedy) -> tuple[str, ...]:
+    """What a remedy decides; two remedies that decide the same thing differently cannot be combined."""
+    match remedy:
+        case SwapActivation():
+            return ("activation",)
+        case SwapLoss():
+            return ("loss", "logits")
+        case ExpectLogits():
+            return ("logits",)
+        case Rescale():
+            return tuple(name for name, used in (("input", remedy.input), ("target", remedy.target)) if used)
+        case DropMetric():
+            return ("metric",)
+
+
+def _arm(remedies: tuple[Remedy, ...], combined: tuple[Remedy, ...], as_written: ArmPlan) -> ArmPlan:
+    if not remedies:
+        return as_written
+    if set(remedies) == set(combined) and len(combined) > 1:
+        return ArmPlan(ALL_FIXES, combined)
+    return ArmPlan(", ".join(str(remedy) for remedy in remedies), remedies)

@@ -1,0 +1,214 @@
+"""Fit the arms, compare them, and write the verdict and its figures into the findings."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from ae_audit.probe.plan import ArmPlan, Contest, Plan, plan
+from ae_audit.probe.score import NoScore, r2_score
+from ae_audit.probe.verdicts import LEARNED, SOMETHING, Comparison, Scores, compare
+from ae_audit.rules.findings import Arm, Evidence, Finding, Verdict
+from ae_audit.runtime.captures import CannotApply, Capture, Trial
+from ae_audit.theory.intervals import format_number
+
+CHUNK = 25
+"""optimizer steps between two evaluations"""
+LEAST_STEPS = 100
+"""no arm is judged earlier: the first steps of every net only find the mean image"""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeOptions:
+    """``budget`` is in seconds of wall clock for one capture; ``most_steps`` bounds the optimizer steps of an arm."""
+
+    seed: int = 0
+    seeds: int = 3
+    most_steps: int = 500
+    budget: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One arm, one seed."""
+
+    r2: tuple[float, ...] = ()
+    """at every evaluation"""
+    loss: tuple[float, ...] = ()
+    failed: str | None = None
+
+
+class _OutOfTime(Exception):
+    """The budget is spent."""
+
+
+def settle(
+    capture: Capture,
+    findings: Sequence[Finding],
+    options: ProbeOptions,
+    progress: Callable[[str], None] = lambda _: None,
+) -> tuple[Finding, ...]:
+    """The findings of one captured setup (worst first), each with its verdict and the probe's evidence.
+
+    A finding without a remedy that can be tried is returned as it is; a proved one stays proved and gains evidence.
+    """
+    outline = plan(findings)
+    if outline is None:
+        return tuple(findings)
+    bench = _Bench(capture, options, progress)
+    settled = list(findings)
+    try:
+        steps = bench.pilot(outline.all_fixes)
+    except (_OutOfTime, NoScore) as stop:
+        return tuple(
+            _with_verdict(finding, Verdict.INCONCLUSIVE, _gave_up(bench, stop))
+            if index in outline.contests
+            else finding
+            for index, finding in enumerate(findings)
+        )
+    for index, contests in outline.contests.items():
+        settled[index] = _judge(bench, findings[index], outline, contests, steps)
+    return tuple(settled)
+
+
+class _Bench:
+    """Runs arms and remembers them: an arm that several findings need is fitted once."""
+
+    def __init__(self, capture: Capture, options: ProbeOptions, progress: Callable[[str], None]) -> None:
+        self.capture = capture
+        self.options = options
+        self._progress = progress
+        self._runs: dict[tuple[tuple[object, ...], int, int], _Run] = {}
+        self._deadline = time.monotonic() + options.budget
+        self._class_axis = capture.setup.head.axis
+
+    @property
+    def seeds(self) -> range:
+        return range(self.options.seed, self.options.seed + self.options.seeds)
+
+    def pilot(self, arm: ArmPlan) -> int:
+        """Fit the fixed arm until it has plainly learned; the number of steps that every arm then takes."""
+        run = self._fit(arm, self.options.seed, self.options.most_steps, enough=LEARNED * 1.2)
+        steps = max(LEAST_STEPS, CHUNK * len(run.r2)) if run.failed is None else LEAST_STEPS
+        self._runs[(arm.remedies, self.options.seed, steps)] = run
+        return steps
+
+    def scores(self, arm: ArmPlan, steps: int) -> Scores:
+        runs = self.runs(arm, steps)
+        failed = next((run.failed for run in runs if run.failed is not None), None)
+        return Scores(tuple(run.r2[-1] for run in runs if run.r2), failed)
+
+    def runs(self, arm: ArmPlan, steps: int) -> tuple[_Run, ...]:
+        for seed in self.seeds:
+            key = (arm.remedies, seed, steps)
+            if key not in self._runs:
+                self._runs[key] = self._fit(arm, seed, steps)
+            if self._runs[key].failed is not None:
+                return (self._runs[key],)
+        return tuple(self._runs[(arm.remedies, seed, steps)] for seed in self.seeds)
+
+    def report(self, arm: ArmPlan, steps: int) -> Arm:
+        """The arm as the report shows it, from the seeds that were run."""
+        runs = [self._runs[key] for seed in self.seeds if (key := (arm.remedies, seed, steps)) in self._runs]
+        failed = next((run.failed for run in runs if run.failed is not None), None)
+        fitted = [run for run in runs if run.r2]
+        length = min((len(run.r2) for run in fitted), default=0)
+        curve = _mean_curve([run.r2[:length] for run in fitted])
+        loss = _mean_curve([run.loss[:length] for run in fitted])
+        return Arm(arm.name, tuple(run.r2[-1] for run in fitted), curve, loss, failed)
+
+    def _fit(self, arm: ArmPlan, seed: int, steps: int, enough: float = math.inf) -> _Run:
+        self._progress(f"probe: {arm.name}, seed {seed}")
+        r2: list[float] = []
+        losses: list[float] = []
+        try:
+            trial = self.capture.trial(arm.remedies, seed)
+            for taken in range(CHUNK, steps + 1, CHUNK):
+                losses.append(trial.advance(CHUNK))
+                r2.append(self._score(trial))
+                if time.monotonic() > self._deadline:
+                    raise _OutOfTime(f"the budget of {self.options.budget:.0f} s was spent")
+                if taken >= LEAST_STEPS and r2[-1] >= enough:
+                    break
+        except (_OutOfTime, NoScore):
+            raise
+        except CannotApply as cause:
+            return _Run(failed=str(cause))
+        except Exception as cause:  # the program's own step may raise anything
+            return _Run(tuple(r2), tuple(losses), _sentence(cause))
+        return _Run(tuple(r2), tuple(losses))
+
+    def _score(self, trial: Trial) -> float:
+        return r2_score(trial.evaluate(), self._class_axis)
+
+
+def _judge(bench: _Bench, finding: Finding, outline: Plan, contests: tuple[Contest, ...], steps: int) -> Finding:
+    """Hold the contests until one of them confirms; the first otherwise decides."""
+    decided: tuple[Contest, Comparison, int] | None = None
+    try:
+        for contest in contests:
+            comparison, used = _hold(bench, contest, steps)
+            if decided is None or comparison.verdict is Verdict.CONFIRMED:
+                decided = (contest, comparison, used)
+            if comparison.verdict is Verdict.CONFIRMED:
+                break
+        bench.scores(outline.as_written, steps)
+    except (_OutOfTime, NoScore) as stop:
+        if decided is None:
+            return _with_verdict(finding, Verdict.INCONCLUSIVE, _gave_up(bench, stop))
+    assert decided is not None
+    contest, comparison, used = decided
+    wanted = (outline.as_written, contest.faulty, contest.fixed, outline.all_fixes)
+    arms = tuple(bench.report(arm, used) for arm in dict.fromkeys(wanted))
+    evidence = Evidence(
+        "probe",
+        _sentence_of(comparison, contest, used, bench),
+        figures=(
+            ("gain", comparison.gain),
+            ("spread", comparison.spread),
+            ("steps", used),
+            ("seeds", len(bench.seeds)),
+            ("device", bench.capture.device),
+        ),
+        arms=tuple(arm for arm in arms if arm.r2 or arm.failed),
+    )
+    return _with_verdict(finding, comparison.verdict, evidence)
+
+
+def _hold(bench: _Bench, contest: Contest, steps: int) -> tuple[Comparison, int]:
+    """Compare two arms at equal steps; where that is not clear, once more at twice the steps."""
+    comparison = compare(bench.scores(contest.fixed, steps), bench.scores(contest.faulty, steps))
+    longer = min(2 * steps, bench.options.most_steps)
+    unclear = comparison.verdict is Verdict.INCONCLUSIVE and math.isfinite(comparison.gain)
+    learned = max(bench.scores(contest.fixed, steps).r2, default=-math.inf) >= SOMETHING
+    if unclear and learned and longer > steps:
+        return compare(bench.scores(contest.fixed, longer), bench.scores(contest.faulty, longer)), longer
+    return comparison, steps
+
+
+def _with_verdict(finding: Finding, verdict: Verdict, evidence: Evidence) -> Finding:
+    kept = finding.verdict if finding.verdict is Verdict.PROVED else verdict
+    return replace(finding, verdict=kept, evidence=(*finding.evidence, evidence))
+
+
+def _gave_up(bench: _Bench, cause: Exception) -> Evidence:
+    return Evidence("probe", f"not settled: {cause}", figures=(("device", bench.capture.device),))
+
+
+def _sentence_of(comparison: Comparison, contest: Contest, steps: int, bench: _Bench) -> str:
+    where = f"{steps} steps, {len(bench.seeds)} seeds, on {bench.capture.device}"
+    if not math.isfinite(comparison.gain):
+        return f"{comparison.reason} ({where})"
+    gain = f"{format_number(round(comparison.gain, 3))} ± {comparison.spread:.2g}"
+    return f"{comparison.reason}: «{contest.fixed.name}» against «{contest.faulty.name}» gains {gain} in R² ({where})"
+
+
+def _mean_curve(curves: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
+    return tuple(sum(values) / len(values) for values in zip(*curves, strict=True))
+
+
+def _sentence(cause: Exception) -> str:
+    text = " ".join(str(cause).split())
+    return f"{type(cause).__name__}: {text[:200]}" if text else type(cause).__name__

@@ -1,0 +1,60 @@
+"""From the scores of two arms to a verdict."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import mean, stdev
+
+from ae_audit.rules.findings import Verdict
+
+CONFIRM_MARGIN = 0.10
+"""R² by which the fixed arm must win in every seed. Same weights, batches and optimizer leave a spread of about 0.01
+between arms that differ in nothing that matters; ten times that is no accident."""
+REFUTE_MARGIN = 0.03
+"""R² within which the faulty arm did «as well as» the fixed one, in every seed."""
+LEARNED = 0.30
+"""R² from which an arm has plainly learned more than the mean; the pilot stops here."""
+SOMETHING = 0.10
+"""R² that at least one arm must reach before «no difference» means anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """R² of one arm, one value a seed; ``failed`` is the exception's sentence where it could not be fitted."""
+
+    r2: tuple[float, ...]
+    failed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How much the fixed arm is ahead of the faulty one, seed by seed, and what follows."""
+
+    verdict: Verdict
+    gain: float
+    """mean over seeds of R²(fixed) − R²(faulty); ``inf`` where the faulty arm did not run or diverged"""
+    spread: float
+    """standard deviation of that difference over seeds; 0 for one seed"""
+    reason: str
+
+
+def compare(fixed: Scores, faulty: Scores) -> Comparison:
+    """Decide by the paired differences over seeds."""
+    if fixed.failed is not None:
+        return Comparison(Verdict.INCONCLUSIVE, math.nan, 0.0, f"the fixed arm could not be fitted: {fixed.failed}")
+    best = min(fixed.r2, default=-math.inf)
+    if faulty.failed is not None:
+        if best >= SOMETHING:
+            return Comparison(Verdict.CONFIRMED, math.inf, 0.0, f"without the fix the step fails: {faulty.failed}")
+        return Comparison(Verdict.INCONCLUSIVE, math.inf, 0.0, f"{faulty.failed}; the fixed arm learned nothing either")
+    gains = [a - b if math.isfinite(b) else math.inf for a, b in zip(fixed.r2, faulty.r2, strict=True)]
+    gain = mean(gains)
+    spread = stdev(gains) if len(gains) > 1 and all(map(math.isfinite, gains)) else 0.0
+    if min(gains) >= CONFIRM_MARGIN and best >= SOMETHING:
+        return Comparison(Verdict.CONFIRMED, gain, spread, "the fix is ahead in every seed")
+    if max(gains) <= REFUTE_MARGIN and min(faulty.r2) >= SOMETHING:
+        return Comparison(Verdict.REFUTED, gain, spread, "as written it does as well as fixed")
+    if best < SOMETHING and max(gains) < CONFIRM_MARGIN:
+        return Comparison(Verdict.INCONCLUSIVE, gain, spread, "neither arm learned enough to tell them apart")
+    return Comparison(Verdict.INCONCLUSIVE, gain, spread, "the difference is neither clear nor absent")

@@ -1,0 +1,47 @@
+from ae_audit.location import Location
+from ae_audit.probe.plan import ALL_FIXES, AS_WRITTEN, plan
+from ae_audit.rules.findings import Finding, Severity
+from ae_audit.rules.remedies import DropMetric, Remedy, Rescale, SwapActivation
+
+SIGMOID, LINEAR, SCALE = SwapActivation("sigmoid"), SwapActivation("linear"), Rescale(1 / 255)
+
+
+def finding(code: str, *remedies: Remedy) -> Finding:
+    return Finding(code, code.lower(), Severity.ERROR, "", Location("a.py", 1), remedies=remedies)
+
+
+def test_a_finding_is_judged_with_every_other_fault_mended() -> None:
+    outline = plan([finding("AE101", SIGMOID), finding("AE201", SCALE), finding("AE301", SCALE)])
+    assert outline is not None
+    assert outline.as_written.name == AS_WRITTEN
+    assert outline.all_fixes.name == ALL_FIXES
+    assert set(outline.all_fixes.remedies) == {SIGMOID, SCALE}
+    decisive = outline.contests[0][0]
+    assert decisive.fixed == outline.all_fixes
+    assert decisive.faulty.remedies == (SCALE,)
+    assert outline.contests[1] == outline.contests[2]
+    assert outline.contests[1][0].faulty.remedies == (SIGMOID,)
+
+
+def test_a_single_remedy_is_compared_with_the_program_as_written() -> None:
+    outline = plan([finding("AE101", SIGMOID)])
+    assert outline is not None
+    (contest,) = outline.contests[0]
+    assert contest.fixed.remedies == (SIGMOID,)
+    assert contest.faulty == outline.as_written
+
+
+def test_of_two_contradicting_remedies_the_worst_finding_is_served_and_the_other_judged_alone() -> None:
+    outline = plan([finding("AE101", SIGMOID), finding("AE102", LINEAR)])
+    assert outline is not None
+    assert outline.all_fixes.remedies == (SIGMOID,)
+    (alone,) = outline.contests[1]
+    assert alone.fixed.remedies == (LINEAR,)
+    assert alone.faulty == outline.as_written
+
+
+def test_what_no_experiment_can_settle_is_left_alone() -> None:
+    assert plan([finding("AE203"), finding("AE401", DropMetric("accuracy"))]) is None
+    outline = plan([finding("AE101", SIGMOID), finding("AE401", DropMetric("accuracy"))])
+    assert outline is not None
+    assert set(outline.contests) == {0}

@@ -1,0 +1,134 @@
+"""The whole probe on a capture small enough to fit with NumPy: a linear autoencoder with a scaled or squashed head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from ae_audit.location import Location
+from ae_audit.probe import ProbeOptions, settle
+from ae_audit.rules.findings import Finding, Severity, Verdict
+from ae_audit.rules.remedies import Remedy, SwapActivation, SwapLoss
+from ae_audit.runtime.captures import Array, CannotApply, Evaluation
+from ae_audit.training_setup import Framework, TrainingSetup
+
+
+def digits(samples: int = 256) -> Array:
+    rng = np.random.default_rng(3)
+    return rng.standard_normal((samples, 3)) @ rng.standard_normal((3, 12))
+
+
+class LinearAutoencoder:
+    """x -> activation(x A B), fitted by gradient descent on the squared error; ``relu`` is the faulty head here."""
+
+    def __init__(self, data: Array, activation: str, seed: int, broken: bool) -> None:
+        rng = np.random.default_rng(seed)
+        self.data, self.activation, self.broken = data, activation, broken
+        self.encode = 0.1 * rng.standard_normal((12, 3))
+        self.decode = 0.1 * rng.standard_normal((3, 12))
+
+    def predict(self) -> tuple[Array, Array]:
+        linear = self.data @ self.encode @ self.decode
+        return (np.maximum(linear, 0), (linear > 0)) if self.activation == "relu" else (linear, np.ones_like(linear))
+
+    def advance(self, steps: int) -> float:
+        if self.broken:
+            raise RuntimeError("all elements of target should be between 0 and 1")
+        for _ in range(steps):
+            out, slope = self.predict()
+            error = (out - self.data) * slope / len(self.data)
+            code = self.data @ self.encode
+            gradient = self.data.T @ (error @ self.decode.T)
+            self.decode = self.decode - 0.05 * code.T @ error
+            self.encode = self.encode - 0.05 * gradient
+        return float(np.mean((self.predict()[0] - self.data) ** 2))
+
+    def evaluate(self) -> Evaluation:
+        return Evaluation(self.predict()[0], self.data)
+
+
+@dataclass
+class NumpyCapture:
+    activation: str
+    raises_as_written: bool = False
+    fitted: list[tuple[tuple[Remedy, ...], int]] = field(default_factory=list)
+    setup: TrainingSetup = field(default_factory=lambda: TrainingSetup(Framework.TORCH, Location("a.py", 1)))
+    targets: Array = field(default_factory=digits)
+    batch_size: int = 256
+    parameters: int = 72
+    device: str = "cpu"
+
+    @property
+    def inputs(self) -> Array:
+        return self.targets
+
+    def trial(self, remedies: Sequence[Remedy], seed: int) -> LinearAutoencoder:
+        self.fitted.append((tuple(remedies), seed))
+        activation = self.activation
+        for remedy in remedies:
+            if isinstance(remedy, SwapLoss):
+                raise CannotApply("the loss of this program is its own")
+            if isinstance(remedy, SwapActivation):
+                activation = remedy.to
+        return LinearAutoencoder(self.targets, activation, seed, self.raises_as_written and not remedies)
+
+
+def finding(*remedies: Remedy, verdict: Verdict = Verdict.STATIC) -> Finding:
+    return Finding(
+        "AE102", "activation-range-mismatch", Severity.ERROR, "", Location("a.py", 1), verdict, remedies=remedies
+    )
+
+
+def test_a_head_that_cannot_reach_the_target_is_confirmed_with_figures() -> None:
+    (settled,) = settle(NumpyCapture("relu"), [finding(SwapActivation("linear"))], ProbeOptions())
+    assert settled.verdict is Verdict.CONFIRMED
+    (evidence,) = settled.evidence
+    written, fixed = evidence.arms
+    assert written.name == "as written"
+    assert len(written.r2) == len(fixed.r2) == 3
+    assert max(written.r2) < 0.6 < min(fixed.r2)
+    assert len(fixed.curve) == len(fixed.loss) > 1
+    assert fixed.loss[-1] < fixed.loss[0]
+    assert dict(evidence.figures)["gain"] == pytest.approx(np.mean(fixed.r2) - np.mean(written.r2))
+
+
+def test_a_head_that_does_as_well_is_refuted() -> None:
+    (settled,) = settle(NumpyCapture("linear"), [finding(SwapActivation("linear"))], ProbeOptions())
+    assert settled.verdict is Verdict.REFUTED
+
+
+def test_a_program_whose_step_raises_loses_to_one_that_learns() -> None:
+    capture = NumpyCapture("linear", raises_as_written=True)
+    (settled,) = settle(capture, [finding(SwapActivation("linear"))], ProbeOptions())
+    assert settled.verdict is Verdict.CONFIRMED
+    assert any(arm.failed and "between 0 and 1" in arm.failed for arm in settled.evidence[0].arms)
+
+
+def test_a_remedy_that_cannot_be_applied_leaves_it_inconclusive_and_says_why() -> None:
+    (settled,) = settle(NumpyCapture("relu"), [finding(SwapLoss("mse"))], ProbeOptions())
+    assert settled.verdict is Verdict.INCONCLUSIVE
+    assert "the loss of this program is its own" in settled.evidence[0].text
+
+
+def test_a_spent_budget_is_inconclusive_and_says_so() -> None:
+    (settled,) = settle(NumpyCapture("relu"), [finding(SwapActivation("linear"))], ProbeOptions(budget=0.0))
+    assert settled.verdict is Verdict.INCONCLUSIVE
+    assert "budget" in settled.evidence[0].text
+
+
+def test_a_proved_finding_stays_proved_and_gains_the_experiment() -> None:
+    proved = finding(SwapActivation("linear"), verdict=Verdict.PROVED)
+    (settled,) = settle(NumpyCapture("relu"), [proved], ProbeOptions())
+    assert settled.verdict is Verdict.PROVED
+    assert settled.evidence[0].kind == "probe"
+
+
+def test_the_same_seed_gives_the_same_figures_and_no_arm_is_fitted_twice() -> None:
+    findings = [finding(SwapActivation("linear"))]
+    capture = NumpyCapture("relu")
+    first, second = (settle(each, findings, ProbeOptions(seed=5)) for each in (capture, NumpyCapture("relu")))
+    assert first == second
+    assert len(set(capture.fitted)) == len(capture.fitted) == 6
