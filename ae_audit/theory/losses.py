@@ -1,4 +1,5 @@
 """Losses (contract; being filled in)."""
+
 from __future__ import annotations
 
 
