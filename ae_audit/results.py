@@ -4,21 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ae_audit.rules.findings import Finding, Severity, Verdict
+from ae_audit.rules.findings import Finding, Severity, Undecided, Verdict
 from ae_audit.training_setup import TrainingSetup
 
-
-@dataclass(frozen=True, slots=True)
-class Undecided:
-    """A fact that was not decided, why, and what would settle it: silence must never be read as approval."""
-
-    path: str
-    what: str
-    why: str
-    line: int | None = None
-    cell: int | None = None
-    rules: tuple[str, ...] = ()
-    """codes of the rules that could not decide for want of this fact"""
+__all__ = ["Note", "Report", "StageError", "Suppressed", "Undecided"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +31,14 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Suppressed:
+    """A finding that a comment in the source excuses, and the reason that the comment gives."""
+
+    finding: Finding
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The result of an audit."""
 
@@ -52,6 +49,7 @@ class Report:
     notes: tuple[Note, ...] = ()
     files: tuple[str, ...] = ()
     """paths that could hold a training setup and were read"""
+    suppressed: tuple[Suppressed, ...] = ()
 
     @property
     def standing(self) -> tuple[Finding, ...]:

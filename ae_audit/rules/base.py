@@ -36,7 +36,7 @@ class Rule(ABC):
     """One check of a training setup.
 
     Class attributes state each fact once: ``code``, ``name`` (kebab case, reads as «allow NAME»), ``severity``,
-    ``since`` (the release that brought it), ``bad`` and ``good`` examples, ``summary`` (one line).
+    ``since`` (the release that brought it), ``bad`` and ``good`` examples. The class's docstring is its ``summary``.
     """
 
     code: ClassVar[str]
@@ -48,6 +48,10 @@ class Rule(ABC):
     """whether an experiment can settle it"""
     bad: ClassVar[tuple[Example, ...]] = ()
     good: ClassVar[tuple[Example, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        if "summary" not in vars(cls):
+            cls.summary = (cls.__doc__ or "").strip().partition("\n")[0].rstrip(".")
 
     @abstractmethod
     def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:

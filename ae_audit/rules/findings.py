@@ -119,6 +119,19 @@ class Unsettled:
 
 
 @dataclass(frozen=True, slots=True)
+class Undecided:
+    """A fact that was not decided, why, and what would settle it: silence must never be read as approval."""
+
+    path: str
+    what: str
+    why: str
+    line: int | None = None
+    cell: int | None = None
+    rules: tuple[str, ...] = ()
+    """codes of the rules that could not decide for want of this fact"""
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """A violation as it is reported."""
 

@@ -1,0 +1,29 @@
+"""The errors that users see: one tree, so that callers catch one class.
+
+The text of each is one or two sentences for the user: what is wrong, where, and what was probably meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class AuditError(Exception):
+    """Base of every error that ``ae-audit`` raises on purpose."""
+
+
+class UsageError(AuditError):
+    """The command, its configuration or its paths are wrong; the command line exits with 2."""
+
+
+class FindingsError(AuditError, AssertionError):
+    """Findings stand at or above the asked severity; the text is the report."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """``" Did you mean 'select'?"`` where something in ``known`` is close to ``word``, else an empty string."""
+    from difflib import get_close_matches
+
+    names = {name.casefold(): name for name in known}
+    close = get_close_matches(word.casefold(), list(names), n=1, cutoff=0.6)
+    return f" Did you mean '{names[close[0]]}'?" if close else ""

@@ -1,0 +1,133 @@
+"""A softmax along an axis of the output where the target is no distribution.
+
+## What it finds
+
+An output layer with `softmax` over values that stand for themselves: the 784 pixels of an image, the features of a
+table row, the three colours of a pixel.
+
+## Why it hurts
+
+The outputs of a softmax sum to 1. The pixels of an MNIST digit on [0, 1] sum to about 100, so every pixel of the
+reconstruction is about a hundredth of what it should be. On 5,000 real digits *no* weights reach an R² above −0.632
+(predicting the mean image scores 0). Keras on TensorFlow hides it: it computes binary cross-entropy from the logits
+behind the softmax and prints the very loss curve of a sigmoid (0.569, 0.289, 0.210, …), while `predict` returns the
+softmax.
+
+## How it is decided
+
+- *static*: the output is a simplex along an axis, and the target is known to hold quantities, or its values surely
+  leave [0, 1], so that they cannot be a distribution along that axis.
+- *runtime*: the same facts, from the tensors that met in the loss.
+- *certificate*: the targets are projected on the simplex; where even that projection explains no variance, it is
+  proved.
+- *probe*: the program as written against the same program with the activation that suits the target.
+
+## When it stays silent
+
+Where the target is one-hot, a class index or a distribution along the axis of the softmax: classification, segmentation
+over channels, a vocabulary, 256 grey levels for each pixel. A softmax over a single unit is AE106. Where it is unknown
+what the target holds, the rule says so instead of guessing.
+
+## Fix safety
+
+Replacing the activation changes what the program computes: unsafe.
+
+## References
+
+- Bishop, *Pattern Recognition and Machine Learning* (2006), section 4.3.6: which output activation goes with which
+  loss.
+- [Keras: layer activation functions](https://keras.io/api/layers/activations/)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ae_audit.rules.base import Rule
+from ae_audit.rules.facts import (
+    BINARY,
+    beaten_by_the_mean,
+    evidence,
+    head_known,
+    head_place,
+    is_simplex,
+    on_tensorflow,
+    spans,
+    target_is_distribution,
+    unsettled_loss,
+    unsettled_structure,
+    values_words,
+)
+from ae_audit.rules.findings import Evidence, Severity, Unsettled, Violation
+from ae_audit.rules.repair import repair
+from ae_audit.theory.intervals import format_number
+from ae_audit.theory.ranges import Tri
+from ae_audit.training_setup import Framework, Structure, TrainingSetup
+
+
+class SoftmaxOnPerPixelTarget(Rule):
+    """Softmax over values that are no distribution."""
+
+    code = "AE101"
+    name = "softmax-on-per-pixel-target"
+    severity = Severity.ERROR
+
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+        if not head_known(setup) or not is_simplex(setup) or setup.head.units == 1:
+            return
+        suits = target_is_distribution(setup)
+        if suits is Tri.YES or setup.target.structure in {
+            Structure.CLASS_INDEX,
+            Structure.BINARY_LABEL,
+            Structure.MULTI_HOT,
+        }:
+            return
+        if suits is Tri.UNKNOWN:
+            yield unsettled_structure(setup)
+        elif setup.loss.name is None and setup.reconstruction is not Tri.YES:
+            # the user's own loss may normalise the target (a multinomial likelihood over counts)
+            yield unsettled_loss(setup)
+        else:
+            yield self._violation(setup)
+
+    def _violation(self, setup: TrainingSetup) -> Violation:
+        place = head_place(setup)
+        change = repair(setup)
+        return Violation(
+            message=_message(setup),
+            location=place,
+            remedies=() if change.activation is None else (change.activation,),
+            spans=spans(setup, but=place),
+            evidence=(*evidence(setup, "head", "target"), *_healthy_loss(setup)),
+            proved=beaten_by_the_mean(setup),
+        )
+
+
+def _message(setup: TrainingSetup) -> str:
+    units, seen = setup.head.units, setup.target.measured
+    outputs = "the outputs" if units is None else f"the {units} outputs"
+    text = f"softmax makes {outputs} of a sample sum to 1, but the target holds separate values"
+    if seen is not None and seen.samples:
+        total = seen.mean * seen.count / seen.samples
+        return f"{text} that sum to {format_number(total)} on average"
+    if setup.target.values.unknown:
+        return f"{text}, no distribution"
+    return f"{text} in {values_words(setup.target)}, no distribution"
+
+
+def _healthy_loss(setup: TrainingSetup) -> Iterator[Evidence]:
+    """Keras on TensorFlow computes the loss from the logits behind the activation, so its figures look right."""
+    if setup.framework is not Framework.KERAS or setup.loss.name not in BINARY:
+        return
+    if setup.head.logits_recoverable is Tri.NO or on_tensorflow(setup) is Tri.NO:
+        return
+    where = "On TensorFlow" if setup.backend is None else "Here"
+    yield Evidence(
+        "static",
+        f"{where} Keras computes this loss from the logits behind the softmax, as a sigmoid's: the printed loss will "
+        "look healthy and fall, but predict() returns the softmax. Judge the model by its predictions.",
+        setup.loss.location,
+    )
+
+
+RULE = SoftmaxOnPerPixelTarget()

@@ -1,0 +1,119 @@
+"""Target values that the output activation can never produce.
+
+## What it finds
+
+A target outside the range of the output layer: `sigmoid` (0 to 1) against raw [0, 255] images or standardised data,
+`relu` (never negative) against images on [−1, 1], `tanh` against [0, 255].
+
+## Why it hurts
+
+What lies outside the range is out of reach of any weights, however long the training. On 5,000 real MNIST digits on [0,
+255], a sigmoid cannot reach an R² above −0.654: predicting the mean image does better. On digits standardised by
+(0.1307, 0.3081), a sigmoid cannot show the background, which is four fifths of every image.
+
+## How it is decided
+
+- *static*: the range of the data is followed through the program. Values that surely occur outside the activation range
+  accuse; a hull inside the range acquits; in between the rule says that it cannot decide.
+- *runtime*: from the smallest and largest value that met the loss.
+- *certificate*: the targets are clipped to the range; where that explains no variance, it is proved.
+- *probe*: as written against rescaled data, or against an activation that reaches the target.
+
+## When it stays silent
+
+With losses that read the prediction on another scale (logits, log-probabilities), with class indices and one-hot
+targets, and with an unbounded output. Values that leave the range by rounding only (0.1 % of its width) do not count.
+Where less than 1 % of the values are out of reach and 99 % of the variance can be explained, it is a warning.
+
+## Fix safety
+
+Dividing the data or replacing the activation changes what the program computes: unsafe.
+
+## References
+
+- Goodfellow, Bengio, Courville, *Deep Learning* (2016), section 6.2.2: output units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ae_audit.rules.base import Rule
+from ae_audit.rules.facts import (
+    BINARY,
+    LABELS,
+    POINTWISE,
+    ROUNDING,
+    activation_words,
+    beaten_by_the_mean,
+    evidence,
+    head_known,
+    head_place,
+    spans,
+    unsettled_head,
+    unsettled_loss,
+    unsettled_target,
+    values_words,
+)
+from ae_audit.rules.findings import Severity, Unsettled, Violation
+from ae_audit.rules.repair import repair
+from ae_audit.theory.ranges import Tri
+from ae_audit.training_setup import TrainingSetup
+
+FEW = 0.01
+"""share of unreachable values, and of lost variance, up to which the mismatch only blurs the extremes"""
+
+
+class ActivationRangeMismatch(Rule):
+    """Target values lie outside the range of the output activation."""
+
+    code = "AE102"
+    name = "activation-range-mismatch"
+    severity = Severity.ERROR
+
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+        head, target = setup.head.range.values, setup.target
+        if target.structure in LABELS or (setup.head.units == 1 and setup.head.range.constraint is not None):
+            return
+        if not _same_scale(setup):
+            return
+        if not head_known(setup):
+            if not target.values.unknown and setup.reconstruction is Tri.YES:
+                yield unsettled_head(setup)
+            return
+        tolerance = ROUNDING * head.hull.width if head.hull.bounded else ROUNDING
+        outside = target.values.leaves(head.hull, tolerance)
+        if outside is Tri.NO:
+            return
+        if outside is Tri.UNKNOWN:
+            yield unsettled_target(setup)
+        elif setup.loss.name is None:
+            yield unsettled_loss(setup)
+        else:
+            yield self._violation(setup)
+
+    def _violation(self, setup: TrainingSetup) -> Violation:
+        place = head_place(setup)
+        change = repair(setup)
+        bound = setup.certificate
+        barely = bound is not None and bound.unreachable_share < FEW and (bound.attainable_r2 or 0.0) > 1 - FEW
+        return Violation(
+            message=f"{activation_words(setup)} produces values in {setup.head.range.values.hull} only, "
+            f"but the target is {values_words(setup.target)}",
+            location=place,
+            remedies=(change.rescale,) if change.rescale and change.rescale.target else change.pairing,
+            spans=spans(setup, but=place),
+            evidence=evidence(setup, "head", "target"),
+            severity=Severity.WARNING if barely else None,
+            proved=beaten_by_the_mean(setup),
+        )
+
+
+def _same_scale(setup: TrainingSetup) -> bool:
+    """Whether the loss compares the prediction, as it is, with the target (unknown losses: perhaps)."""
+    if setup.loss.name in BINARY:
+        return setup.loss.from_logits is Tri.NO
+    return setup.loss.name is None or setup.loss.name in POINTWISE
+
+
+RULE = ActivationRangeMismatch()

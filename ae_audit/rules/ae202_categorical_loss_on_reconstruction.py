@@ -1,0 +1,107 @@
+"""A categorical loss against values that are no distribution.
+
+## What it finds
+
+Categorical cross-entropy, `CrossEntropyLoss`, negative log-likelihood or KL divergence whose target holds pixels or
+measurements.
+
+## Why it hurts
+
+These losses read the values along an axis as one distribution, −Σ y·log p. For a target whose values do not sum to 1,
+the best prediction is y / Σy: a digit whose pixels sum to 100 comes back a hundred times too dark. Under Keras, which
+divides the prediction by its sum, the scale of the prediction has no influence on the loss at all, so it is left to
+chance. Negative values (data on [−1, 1]) reward probability 0 and the loss has no floor.
+
+## How it is decided
+
+- *static* and *runtime*: the target is known to hold quantities, or its values surely leave [0, 1].
+- *probe*: as written against binary cross-entropy (targets on [0, 1]) or the mean squared error.
+
+## When it stays silent
+
+With one-hot targets, class indices and distributions (classifiers, segmentation, language models, soft assignments of a
+clustering). In a reconstruction whose target is unknown it says so.
+
+## Fix safety
+
+Replacing the loss changes what the program computes: unsafe.
+
+## References
+
+- [Keras: CategoricalCrossentropy](https://keras.io/api/losses/probabilistic_losses/#categoricalcrossentropy-class)
+- [torch: CrossEntropyLoss](https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ae_audit.rules.base import Rule
+from ae_audit.rules.facts import (
+    CATEGORICAL,
+    TAKES_CLASS_INDEX,
+    evidence,
+    loss_place,
+    loss_words,
+    spans,
+    unsettled_structure,
+    values_words,
+)
+from ae_audit.rules.findings import Severity, Unsettled, Violation
+from ae_audit.rules.repair import repair
+from ae_audit.theory.intervals import UNIT
+from ae_audit.theory.ranges import Tri
+from ae_audit.training_setup import Structure, TrainingSetup
+
+BEYOND = 0.01
+"""how far from [0, 1] a value must lie to be no probability, smoothed or rounded"""
+
+
+class CategoricalLossOnReconstruction(Rule):
+    """A categorical loss against values that are no distribution."""
+
+    code = "AE202"
+    name = "categorical-loss-on-reconstruction"
+    severity = Severity.ERROR
+
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+        if setup.loss.name not in CATEGORICAL:
+            return
+        quantities = _holds_quantities(setup)
+        if quantities is Tri.YES:
+            yield self._violation(setup)
+        elif quantities is Tri.UNKNOWN and setup.reconstruction is Tri.YES:
+            yield unsettled_structure(setup)
+
+    def _violation(self, setup: TrainingSetup) -> Violation:
+        place = loss_place(setup)
+        change = repair(setup)
+        return Violation(
+            message=f"{loss_words(setup)} reads its target as a distribution, but the target holds separate values: "
+            f"{values_words(setup.target)}",
+            location=place,
+            remedies=change.pairing,
+            spans=spans(setup, but=place),
+            evidence=evidence(setup, "loss", "target"),
+        )
+
+
+def _holds_quantities(setup: TrainingSetup) -> Tri:
+    """Whether the target holds values that are neither labels nor a distribution along any axis."""
+    target = setup.target
+    if target.measured is not None and target.measured.sums_to_one_along:
+        return Tri.NO
+    if target.structure is Structure.CONTINUOUS:
+        return Tri.YES
+    if target.structure is not Structure.UNKNOWN:
+        return Tri.NO
+    reach = target.values.reach
+    if reach is not None and reach.lo < -BEYOND:
+        # -100 and -1 mark positions to be ignored among class indices
+        return Tri.UNKNOWN if setup.loss.name in TAKES_CLASS_INDEX else Tri.YES
+    if setup.loss.name not in TAKES_CLASS_INDEX and target.values.leaves(UNIT, BEYOND) is Tri.YES:
+        return Tri.YES
+    return Tri.UNKNOWN
+
+
+RULE = CategoricalLossOnReconstruction()

@@ -1,0 +1,54 @@
+"""Every rule there is: found by looking at this package, listed nowhere."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Collection
+from functools import cache
+from importlib import import_module
+
+from ae_audit import rules as _package
+from ae_audit.rules.base import Rule
+from ae_audit.selection import check_selectors, selected, unknown_rule
+
+
+@cache
+def all_rules() -> tuple[Rule, ...]:
+    """The rules in the order of their codes."""
+    modules = (module.name for module in pkgutil.iter_modules(_package.__path__) if _holds_a_rule(module.name))
+    rules: list[Rule] = [import_module(f"{_package.__name__}.{name}").RULE for name in modules]
+    return tuple(sorted(rules, key=lambda rule: rule.code))
+
+
+def find_rule(code_or_name: str) -> Rule:
+    """The rule with that code or name, in any case.
+
+    Raises:
+        UsageError: if there is none, with the nearest code or name.
+    """
+    wanted = code_or_name.strip().casefold()
+    for rule in all_rules():
+        if wanted in {rule.code.casefold(), rule.name}:
+            return rule
+    raise unknown_rule(code_or_name, all_rules())
+
+
+def select_rules(select: Collection[str] | None = None, ignore: Collection[str] = ()) -> tuple[Rule, ...]:
+    """The rules that take part; selectors are codes, prefixes of codes (``AE1``) and names, None selects every rule.
+
+    Raises:
+        UsageError: for a selector that stands for no rule.
+    """
+    rules = all_rules()
+    wanted, unwanted = ("ALL",) if select is None else tuple(select), tuple(ignore)
+    if not wanted:
+        return ()
+    check_selectors(wanted, rules, "select")
+    check_selectors(unwanted, rules, "ignore")
+    codes = selected(rules, wanted, unwanted)
+    return tuple(rule for rule in rules if rule.code in codes)
+
+
+def _holds_a_rule(module: str) -> bool:
+    code = module.partition("_")[0]
+    return code[:2] == "ae" and code[2:].isdigit()

@@ -1,0 +1,169 @@
+"""The least change after which head, loss and data of a setup suit each other.
+
+Rules speak of one fault each, yet their remedies are applied together: so they are all taken from one plan, and never
+contradict one another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ae_audit.rules.facts import (
+    BINARY,
+    CATEGORICAL,
+    LABELS,
+    POINTWISE,
+    ROUNDING,
+    SIGNED_UNIT,
+    Scale,
+    is_simplex,
+    scale_of,
+    top_of,
+)
+from ae_audit.rules.remedies import ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
+from ae_audit.theory.intervals import UNIT, Interval
+from ae_audit.theory.ranges import Tri
+from ae_audit.training_setup import Framework, Relation, Structure, TrainingSetup
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """One change to each part, None where the part may stay as it is."""
+
+    activation: SwapActivation | None = None
+    loss: SwapLoss | ExpectLogits | None = None
+    rescale: Rescale | None = None
+
+    @property
+    def pairing(self) -> tuple[Remedy, ...]:
+        """The changes to head and loss."""
+        return tuple(remedy for remedy in (self.activation, self.loss) if remedy is not None)
+
+    @property
+    def everything(self) -> tuple[Remedy, ...]:
+        return (*self.pairing, self.rescale) if self.rescale is not None else self.pairing
+
+
+def repair(setup: TrainingSetup) -> Repair:
+    """The least change after which ``setup`` suits; empty parts where too little is known to name one."""
+    if setup.target.structure in LABELS:
+        return Repair(*_for_labels(setup), rescale=_rescale(setup, signed=False, unit=False))
+    return _for_quantities(setup)
+
+
+def _for_quantities(setup: TrainingSetup) -> Repair:
+    """A target of intensities or measurements, or one of which that much is unknown."""
+    scale, loss = scale_of(setup.target), setup.loss
+    name, logits = loss.name, loss.from_logits is Tri.YES
+    swap: SwapLoss | None = None
+    if name in CATEGORICAL:
+        suits_bce = scale is Scale.UNIT or (scale is Scale.NON_NEGATIVE and top_of(setup.target) is not None)
+        swap = SwapLoss("bce", from_logits=logits and _leaves_free(setup)) if suits_bce else SwapLoss("mse")
+    elif name in BINARY and (scale is Scale.FREE or (scale is Scale.NON_NEGATIVE and top_of(setup.target) is None)):
+        swap = SwapLoss("mse")
+    if swap is not None:
+        name, logits = swap.to, swap.from_logits
+
+    signed_head = name in POINTWISE and setup.head.range.values.hull.closure() == SIGNED_UNIT
+    rescale = _rescale(setup, signed=signed_head, unit=name in BINARY)
+    if rescale is not None and rescale.target:
+        scale = Scale.SIGNED if rescale.scale * (top_of(setup.target) or 0.0) > 1.5 else Scale.UNIT
+
+    if name in BINARY:
+        activation, expect = _binary_pairing(setup, logits)
+        return Repair(activation, swap or expect, rescale)
+    return Repair(_activation_for(setup, scale), swap, rescale)
+
+
+def _binary_pairing(setup: TrainingSetup, logits: bool) -> tuple[SwapActivation | None, ExpectLogits | None]:
+    """How head and binary cross-entropy come to agree: one sigmoid in all, in the head or in the loss."""
+    keras = setup.framework is Framework.KERAS
+    if logits:
+        if _leaves_free(setup):
+            return None, None
+        if keras:
+            return (None if _probability(setup) else SwapActivation("sigmoid")), ExpectLogits(False)
+        return SwapActivation("linear"), None
+    if _probability(setup):
+        return None, None
+    if not keras and setup.head.activation == "linear":
+        return None, ExpectLogits(True)
+    return SwapActivation("sigmoid"), None
+
+
+def _activation_for(setup: TrainingSetup, scale: Scale) -> SwapActivation | None:
+    """The activation for a target on ``scale`` under a pointwise loss; None where the present one will do."""
+    box = {Scale.UNIT: UNIT, Scale.SIGNED: SIGNED_UNIT}.get(scale)
+    hull = setup.head.range.values.hull
+    constrained = setup.head.range.constraint is not None
+    if box is not None:
+        if not constrained and hull.covers(box, ROUNDING) and not wasted(hull, box):
+            return None
+        return SwapActivation("sigmoid" if box is UNIT else "tanh")
+    if scale is Scale.UNKNOWN:
+        return SwapActivation("linear") if constrained else None
+    if not constrained and setup.target.values.leaves(hull, ROUNDING) is Tri.NO:
+        return None
+    return SwapActivation("linear")
+
+
+def wasted(hull: Interval, box: Interval) -> bool:
+    """Whether a bounded head spends a third or more of its range where data in ``box`` never lies.
+
+    A third, because that is clear of the few per cent by which people stretch a sigmoid on purpose, and below the half
+    that tanh loses on [0, 1].
+    """
+    return hull.bounded and hull.width > 0 and box.width <= 2 / 3 * hull.width
+
+
+def _rescale(setup: TrainingSetup, *, signed: bool, unit: bool) -> Rescale | None:
+    """The division that brings raw data onto the unit interval (onto [-1, 1] where ``signed``)."""
+    labels = setup.target.structure in LABELS
+    target_top = None if labels else top_of(setup.target)
+    input_top = None if setup.input.structure in LABELS else top_of(setup.input)
+    shared = setup.relation is Relation.SAME
+    top = target_top or input_top
+    if top is None:
+        if unit and not labels and scale_of(setup.target) is Scale.SIGNED:
+            return Rescale(0.5, 0.5, input=shared, target=True)
+        return None
+    # on a shared array one division mends both; two arrays are only divided together by the same number
+    rescale_input = shared or input_top == top
+    rescale_target = not labels and (shared or target_top == top)
+    if signed and target_top:
+        return Rescale(2 / top, -1.0, input=rescale_input, target=rescale_target)
+    return Rescale(1 / top, 0.0, input=rescale_input, target=rescale_target)
+
+
+def _for_labels(setup: TrainingSetup) -> tuple[SwapActivation | None, SwapLoss | ExpectLogits | None]:
+    """Head and loss for class labels: one sigmoid for independent labels, one softmax for exclusive ones."""
+    structure, loss, units = setup.target.structure, setup.loss, setup.head.units
+    logits = loss.from_logits is Tri.YES
+    if structure is Structure.MULTI_HOT or (structure is Structure.BINARY_LABEL and units in {1, None}):
+        swap = None if loss.name in BINARY else SwapLoss("bce", from_logits=logits and _leaves_free(setup))
+        activation, expect = _binary_pairing(setup, logits if swap is None else swap.from_logits)
+        return activation, swap or expect
+    wanted = "sparse_cce" if structure in {Structure.CLASS_INDEX, Structure.BINARY_LABEL} else "cce"
+    if loss.name == "nll" or (loss.name == "kl_divergence" and setup.framework is Framework.TORCH):
+        return (None if setup.head.activation == "log_softmax" else SwapActivation("log_softmax")), None
+    if setup.framework is Framework.TORCH:
+        # torch has no categorical cross-entropy on probabilities: CrossEntropyLoss takes logits
+        swap = None if loss.name in CATEGORICAL else SwapLoss(wanted, from_logits=True)
+        return (None if _leaves_free(setup) else SwapActivation("linear")), swap
+    swap = None if loss.name in CATEGORICAL else SwapLoss(wanted)
+    if logits and swap is None:
+        if _leaves_free(setup):
+            return None, None
+        return (None if is_simplex(setup) else SwapActivation("softmax")), ExpectLogits(False)
+    return (None if is_simplex(setup) else SwapActivation("softmax")), swap
+
+
+def _leaves_free(setup: TrainingSetup) -> bool:
+    """Whether the head is unbounded on both sides, as logits must be."""
+    hull = setup.head.range.values.hull
+    return setup.head.range.constraint is None and hull.is_real_line
+
+
+def _probability(setup: TrainingSetup) -> bool:
+    """Whether the head gives independent probabilities."""
+    return setup.head.range.constraint is None and UNIT.covers(setup.head.range.values.hull, ROUNDING)
