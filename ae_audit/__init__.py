@@ -1,1 +1,21 @@
+"""Tells why a model does not learn: output activation, loss and data that do not fit together, found and proved."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ae_audit.version import __version__
+
+if TYPE_CHECKING:
+    from ae_audit.api import Report, audit
+
+__all__ = ["Report", "__version__", "audit"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the Python interface when it is first asked for: the command and the pytest plugin do without it."""
+    if name in {"Report", "audit"}:
+        from importlib import import_module
+
+        return getattr(import_module("ae_audit.api"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

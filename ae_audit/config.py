@@ -1,0 +1,164 @@
+"""``[tool.ae-audit]`` of pyproject.toml: found, checked key by key, and laid over the defaults.
+
+An unknown key, a wrong type or an unknown choice is a :class:`~ae_audit.errors.UsageError` that names the file, the
+key and what was probably meant.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ae_audit.errors import UsageError, did_you_mean
+from ae_audit.rules.findings import Severity
+from ae_audit.settings import OPTIONS, Kind, Option, Settings
+
+TABLE = "tool.ae-audit"
+
+
+def find_config(start: str) -> str | None:
+    """The nearest pyproject.toml with a ``[tool.ae-audit]`` table in ``start`` (a folder) or above; None if none."""
+    folder = os.path.abspath(start)
+    while True:
+        path = os.path.join(folder, "pyproject.toml")
+        if os.path.isfile(path) and _table(path) is not None:
+            return path
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return None
+        folder = parent
+
+
+def load_config(path: str) -> Settings:
+    """The settings in the file at ``path``: a pyproject.toml, or a TOML file with the keys at its top level.
+
+    Raises:
+        UsageError: if the file cannot be read, is no TOML, or has an unknown key or a wrong value.
+    """
+    table = _table(path)
+    if table is None:
+        if os.path.basename(path) == "pyproject.toml":
+            raise UsageError(f"{_shown(path)} has no [{TABLE}] table.")
+        table = _read(path)
+    return settings_from(table, path)
+
+
+def settings_from(table: Mapping[str, Any], path: str) -> Settings:
+    """The settings that ``table`` gives over the defaults; ``path`` is the file that it came from.
+
+    Raises:
+        UsageError: for an unknown key or a wrong value.
+    """
+    options = {option.key: option for option in OPTIONS}
+    changes: dict[str, Any] = {"config_file": os.path.abspath(path)}
+    for key, value in table.items():
+        option = options.get(key)
+        if option is None:
+            known = [option.key for option in OPTIONS if option.file]
+            raise UsageError(f"{_shown(path)}: unknown key '{key}' in [{TABLE}].{did_you_mean(key, known)}")
+        if not option.file:
+            reason = " (code under audit must not decide that it is run)" if key == "run" else ""
+            raise UsageError(f"{_shown(path)}: '{key}' can be given on the command line only{reason}.")
+        changes[option.field] = checked(option, value, f"{_shown(path)}: '{key}'")
+    return replace(Settings(), **changes)
+
+
+def checked(option: Option, value: object, subject: str) -> Any:
+    """``value`` in the form that :class:`Settings` holds it; ``subject`` begins the sentence of the error.
+
+    Raises:
+        UsageError: if the value has the wrong type or is none of the choices.
+    """
+    kind = option.kind
+    if kind is Kind.SWITCH and isinstance(value, bool):
+        return value
+    if kind in {Kind.RULES, Kind.GLOBS} and _is_list_of_strings(value):
+        return tuple(value)  # type: ignore[arg-type]
+    if kind is Kind.CHOICE and isinstance(value, str):
+        if value not in option.choices:
+            raise UsageError(
+                f"{subject} must be one of {', '.join(option.choices)}; got '{value}'."
+                f"{did_you_mean(value, option.choices)}"
+            )
+        return Severity(value) if option.key == "fail-on" else value
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is Kind.SECONDS and is_number and 0 < value < float("inf"):  # type: ignore[operator]
+        return float(value)  # type: ignore[arg-type]
+    if kind is Kind.INTEGER and is_number and isinstance(value, int) and value >= 0:
+        return value
+    if kind is Kind.RULES_BY_GLOB and isinstance(value, Mapping):
+        for pattern, selectors in value.items():
+            if not _is_list_of_strings(selectors):
+                raise UsageError(f"{subject}: '{pattern}' must be a list of rule codes, prefixes or names.")
+        return tuple((pattern, tuple(selectors)) for pattern, selectors in value.items())
+    expected = f"one of {', '.join(option.choices)}" if option.choices else kind.value
+    raise UsageError(f"{subject} must be {expected}; got {value!r}.")
+
+
+def as_toml(settings: Settings) -> str:
+    """The effective settings as a ``[tool.ae-audit]`` table, with what only the command line can set as comments."""
+    lines = [f"# from {settings.config_file or 'the defaults; no configuration file was found'}", f"[{TABLE}]"]
+    tables: list[str] = []
+    for option in OPTIONS:
+        value = getattr(settings, option.field)
+        if option.kind is Kind.RULES_BY_GLOB:
+            if value:
+                tables += ["", f"[{TABLE}.{option.key}]"]
+                tables += [f"{_toml(pattern)} = {_toml(selectors)}" for pattern, selectors in value]
+            continue
+        lines.append(f"{'' if option.file else '# --'}{option.key} = {_toml(value)}")
+    return "\n".join([*lines, *tables]) + "\n"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Severity):
+        return _toml(value.value)
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    if isinstance(value, tuple):
+        return f"[{', '.join(_toml(item) for item in value)}]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _table(path: str) -> Mapping[str, Any] | None:
+    try:
+        with open(path, "rb") as file:
+            source = file.read()
+    except OSError as error:
+        raise UsageError(f"Cannot read the configuration file {_shown(path)}: {error.strerror}.") from None
+    if b"ae-audit" not in source:  # spares most runs the import of a TOML parser
+        return None
+    tool = _read(path).get("tool")
+    table = tool.get("ae-audit") if isinstance(tool, dict) else None
+    if table is not None and not isinstance(table, dict):
+        raise UsageError(f"{_shown(path)}: [{TABLE}] must be a table.")
+    return table
+
+
+def _read(path: str) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        with open(path, "rb") as file:
+            return tomllib.load(file)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{_shown(path)} is not valid TOML: {error}.") from None
+    except OSError as error:
+        raise UsageError(f"Cannot read the configuration file {_shown(path)}: {error.strerror}.") from None
+
+
+def _is_list_of_strings(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+
+
+def _shown(path: str) -> str:
+    relative = os.path.relpath(path)
+    return path if relative.startswith(os.pardir) else relative

@@ -1,0 +1,115 @@
+"""Paths on the command line become files to audit.
+
+A folder is walked in sorted order, without what is excluded; its files are only read. A file that is named is taken
+whatever its ending, and may be run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+
+from ae_audit.errors import UsageError, did_you_mean
+from ae_audit.settings import Settings
+from ae_audit.source_text import STDIN
+
+SUFFIXES = (".py", ".ipynb")
+_PROJECT_MARKS = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
+
+
+@dataclass(frozen=True, slots=True)
+class AuditTarget:
+    """One file to audit."""
+
+    path: str
+    """as reports show it; :data:`~ae_audit.source_text.STDIN` for standard input"""
+    run: bool = False
+    """whether the program may be run"""
+    named: bool = True
+    """whether the user named it, rather than a folder that holds it"""
+    project_root: str | None = None
+    """absolute path of the folder within which first-party imports are followed"""
+
+
+def discover(paths: Sequence[str], settings: Settings) -> tuple[AuditTarget, ...]:
+    """The files that ``paths`` (files, folders, ``-`` for standard input) stand for, each once.
+
+    Raises:
+        UsageError: if a path does not exist, with the name beside it that is closest.
+    """
+    found: dict[str, AuditTarget] = {}
+    roots: dict[str, str] = {}
+    for path in paths:
+        if path == "-":
+            found[STDIN] = AuditTarget(STDIN, settings.run and not settings.static, project_root=os.getcwd())
+        elif os.path.isdir(path):
+            for file in walk(path, settings):
+                run = settings.run and not settings.static
+                target = AuditTarget(file, run, False, _project_root(file, roots))
+                found.setdefault(os.path.abspath(file), target)
+        elif os.path.exists(path):
+            target = AuditTarget(path, not settings.static, project_root=_project_root(path, roots))
+            found[os.path.abspath(path)] = target
+        else:
+            raise _missing(path)
+    return tuple(found.values())
+
+
+def walk(folder: str, settings: Settings) -> Iterator[str]:
+    """Python files and notebooks under ``folder``, sorted, without what the settings exclude."""
+    patterns = (*settings.exclude, *settings.extend_exclude)
+    base = os.path.dirname(settings.config_file) if settings.config_file else os.path.abspath(folder)
+    for root, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not _excluded(os.path.join(root, name), patterns, base))
+        for name in sorted(files):
+            path = os.path.normpath(os.path.join(root, name))
+            if name.endswith(SUFFIXES) and not _excluded(path, patterns, base) and os.path.isfile(path):
+                yield path
+
+
+def path_matches(path: str, pattern: str, base: str | None) -> bool:
+    """Whether ``pattern`` stands for ``path``: its name, its path relative to ``base``, or a folder that holds it."""
+    if fnmatch(os.path.basename(path), pattern):
+        return True
+    relative = os.path.relpath(path, base or os.curdir).replace(os.sep, "/")
+    wanted = pattern.rstrip("/")
+    return fnmatch(relative, wanted) or fnmatch(relative, f"{wanted}/*")
+
+
+def _excluded(path: str, patterns: Sequence[str], base: str) -> bool:
+    name = os.path.basename(path)
+    if name in patterns:
+        return True
+    return any(path_matches(path, pattern, base) for pattern in patterns if "/" in pattern or "*" in pattern)
+
+
+def _project_root(path: str, known: dict[str, str]) -> str:
+    start = folder = os.path.dirname(os.path.abspath(path))
+    if start in known:
+        return known[start]
+    while not any(os.path.exists(os.path.join(folder, mark)) for mark in _PROJECT_MARKS):
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            folder = start
+            break
+        folder = parent
+    known[start] = folder
+    return folder
+
+
+def _missing(path: str) -> UsageError:
+    folder, name = os.path.split(os.path.normpath(path))
+    try:
+        siblings = [os.path.join(folder, sibling) for sibling in os.listdir(folder or os.curdir)]
+    except OSError:
+        parent = os.path.normpath(folder)
+        while parent and not os.path.isdir(parent):
+            parent, name = os.path.split(parent)
+        siblings = [os.path.join(parent, sibling) for sibling in os.listdir(parent or os.curdir)]
+        path_there = os.path.join(parent, name)
+        return UsageError(
+            f"No such file or folder: {path} ('{path_there}' does not exist).{did_you_mean(path_there, siblings)}"
+        )
+    return UsageError(f"No such file or folder: {path}.{did_you_mean(os.path.normpath(path), siblings)}")

@@ -1,0 +1,214 @@
+"""The static part of an audit: read, analyse, judge, excuse, propose fixes; nothing is run.
+
+The steps are separate functions over :class:`FileAudit`, so that the stages that run programs can come in between:
+``read_file`` → (runtime fills in the setups) → ``judge`` → (the probe settles findings) → ``finish`` → ``assemble``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from ae_audit.discovery import AuditTarget, path_matches
+from ae_audit.errors import AuditError
+from ae_audit.progress import Progress
+from ae_audit.results import Note, Report, StageError, Suppressed, Undecided
+from ae_audit.rules.findings import Finding
+from ae_audit.settings import Settings
+from ae_audit.source_text import Sources
+from ae_audit.training_setup import TrainingSetup
+
+MANY_FILES = 50
+"""more files than this are spread over processes, whose start costs about as much as reading so many"""
+_PROBED_BYTES = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class FileAudit:
+    """What is known of one target so far. ``Finding.setup`` counts within ``setups`` here, in a report over all."""
+
+    target: AuditTarget
+    relevant: bool = False
+    """whether it could hold a training setup"""
+    setups: tuple[TrainingSetup, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    undecided: tuple[Undecided, ...] = ()
+    errors: tuple[StageError, ...] = ()
+    notes: tuple[Note, ...] = ()
+    suppressed: tuple[Suppressed, ...] = ()
+
+
+def audit_statically(
+    targets: Sequence[AuditTarget], settings: Settings, progress: Progress, sources: Sources | None = None
+) -> Iterator[FileAudit]:
+    """Audit every target by reading alone; results come one by one, in the order of ``targets``."""
+    kept = sources or Sources()
+    progress.begin(len(targets))
+    jobs = settings.jobs or _cores()
+    if len(targets) > MANY_FILES and jobs > 1:
+        yield from _in_processes(targets, settings, progress, kept, jobs)
+        return
+    for target in targets:
+        progress.step(target.path, "reading")
+        yield audit_file(target, settings, kept)
+        progress.done(target.path)
+
+
+def audit_file(target: AuditTarget, settings: Settings, sources: Sources) -> FileAudit:
+    """One file, by reading alone; a failure of ours is told and costs no other file its audit."""
+    audit = FileAudit(target)
+    try:
+        audit = read_file(target, sources)
+        return finish(judge(audit, settings), sources)
+    except AuditError:
+        raise
+    except Exception as error:  # a bug of ours on this one file
+        return replace(audit, errors=(*audit.errors, _internal(target.path, error)))
+
+
+def read_file(target: AuditTarget, sources: Sources) -> FileAudit:
+    """Read one file and let the static stage look for setups in it."""
+    path = target.path
+    try:
+        source = sources.read(path)
+    except OSError as error:
+        return _unreadable(target, f"cannot be read: {error.strerror or error}.")
+    if b"\0" in source[:_PROBED_BYTES]:
+        return _unreadable(target, "is not text, so it is neither Python source nor a notebook.")
+    from ae_audit.static import analyse_file
+
+    result = analyse_file(path, source, project_root=target.project_root)
+    return FileAudit(target, result.relevant, result.setups, (), result.undecided, result.errors)
+
+
+def judge(audit: FileAudit, settings: Settings) -> FileAudit:
+    """Apply the selected rules to the setups of one file."""
+    if not audit.setups:
+        return audit
+    from ae_audit.rules.run import check
+
+    findings, undecided = check(audit.setups, select=rules_for(audit.target.path, settings))
+    return replace(audit, findings=tuple(findings), undecided=(*audit.undecided, *undecided))
+
+
+def finish(audit: FileAudit, sources: Sources) -> FileAudit:
+    """Take out what the source excuses, and propose a fix for what stands."""
+    if not audit.findings:
+        return audit
+    from ae_audit.fix import propose
+    from ae_audit.suppressions import without_excused
+
+    standing, suppressed = without_excused(audit.findings, sources.text)
+    mended = tuple(
+        replace(
+            finding, fix=propose(finding, None if finding.setup is None else audit.setups[finding.setup], sources.text)
+        )
+        for finding in standing
+    )
+    return replace(audit, findings=mended, suppressed=(*audit.suppressed, *suppressed))
+
+
+def assemble(audits: Iterable[FileAudit]) -> Report:
+    """One report of many files; what two files report alike (of a module that both import) is told once."""
+    setups: list[TrainingSetup] = []
+    findings: dict[object, Finding] = {}
+    suppressed: dict[object, Suppressed] = {}
+    undecided: dict[Undecided, None] = {}
+    errors: dict[StageError, None] = {}
+    notes: dict[Note, None] = {}
+    files: list[str] = []
+    for audit in audits:
+        offset = len(setups)
+        setups += audit.setups
+        for finding in audit.findings:
+            findings.setdefault(_identity(finding), _shifted(finding, offset))
+        for excused in audit.suppressed:
+            moved = replace(excused, finding=_shifted(excused.finding, offset))
+            suppressed.setdefault(_identity(excused.finding), moved)
+        undecided.update(dict.fromkeys(audit.undecided))
+        errors.update(dict.fromkeys(audit.errors))
+        notes.update(dict.fromkeys(audit.notes))
+        if audit.relevant:
+            files.append(audit.target.path)
+    return Report(
+        findings=tuple(sorted(findings.values(), key=lambda finding: _place(finding, files))),
+        setups=tuple(setups),
+        undecided=tuple(undecided),
+        errors=tuple(errors),
+        notes=tuple(notes),
+        files=tuple(files),
+        suppressed=tuple(suppressed.values()),
+    )
+
+
+def rules_for(path: str, settings: Settings) -> frozenset[str] | None:
+    """Codes of the rules that take part in the file at ``path``; None where every rule does."""
+    ignore = list(settings.ignore)
+    base = os.path.dirname(settings.config_file) if settings.config_file else None
+    for pattern, selectors in settings.per_file_ignores:
+        if path_matches(path, pattern, base):
+            ignore += selectors
+    if not (settings.select or ignore):
+        return None
+    from ae_audit.rules.registry import all_rules
+    from ae_audit.selection import selected
+
+    return selected(all_rules(), settings.select, ignore, settings.extend_select)
+
+
+def _identity(finding: Finding) -> object:
+    return finding.code, finding.location, finding.message, finding.condition
+
+
+def _place(finding: Finding, files: Sequence[str]) -> tuple[object, ...]:
+    where = finding.location
+    order = files.index(where.path) if where.path in files else len(files)
+    return order, where.path, -1 if where.cell is None else where.cell, where.line, where.column, finding.code
+
+
+def _shifted(finding: Finding, offset: int) -> Finding:
+    return finding if finding.setup is None or not offset else replace(finding, setup=finding.setup + offset)
+
+
+def _unreadable(target: AuditTarget, why: str) -> FileAudit:
+    return FileAudit(target, errors=(StageError(target.path, "static", f"{target.path} {why}"),))
+
+
+def _internal(path: str, error: Exception) -> StageError:
+    text = " ".join(str(error).split())[:200]
+    return StageError(path, "static", f"internal error of ae-audit, please report it: {type(error).__name__}: {text}")
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _in_processes(
+    targets: Sequence[AuditTarget], settings: Settings, progress: Progress, sources: Sources, jobs: int
+) -> Iterator[FileAudit]:
+    from concurrent.futures import ProcessPoolExecutor
+
+    chunk = max(1, min(32, len(targets) // (jobs * 4)))
+    chunks = [targets[start : start + chunk] for start in range(0, len(targets), chunk)]
+    pool = ProcessPoolExecutor(jobs, initializer=_ignore_interrupts)
+    try:
+        for audits in pool.map(_audit_chunk, chunks, [settings] * len(chunks), [sources] * len(chunks)):
+            for audit in audits:
+                progress.step(audit.target.path, "reading")
+                yield audit
+                progress.done(audit.target.path)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _audit_chunk(targets: Sequence[AuditTarget], settings: Settings, sources: Sources) -> list[FileAudit]:
+    return [audit_file(target, settings, sources) for target in targets]
+
+
+def _ignore_interrupts() -> None:
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and ends the pool

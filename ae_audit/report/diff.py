@@ -1,0 +1,62 @@
+"""A fix as a unified diff of the source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ae_audit.report.page import Page, Segment
+from ae_audit.rules.findings import Edit, Fix
+from ae_audit.source_text import Sources, split_lines
+
+
+def add_fix(page: Page, fix: Fix, sources: Sources, *, indent: int = 2) -> None:
+    """Write what the fix does, whether it is safe, and its edits as a unified diff without context lines."""
+    nature = "safe: what is computed stays the same" if fix.safe else "changes what the program computes"
+    lead = Segment("fix  ", "bold")
+    page.segments(
+        [lead, Segment(fix.description.rstrip(".")), Segment(f" ({nature})", "dim")],
+        indent=indent,
+        lead=1,
+        hang=indent + 5,
+    )
+    places = dict.fromkeys((edit.location.path, edit.location.cell) for edit in fix.edits)
+    for path, cell in places:
+        before = sources.text(path, cell)
+        edits = [edit for edit in fix.edits if (edit.location.path, edit.location.cell) == (path, cell)]
+        if before is not None:
+            _add_diff(page, path, cell, before, edited(before, edits), indent + 5)
+
+
+def edited(text: str, edits: Sequence[Edit]) -> str:
+    """``text`` after ``edits``; of overlapping edits the first one counts."""
+    lines = split_lines(text)
+    starts = [0]
+    position = 0
+    for line in lines:
+        position += len(line)
+        position += 2 if text[position : position + 2] == "\r\n" else 1
+        starts.append(position)
+
+    def offset(line: int, column: int) -> int:
+        return min(starts[min(max(line - 1, 0), len(lines))] + max(column - 1, 0), len(text))
+
+    pieces: list[str] = []
+    end = 0
+    for edit in sorted(edits, key=lambda edit: edit.location):
+        place = edit.location
+        start = offset(place.line, place.column)
+        stop = offset(place.end_line or place.line, place.column if place.end_column is None else place.end_column)
+        if start >= end:
+            pieces += [text[end:start], edit.text]
+            end = max(stop, start)
+    return "".join([*pieces, text[end:]])
+
+
+def _add_diff(page: Page, path: str, cell: int | None, before: str, after: str, indent: int) -> None:
+    from difflib import unified_diff
+
+    margin = " " * indent
+    name = path if cell is None else f"{path} (cell {cell})"
+    for line in unified_diff(split_lines(before), split_lines(after), name, name, n=0, lineterm=""):
+        style = "added" if line[0] == "+" else "removed" if line[0] == "-" else "dim"
+        page.line(Segment(margin), Segment(line.rstrip("\n"), style))

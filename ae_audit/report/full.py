@@ -1,0 +1,160 @@
+"""The full report: for each finding its place in the source, the sentence, the evidence and the fix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ae_audit.report.diff import add_fix
+from ae_audit.report.evidence import add_evidence
+from ae_audit.report.excerpt import Mark, add_excerpts
+from ae_audit.report.page import DEFAULT_WIDTH, Line, Page, Segment
+from ae_audit.report.words import count, setup_in_words, summary
+from ae_audit.results import Note, Report
+from ae_audit.rules.findings import Finding, Severity, Verdict
+from ae_audit.source_text import Sources
+
+
+def full(
+    report: Report,
+    sources: Sources,
+    *,
+    width: int = DEFAULT_WIDTH,
+    ascii_only: bool = False,
+    hints: bool = True,
+    interrupted: bool = False,
+) -> list[Line]:
+    """The lines of the full report; ``hints`` adds the line that says how to go on."""
+    page = Page(width, ascii_only)
+    main = [finding for finding in report.standing if finding.severity is not Severity.INFO]
+    for finding in main:
+        _add_finding(page, finding, sources)
+    _add_brief(page, "Worth knowing", [finding for finding in report.standing if finding.severity is Severity.INFO])
+    refuted = [finding for finding in report.findings if finding.verdict is Verdict.REFUTED]
+    _add_brief(page, "Withdrawn: as written it did as well as fixed", refuted)
+    _add_undecided(page, report)
+    _add_errors(page, report)
+    _add_setups(page, report)
+    _add_notes(page, report.notes)
+    page.blank()
+    if interrupted:
+        page.line(Segment("Interrupted: this is what was found until then.", "bold"))
+    page.segments(summary(report))
+    hint = _hint(report, main) if hints and not interrupted else None
+    if hint is not None:
+        page.paragraph(hint, style="dim")
+    return page.lines
+
+
+def title(finding: Finding) -> list[Segment]:
+    """``path:line:column: AE101 softmax-on-per-pixel-target  error, proved``."""
+    severity = finding.severity.value
+    style = "withdrawn" if finding.verdict is Verdict.REFUTED else severity
+    return [
+        Segment(f"{finding.location}:", "place"),
+        Segment(f" {finding.code}", style),
+        Segment(f" {finding.name}", "bold"),
+        Segment(f" [{severity}, {finding.verdict.value}]", style),
+    ]
+
+
+def _add_finding(page: Page, finding: Finding, sources: Sources) -> None:
+    page.blank()
+    page.segments(title(finding), hang=2)
+    page.blank()
+    marks = [Mark(finding.location, _own_label(finding), True)]
+    marks += [Mark(span.location, span.label) for span in finding.spans if span.location != finding.location]
+    add_excerpts(page, marks, sources)
+    page.blank()
+    page.paragraph(finding.message, indent=2, hang=2)
+    if finding.condition is not None:
+        page.paragraph(f"This holds when `{finding.condition}`.", indent=2, hang=2)
+    if finding.evidence:
+        page.blank()
+        add_evidence(page, finding)
+    if finding.fix is not None:
+        page.blank()
+        add_fix(page, finding.fix, sources)
+    elif finding.remedies:
+        page.blank()
+        page.paragraph("; ".join(map(str, finding.remedies)), lead=[Segment("  remedy  ", "bold")])
+
+
+def _own_label(finding: Finding) -> str:
+    return next((span.label for span in finding.spans if span.location == finding.location), "")
+
+
+def _add_brief(page: Page, heading: str, findings: Sequence[Finding]) -> None:
+    if not findings:
+        return
+    _add_heading(page, heading)
+    for finding in findings:
+        page.segments([Segment("  "), *title(finding)], hang=6)
+        condition = f" (when `{finding.condition}`)" if finding.condition is not None else ""
+        page.paragraph(finding.message + condition, indent=4, hang=4)
+        for evidence in finding.evidence:
+            if evidence.kind in {"certificate", "probe"}:
+                page.paragraph(evidence.text, indent=4, hang=4, style="dim")
+
+
+def _add_undecided(page: Page, report: Report) -> None:
+    if not report.undecided:
+        return
+    _add_heading(page, "Not decided")
+    for item in report.undecided:
+        cell = "" if item.cell is None else f"cell {item.cell}:"
+        place = f"{item.path}:" + (f"{cell}{item.line}:" if item.line is not None else cell)
+        rules = f" ({', '.join(item.rules)})" if item.rules else ""
+        lead = [Segment("  "), Segment(place, "place"), Segment(f" {item.what}{rules}", "bold"), Segment(": ")]
+        page.segments([*lead, *_words(item.why)], lead=1, hang=4)
+
+
+def _add_errors(page: Page, report: Report) -> None:
+    if not report.errors:
+        return
+    _add_heading(page, "Could not be done")
+    for error in report.errors:
+        cell = "" if error.cell is None else f"cell {error.cell}:"
+        place = f"{error.path}:" + (f"{cell}{error.line}:" if error.line is not None else cell)
+        lead = [Segment("  "), Segment(place, "place"), Segment(f" {error.stage} stage", "bold"), Segment(": ")]
+        page.segments([*lead, *_words(error.message)], lead=1, hang=4)
+
+
+def _add_setups(page: Page, report: Report) -> None:
+    if not report.setups:
+        return
+    _add_heading(page, "Audited")
+    for setup in report.setups:
+        place = str(setup.location).rsplit(":", 1)[0]
+        page.segments(
+            [Segment("  "), Segment(f"{place}:", "place"), Segment(" "), *_words(setup_in_words(setup))], hang=4
+        )
+
+
+def _add_notes(page: Page, notes: Sequence[Note]) -> None:
+    if not notes:
+        return
+    _add_heading(page, "To read this aright")
+    for note in notes:
+        page.segments([Segment("  "), Segment(f"{note.path}:", "place"), Segment(" "), *_words(note.text)], hang=4)
+
+
+def _words(text: str) -> list[Segment]:
+    from ae_audit.report.page import in_code
+
+    return in_code(text)
+
+
+def _add_heading(page: Page, text: str) -> None:
+    page.blank()
+    page.line(Segment(f"{text}:", "bold"))
+
+
+def _hint(report: Report, main: Sequence[Finding]) -> str | None:
+    if main:
+        codes = list(dict.fromkeys(finding.code for finding in main))
+        comment = f"# ae-audit: ignore[{codes[0]}] reason"
+        return f"`ae-audit rule {codes[0]}` explains the rule; `{comment}` on the line excuses it."
+    if report.undecided:
+        number = count(len(report.undecided), "fact")
+        return f"{number} could not be decided: the absence of a finding is no approval there."
+    return None

@@ -1,0 +1,134 @@
+"""``Settings``: everything that decides how an audit is done, and the table of options that fill it in.
+
+An option's kebab-case key is its flag on the command line and its key in ``[tool.ae-audit]``; help, type and
+choices stand in :data:`OPTIONS` and nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from ae_audit.rules.findings import Severity
+
+FORMATS = ("full", "concise", "json")
+DEFAULT_EXCLUDE = (
+    ".bzr",
+    ".direnv",
+    ".eggs",
+    ".git",
+    ".hg",
+    ".ipynb_checkpoints",
+    ".mypy_cache",
+    ".nox",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".svn",
+    ".tox",
+    ".venv",
+    "__pycache__",
+    "build",
+    "dist",
+    "node_modules",
+    "site-packages",
+    "venv",
+)
+
+
+class Kind(Enum):
+    """The type of an option's value."""
+
+    SWITCH = "true or false"
+    RULES = "a list of rule codes, code prefixes or names"
+    GLOBS = "a list of file or folder patterns"
+    CHOICE = "one of its choices"
+    SECONDS = "a positive number of seconds"
+    INTEGER = "a whole number, 0 or more"
+    RULES_BY_GLOB = "a table of patterns, each with a list of rule codes, code prefixes or names"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One setting as users write it."""
+
+    key: str
+    kind: Kind
+    help: str
+    choices: tuple[str, ...] = ()
+    flag: bool = True
+    """whether the command line has it"""
+    file: bool = True
+    """whether ``[tool.ae-audit]`` may set it"""
+    negatable: bool = False
+    """whether ``--no-KEY`` exists"""
+    metavar: str | None = None
+    group: str = "audit"
+
+    @property
+    def field(self) -> str:
+        """Name of the field of :class:`Settings`."""
+        return self.key.replace("-", "_")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How an audit is done. Fields are the keys of :data:`OPTIONS`, and where the values come from."""
+
+    select: tuple[str, ...] = ()
+    """codes, prefixes or names; empty: every rule"""
+    extend_select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    per_file_ignores: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """(pattern, codes, prefixes or names); patterns are relative to the folder of ``config_file``"""
+    exclude: tuple[str, ...] = DEFAULT_EXCLUDE
+    extend_exclude: tuple[str, ...] = ()
+    static: bool = False
+    """never run anything"""
+    run: bool = False
+    """run files found in folders too; never settable in a file, since the file belongs to the code under audit"""
+    probe: bool = True
+    timeout: float = 120.0
+    """seconds that the run of one file may take"""
+    seed: int = 0
+    device: str = "auto"
+    jobs: int = 0
+    """processes; 0: as many as there are cores"""
+    fail_on: Severity = Severity.ERROR
+    fail_on_undecided: bool = False
+    exit_zero: bool = False
+    output_format: str = "full"
+    color: str = "auto"
+    quiet: bool = False
+    verbose: bool = False
+    config_file: str | None = None
+    """the pyproject.toml that was read"""
+
+
+_SEVERITIES = tuple(severity.value for severity in Severity)
+
+OPTIONS = (
+    Option("select", Kind.RULES, "audit with these rules alone", metavar="RULES", group="rules"),
+    Option("extend-select", Kind.RULES, "audit with these rules besides the selected", metavar="RULES", group="rules"),
+    Option("ignore", Kind.RULES, "leave these rules out", metavar="RULES", group="rules"),
+    Option("per-file-ignores", Kind.RULES_BY_GLOB, "leave rules out in some files", flag=False, group="rules"),
+    Option("exclude", Kind.GLOBS, "folders and files to pass over, in place of the default list", flag=False),
+    Option("extend-exclude", Kind.GLOBS, "folders and files to pass over besides", flag=False),
+    Option("static", Kind.SWITCH, "only read source; run nothing"),
+    Option("run", Kind.SWITCH, "run the files found in folders too, not only those named", file=False),
+    Option("probe", Kind.SWITCH, "settle findings by short fits (the default)", negatable=True),
+    Option("timeout", Kind.SECONDS, "time that running one file may take", metavar="SECONDS"),
+    Option("seed", Kind.INTEGER, "seed of every random choice", metavar="N"),
+    Option("device", Kind.CHOICE, "where short fits run", choices=("auto", "cpu", "cuda")),
+    Option("jobs", Kind.INTEGER, "processes for reading many files; 0: one a core", metavar="N"),
+    Option(
+        "fail-on", Kind.CHOICE, "lowest severity that makes the exit code 1", choices=_SEVERITIES, group="exit code"
+    ),
+    Option(
+        "fail-on-undecided", Kind.SWITCH, "exit 1 also where something stayed undecided or unread", group="exit code"
+    ),
+    Option("exit-zero", Kind.SWITCH, "exit 0 where findings would make it 1", group="exit code"),
+    Option("output-format", Kind.CHOICE, "format on standard output", choices=FORMATS, group="output"),
+    Option("color", Kind.CHOICE, "when to colour", choices=("auto", "always", "never"), file=False, group="output"),
+    Option("quiet", Kind.SWITCH, "no progress, no hints", file=False, group="output"),
+    Option("verbose", Kind.SWITCH, "say on standard error what is being done", file=False, group="output"),
+)

@@ -1,0 +1,86 @@
+"""Findings that the source itself excuses.
+
+``# ae-audit: ignore[AE101, softmax-on-per-pixel-target] reason`` excuses the rules it names (codes, prefixes or names);
+``# ae-audit: ignore`` excuses all. ``# noqa: AE101`` is honoured where it names our codes; a bare ``# noqa`` is
+not, since it is mostly meant for another tool. The comment stands on the first or the last line of what is excused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from ae_audit.results import Suppressed
+from ae_audit.rules.findings import Finding
+
+_OURS = re.compile(r"#\s*ae-audit:\s*ignore(?:\[(?P<rules>[^\]]*)\])?(?P<reason>[^#]*)", re.IGNORECASE)
+_NOQA = re.compile(r"#\s*noqa:\s*(?P<rules>[A-Z]+\d+(?:[,\s]+[A-Z]+\d+)*)(?P<reason>[^#]*)", re.IGNORECASE)
+_MARK = re.compile(r"#\s*(ae-audit|noqa)\s*:", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Excuse:
+    """One suppression comment; ``rules`` is empty where it excuses all."""
+
+    line: int
+    rules: tuple[str, ...]
+    reason: str
+
+    def covers(self, code: str, name: str) -> bool:
+        """Whether it excuses the rule of that code and name."""
+        return not self.rules or any(
+            name == rule.lower() or (rule[:2].upper() == "AE" and code.startswith(rule.upper())) for rule in self.rules
+        )
+
+
+def excuses_in(source: str) -> tuple[Excuse, ...]:
+    """The suppression comments of a source text; text that looks like one inside a string is none."""
+    if _MARK.search(source) is None:
+        return ()
+    return tuple(excuse for line, comment in _comments(source) for excuse in _read(line, comment))
+
+
+def without_excused(
+    findings: Iterable[Finding], text_of: Callable[[str, int | None], str | None]
+) -> tuple[tuple[Finding, ...], tuple[Suppressed, ...]]:
+    """Findings that stand, and those that a comment excuses; ``text_of(path, cell)`` gives the source."""
+    standing: list[Finding] = []
+    excused: list[Suppressed] = []
+    known: dict[tuple[str, int | None], Sequence[Excuse]] = {}
+    for finding in findings:
+        place = (finding.location.path, finding.location.cell)
+        if place not in known:
+            known[place] = excuses_in(text_of(*place) or "")
+        lines = {finding.location.line, finding.location.end_line or finding.location.line}
+        excuse = next((e for e in known[place] if e.line in lines and e.covers(finding.code, finding.name)), None)
+        if excuse is None:
+            standing.append(finding)
+        else:
+            excused.append(Suppressed(finding, excuse.reason))
+    return tuple(standing), tuple(excused)
+
+
+def _comments(source: str) -> Iterable[tuple[int, str]]:
+    import io
+    import tokenize
+
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(source).readline):
+            if token.type == tokenize.COMMENT:
+                yield token.start[0], token.string
+    except (tokenize.TokenError, SyntaxError):  # a cell with IPython magics: what was read so far still counts
+        return
+
+
+def _read(line: int, comment: str) -> Iterable[Excuse]:
+    ours = _OURS.search(comment)
+    if ours is not None:
+        named = ours.group("rules")
+        rules = () if named is None else tuple(re.split(r"[,\s]+", named.strip()))
+        yield Excuse(line, rules, ours.group("reason").strip(" -:–—"))
+    noqa = _NOQA.search(comment)
+    if noqa is not None:
+        codes = tuple(code for code in re.split(r"[,\s]+", noqa.group("rules")) if code.upper().startswith("AE"))
+        if codes:
+            yield Excuse(line, codes, noqa.group("reason").strip(" -:–—"))
