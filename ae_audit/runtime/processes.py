@@ -1,0 +1,158 @@
+"""Families of processes on Linux, read from ``/proc``: who belongs to a run, what memory they hold, how to end them.
+
+A member is found in three ways, since a hostile program can leave each single one: it is in the session of the child,
+it descends from it, or its environment at start carried the run's mark.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+
+_PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+_PROC = Path("/proc")
+
+
+def descendants(root: int) -> set[int]:
+    """``root`` and all that descend from it now."""
+    found: set[int] = set()
+    pending = [root]
+    while pending:
+        process = pending.pop()
+        if process in found:
+            continue
+        found.add(process)
+        for children in _PROC.glob(f"{process}/task/*/children"):
+            with contextlib.suppress(OSError, ValueError):
+                pending.extend(int(child) for child in children.read_text().split())
+    return found
+
+
+def members(root: int, mark: str) -> set[int]:
+    """All living processes of the run that the child ``root`` (leader of its own session) began."""
+    found = {process for process in descendants(root) if _state(process) not in {None, "Z"}}
+    needle = mark.encode()
+    for entry in _PROC.iterdir() if _PROC.is_dir() else ():
+        if not entry.name.isdigit() or int(entry.name) in found or int(entry.name) == os.getpid():
+            continue
+        process = int(entry.name)
+        if _state(process) in {None, "Z"}:
+            continue
+        if _session(process) == root or needle in _environment(process):
+            found.add(process)
+    return found
+
+
+def memory(processes: set[int], limit: int) -> int:
+    """Bytes of memory that ``processes`` hold together.
+
+    The sum of resident pages counts shared ones several times; where it passes ``limit`` the proportional sum, dearer
+    to read, decides.
+    """
+    resident = sum(_resident(process) for process in processes)
+    if resident <= limit or len(processes) == 1:
+        return resident
+    return sum(_proportional(process) for process in processes)
+
+
+def machine_is_short_of_memory(share: float = 0.03) -> bool:
+    """Whether less than ``share`` of the machine's memory is left (tmpfs files count as used)."""
+    figures = memory_of_machine()
+    return figures is not None and figures[1] < share * figures[0]
+
+
+def memory_of_machine() -> tuple[int, int] | None:
+    """Total and available bytes; None where the system does not tell."""
+    figures = {}
+    try:
+        for line in (_PROC / "meminfo").read_text().splitlines():
+            name, _, rest = line.partition(":")
+            figures[name] = int(rest.split()[0]) * 1024
+        return figures["MemTotal"], figures["MemAvailable"]
+    except (OSError, KeyError, ValueError, IndexError):
+        return None
+
+
+def end(root: int, mark: str, *, grace: float) -> None:
+    """End the whole run: SIGTERM, ``grace`` seconds, SIGKILL, again until nobody is left (at most 5 s)."""
+    if not (_PROC / "self").exists():
+        _end_group(root, grace)
+        return
+    if grace > 0:
+        _signal_all(root, members(root, mark), signal.SIGTERM)
+        deadline = time.monotonic() + grace
+        while time.monotonic() < deadline and members(root, mark):
+            time.sleep(0.02)
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        alive = members(root, mark)
+        if not alive:
+            return
+        # Stopped first, so that none forks while the others are being killed.
+        _signal_all(root, alive, signal.SIGSTOP)
+        _signal_all(root, alive, signal.SIGKILL)
+        time.sleep(0.01)
+
+
+def _end_group(root: int, grace: float) -> None:
+    """The same where there is no ``/proc``: the process group is all that can be found."""
+    with contextlib.suppress(OSError):
+        if grace > 0:
+            os.killpg(root, signal.SIGTERM)
+            time.sleep(grace)
+        os.killpg(root, signal.SIGKILL)
+
+
+def _signal_all(root: int, processes: set[int], number: signal.Signals) -> None:
+    if root in processes or any(_session(process) == root for process in processes):
+        with contextlib.suppress(OSError):
+            os.killpg(root, number)
+    for process in processes:
+        with contextlib.suppress(OSError):
+            os.kill(process, number)
+
+
+def _stat(process: int) -> list[str] | None:
+    """Fields of ``/proc/PID/stat`` from the state on; the name before it may hold anything."""
+    try:
+        text = (_PROC / str(process) / "stat").read_text(errors="replace")
+    except OSError:
+        return None
+    return text.rpartition(")")[2].split()
+
+
+def _state(process: int) -> str | None:
+    fields = _stat(process)
+    return fields[0] if fields else None
+
+
+def _session(process: int) -> int | None:
+    fields = _stat(process)
+    return int(fields[3]) if fields and len(fields) > 3 else None
+
+
+def _environment(process: int) -> bytes:
+    try:
+        return (_PROC / str(process) / "environ").read_bytes()
+    except OSError:
+        return b""
+
+
+def _resident(process: int) -> int:
+    try:
+        return int((_PROC / str(process) / "statm").read_text().split()[1]) * _PAGE
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+def _proportional(process: int) -> int:
+    try:
+        for line in (_PROC / str(process) / "smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, IndexError, ValueError):
+        pass
+    return _resident(process)
