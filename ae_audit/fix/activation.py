@@ -1,0 +1,224 @@
+"""Edits that replace, remove or add the output activation."""
+
+from __future__ import annotations
+
+import ast
+
+from ae_audit.fix.source import Text, Texts, dotted
+from ae_audit.location import Location
+from ae_audit.rules.findings import Edit
+from ae_audit.training_setup import Framework
+
+_TORCH_MODULES = {
+    "sigmoid": "Sigmoid",
+    "tanh": "Tanh",
+    "relu": "ReLU",
+    "softmax": "Softmax",
+    "log_softmax": "LogSoftmax",
+    "linear": "Identity",
+}
+_NEEDS_AXIS = frozenset({"softmax", "log_softmax"})
+_LAYERS_WITH_ACTIVATION = frozenset(
+    {
+        "Dense",
+        "Conv1D",
+        "Conv2D",
+        "Conv3D",
+        "Convolution1D",
+        "Convolution2D",
+        "Conv1DTranspose",
+        "Conv2DTranspose",
+        "Conv3DTranspose",
+        "Convolution2DTranspose",
+        "Deconvolution2D",
+        "SeparableConv1D",
+        "SeparableConv2D",
+    }
+)
+_KERAS_ACTIVATION_LAYERS = frozenset({"Softmax", "ReLU", "LeakyReLU", "PReLU", "ELU", "Activation"})
+_ACTIVATIONS = frozenset(
+    {
+        "sigmoid",
+        "tanh",
+        "relu",
+        "relu6",
+        "softmax",
+        "log_softmax",
+        "logsoftmax",
+        "softplus",
+        "softsign",
+        "elu",
+        "selu",
+        "gelu",
+        "silu",
+        "swish",
+        "mish",
+        "hard_sigmoid",
+        "hardsigmoid",
+        "hard_tanh",
+        "hardtanh",
+        "hardswish",
+        "leaky_relu",
+        "leakyrelu",
+        "prelu",
+        "celu",
+        "exponential",
+        "logsigmoid",
+        "log_sigmoid",
+        "linear",
+        "identity",
+    }
+)
+
+
+def swap_activation(to: str, place: Location | None, framework: Framework, texts: Texts) -> tuple[Edit, ...] | None:
+    """The edits after which the activation at ``place`` is ``to``; None where the source does not show how."""
+    text = texts.at(place) if place is not None else None
+    node = text.node_at(place) if text is not None and place is not None else None
+    if text is None or node is None:
+        return None
+    edit = (_keras if framework is Framework.KERAS else _torch)(to, node, text, texts)
+    return None if edit is None else (edit,)
+
+
+def quoted(to: str, node: ast.Constant, text: Text) -> Edit | None:
+    """The edit that puts ``to`` between the quotes of a plain string."""
+    start, end = text.span(node)
+    if text.source[start + 1 : end - 1] != node.value:
+        return None
+    return text.edit(start + 1, end - 1, to)
+
+
+def _keras(to: str, node: ast.expr, text: Text, texts: Texts) -> Edit | None:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return quoted(to, node, text)
+    if isinstance(node, ast.Attribute):
+        return _reference(to, node, text)
+    if not isinstance(node, ast.Call):
+        return None
+    name = dotted(node.func) or ""
+    prefix, _, last = name.rpartition(".")
+    given = _argument(node, "activation")
+    if last == "Activation":
+        given = given or (node.args[0] if node.args else None)
+    if given is not None:
+        return _keras(to, given, text, texts)
+    if last in _LAYERS_WITH_ACTIVATION:
+        # a second positional argument may be the activation, or a kernel size: what it is was for the reader to say
+        return None if to == "linear" else _add_argument(f'activation="{to}"', node, text)
+    if last in _KERAS_ACTIVATION_LAYERS:
+        if prefix:
+            return text.replace(node, f'{prefix}.Activation("{to}")')
+        return text.replace(node, f'Activation("{to}")') if texts.binds(text, "Activation") else None
+    return _function_call(to, node, prefix, last, text)
+
+
+def _reference(to: str, node: ast.Attribute, text: Text) -> Edit | None:
+    """``tf.nn.softmax``, ``keras.activations.softmax``, given as an object."""
+    if node.attr.casefold() not in _ACTIVATIONS:
+        return None
+    before = text.text(node.value)
+    if to == "linear":
+        return text.replace(node, "None")
+    if before.endswith(".nn") and to not in {"sigmoid", "tanh", "relu", "softmax", "log_softmax"}:
+        return None
+    return text.replace(node, f"{before}.{to}")
+
+
+def _function_call(to: str, node: ast.Call, prefix: str, last: str, text: Text) -> Edit | None:
+    """``tf.nn.softmax(x)``, ``F.softmax(x, dim=1)``: the first argument is the tensor."""
+    if last.casefold() not in _ACTIVATIONS or not prefix or not node.args or isinstance(node.args[0], ast.Starred):
+        return None
+    tensor = text.text(node.args[0])
+    return text.replace(node, tensor if to == "linear" else f"{prefix}.{to}({tensor})")
+
+
+def _torch(to: str, node: ast.expr, text: Text, texts: Texts) -> Edit | None:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return quoted(to, node, text) if to != "linear" else None
+    if not isinstance(node, ast.Call):
+        return None
+    if isinstance(node.func, ast.Attribute) and node.func.attr in {"sigmoid", "tanh", "softmax", "relu", "log_softmax"}:
+        return _torch_function(to, node, node.func, text, texts)
+    name = dotted(node.func) or ""
+    prefix, _, last = name.rpartition(".")
+    is_activation = last.casefold() in _ACTIVATIONS and last[:1].isupper() and last != "Linear"
+    if is_activation:
+        return _torch_module(to, node, prefix, text, texts)
+    return _append_module(to, node, prefix, text, texts)
+
+
+def _torch_function(to: str, node: ast.Call, func: ast.Attribute, text: Text, texts: Texts) -> Edit | None:
+    """``torch.softmax(x, dim=1)``, ``F.softmax(x, dim=1)`` and ``x.softmax(dim=1)``."""
+    owner = dotted(func.value) or ""
+    is_module = owner in {"F", "torch", "nn.functional", "functional", "torch.nn.functional"}
+    if is_module and (not node.args or isinstance(node.args[0], ast.Starred)):
+        return None
+    tensor = text.text(node.args[0]) if is_module else text.text(func.value)
+    if to == "linear":
+        return text.replace(node, tensor)
+    if to in _NEEDS_AXIS:
+        if func.attr not in _NEEDS_AXIS:
+            return None
+        end = text.span(func)[1]
+        return text.edit(end - len(func.attr), end, to)
+    if not is_module:
+        return text.replace(node, f"{tensor}.{to}()")
+    if owner == "torch" or texts.binds(text, "torch"):
+        return text.replace(node, f"torch.{to}({tensor})")
+    return text.replace(node, f"{owner}.{to}({tensor})")
+
+
+def _torch_module(to: str, node: ast.Call, prefix: str, text: Text, texts: Texts) -> Edit | None:
+    """``nn.Softmax(dim=1)``: another module in its place, or none where it is an element of a sequence."""
+    if to == "linear" and (edit := _without_element(node, text)) is not None:
+        return edit
+    module = _TORCH_MODULES.get(to)
+    if module is None or (not prefix and not texts.binds(text, module)):
+        return None
+    old = (dotted(node.func) or "").rpartition(".")[2].casefold()
+    arguments = ""
+    if to in _NEEDS_AXIS:
+        kept = [text.text(argument) for argument in node.args] + [text.text(word.value) for word in node.keywords]
+        arguments = f"dim={kept[0]}" if old in {"softmax", "logsoftmax"} and len(kept) == 1 else "dim=1"
+    return text.replace(node, f"{prefix}.{module}({arguments})" if prefix else f"{module}({arguments})")
+
+
+def _without_element(node: ast.Call, text: Text) -> Edit | None:
+    """Take ``node`` out of the arguments of a call or the elements of a list, with the comma before it."""
+    parent = text.parents.get(node)
+    elements = parent.args if isinstance(parent, ast.Call) else parent.elts if isinstance(parent, ast.List) else []
+    if node not in elements or elements.index(node) == 0:
+        return None
+    before = elements[elements.index(node) - 1]
+    return text.edit(text.span(before)[1], text.span(node)[1], "")
+
+
+def _append_module(to: str, node: ast.Call, prefix: str, text: Text, texts: Texts) -> Edit | None:
+    """After the last layer of a ``Sequential`` that ends without an activation."""
+    module = _TORCH_MODULES.get(to)
+    parent = text.parents.get(node)
+    if module is None or to == "linear" or not isinstance(parent, ast.Call) or parent.args[-1:] != [node]:
+        return None
+    if (dotted(parent.func) or "").rpartition(".")[2] != "Sequential":
+        return None
+    if not prefix and not texts.binds(text, module):
+        return None
+    arguments = "dim=1" if to in _NEEDS_AXIS else ""
+    end = text.span(node)[1]
+    return text.edit(end, end, f", {prefix}.{module}({arguments})" if prefix else f", {module}({arguments})")
+
+
+def _argument(node: ast.Call, name: str) -> ast.expr | None:
+    return next((keyword.value for keyword in node.keywords if keyword.arg == name), None)
+
+
+def _add_argument(argument: str, node: ast.Call, text: Text) -> Edit | None:
+    """Append a keyword argument to a call."""
+    given = [*node.args, *(keyword.value for keyword in node.keywords)]
+    if not given or any(isinstance(item, ast.Starred) for item in given):
+        return None
+    if any(keyword.arg is None for keyword in node.keywords):
+        return None
+    end = max(text.span(item)[1] for item in given)
+    return text.edit(end, end, f", {argument}")

@@ -1,0 +1,81 @@
+"""From a finding's remedies to a fix: a sentence, and the edits where the source shows where to make them."""
+
+from __future__ import annotations
+
+import ast
+from itertools import groupby
+
+from ae_audit.fix.activation import quoted, swap_activation
+from ae_audit.fix.data import rescale
+from ae_audit.fix.loss import expect_logits, swap_loss
+from ae_audit.fix.source import SourceOf, Texts, apply, parse
+from ae_audit.location import Location
+from ae_audit.rules.findings import Edit, Finding, Fix
+from ae_audit.rules.remedies import DropMetric, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
+from ae_audit.training_setup import TrainingSetup
+
+
+def propose(finding: Finding, setup: TrainingSetup | None, source_of: SourceOf) -> Fix | None:
+    """The fix for ``finding``; None where it has no remedy.
+
+    A fix has edits only where all remedies have a place, the edits do not overlap, and the source still parses after
+    them. Every remedy changes what the program computes, so no fix is safe.
+    """
+    if not finding.remedies:
+        return None
+    description = " and ".join(str(remedy) for remedy in finding.remedies)
+    texts = Texts(source_of)
+    edits: list[Edit] = []
+    for remedy in finding.remedies:
+        part = None if setup is None else _edits(remedy, finding, setup, texts)
+        if part is None:
+            return Fix(description, safe=False)
+        edits += part
+    kept = tuple(dict.fromkeys(edits))
+    return Fix(description, safe=False, edits=kept if _sound(kept, texts) else ())
+
+
+def _edits(remedy: Remedy, finding: Finding, setup: TrainingSetup, texts: Texts) -> tuple[Edit, ...] | None:
+    framework = setup.framework
+    match remedy:
+        case SwapActivation(to):
+            return swap_activation(to, setup.head.location, framework, texts)
+        case SwapLoss(to, from_logits):
+            return swap_loss(to, from_logits, setup.loss.location, framework, texts)
+        case ExpectLogits(from_logits):
+            return expect_logits(setup.loss.name, from_logits, setup.loss.location, framework, texts)
+        case Rescale():
+            return rescale(remedy, setup, texts)
+        case DropMetric(_, to):
+            return _metric(to, finding.location, texts)
+
+
+def _metric(to: str | None, place: Location, texts: Texts) -> tuple[Edit, ...] | None:
+    text = texts.at(place)
+    node = text.node_at(place) if text is not None else None
+    if text is None or not isinstance(node, ast.Constant | ast.Call | ast.Attribute) or to is None:
+        return None
+    if isinstance(node, ast.Constant):
+        edit = quoted(to, node, text) if isinstance(node.value, str) else None
+        return None if edit is None else (edit,)
+    return (text.replace(node, f'"{to}"'),)
+
+
+def _sound(edits: tuple[Edit, ...], texts: Texts) -> bool:
+    """Whether every source that is touched still parses."""
+
+    def place(edit: Edit) -> tuple[str, int]:
+        return edit.location.path, -1 if edit.location.cell is None else edit.location.cell
+
+    for _, group in groupby(sorted(edits, key=place), key=place):
+        touched = list(group)
+        text = texts.at(touched[0].location)
+        if text is None:
+            return False
+        try:
+            changed = apply(text.source, touched, text.cell)
+        except ValueError:
+            return False
+        if parse(changed, notebook=text.cell is not None) is None:
+            return False
+    return True

@@ -1,0 +1,183 @@
+"""Source text and the expressions in it: from places to syntax nodes, from edits to new text."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterable, Iterator
+from difflib import unified_diff
+from functools import cached_property
+
+from ae_audit.location import Location
+from ae_audit.rules.findings import Edit
+
+SourceOf = Callable[[str, int | None], str | None]
+"""The text of a file, or of one cell of a notebook; None where there is none to be had."""
+
+_LINE_END = re.compile(r"\r\n|\r|\n")  # what Python counts as line breaks
+_MAGIC = re.compile(r"^([ \t]*)[%!?]", re.MULTILINE)
+
+
+class Text:
+    """One piece of source (a file or a cell) with its syntax tree, and places in it as users count them."""
+
+    def __init__(self, path: str, cell: int | None, source: str) -> None:
+        self.path, self.cell, self.source = path, cell, source
+        self.line_starts = [0, *(match.end() for match in _LINE_END.finditer(source))]
+
+    @cached_property
+    def tree(self) -> ast.Module | None:
+        """The syntax tree; None where the source does not parse."""
+        return parse(self.source, notebook=self.cell is not None)
+
+    @cached_property
+    def parents(self) -> dict[ast.AST, ast.AST]:
+        """The parent of every node but the root."""
+        tree = self.tree
+        if tree is None:
+            return {}
+        return {child: parent for parent in ast.walk(tree) for child in ast.iter_child_nodes(parent)}
+
+    def offset(self, line: int, column: int) -> int:
+        """The index into the source of a 1-based line and column, columns counted in characters."""
+        if not 1 <= line <= len(self.line_starts):
+            raise ValueError(f"{self.path} has no line {line}")
+        return self.line_starts[line - 1] + column - 1
+
+    def span(self, node: ast.expr | ast.stmt) -> tuple[int, int]:
+        """Start and end of ``node`` in the source."""
+        assert node.end_lineno is not None
+        assert node.end_col_offset is not None
+        return self._index(node.lineno, node.col_offset), self._index(node.end_lineno, node.end_col_offset)
+
+    def _index(self, line: int, byte_column: int) -> int:
+        start = self.line_starts[line - 1]
+        end = self.line_starts[line] if line < len(self.line_starts) else len(self.source)
+        return start + len(self.source[start:end].encode()[:byte_column].decode(errors="ignore"))
+
+    def text(self, node: ast.expr | ast.stmt) -> str:
+        """The source of ``node``."""
+        start, end = self.span(node)
+        return self.source[start:end]
+
+    def node_at(self, place: Location) -> ast.expr | None:
+        """The expression that covers exactly ``place``, the outermost of several."""
+        if self.tree is None or place.end_line is None or place.end_column is None:
+            return None
+        try:
+            wanted = self.offset(place.line, place.column), self.offset(place.end_line, place.end_column)
+        except ValueError:
+            return None
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.expr) and node.lineno == place.line and self.span(node) == wanted:
+                return node
+        return None
+
+    def edit(self, start: int, end: int, text: str) -> Edit:
+        """The edit that puts ``text`` in place of ``source[start:end]``."""
+        first, last = self._line_of(start), self._line_of(end)
+        return Edit(
+            Location(
+                self.path,
+                first + 1,
+                start - self.line_starts[first] + 1,
+                last + 1,
+                end - self.line_starts[last] + 1,
+                self.cell,
+            ),
+            text,
+        )
+
+    def replace(self, node: ast.expr, text: str) -> Edit:
+        """The edit that puts ``text`` in the place of ``node``."""
+        return self.edit(*self.span(node), text)
+
+    def _line_of(self, offset: int) -> int:
+        return next(line for line in reversed(range(len(self.line_starts))) if self.line_starts[line] <= offset)
+
+
+class Texts:
+    """The pieces of source that one fix touches, read when they are asked for."""
+
+    def __init__(self, source_of: SourceOf) -> None:
+        self._source_of = source_of
+        self._texts: dict[tuple[str, int | None], Text | None] = {}
+
+    def at(self, place: Location) -> Text | None:
+        """The text that ``place`` lies in."""
+        return self.get(place.path, place.cell)
+
+    def get(self, path: str, cell: int | None) -> Text | None:
+        """The text of a file or of one cell."""
+        key = (path, cell)
+        if key not in self._texts:
+            source = self._source_of(path, cell)
+            self._texts[key] = None if source is None else Text(path, cell, source)
+        return self._texts[key]
+
+    def binds(self, text: Text, name: str) -> bool:
+        """Whether ``name`` is imported in ``text`` (in a notebook: in its cell or an earlier one)."""
+        cells = [None] if text.cell is None else range(text.cell + 1)
+        pieces = (self.get(text.path, cell) for cell in cells)
+        return any(name in _imported(piece.tree) for piece in pieces if piece is not None and piece.tree is not None)
+
+
+def parse(source: str, *, notebook: bool = False) -> ast.Module | None:
+    """The syntax tree of ``source``, None where it has none; in a notebook's cell, magics count as comments."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # invalid escapes in the user's strings
+        try:
+            return ast.parse(_MAGIC.sub(r"\1#", source) if notebook else source)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return None
+
+
+def dotted(node: ast.expr) -> str | None:
+    """``a.b.c`` of a chain of attributes, None of anything else."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        before = dotted(node.value)
+        return None if before is None else f"{before}.{node.attr}"
+    return None
+
+
+def apply(source: str, edits: Iterable[Edit], cell: int | None = None) -> str:
+    """``source`` (a file, or the cell with that index) after those of ``edits`` that lie in it.
+
+    Raises:
+        ValueError: if two edits overlap, or one lies outside the source.
+    """
+    text = Text("", cell, source)
+    spans = sorted(_spans(text, (edit for edit in edits if edit.location.cell == cell)))
+    result, position = [], 0
+    for start, end, new in spans:
+        if start < position or end < start or end > len(source):
+            raise ValueError("the edits overlap, or one lies outside the source")
+        result += [source[position:start], new]
+        position = end
+    return "".join((*result, source[position:]))
+
+
+def diff(path: str, before: str, after: str) -> str:
+    """The unified diff from ``before`` to ``after``; empty where they are equal."""
+    lines = unified_diff(before.splitlines(keepends=True), after.splitlines(keepends=True), path, path)
+    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+
+def _spans(text: Text, edits: Iterable[Edit]) -> Iterator[tuple[int, int, str]]:
+    for edit in edits:
+        place = edit.location
+        start = text.offset(place.line, place.column)
+        end_line, end_column = place.end_line or place.line, place.end_column or place.column
+        yield start, text.offset(end_line, end_column), edit.text
+
+
+def _imported(tree: ast.Module) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names.update((alias.asname or alias.name).partition(".")[0] for alias in node.names)
+    return names
