@@ -167,24 +167,60 @@ def test_what_the_source_does_not_show_stays_a_sentence(source: str, at: str, to
 
 
 @pytest.mark.parametrize(
-    ("framework", "name", "before", "at", "remedy", "after"),
+    ("framework", "name", "before", "remedy", "after"),
     [
-        (KERAS, "bce", "compile(loss='binary_crossentropy')", "'binary_crossentropy'", SwapLoss("mse"), "compile(loss='mean_squared_error')"),
-        (KERAS, "mse", "compile(loss='mse')", "'mse'", SwapLoss("mae"), "compile(loss='mae')"),
-        (KERAS, "cce", "compile(loss=losses.categorical_crossentropy)", "losses.categorical_crossentropy", SwapLoss("bce"), "compile(loss=losses.binary_crossentropy)"),
-        (KERAS, "bce", "keras.losses.BinaryCrossentropy(from_logits=True)", "keras.losses.BinaryCrossentropy(from_logits=True)", ExpectLogits(False), "keras.losses.BinaryCrossentropy(from_logits=False)"),
-        (KERAS, "bce", "import keras\ncompile(loss='binary_crossentropy')", "'binary_crossentropy'", ExpectLogits(True), "import keras\ncompile(loss=keras.losses.BinaryCrossentropy(from_logits=True))"),
-        (KERAS, "cce", "keras.losses.CategoricalCrossentropy(label_smoothing=0.1)", "keras.losses.CategoricalCrossentropy(label_smoothing=0.1)", SwapLoss("mse"), "keras.losses.MeanSquaredError()"),
-        (TORCH, "bce", "c = nn.BCEWithLogitsLoss()", "nn.BCEWithLogitsLoss()", ExpectLogits(False), "c = nn.BCELoss()"),
-        (TORCH, "bce", "c = nn.BCELoss(reduction='sum')", "nn.BCELoss(reduction='sum')", ExpectLogits(True), "c = nn.BCEWithLogitsLoss(reduction='sum')"),
-        (TORCH, "bce", "l = F.binary_cross_entropy(p, t, reduction='sum')", "F.binary_cross_entropy(p, t, reduction='sum')", SwapLoss("mse"), "l = F.mse_loss(p, t, reduction='sum')"),
-        (TORCH, "cce", "c = nn.CrossEntropyLoss()", "nn.CrossEntropyLoss()", SwapLoss("bce", from_logits=True), "c = nn.BCEWithLogitsLoss()"),
+        (KERAS, "bce", "c(loss=«'binary_crossentropy'»)", SwapLoss("mse"), "c(loss='mean_squared_error')"),
+        (KERAS, "mse", "c(loss=«'mse'»)", SwapLoss("mae"), "c(loss='mae')"),
+        (
+            KERAS,
+            "cce",
+            "c(loss=«losses.categorical_crossentropy»)",
+            SwapLoss("bce"),
+            "c(loss=losses.binary_crossentropy)",
+        ),
+        (
+            KERAS,
+            "bce",
+            "«keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=s)»",
+            ExpectLogits(False),
+            "keras.losses.BinaryCrossentropy(from_logits=False, label_smoothing=s)",
+        ),
+        (
+            KERAS,
+            "bce",
+            "import keras\nc(loss=«'binary_crossentropy'»)",
+            ExpectLogits(True),
+            "import keras\nc(loss=keras.losses.BinaryCrossentropy(from_logits=True))",
+        ),
+        (
+            KERAS,
+            "cce",
+            "«keras.losses.CategoricalCrossentropy(label_smoothing=0.1)»",
+            SwapLoss("mse"),
+            "keras.losses.MeanSquaredError()",
+        ),
+        (TORCH, "bce", "c = «nn.BCEWithLogitsLoss()»", ExpectLogits(False), "c = nn.BCELoss()"),
+        (
+            TORCH,
+            "bce",
+            "c = «nn.BCELoss(reduction='sum')»",
+            ExpectLogits(True),
+            "c = nn.BCEWithLogitsLoss(reduction='sum')",
+        ),
+        (
+            TORCH,
+            "bce",
+            "l = «F.binary_cross_entropy(p, t, reduction='sum')»",
+            SwapLoss("mse"),
+            "l = F.mse_loss(p, t, reduction='sum')",
+        ),
+        (TORCH, "cce", "c = «nn.CrossEntropyLoss()»", SwapLoss("bce", from_logits=True), "c = nn.BCEWithLogitsLoss()"),
     ],
-)  # fmt: skip
-def test_the_loss_is_swapped_in_place(
-    framework: Framework, name: str, before: str, at: str, remedy: Remedy, after: str
-) -> None:
-    assert fixed(before, remedy, framework=framework, loss=at, loss_name=name) == after
+)
+def test_the_loss_is_swapped_in_place(framework: Framework, name: str, before: str, remedy: Remedy, after: str) -> None:
+    at = before[before.index("«") + 1 : before.index("»")]
+    source = before.replace("«", "").replace("»", "")
+    assert fixed(source, remedy, framework=framework, loss=at, loss_name=name) == after
 
 
 @pytest.mark.parametrize(
