@@ -183,7 +183,7 @@ def _categorical_focal(from_logits: bool, parameters: Parameters) -> Loss:
     def slope(p: float) -> float:
         if p >= 1.0:
             return 0.0 if gamma > 0 else -1.0
-        return -((1.0 - p) ** gamma) / p + gamma * (1.0 - p) ** (gamma - 1.0) * math.log(p)
+        return float(-((1.0 - p) ** gamma) / p + gamma * (1.0 - p) ** (gamma - 1.0) * math.log(p))
 
     def value(y: Target, p: Prediction) -> float:
         values = softmax(vector(p)) if from_logits else vector(p)
