@@ -86,7 +86,10 @@ def to_terminal(
 ) -> None:
     """Write the report to ``stream``, coloured, sized and spelt as the stream can show it."""
     if format == "json":
-        stream.write(render(report, "json", interrupted=interrupted))
+        from ae_audit.report.json import to_json
+
+        utf8 = (stream.encoding or "utf-8").lower().replace("_", "-") in {"utf-8", "utf8"}
+        stream.write(to_json(report, interrupted=interrupted, ascii_only=not utf8))
         stream.flush()
         return
     from ae_audit.report.page import ansi, plain
@@ -100,7 +103,10 @@ def to_terminal(
         hints=hints,
         interrupted=interrupted,
     )
-    text = ansi(page) if wants_color(stream, color) else plain(page)
+    colored = wants_color(stream, color)
+    if colored and os.name == "nt":
+        os.system("")  # makes the Windows console understand ANSI colours
+    text = ansi(page) if colored else plain(page)
     encoding = stream.encoding or "utf-8"
     stream.write(text.encode(encoding, "replace").decode(encoding))
     stream.flush()

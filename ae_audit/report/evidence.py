@@ -6,12 +6,11 @@ import math
 from collections.abc import Sequence
 
 from ae_audit.location import Location
-from ae_audit.report.page import Page, Segment, in_code
+from ae_audit.report.page import Page, Segment, display_width, in_code
 from ae_audit.report.words import figure, mean_and_spread, r2, sparkline
 from ae_audit.rules.findings import Arm, Evidence, Finding
 
-_LABELS = {"static": "source", "runtime": "running", "certificate": "bound", "probe": "probe"}
-_LABEL_WIDTH = max(map(len, _LABELS.values())) + 2
+_LABEL_WIDTH = len("certificate") + 2
 _SPARK_LOW, _SPARK_HIGH = -1.0, 1.0
 
 
@@ -19,19 +18,17 @@ def add_evidence(page: Page, finding: Finding, *, indent: int = 2) -> None:
     """Write each piece of evidence under the name of the stage that found it."""
     previous = ""
     for evidence in finding.evidence:
-        label = _LABELS.get(evidence.kind, evidence.kind)
-        shown = "" if label == previous else label
-        previous = label
+        shown = "" if evidence.kind == previous else evidence.kind
+        previous = evidence.kind
         text = in_code(evidence.text)
-        figures = _figures(evidence)
-        if figures:
-            text += [Segment(f" ({figures})", "dim")]
+        if evidence.figures and not any(map(str.isdigit, evidence.text)):
+            text += [Segment(f" ({_figures(evidence)})", "dim")]
         if evidence.location is not None:
             text += [Segment(f" [{_place(evidence.location, finding.location)}]", "dim")]
         lead = Segment(f"{shown:<{_LABEL_WIDTH}}", "bold")
         page.segments([lead, *text], indent=indent, lead=1)
         if evidence.arms:
-            _add_arms(page, evidence.arms, indent + _LABEL_WIDTH)
+            _add_arms(page, evidence.arms, indent + 2)
 
 
 def _figures(evidence: Evidence) -> str:
@@ -47,30 +44,23 @@ def _place(location: Location, near: Location) -> str:
 
 
 def _add_arms(page: Page, arms: Sequence[Arm], indent: int) -> None:
+    """A row for each arm that was fitted; names that leave no room for their figures stand on a line of their own."""
     fitted = [arm for arm in arms if arm.r2]
     if fitted:
-        has_loss = any(arm.loss for arm in fitted)
-        seeds = max(len(arm.r2) for arm in fitted)
-        curves = any(len(arm.curve) > 1 for arm in fitted)
-        header = ["arm", "R² of each seed", "mean" if seeds == 1 else "mean ± sd"]
-        header += [f"R² from {r2(_SPARK_LOW)[:-3]} to {_SPARK_HIGH:.0f}"] if curves else []
-        header += ["printed loss"] if has_loss else []
-        rows = [[Segment(name, "dim") for name in header]]
-        short = min(_name_room(page, indent, fitted, curves, has_loss), max(len(arm.name) for arm in fitted))
-        for arm in fitted:
-            mean = sum(arm.r2) / len(arm.r2)
-            style = "good" if mean > 0 else "bad"
-            row = [
-                Segment(_shortened(arm.name, short)),
-                Segment(" ".join(f"{r2(value):>5}" for value in arm.r2)),
-                Segment(mean_and_spread(arm.r2), style),
-            ]
-            if curves:
-                row.append(Segment(sparkline(arm.curve, _SPARK_LOW, _SPARK_HIGH), style))
-            if has_loss:
-                row.append(Segment(_loss(arm.loss)))
-            rows.append(row)
-        page.table(rows, indent=indent)
+        figures = _arm_figures(fitted)
+        widths = [max(display_width(page.clean(row[i].text)) for row in figures) for i in range(len(figures[0]))]
+        names = [Segment("arm", "dim"), *(Segment(arm.name) for arm in fitted)]
+        room = page.width - indent - sum(widths) - 2 * len(widths)
+        if max(display_width(page.clean(name.text)) for name in names) <= room:
+            page.table([[name, *row] for name, row in zip(names, figures, strict=True)], indent=indent)
+        else:
+            page.table(figures, indent=indent + 2)
+            rows = page.lines[-len(figures) :]
+            del page.lines[-len(figures) :]
+            for name, row in zip(names, rows, strict=True):
+                if name.text != "arm":
+                    page.segments([name], indent=indent, hang=indent)
+                page.lines.append(row)
     for arm in arms:
         if arm.failed is not None:
             page.paragraph(
@@ -78,17 +68,24 @@ def _add_arms(page: Page, arms: Sequence[Arm], indent: int) -> None:
             )
 
 
-def _name_room(page: Page, indent: int, arms: Sequence[Arm], curves: bool, has_loss: bool) -> int:
-    """Columns that an arm's name may take, so that the table fits the page; never fewer than 12."""
-    seeds = max(max(len(" ".join(f"{r2(v):>5}" for v in arm.r2)) for arm in arms), 15)
-    means = max(max(len(mean_and_spread(arm.r2)) for arm in arms), 9)
-    spark = max(max(min(len(arm.curve), 20) for arm in arms), 12) + 2 if curves else 0
-    loss = max(max(len(_loss(arm.loss)) for arm in arms), 12) + 2 if has_loss else 0
-    return max(page.width - indent - seeds - means - spark - loss - 4, 12)
-
-
-def _shortened(name: str, room: int) -> str:
-    return name if len(name) <= room else f"{name[: room - 1]}…"
+def _arm_figures(arms: Sequence[Arm]) -> list[list[Segment]]:
+    """Header and rows without the names."""
+    curves = any(len(arm.curve) > 1 for arm in arms)
+    losses = any(arm.loss for arm in arms)
+    one_seed = all(len(arm.r2) == 1 for arm in arms)
+    header = ["R²" if one_seed else "R² of each seed"]
+    header += [] if one_seed else ["mean ± sd"]
+    header += ["R² from −1 to 1"] if curves else []
+    header += ["printed loss"] if losses else []
+    rows = [[Segment(name, "dim") for name in header]]
+    for arm in arms:
+        style = "good" if sum(arm.r2) > 0 else "bad"
+        row = [Segment(" ".join(f"{r2(value):>5}" for value in arm.r2), style)]
+        row += [] if one_seed else [Segment(mean_and_spread(arm.r2), style)]
+        row += [Segment(sparkline(arm.curve, _SPARK_LOW, _SPARK_HIGH), style)] if curves else []
+        row += [Segment(_loss(arm.loss))] if losses else []
+        rows.append(row)
+    return rows
 
 
 def _loss(losses: Sequence[float]) -> str:

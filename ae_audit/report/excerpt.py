@@ -41,13 +41,13 @@ def add_excerpts(page: Page, marks: Sequence[Mark], sources: Sources, *, indent:
     for path, cell in texts:
         here = [mark for mark in marks if (mark.location.path, mark.location.cell) == (path, cell)]
         lines = sources.lines(path, cell)
-        if (path, cell) != (first.path, first.cell):
-            page.line(Segment(" " * indent), Segment(f"in {path}" + ("" if cell is None else f", cell {cell}"), "dim"))
         if lines is None or all(mark.location.line > len(lines) for mark in here):
             for mark in here:
                 if mark.label:
                     page.paragraph(f"{mark.location}: {mark.label}", indent=indent)
             continue
+        if (path, cell) != (first.path, first.cell):
+            page.line(Segment(" " * indent), Segment(f"in {path}" + ("" if cell is None else f", cell {cell}"), "dim"))
         _add_excerpt(page, here, lines, indent)
 
 
@@ -64,10 +64,9 @@ def _add_excerpt(page: Page, marks: Sequence[Mark], lines: Sequence[str], indent
         text, columns = _expanded(page, lines[number - 1])
         underlines = sorted(_underline(mark, lines[number - 1], columns) for mark in here)
         start = _window(display_width(text), underlines, room)
-        page.line(
-            Segment(f"{' ' * indent}{number:>{gutter}} │ ", "dim"),
-            Segment(_cut(text, start, room), "bold" if here else ""),
-        )
+        shown_text = _cut(text, start, room)
+        numbered = f"{' ' * indent}{number:>{gutter}} │{' ' if shown_text else ''}"
+        page.line(Segment(numbered, "dim"), Segment(shown_text, "bold" if here else ""))
         bar = Segment(f"{' ' * indent}{' ' * gutter} │ ", "dim")
         moved = [_Underline(max(u.start - start, 0), min(u.end - start, room), u.label, u.primary) for u in underlines]
         _add_underlines(page, moved, bar, room)
@@ -159,7 +158,8 @@ def _add_underlines(page: Page, underlines: Sequence[_Underline], bar: Segment, 
         waiting.remove(last)
     page.line(*pieces)
     for start, _, label, primary in reversed(waiting):
-        offset = min(start, max(room - 40, 0))
+        fits = start + 2 + display_width(page.clean(label)) <= room
+        offset = start if fits else min(start, max(room - 40, 0))
         lead = [bar, Segment(f"{' ' * offset}└ ", _style(primary))]
         before = len(page.lines)
         page.paragraph(label, lead=lead, style=_style(primary))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ae_audit.report.diff import add_fix
 from ae_audit.report.evidence import add_evidence
 from ae_audit.report.excerpt import Mark, add_excerpts
-from ae_audit.report.page import DEFAULT_WIDTH, Line, Page, Segment
+from ae_audit.report.page import DEFAULT_WIDTH, Line, Page, Segment, in_code
 from ae_audit.report.words import count, setup_in_words, summary
 from ae_audit.results import Note, Report
 from ae_audit.rules.findings import Finding, Severity, Verdict
@@ -88,7 +88,7 @@ def _add_brief(page: Page, heading: str, findings: Sequence[Finding]) -> None:
         return
     _add_heading(page, heading)
     for finding in findings:
-        page.segments([Segment("  "), *title(finding)], hang=6)
+        page.segments(title(finding), indent=2, hang=4)
         condition = f" (when `{finding.condition}`)" if finding.condition is not None else ""
         page.paragraph(finding.message + condition, indent=4, hang=4)
         for evidence in finding.evidence:
@@ -104,8 +104,8 @@ def _add_undecided(page: Page, report: Report) -> None:
         cell = "" if item.cell is None else f"cell {item.cell}:"
         place = f"{item.path}:" + (f"{cell}{item.line}:" if item.line is not None else cell)
         rules = f" ({', '.join(item.rules)})" if item.rules else ""
-        lead = [Segment("  "), Segment(place, "place"), Segment(f" {item.what}{rules}", "bold"), Segment(": ")]
-        page.segments([*lead, *_words(item.why)], lead=1, hang=4)
+        lead = [Segment(place, "place"), Segment(f" {item.what}{rules}", "bold"), Segment(": ")]
+        page.segments([*lead, *in_code(item.why)], indent=2, hang=4)
 
 
 def _add_errors(page: Page, report: Report) -> None:
@@ -115,8 +115,8 @@ def _add_errors(page: Page, report: Report) -> None:
     for error in report.errors:
         cell = "" if error.cell is None else f"cell {error.cell}:"
         place = f"{error.path}:" + (f"{cell}{error.line}:" if error.line is not None else cell)
-        lead = [Segment("  "), Segment(place, "place"), Segment(f" {error.stage} stage", "bold"), Segment(": ")]
-        page.segments([*lead, *_words(error.message)], lead=1, hang=4)
+        lead = [Segment(place, "place"), Segment(f" {error.stage} stage", "bold"), Segment(": ")]
+        page.segments([*lead, *in_code(error.message)], indent=2, hang=4)
 
 
 def _add_setups(page: Page, report: Report) -> None:
@@ -125,23 +125,15 @@ def _add_setups(page: Page, report: Report) -> None:
     _add_heading(page, "Audited")
     for setup in report.setups:
         place = str(setup.location).rsplit(":", 1)[0]
-        page.segments(
-            [Segment("  "), Segment(f"{place}:", "place"), Segment(" "), *_words(setup_in_words(setup))], hang=4
-        )
+        page.segments([Segment(f"{place}: ", "place"), *in_code(setup_in_words(setup))], indent=2, hang=4)
 
 
 def _add_notes(page: Page, notes: Sequence[Note]) -> None:
     if not notes:
         return
-    _add_heading(page, "To read this aright")
+    _add_heading(page, "Notes")
     for note in notes:
-        page.segments([Segment("  "), Segment(f"{note.path}:", "place"), Segment(" "), *_words(note.text)], hang=4)
-
-
-def _words(text: str) -> list[Segment]:
-    from ae_audit.report.page import in_code
-
-    return in_code(text)
+        page.segments([Segment(f"{note.path}: ", "place"), *in_code(note.text)], indent=2, hang=4)
 
 
 def _add_heading(page: Page, text: str) -> None:

@@ -25,9 +25,10 @@ SCHEMA_VERSION = 1
 Json = dict[str, Any]
 
 
-def to_json(report: Report, *, interrupted: bool = False) -> str:
-    """The report as JSON text, indented, with a line break at the end."""
-    return json.dumps(as_dict(report, interrupted=interrupted), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+def to_json(report: Report, *, interrupted: bool = False, ascii_only: bool = False) -> str:
+    """The report as JSON text, indented, with a line break at the end; ``ascii_only`` escapes all other characters."""
+    document = as_dict(report, interrupted=interrupted)
+    return json.dumps(document, indent=2, ensure_ascii=ascii_only, allow_nan=False) + "\n"
 
 
 def as_dict(report: Report, *, interrupted: bool = False) -> Json:

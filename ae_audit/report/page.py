@@ -177,9 +177,17 @@ def ansi(lines: Iterable[Line]) -> str:
 
 
 def _trimmed(segments: Sequence[Segment]) -> Line:
-    kept = [segment for segment in segments if segment.text]
-    while kept and kept[-1].text.isspace():
+    """The line without trailing space, neighbours of one style joined."""
+    kept: list[Segment] = []
+    for segment in segments:
+        if kept and kept[-1].style == segment.style:
+            kept[-1] = Segment(kept[-1].text + segment.text, segment.style)
+        elif segment.text:
+            kept.append(segment)
+    while kept and not kept[-1].text.rstrip():
         kept.pop()
+    if kept:
+        kept[-1] = Segment(kept[-1].text.rstrip(), kept[-1].style)
     return tuple(kept)
 
 

@@ -41,13 +41,17 @@ def loss_in_words(loss: LossUse) -> str:
 
 
 def target_in_words(target: DataFacts) -> str:
-    """The target: ``target in [0, 255]``, ``class indices``, ``unknown target``."""
+    """The target: ``target in [0, 255]``, ``target: class index``, ``unknown target``."""
     if target.structure not in {Structure.UNKNOWN, Structure.CONTINUOUS}:
         return f"target: {target.structure.value}"
     if target.values.unknown:
         return f"target {target.source} of unknown range" if target.source else "unknown target"
-    known = str(target.values)
-    return f"target in {known}" if known[0] in "[({ℝ" else f"target {known}"
+    hull, reach = target.values.hull, target.values.reach
+    if reach is None:
+        return f"target within {hull}"
+    if hull.is_real_line:
+        return f"target reaching {reach}"
+    return f"target in {hull}" if reach.closure() == hull.closure() else f"target within {hull}, reaching {reach}"
 
 
 def setup_in_words(setup: TrainingSetup) -> str:

@@ -1,0 +1,60 @@
+"""Every format against the text that it gave when a person last looked at it (UPDATE_GOLDEN=1 writes it anew)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ae_audit.report import lines, render
+from ae_audit.report.page import ansi, plain
+from ae_audit.results import Report
+from ae_audit.source_text import Sources
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def compare(name: str, text: str) -> None:
+    path = GOLDEN / name
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.write_text(text, "utf-8")
+    assert text == path.read_text("utf-8")
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_full(rich_report: Report, sources: Sources, width: int) -> None:
+    compare(f"full_{width}.txt", render(rich_report, "full", sources, width=width, hints=True))
+
+
+def test_full_in_ascii(rich_report: Report, sources: Sources) -> None:
+    text = plain(lines(rich_report, "full", sources, width=80, ascii_only=True))
+    assert text.isascii()
+    compare("full_ascii.txt", text)
+
+
+def test_full_in_colour(rich_report: Report, sources: Sources) -> None:
+    compare("full_ansi.txt", ansi(lines(rich_report, "full", sources, width=80)))
+
+
+def test_concise(rich_report: Report, sources: Sources) -> None:
+    compare("concise.txt", render(rich_report, "concise", sources))
+
+
+def test_json(rich_report: Report) -> None:
+    compare("report.json", render(rich_report, "json"))
+
+
+def test_nothing_found(sources: Sources) -> None:
+    assert render(Report(), "full", sources) == "No training setup found in 0 files.\n"
+    assert render(Report(), "concise", sources) == "No training setup found in 0 files.\n"
+
+
+def test_clean(rich_report: Report, sources: Sources) -> None:
+    clean = Report(setups=rich_report.setups[1:], files=("book.ipynb",))
+    compare("full_clean.txt", render(clean, "full", sources))
+
+
+def test_unknown_format(sources: Sources) -> None:
+    with pytest.raises(ValueError, match="sarif"):
+        render(Report(), "sarif", sources)

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import io
+import math
+
+import pytest
+
+from ae_audit.report import to_terminal, wants_color
+from ae_audit.report.words import mean_and_spread, r2, sparkline
+from ae_audit.results import Report
+from ae_audit.source_text import Sources
+
+
+def test_sparkline_spans_its_bounds() -> None:
+    assert sparkline([-1, 0, 1], -1, 1) == "▁▅█"
+    assert sparkline([-9, 9, math.nan, math.inf], -1, 1) == "▁█?█"
+    assert len(sparkline([i / 500 for i in range(500)], 0, 1)) == 20
+
+
+def test_figures_of_r2() -> None:
+    assert r2(-0.671) == "−0.67"
+    assert r2(-2e12) == "−2.0e+12"
+    assert mean_and_spread([0.52, 0.54]) == "0.53 ± 0.01"
+    assert mean_and_spread([0.5]) == "0.50"
+    assert mean_and_spread([math.nan, 1.0]) == "NaN"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("environment", "terminal", "color", "expected"),
+    [
+        ({}, True, "auto", True),
+        ({}, False, "auto", False),
+        ({"NO_COLOR": "1"}, True, "auto", False),
+        ({"NO_COLOR": "1", "FORCE_COLOR": "1"}, True, "auto", False),
+        ({"NO_COLOR": ""}, True, "auto", True),
+        ({"FORCE_COLOR": "1"}, False, "auto", True),
+        ({"FORCE_COLOR": "0"}, True, "auto", False),
+        ({"TERM": "dumb"}, True, "auto", False),
+        ({"NO_COLOR": "1"}, False, "always", True),
+        ({"FORCE_COLOR": "1"}, True, "never", False),
+    ],
+)
+def test_when_to_colour(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], terminal: bool, color: str, expected: bool
+) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert wants_color(Terminal() if terminal else io.StringIO(), color) is expected
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
+@pytest.mark.parametrize("format", ["full", "concise", "json"])
+def test_every_encoding_can_be_written(rich_report: Report, sources: Sources, encoding: str, format: str) -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding=encoding)
+    to_terminal(stream, rich_report, format, sources)
+    stream.flush()
+    assert b"softmax-on-per-pixel-target" in raw.getvalue()
