@@ -1,0 +1,56 @@
+"""``analyse_file``: one program's source in, its training set-ups out."""
+
+from __future__ import annotations
+
+import sys
+
+from ae_audit.results import StageError, Undecided
+from ae_audit.static import prefilter, sites
+from ae_audit.static.knowledge import registry
+from ae_audit.static.program import explore
+from ae_audit.static.projects import Project, parse
+from ae_audit.static.result import StaticResult
+
+
+def analyse_file(path: str, source: bytes, *, project_root: str | None = None) -> StaticResult:
+    """Read one script or notebook and report where it trains what on what.
+
+    Nothing is run and nothing but the standard library is imported; first-party modules are read from the disk.
+    ``project_root`` bounds where they are looked for (None: found by its usual marks). Never raises for what the source
+    holds: what could not be read is in ``errors``.
+    """
+    if not prefilter.may_train(source):
+        return StaticResult(relevant=False)
+    program = parse(path, source)
+    errors = [
+        StageError(
+            path, "static",
+            f"{'cell ' + str(unit.cell) + ': ' if unit.cell is not None else ''}{unit.message}"
+            f"{f' (line {unit.line})' if unit.line is not None else ''}; this part was not analysed",
+            unit.line, unit.cell,
+        )
+        for unit in program.broken
+    ]  # fmt: skip
+    if not program.units:
+        return StaticResult(errors=tuple(errors))
+    project = Project(path, project_root)
+    limit = sys.getrecursionlimit()
+    if limit < RECURSION_LIMIT:
+        sys.setrecursionlimit(RECURSION_LIMIT)
+    try:
+        executions = explore(registry(), project, program)
+        setups, undecided = sites.collect(executions)
+    except (RecursionError, MemoryError):
+        error = StageError(path, "static", "the program is nested too deeply to be followed")
+        return StaticResult(errors=(*errors, error))
+    finally:
+        if limit < RECURSION_LIMIT:
+            sys.setrecursionlimit(limit)
+    if executions and executions[0].exhausted:
+        why = "the program is longer than the static stage follows: what comes late in it was not read"
+        undecided = (*undecided, Undecided(path, "part of the program", why))
+    return StaticResult(setups, undecided, tuple(errors))
+
+
+RECURSION_LIMIT = 3000
+"""deep enough for nested calls of a user's functions, shallow enough for the C stack"""

@@ -1,0 +1,309 @@
+"""Arrays of data: what arithmetic does to their ranges and to their identity, and how one relates to another."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ae_audit.location import TrailStep
+from ae_audit.static.sources import Where
+from ae_audit.static.values import Array, Const, Seq, Unknown, Value
+from ae_audit.theory.intervals import REAL_LINE, UNIT, Interval, format_number
+from ae_audit.theory.ranges import UNKNOWN_RANGE, Tri, ValueRange
+from ae_audit.training_setup import Relation, Structure
+
+if TYPE_CHECKING:
+    from ae_audit.static.interpreter import Run
+
+MAX_TRAIL = 12
+STANDARDISED_REACH = Interval(-0.4, 1.5)
+"""What standardised data surely holds: with mean 0 and variance 1, max·(−min) ≥ 1; pixels reach −0.42 and 2.8."""
+LABELS = {Structure.CLASS_INDEX, Structure.ONE_HOT, Structure.MULTI_HOT, Structure.BINARY_LABEL}
+
+
+def unknown_array(run: Run, why: str, where: Where | None = None, source: str | None = None) -> Array:
+    return Array(root=run.fresh(), why=why, where=where, source=source)
+
+
+def of_constant(run: Run, value: Const) -> Array:
+    number = float(value.value)
+    if math.isnan(number):
+        return Array(root=run.fresh(), shape=(), where=value.where, why="it is NaN")
+    return Array(ValueRange.exactly(Interval(number, number)), shape=(), root=run.fresh(), where=value.where)
+
+
+def of_sequence(run: Run, value: Seq) -> Array | None:
+    """A list of numbers or arrays as one array; its identity is that of its only array, where it has one."""
+    parts: list[Array] = []
+    for item in [*value.items[:256], *([] if value.rest is None else [value.rest])]:
+        array = run.as_array(item)
+        if array is None:
+            return None
+        parts.append(array)
+    if not parts:
+        return Array(root=run.fresh(), why="an empty list")
+    if len(parts) == 1:
+        shape = None if parts[0].shape is None else (None if value.rest is not None else 1, *parts[0].shape)
+        return replace(parts[0], shape=shape)
+    if all(isinstance(item, Const) for item in value.items):
+        joined = concatenated(run, parts, None)
+        integers = all(isinstance(item, Const) and isinstance(item.value, int) for item in value.items)
+        return replace(joined, shape=(len(parts),), dtype="int64" if integers else "float64")
+    joined = concatenated(run, parts, None)
+    first = parts[0].shape
+    shape = (len(parts), *first) if first is not None and value.rest is None else None
+    return replace(joined, shape=shape)
+
+
+def concatenated(run: Run, parts: list[Array], where: Where | None) -> Array:
+    first = parts[0]
+    values = first.values
+    for part in parts[1:]:
+        values = values.together(part.values)
+    same = all(p.root == first.root and p.selection == first.selection and p.noise == first.noise for p in parts)
+    steps_same = all(p.scalings == first.scalings for p in parts)
+    structure = first.structure if all(p.structure is first.structure for p in parts) else Structure.UNKNOWN
+    return replace(
+        first,
+        values=values,
+        shape=None if first.shape is None else (None, *first.shape[1:]),
+        structure=structure,
+        root=first.root if same else _joined_root(run, parts),
+        selection=first.selection if same else (),
+        scale=first.scale if steps_same else None,
+        shift=first.shift if steps_same else None,
+        placeholder=first.placeholder and same,
+        why=next((p.why for p in parts if p.why is not None), None),
+    )
+
+
+def _joined_root(run: Run, parts: list[Array]) -> int:
+    key = ("concatenated", tuple((p.root, p.selection) for p in parts))
+    root = run.notes.get(key)
+    if root is None:
+        root = run.notes[key] = run.fresh()
+    return int(root)
+
+
+def step(array: Array, text: str, where: Where | None) -> tuple[TrailStep, ...]:
+    if len(array.trail) >= MAX_TRAIL:
+        return array.trail
+    return (*array.trail, TrailStep(text, None if where is None else where.location))
+
+
+def describe_change(how: str, before: ValueRange, after: ValueRange) -> str:
+    return f"{how} maps {before} to {after}" if not after.unknown else how
+
+
+def affine(array: Array, scale: float, shift: float, how: str, where: Where | None) -> Array:
+    """``scale · x + shift``. A scale of 0 gives a constant."""
+    values = array.values.affine(scale, shift) if _finite(scale, shift) else UNKNOWN_RANGE
+    new_scale = None if array.scale is None else array.scale * scale
+    new_shift = None if array.shift is None else array.shift * scale + shift
+    structure = array.structure
+    if structure in {Structure.CLASS_INDEX, Structure.ONE_HOT, Structure.DISTRIBUTION} and (scale, shift) != (1.0, 0.0):
+        structure = Structure.UNKNOWN
+    keep = scale == 1.0 and shift == 0.0
+    return replace(
+        array,
+        values=values,
+        dtype="float64" if array.dtype is None or array.dtype.startswith(("u", "i")) else array.dtype,
+        structure=structure,
+        standardised=array.standardised if keep else Tri.NO if array.standardised is Tri.YES else array.standardised,
+        where=where or array.where,
+        trail=step(array, describe_change(how, array.values, values), where),
+        scale=new_scale,
+        shift=new_shift,
+        scalings=array.scalings if keep else (*array.scalings, how),
+        statistic=None if array.statistic is None else f"{array.statistic} scaled",
+    )
+
+
+def _finite(*numbers: float) -> bool:
+    return all(math.isfinite(n) for n in numbers)
+
+
+def increasing(
+    array: Array, image: Callable[[Interval], Interval], how: str, where: Where | None, *, scaling: bool = True
+) -> Array:
+    """An increasing map that is not affine (clip, square root, logarithm)."""
+    try:
+        values = array.values.increasing(image)
+    except (ValueError, OverflowError):
+        values = UNKNOWN_RANGE
+    return replace(
+        array,
+        values=values,
+        where=where or array.where,
+        trail=step(array, describe_change(how, array.values, values), where),
+        scale=None,
+        shift=None,
+        scalings=(*array.scalings, how) if scaling else array.scalings,
+        structure=Structure.UNKNOWN if array.structure in LABELS else array.structure,
+        standardised=Tri.UNKNOWN,
+    )
+
+
+def clipped(array: Array, lo: float | None, hi: float | None, how: str, where: Where | None) -> Array:
+    low = -math.inf if lo is None else lo
+    high = math.inf if hi is None else hi
+    if low > high:
+        return replace(array, values=UNKNOWN_RANGE)
+    values = array.values.clip(low, high)
+    return replace(
+        array,
+        values=values,
+        where=where or array.where,
+        trail=step(array, describe_change(how, array.values, values), where),
+        standardised=Tri.UNKNOWN,
+    )
+
+
+def recast(array: Array, values: ValueRange, how: str, where: Where | None, **changes: object) -> Array:
+    """The same samples on another scale that is known outright: a scaler's output, a threshold."""
+    changed = replace(
+        array,
+        values=values,
+        where=where or array.where,
+        trail=step(array, describe_change(how, array.values, values), where),
+        scale=None,
+        shift=None,
+        scalings=(*array.scalings, how),
+        standardised=Tri.NO if not values.unknown and values.hull.bounded else Tri.UNKNOWN,
+        why=None,
+        dtype="float64",
+    )
+    return replace(changed, **changes) if changes else changed  # type: ignore[arg-type]
+
+
+def standardised(array: Array, how: str, where: Where | None) -> Array:
+    return recast(array, ValueRange(REAL_LINE, STANDARDISED_REACH), how, where, standardised=Tri.YES)
+
+
+def thresholded(run: Run, array: Array, how: str, where: Where | None) -> Array:
+    return recast(array, ValueRange.exactly(UNIT), how, where)
+
+
+def selected(array: Array, what: str, shape: tuple[int | None, ...] | None) -> Array:
+    """Part of an array along an axis other than the samples'."""
+    return replace(array, selection=(*array.selection, what), shape=shape)
+
+
+def mixed(run: Run, left: Array, right: Array, how: str, where: Where | None, *, sign: float = 1.0) -> Array:
+    """``left + right`` for two arrays neither of which is constant."""
+    base, other = (right, left) if left.random and not right.random else (left, right)
+    other_values = other.values.affine(sign if other is right else 1.0, 0.0)
+    base_values = base.values.affine(sign if base is right else 1.0, 0.0)
+    try:
+        hull = base_values.hull.add(other_values.hull)
+        reach = None
+        if base_values.reach is not None and other_values.reach is not None:
+            reach = base_values.reach.add(other_values.reach) if other.random else None
+    except ValueError:
+        hull, reach = REAL_LINE, None
+    values = ValueRange(hull, reach)
+    text = describe_change(how, base.values, values)
+    if other.random:
+        return replace(
+            base, values=values, noise=(*base.noise, other.root), where=where or base.where,
+            trail=step(base, f"random values are added: {text}", where), standardised=Tri.UNKNOWN,
+            dtype=base.dtype if base.dtype and base.dtype.startswith("f") else "float64",
+        )  # fmt: skip
+    if base.random and other.noise == () and other.root != base.root:
+        base, other = other, base
+    if base.root == other.root and base.selection == other.selection and base.noise == other.noise:
+        return replace(base, values=values, scale=None, shift=None, scalings=(*base.scalings, how), where=where,
+                       trail=step(base, text, where))  # fmt: skip
+    return replace(
+        base, values=values, root=run.fresh(), selection=(), scale=1.0, shift=0.0, structure=Structure.UNKNOWN,
+        scalings=(), noise=(), placeholder=False, where=where, trail=step(base, text, where),
+        why=base.why or other.why or (None if not values.unknown else f"{how} joins two arrays"),
+    )  # fmt: skip
+
+
+def product(run: Run, left: Array, right: Array, how: str, where: Where | None) -> Array:
+    """``left * right`` for two arrays neither of which is constant (a mask, a weight map)."""
+    values = ValueRange(left.values.hull.multiply(right.values.hull))
+    base, other = (right, left) if left.random and not right.random else (left, right)
+    noise = (*base.noise, other.root) if other.random else base.noise
+    known_same = other.random or base.root == other.root
+    return replace(
+        base, values=values, noise=noise, root=base.root if known_same else run.fresh(), where=where,
+        trail=step(base, describe_change(how, base.values, values), where),
+        scale=base.scale if other.random else None, shift=base.shift if other.random else None,
+        scalings=base.scalings if other.random else (*base.scalings, how),
+        structure=Structure.UNKNOWN if base.structure in LABELS else base.structure,
+        why=base.why or other.why,
+    )  # fmt: skip
+
+
+def divided_by_extreme(array: Array, extreme: Array, how: str, where: Where | None) -> Array:
+    """``x / x.max()``: the top is 1; where nothing is negative, the range is [0, 1]."""
+    hull, reach = array.values.hull, array.values.reach
+    if hull.lo >= 0 or (array.scalings and array.scalings[-1].endswith(" min")):
+        low = 0.0 if reach is None or reach.lo <= 0 else min(reach.lo, 1.0)
+        values = ValueRange(UNIT, Interval(0.0 if low <= 0 else low, 1.0))
+    elif array.why is not None and hull.is_real_line:
+        values = ValueRange(Interval(-math.inf, 1.0), Interval(1.0, 1.0))
+    else:
+        values = ValueRange(Interval(-math.inf, 1.0), Interval(min(1.0, max(0.0, hull.lo)), 1.0))
+    return recast(array, values, how, where)
+
+
+def relation(input_: Array, target: Array) -> tuple[Relation, tuple[float, float] | None]:
+    """How the target comes from the input, and for RESCALED the map target = scale · input + shift where known."""
+    if input_.root != target.root:
+        if target.structure in LABELS:
+            return Relation.LABELS, None
+        if input_.why is None and target.why is None and not input_.placeholder and not target.placeholder:
+            return Relation.OTHER, None
+        return Relation.UNKNOWN, None
+    if input_.selection != target.selection:
+        return (Relation.LABELS if target.structure in LABELS else Relation.OTHER), None
+    if target.structure in {Structure.ONE_HOT, Structure.CLASS_INDEX} and input_.structure is not target.structure:
+        return Relation.LABELS, None
+    if input_.noise != target.noise:
+        if input_.noise[: len(target.noise)] == target.noise:
+            return Relation.NOISED_INPUT, None
+        if target.noise[: len(input_.noise)] == input_.noise:
+            return Relation.NOISED_TARGET, None
+        return Relation.OTHER, None
+    if None in {input_.scale, input_.shift, target.scale, target.shift}:
+        return (Relation.SAME if input_.scalings == target.scalings else Relation.RESCALED), None
+    assert input_.scale is not None and input_.shift is not None
+    assert target.scale is not None and target.shift is not None
+    if math.isclose(input_.scale, target.scale, rel_tol=1e-6) and math.isclose(
+        input_.shift, target.shift, rel_tol=1e-6, abs_tol=1e-9
+    ):
+        return Relation.SAME, None
+    if input_.scale == 0:
+        return Relation.RESCALED, None
+    scale = target.scale / input_.scale
+    return Relation.RESCALED, (scale, target.shift - scale * input_.shift)
+
+
+def rebased(array: Array, placeholder: Array, actual: Array) -> Array:
+    """``array``, which was computed from ``placeholder``, as computed from ``actual``."""
+    if array.root != placeholder.root:
+        return array
+    result = actual
+    if array.scale is not None and array.shift is not None and (array.scale, array.shift) != (1.0, 0.0):
+        how = array.scalings[-1] if array.scalings else "a layer of the model"
+        result = affine(actual, array.scale, array.shift, how, array.where)
+    elif array.scale is None:
+        result = replace(actual, values=array.values, scale=None, shift=None, scalings=array.scalings)
+    return replace(result, noise=(*result.noise, *array.noise), selection=(*result.selection, *array.selection))
+
+
+def why_unknown(value: Value) -> str | None:
+    if isinstance(value, Unknown):
+        return value.reason
+    if isinstance(value, Array):
+        return value.why
+    return None
+
+
+def short(value: float) -> str:
+    return format_number(value)

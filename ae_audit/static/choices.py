@@ -1,0 +1,59 @@
+"""Choosing a branch: by what is known, by the plan of the run, or by default with an offer for a further run."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from ae_audit.static import decisions, operators
+from ae_audit.static.decisions import Offer
+from ae_audit.static.environment import Frame
+from ae_audit.static.values import Const, Value
+
+if TYPE_CHECKING:
+    from ae_audit.static.interpreter import Run
+
+
+def decide(
+    run: Run, test: Value, node: ast.expr, frame: Frame, *, default: bool = True, matters: bool = True
+) -> bool:  # fmt: skip
+    """Whether to take the branch that ``test`` guards."""
+    known = operators.truth(test)
+    if known is not None:
+        if isinstance(test, Const) and test.soft is not None and matters:
+            suggestions = test.soft.suggestions
+            if not suggestions and isinstance(test.value, bool) and _is_plain_flag(node):
+                run.offer_values(test.soft, test.value, (not test.value,))
+            elif suggestions and run.plan.get(("soft", test.soft.source)) is None:
+                _offer_suggestions(run, test, known)
+        return known
+    text = frame.text.segment(node)
+    key = ("test", frame.name, text)
+    taken = run.plan.get(key)
+    if taken is not None:
+        return bool(taken.value)
+    if matters:
+        positive, negative = text, f"not ({text})"
+        offer = Offer(key, not default, negative if default else positive, positive if default else negative)
+        run.offers.setdefault((key, not default), offer)
+    return default
+
+
+def _is_plain_flag(node: ast.expr) -> bool:
+    if isinstance(node, ast.UnaryOp):
+        return _is_plain_flag(node.operand)
+    return isinstance(node, (ast.Name, ast.Attribute, ast.Subscript, ast.BoolOp))
+
+
+def _offer_suggestions(run: Run, test: Const, known: bool) -> None:
+    assert test.soft is not None
+    default = run.notes.get(("soft default", test.soft.source))
+    run.offer_values(test.soft, default, test.soft.suggestions)
+
+
+def decide_block(run: Run, test: Value, node: ast.If, frame: Frame) -> bool:
+    """Which arm of an ``if`` statement to run."""
+    if operators.truth(test) is not None and not (isinstance(test, Const) and test.soft is not None):
+        return bool(operators.truth(test))
+    matters = decisions.matters([*node.body, *node.orelse])
+    return decide(run, test, node.test, frame, default=not decisions.ends(node.body), matters=matters)

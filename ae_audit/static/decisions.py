@@ -1,0 +1,78 @@
+"""Which way a run goes where the program alone does not say: correlated alternatives by running again.
+
+A program is interpreted once along its default path. Every test that could have gone another way, and every default
+that the program compares with other values, is an *offer*. Further runs each take up one offer (and those that led to
+it); within a run every test of the same thing goes the same way, so that the sigmoid of one branch never meets the data
+of another.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import Any
+
+Key = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Another way that a run could have gone: ``key`` set to ``value``."""
+
+    key: Key
+    value: Any
+    text: str
+    """the condition in the program's words, when the offer is taken"""
+    default_text: str
+    """and when it is not"""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The offers that a run takes up, oldest first; none for the default run."""
+
+    taken: tuple[Offer, ...] = ()
+
+    def get(self, key: Key) -> Offer | None:
+        for offer in self.taken:
+            if offer.key == key:
+                return offer
+        return None
+
+    def with_(self, offer: Offer) -> Plan:
+        return Plan((*self.taken, offer))
+
+    @property
+    def text(self) -> str:
+        return " and ".join(offer.text for offer in self.taken)
+
+
+_BUILDING = {"add", "append", "extend", "insert", "compile", "fit", "fit_generator", "add_module", "update", "pop",
+             "backward", "train_on_batch", "add_loss", "step", "setdefault", "map", "train"}  # fmt: skip
+_ENDING = (ast.Return, ast.Raise, ast.Continue, ast.Break)
+_LEAVING = {"exit", "quit", "_exit"}
+
+
+def matters(arms: list[ast.stmt]) -> bool:
+    """Whether statements can pick a head, a loss or a scaling: they bind something, return, or change an object."""
+    for arm in arms:
+        for node in ast.walk(arm):
+            if isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return)):
+                return True
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _BUILDING:
+                return True
+    return False
+
+
+def ends(body: list[ast.stmt]) -> bool:
+    """Whether a block surely leaves: by ``return``, ``raise``, ``continue``, ``break`` or ``sys.exit()``."""
+    if not body:
+        return False
+    last = body[-1]
+    if isinstance(last, _ENDING):
+        return True
+    if isinstance(last, ast.Expr) and isinstance(last.value, ast.Call):
+        function = last.value.func
+        name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+        return name in _LEAVING
+    return False

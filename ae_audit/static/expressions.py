@@ -1,0 +1,520 @@
+"""Expressions: from a syntax node to an abstract value."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ae_audit.static import arrays, attributes, choices, operators
+from ae_audit.static.arguments import Call
+from ae_audit.static.environment import Frame, Scope
+from ae_audit.static.sources import Where
+from ae_audit.static.values import (
+    Array,
+    Const,
+    Function,
+    Instance,
+    Library,
+    Mapping,
+    Object,
+    Seq,
+    Tensor,
+    Unknown,
+    Value,
+)
+
+if TYPE_CHECKING:
+    from ae_audit.static.interpreter import Run
+
+Evaluator = Callable[["Run", Any, Frame], Value]
+MAX_COMPREHENSION = 64
+
+
+def evaluate(run: Run, node: ast.expr, frame: Frame) -> Value:
+    run.step()
+    evaluator = EVALUATORS.get(type(node))
+    if evaluator is None:
+        return Unknown("an expression of a kind that is not followed", Where(frame.text, node))
+    return evaluator(run, node, frame)
+
+
+def _constant(run: Run, node: ast.Constant, frame: Frame) -> Value:
+    return Const(node.value, Where(frame.text, node))
+
+
+def _name(run: Run, node: ast.Name, frame: Frame) -> Value:
+    found = frame.scope.lookup(node.id)
+    if found is not None:
+        return found
+    builtin = f"builtins.{node.id}"
+    if builtin in run.registry.functions or node.id in _BUILTIN_NAMES:
+        return Library(builtin)
+    for star in run.notes.get("star imports", ()):
+        name = run.registry.normalise(f"{star}.{node.id}")
+        if run.registry.knows(name):
+            return attributes.library_name(run, f"{star}.{node.id}")
+    missing = Unknown(f"the name «{node.id}» is not defined in this file", Where(frame.text, node))
+    frame.scope.globals_.names.setdefault(node.id, missing)
+    return missing
+
+
+def _attribute(run: Run, node: ast.Attribute, frame: Frame) -> Value:
+    return run.attribute(evaluate(run, node.value, frame), node.attr, Where(frame.text, node))
+
+
+def _call(run: Run, node: ast.Call, frame: Frame) -> Value:
+    if isinstance(node.func, ast.Name) and node.func.id == "super" and not node.args:
+        from ae_audit.static.values import Super
+
+        if frame.owner is not None and frame.receiver is not None:
+            return Super(frame.owner, frame.receiver)
+    if isinstance(node.func, ast.Name) and node.func.id in {"locals", "globals", "vars"} and not node.args:
+        return Mapping(dict(frame.scope.names))
+    function = evaluate(run, node.func, frame)
+    return run.call(function, arguments(run, node, frame))
+
+
+def arguments(run: Run, node: ast.Call, frame: Frame) -> Call:
+    call = Call(Where(frame.text, node))
+    for item in node.args:
+        if isinstance(item, ast.Starred):
+            items, rest = run.iterate(evaluate(run, item.value, frame), call.where)
+            call.args.extend(items)
+            if rest is not None:
+                call.open = True
+        else:
+            call.args.append(evaluate(run, item, frame))
+    for keyword in node.keywords:
+        value = evaluate(run, keyword.value, frame)
+        if keyword.arg is not None:
+            call.kwargs[keyword.arg] = value
+        elif isinstance(value, Mapping):
+            for key, item_value in value.items.items():
+                if isinstance(key, str):
+                    call.kwargs[key] = item_value
+            call.open = call.open or value.rest is not None
+        else:
+            call.open = True
+    return call
+
+
+def _binary(run: Run, node: ast.BinOp, frame: Frame) -> Value:
+    left = evaluate(run, node.left, frame)
+    right = evaluate(run, node.right, frame)
+    where = Where(frame.text, node)
+    symbol = operators.SYMBOLS[type(node.op)]
+    for value, name in ((left, _LEFT.get(symbol)), (right, _RIGHT.get(symbol))):
+        if isinstance(value, Instance) and name is not None:
+            method = value.cls.find(name)
+            if isinstance(method, Function):
+                other = right if value is left else left
+                made = run.call_method(value, name, Call(where, [other]))
+                if made is not None:
+                    return made
+    return operators.binary(run, symbol, left, right, where)
+
+
+_LEFT = {"+": "__add__", "-": "__sub__", "*": "__mul__", "/": "__truediv__"}
+_RIGHT = {"+": "__radd__", "-": "__rsub__", "*": "__rmul__", "/": "__rtruediv__"}
+
+
+def _unary(run: Run, node: ast.UnaryOp, frame: Frame) -> Value:
+    value = evaluate(run, node.operand, frame)
+    where = Where(frame.text, node)
+    if isinstance(node.op, ast.Not):
+        known = operators.truth(value)
+        if known is None:
+            return Unknown("a test on something unknown", where)
+        return Const(not known, where, value.soft if isinstance(value, Const) else None)
+    if isinstance(node.op, ast.USub):
+        return operators.negate(run, value, where)
+    if isinstance(node.op, ast.Invert) and isinstance(value, Array):
+        return value
+    return value if isinstance(node.op, ast.UAdd) else Unknown("a bitwise complement", where)
+
+
+def _boolean(run: Run, node: ast.BoolOp, frame: Frame) -> Value:
+    stop_at = isinstance(node.op, ast.Or)
+    unknown: Value | None = None
+    last: Value = Const(None)
+    soft = None
+    for item in node.values:
+        last = evaluate(run, item, frame)
+        if isinstance(last, Const) and last.soft is not None:
+            soft = last.soft
+        known = operators.truth(last)
+        if known is stop_at:
+            if unknown is None or not stop_at:
+                return last
+            return last if not isinstance(last, Const) or not isinstance(last.value, bool) else unknown
+        if known is None:
+            if not isinstance(last, Unknown) and stop_at:
+                return last
+            unknown = unknown or last
+    if unknown is not None:
+        return unknown if not isinstance(last, Unknown) and isinstance(last, Const) else last
+    if soft is not None and isinstance(last, Const) and last.soft is None:
+        return Const(last.value, last.where, soft)
+    return last
+
+
+def _compare(run: Run, node: ast.Compare, frame: Frame) -> Value:
+    left = evaluate(run, node.left, frame)
+    result: Value = Const(True)
+    where = Where(frame.text, node)
+    for op, item in zip(node.ops, node.comparators, strict=True):
+        right = evaluate(run, item, frame)
+        result = operators.compare(run, op, left, right, where)
+        if operators.truth(result) is False:
+            return result
+        left = right
+    return result
+
+
+def _conditional(run: Run, node: ast.IfExp, frame: Frame) -> Value:
+    test = evaluate(run, node.test, frame)
+    chosen = choices.decide(run, test, node.test, frame)
+    return evaluate(run, node.body if chosen else node.orelse, frame)
+
+
+def _lambda(run: Run, node: ast.Lambda, frame: Frame) -> Value:
+    return make_function(run, node, frame)
+
+
+def make_function(run: Run, node: Any, frame: Frame) -> Function:
+    defaults = [evaluate(run, item, frame) for item in node.args.defaults]
+    kw_defaults = {
+        arg.arg: evaluate(run, item, frame)
+        for arg, item in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+        if item is not None
+    }
+    in_class_body = frame.owner is not None and frame.function is None
+    closure = frame.scope.parent if in_class_body and frame.scope.parent is not None else frame.scope
+    return Function(node, closure, frame.text, defaults, kw_defaults, frame.owner)
+
+
+def _sequence(kind: str) -> Evaluator:
+    def build(run: Run, node: Any, frame: Frame) -> Value:
+        items: list[Value] = []
+        rest: Value | None = None
+        for item in node.elts:
+            if isinstance(item, ast.Starred):
+                more, others = run.iterate(evaluate(run, item.value, frame), Where(frame.text, item))
+                items.extend(more)
+                rest = rest or others
+            else:
+                items.append(evaluate(run, item, frame))
+        return Seq(items, kind, rest)
+
+    return build
+
+
+def _dictionary(run: Run, node: ast.Dict, frame: Frame) -> Value:
+    made = Mapping()
+    for key_node, value_node in zip(node.keys, node.values, strict=True):
+        value = evaluate(run, value_node, frame)
+        if key_node is None:
+            if isinstance(value, Mapping):
+                made.items.update(value.items)
+                made.rest = made.rest or value.rest
+            else:
+                made.rest = Unknown("a dictionary merged at run time")
+            continue
+        put(made, evaluate(run, key_node, frame), value)
+    return made
+
+
+def key_of(value: Value) -> Any:
+    """A hashable key for a value; None where it is unknown."""
+    if isinstance(value, Const):
+        try:
+            hash(value.value)
+        except TypeError:
+            return None
+        return value.value
+    if isinstance(value, Seq) and value.rest is None:
+        parts = tuple(key_of(item) for item in value.items)
+        return None if None in parts else parts
+    if isinstance(value, Library):
+        return ("library", value.name)
+    return None
+
+
+def put(mapping: Mapping, key: Value, value: Value) -> None:
+    known = key_of(key)
+    if known is None:
+        mapping.rest = value
+    else:
+        mapping.items[known] = value
+
+
+def _comprehension(kind: str) -> Evaluator:
+    def build(run: Run, node: Any, frame: Frame) -> Value:
+        inner = replace(frame, scope=Scope(frame.scope))
+        made = Seq([], kind)
+        mapping = Mapping()
+        _generate(run, node, node.generators, inner, made, mapping)
+        return mapping if kind == "dict" else made
+
+    return build
+
+
+def _generate(run: Run, node: Any, generators: list[ast.comprehension], frame: Frame, made: Seq, mapping: Mapping
+              ) -> None:  # fmt: skip
+    from ae_audit.static.statements import assign
+
+    if not generators:
+        if isinstance(node, ast.DictComp):
+            put(mapping, evaluate(run, node.key, frame), evaluate(run, node.value, frame))
+        else:
+            made.items.append(evaluate(run, node.elt, frame))
+        return
+    first, others = generators[0], generators[1:]
+    items, rest = run.iterate(evaluate(run, first.iter, frame), Where(frame.text, first.iter))
+    if len(items) > MAX_COMPREHENSION:
+        items, rest = items[:1], items[-1]
+    for item in items:
+        assign(run, first.target, item, frame)
+        tests = [operators.truth(evaluate(run, test, frame)) for test in first.ifs]
+        if False not in tests:
+            _generate(run, node, others, frame, made, mapping)
+    if rest is not None:
+        assign(run, first.target, rest, frame)
+        for test in first.ifs:
+            evaluate(run, test, frame)
+        some, some_mapping = Seq([], made.kind), Mapping()
+        _generate(run, node, others, frame, some, some_mapping)
+        made.rest = some.items[0] if some.items else some.rest
+        if some_mapping.items or some_mapping.rest:
+            mapping.rest = some_mapping.rest or next(iter(some_mapping.items.values()))
+
+
+def _subscript(run: Run, node: ast.Subscript, frame: Frame) -> Value:
+    value = evaluate(run, node.value, frame)
+    where = Where(frame.text, node)
+    if isinstance(node.slice, ast.Slice) or (
+        isinstance(node.slice, ast.Tuple) and any(isinstance(e, ast.Slice) for e in node.slice.elts)
+    ):
+        return sliced(run, value, node.slice, frame, where)
+    return item(run, value, evaluate(run, node.slice, frame), where)
+
+
+def item(run: Run, value: Value, key: Value, where: Where) -> Value:
+    """``value[key]`` for a key that is no slice."""
+    if isinstance(value, Seq):
+        return _sequence_item(run, value, key, where)
+    if isinstance(value, Mapping):
+        known = key_of(key)
+        if isinstance(key, Const) and key.soft is not None and known in value.items:
+            run.offer_values(key.soft, key.value, tuple(value.items)[:8])
+        if known is not None and known in value.items:
+            return value.items[known]
+        if known is None and len(value.items) == 1 and value.rest is None:
+            return next(iter(value.items.values()))
+        if value.rest is not None:
+            return value.rest
+        return Unknown(f"the entry «{where.written}» of a dictionary", where)
+    if isinstance(value, Const) and isinstance(value.value, (str, bytes, tuple)) and isinstance(key, Const):
+        try:
+            return Const(value.value[key.value], where)
+        except Exception:
+            return Unknown("an index out of range", where)
+    if isinstance(value, Array):
+        return _array_item(run, value, key, where)
+    if isinstance(value, Tensor):
+        return replace(value, head=replace(value.head, shape=None))
+    if isinstance(value, Unknown):
+        known = key_of(key)
+        return attributes.child(run, value, ("[]", known if known is not None else where.written))
+    if isinstance(value, (Object, Instance)):
+        method = attributes.find(run, value, "__getitem__", where)
+        if method is not None:
+            return run.call(method, Call(where, [key]))
+    return Unknown(f"«{where.written}» is not known", where)
+
+
+def _sequence_item(run: Run, value: Seq, key: Value, where: Where) -> Value:
+    if isinstance(key, Const) and isinstance(key.value, int):
+        index = key.value
+        if -len(value.items) <= index < len(value.items) and (value.rest is None or index >= 0):
+            return value.items[index]
+        if value.rest is not None:
+            return value.rest
+        return Unknown("an index out of range", where)
+    if value.rest is not None and not value.items:
+        return value.rest
+    if isinstance(key, Array) or (value.items and all(isinstance(i, Array) for i in value.items)):
+        return value.items[0] if value.items else Unknown("an element of an empty list", where)
+    if value.items and all(type(i) is type(value.items[0]) for i in value.items) and not isinstance(
+        value.items[0], Const
+    ):
+        return value.items[0]
+    return Unknown("an element whose index is not known", where)
+
+
+def _array_item(run: Run, value: Array, key: Value, where: Where) -> Value:
+    if isinstance(key, Seq) and key.kind == "tuple":
+        return _columns(value, where, any(_is_full_selection(part) for part in key.items))
+    if isinstance(key, Const) and isinstance(key.value, str):
+        return _columns(value, where, True)
+    if isinstance(key, Seq) and any(isinstance(i, Const) and isinstance(i.value, str) for i in key.items):
+        return _columns(value, where, True)
+    if isinstance(key, Const) and key.value is None:
+        return replace(value, shape=None if value.shape is None else (1, *value.shape))
+    if isinstance(key, Const) and isinstance(key.value, int):
+        return attributes.first_axis_removed(value)
+    if isinstance(key, (Array, Seq)):
+        return replace(value, shape=None if not value.shape else (None, *value.shape[1:]))
+    return attributes.first_axis_removed(value)
+
+
+def _is_full_selection(value: Value) -> bool:
+    return not isinstance(value, Const) or value.value not in {None, Ellipsis}
+
+
+def _columns(value: Array, where: Where, narrowing: bool) -> Array:
+    if not narrowing:
+        return replace(value, shape=None)
+    node = where.node
+    what = where.text.segment(node.slice) if isinstance(node, ast.Subscript) else where.written
+    narrowed = arrays.selected(value, what, None)
+    return replace(narrowed, values=replace(value.values, reach=None)) if value.structure in arrays.LABELS else narrowed
+
+
+def sliced(run: Run, value: Value, node: ast.expr, frame: Frame, where: Where) -> Value:
+    """``value[a:b]``, ``value[:, 1:]``."""
+    if isinstance(node, ast.Slice):
+        bounds = [None if part is None else evaluate(run, part, frame) for part in (node.lower, node.upper, node.step)]
+        return _range_of(run, value, bounds, where)
+    assert isinstance(node, ast.Tuple)
+    for part in node.elts:
+        if not isinstance(part, ast.Slice):
+            evaluate(run, part, frame)
+    array = value if isinstance(value, Array) else run.as_array(value) if isinstance(value, Unknown) else None
+    if array is not None:
+        narrowing = [part for index, part in enumerate(node.elts) if _narrows(part) and index > 0]
+        if not narrowing:
+            return replace(array, shape=_sliced_shape(array, node))
+        what = where.text.segment(node)
+        return arrays.selected(array, _beyond_first(what), None)
+    if isinstance(value, Tensor):
+        return replace(value, head=replace(value.head, shape=None))
+    if isinstance(value, (Object, Instance)):
+        method = attributes.find(run, value, "__getitem__", where)
+        if method is not None:
+            return run.call(method, Call(where, [Unknown("a slice", where)]))
+    return Unknown(f"«{where.written}» is not known", where)
+
+
+def _beyond_first(text: str) -> str:
+    return text.split(",", 1)[1].strip() if "," in text else text
+
+
+def _narrows(part: ast.expr) -> bool:
+    if isinstance(part, ast.Slice):
+        return part.lower is not None or part.upper is not None
+    return not (isinstance(part, ast.Constant) and part.value in {None, Ellipsis}) and not (
+        isinstance(part, ast.Attribute) and part.attr == "newaxis"
+    )
+
+
+def _sliced_shape(array: Array, node: ast.Tuple) -> tuple[int | None, ...] | None:
+    if array.shape is None or any(isinstance(p, ast.Constant) and p.value is Ellipsis for p in node.elts):
+        return None
+    shape: list[int | None] = []
+    rest = list(array.shape)
+    for part in node.elts:
+        if isinstance(part, ast.Slice):
+            if not rest:
+                return None
+            extent = rest.pop(0)
+            shape.append(extent if part.lower is None and part.upper is None else None)
+        elif (isinstance(part, ast.Constant) and part.value is None) or isinstance(part, ast.Attribute):
+            shape.append(1)
+        elif rest:
+            rest.pop(0)
+    return (*shape, *rest)
+
+
+def _range_of(run: Run, value: Value, bounds: list[Value | None], where: Where) -> Value:
+    known: list[Any] = [None if bound is None else getattr(bound, "value", ...) for bound in bounds]
+    plain = all(bound is None or isinstance(bound, int) for bound in known)
+    if isinstance(value, Seq):
+        if plain and value.rest is None:
+            return Seq(value.items[slice(*known)], value.kind)
+        return Seq([], value.kind, value.rest or (value.items[0] if value.items else None))
+    if isinstance(value, Const) and isinstance(value.value, (str, bytes, tuple)):
+        return Const(value.value[slice(*known)], where) if plain else Unknown("a part of a text", where)
+    if isinstance(value, Array):
+        if value.shape is not None and len(value.shape) == 1 and value.dtype is None:
+            return value
+        return replace(value, shape=None if not value.shape else (None, *value.shape[1:]))
+    if isinstance(value, Unknown):
+        if value.array is not None:
+            return value.array
+        return value
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, (Object, Instance)):
+        method = attributes.find(run, value, "__getitem__", where)
+        if method is not None:
+            return run.call(method, Call(where, [Unknown("a slice", where)]))
+    return Unknown(f"«{where.written}» is not known", where)
+
+
+def _formatted(run: Run, node: ast.JoinedStr, frame: Frame) -> Value:
+    parts: list[str] = []
+    known = True
+    for part in node.values:
+        if isinstance(part, ast.Constant):
+            parts.append(str(part.value))
+            continue
+        value = evaluate(run, part.value, frame) if isinstance(part, ast.FormattedValue) else Unknown("")
+        if isinstance(value, Const) and isinstance(part, ast.FormattedValue) and part.format_spec is None:
+            parts.append(str(value.value)[:256])
+        else:
+            known = False
+    where = Where(frame.text, node)
+    return Const("".join(parts)[:4096], where) if known else Unknown("a text put together at run time", where)
+
+
+def _named(run: Run, node: ast.NamedExpr, frame: Frame) -> Value:
+    value = evaluate(run, node.value, frame)
+    frame.scope.bind(node.target.id, value)
+    return value
+
+
+def _starred(run: Run, node: ast.Starred, frame: Frame) -> Value:
+    return evaluate(run, node.value, frame)
+
+
+def _awaited(run: Run, node: Any, frame: Frame) -> Value:
+    return evaluate(run, node.value, frame)
+
+
+def _yielded(run: Run, node: Any, frame: Frame) -> Value:
+    value = Const(None) if node.value is None else evaluate(run, node.value, frame)
+    if isinstance(node, ast.YieldFrom):
+        value = run.element(value, Where(frame.text, node))
+    frame.yielded.append(value)
+    return Unknown("what a generator is sent", Where(frame.text, node))
+
+
+EVALUATORS: dict[type, Evaluator] = {
+    ast.Constant: _constant, ast.Name: _name, ast.Attribute: _attribute, ast.Call: _call, ast.BinOp: _binary,
+    ast.UnaryOp: _unary, ast.BoolOp: _boolean, ast.Compare: _compare, ast.IfExp: _conditional, ast.Lambda: _lambda,
+    ast.List: _sequence("list"), ast.Tuple: _sequence("tuple"), ast.Set: _sequence("set"), ast.Dict: _dictionary,
+    ast.ListComp: _comprehension("list"), ast.SetComp: _comprehension("set"),
+    ast.GeneratorExp: _comprehension("iterator"), ast.DictComp: _comprehension("dict"), ast.Subscript: _subscript,
+    ast.JoinedStr: _formatted, ast.NamedExpr: _named, ast.Starred: _starred, ast.Await: _awaited,
+    ast.Yield: _yielded, ast.YieldFrom: _yielded,
+}  # fmt: skip
+_BUILTIN_NAMES = frozenset(
+    "abs all any bool bytes callable chr dict dir divmod enumerate eval exec filter float format frozenset getattr "
+    "hasattr hash hex id input int isinstance issubclass iter len list map max min next object open ord pow print "
+    "property range repr reversed round set setattr slice sorted staticmethod classmethod str sum super tuple type "
+    "vars zip Exception ValueError TypeError RuntimeError NotImplementedError KeyError xrange raw_input unicode "
+    "ImportError ModuleNotFoundError StopIteration AssertionError OSError IOError".split()
+)

@@ -1,0 +1,19 @@
+"""Tables of library knowledge, one module each; every module holds a ``TABLE``."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib import import_module
+
+from ae_audit.static.registry import Registry, Table
+
+MODULES = (
+    "python",
+)
+
+
+@lru_cache(maxsize=1)
+def registry() -> Registry:
+    """All tables, loaded once."""
+    tables: list[Table] = [import_module(f"{__name__}.{name}").TABLE for name in MODULES]
+    return Registry(tables)

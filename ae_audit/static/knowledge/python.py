@@ -1,0 +1,520 @@
+"""Python itself: built-in functions, methods of its containers, and the few standard modules that programs configure."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from ae_audit.static import attributes, operators
+from ae_audit.static.arguments import Call
+from ae_audit.static.registry import Table
+from ae_audit.static.values import (
+    Array,
+    Class,
+    Const,
+    Function,
+    Instance,
+    Library,
+    LossValue,
+    Mapping,
+    Module,
+    Object,
+    Partial,
+    Seq,
+    Soft,
+    Tensor,
+    Unknown,
+    Value,
+)
+
+if TYPE_CHECKING:
+    from ae_audit.static.interpreter import Run
+
+TABLE = Table("python")
+TABLE.aliases.update({"__builtin__": "builtins", "six.moves": "builtins", "argparse.Namespace": "types.SimpleNamespace"})
+TABLE.constants.update(
+    {
+        "math.pi": math.pi, "math.e": math.e, "math.inf": math.inf, "sys.argv": Unknown("a command line argument"),
+        "builtins.None": None, "builtins.True": True, "builtins.False": False, "os.sep": "/",
+    }
+)  # fmt: skip
+
+
+def _first(call: Call) -> Value:
+    return call.args[0] if call.args else Unknown("a missing argument", call.where)
+
+
+@TABLE.function("builtins.range", "builtins.xrange")
+def range_(run: Run, call: Call) -> Value:
+    bounds = [call.constant(i) for i in range(min(len(call.args), 3))]
+    if bounds and all(isinstance(b, int) for b in bounds):
+        try:
+            numbers = range(*bounds)
+        except ValueError:
+            return Seq([], "range")
+        if len(numbers) <= 64:
+            return Seq([Const(n) for n in numbers], "range")
+    return Seq([], "range", Unknown("the counter of a loop", call.where))
+
+
+@TABLE.function("builtins.len")
+def len_(run: Run, call: Call) -> Value:
+    value = _first(call)
+    if isinstance(value, (Seq, Mapping)) and value.rest is None:
+        return Const(len(value.items), call.where)
+    if isinstance(value, Const) and isinstance(value.value, (str, bytes)):
+        return Const(len(value.value), call.where)
+    if isinstance(value, Array) and value.shape and value.shape[0] is not None:
+        return Const(value.shape[0], call.where)
+    return Unknown("the length of something", call.where)
+
+
+@TABLE.function("builtins.print", "builtins.input", "builtins.open", "builtins.id", "builtins.hash")
+def no_value(run: Run, call: Call) -> Value:
+    return Unknown("what it reads or prints", call.where)
+
+
+@TABLE.function("builtins.list", "builtins.tuple", "builtins.set", "builtins.frozenset", "builtins.sorted",
+                "builtins.reversed", "builtins.iter")  # fmt: skip
+def sequence(run: Run, call: Call) -> Value:
+    kind = _called(call)
+    if not call.args:
+        return Seq([], kind)
+    value = _first(call)
+    if isinstance(value, (Array, Tensor, Unknown)) or (kind == "iter" and not isinstance(value, Seq)):
+        return value
+    items, rest = run.iterate(value, call.where)
+    if kind == "reversed":
+        items = items[::-1]
+    if kind == "sorted" and all(isinstance(i, Const) for i in items):
+        try:
+            items = sorted(items, key=lambda i: i.value if isinstance(i, Const) else 0)
+        except TypeError:
+            pass
+    return Seq(items, {"sorted": "list", "reversed": "list", "iter": "iterator"}.get(kind, kind), rest)
+
+
+def _called(call: Call) -> str:
+    function = getattr(call.where.node, "func", None)
+    return str(getattr(function, "id", getattr(function, "attr", "list")))
+
+
+@TABLE.function("builtins.next")
+def next_(run: Run, call: Call) -> Value:
+    return run.element(_first(call), call.where)
+
+
+@TABLE.function("builtins.enumerate", "tqdm.tenumerate")
+def enumerate_(run: Run, call: Call) -> Value:
+    items, rest = run.iterate(_first(call), call.where)
+    start = call.constant(1, "start", default=0)
+    counted: list[Value] = [Seq([Const(start + i), item], "tuple") for i, item in enumerate(items)]
+    more = None if rest is None else Seq([Unknown("the counter of a loop", call.where), rest], "tuple")
+    return Seq(counted, "iterator", more)
+
+
+@TABLE.function("builtins.zip", "itertools.zip_longest")
+def zip_(run: Run, call: Call) -> Value:
+    columns = [run.iterate(value, call.where) for value in call.args]
+    known = [len(items) for items, rest in columns if rest is None]
+    count = min(known) if known else 0
+    rows: list[Value] = [
+        Seq([items[i] if i < len(items) else rest or Unknown("", call.where) for items, rest in columns], "tuple")
+        for i in range(count)
+    ]
+    if known:
+        return Seq(rows, "iterator")
+    return Seq([], "iterator", Seq([run.element(value, call.where) for value in call.args], "tuple"))
+
+
+@TABLE.function("builtins.map")
+def map_(run: Run, call: Call) -> Value:
+    function = _first(call)
+    columns = [run.iterate(value, call.where) for value in call.args[1:]]
+    if not columns:
+        return Seq([], "iterator")
+    items = [
+        run.call(function, Call(call.where, [column[0][i] for column in columns if i < len(column[0])]))
+        for i in range(min(len(columns[0][0]), 32))
+    ]
+    rests = [rest for _, rest in columns if rest is not None]
+    return Seq(items, "iterator", run.call(function, Call(call.where, rests)) if rests else None)
+
+
+@TABLE.function("builtins.filter")
+def filter_(run: Run, call: Call) -> Value:
+    return Seq([], "iterator", run.element(call.args[1], call.where)) if len(call.args) > 1 else Seq()
+
+
+@TABLE.function("builtins.dict", "collections.OrderedDict", "collections.defaultdict", "types.SimpleNamespace")
+def dict_(run: Run, call: Call) -> Value:
+    made = Mapping()
+    value = call.get(0)
+    if isinstance(value, Mapping):
+        made.items.update(value.items)
+        made.rest = value.rest
+    elif isinstance(value, Seq):
+        for pair in value.items:
+            if isinstance(pair, Seq) and len(pair.items) == 2 and isinstance(pair.items[0], Const):
+                made.items[pair.items[0].value] = pair.items[1]
+    made.items.update(call.kwargs)
+    name = getattr(getattr(call.where.node, "func", None), "attr", getattr(getattr(call.where.node, "func", None), "id", ""))
+    if name in {"SimpleNamespace", "Namespace"}:
+        space = Object("types.SimpleNamespace", call)
+        space.attrs.update(call.kwargs)
+        return space
+    return made
+
+
+@TABLE.function("builtins.int", "builtins.float", "builtins.bool", "builtins.str", "builtins.round", "builtins.abs",
+                "math.ceil", "math.floor", "math.sqrt", "math.log", "math.log2", "math.exp", "math.prod",
+                "builtins.pow")  # fmt: skip
+def convert(run: Run, call: Call) -> Value:
+    name = _called(call)
+    value = call.get(0)
+    if value is None:
+        return Const({"int": 0, "float": 0.0, "bool": False, "str": ""}.get(name, 0))
+    if isinstance(value, Const) and all(isinstance(v, Const) for v in call.args):
+        try:
+            arguments = [v.value for v in call.args if isinstance(v, Const)]
+            if any(isinstance(a, (str, bytes)) and len(a) > 400 for a in arguments) or (
+                name == "pow" and any(abs(a) > 64 for a in arguments)
+            ):
+                return Unknown("a constant too large to compute", call.where)
+            result: Any = getattr(math, name)(*arguments) if hasattr(math, name) and name != "pow" else (
+                {"int": int, "float": float, "bool": bool, "str": str, "round": round, "abs": abs, "pow": pow}[name](
+                    *arguments
+                )
+            )  # fmt: skip
+        except Exception:
+            return Unknown("a conversion that fails", call.where)
+        return Const(result, value.where, value.soft and Soft(value.soft.source))
+    if name in {"float", "abs", "round"} and isinstance(value, (Array, Tensor, LossValue)):
+        return value
+    if isinstance(value, Array) and name == "int":
+        return Unknown("an integer computed at run time", call.where)
+    reason = value.reason if isinstance(value, Unknown) else "a number computed at run time"
+    return Unknown(reason, call.where)
+
+
+@TABLE.function("builtins.min", "builtins.max")
+def extreme(run: Run, call: Call) -> Value:
+    name = _called(call)
+    values = run.iterate(call.args[0], call.where)[0] if len(call.args) == 1 else call.args
+    if values and all(isinstance(v, Const) for v in values):
+        try:
+            return Const((min if name == "min" else max)(v.value for v in values if isinstance(v, Const)))
+        except TypeError:
+            pass
+    if len(call.args) == 1 and isinstance(call.args[0], (Array, Unknown)):
+        array = run.as_array(call.args[0])
+        if array is not None:
+            return run.call(run.attribute(array, name), Call(call.where))
+    return Unknown("an extreme computed at run time", call.where)
+
+
+@TABLE.function("builtins.sum")
+def sum_(run: Run, call: Call) -> Value:
+    items, rest = run.iterate(_first(call), call.where)
+    total: Value = call.get(1, "start") or Const(0)
+    values = [*items, *([] if rest is None else [rest])]
+    if len(values) > 64:
+        return Unknown("a long sum", call.where)
+    for item in values:
+        if isinstance(total, Const) and total.value == 0:
+            total = item
+        else:
+            total = operators.binary(run, "+", total, item, call.where)
+    return total
+
+
+@TABLE.function("builtins.isinstance", "builtins.issubclass")
+def isinstance_(run: Run, call: Call) -> Value:
+    value, kind = call.get(0), call.get(1)
+    kinds = kind.items if isinstance(kind, Seq) else [kind]
+    names = {k.name for k in kinds if isinstance(k, Library)}
+    if isinstance(value, Instance) and all(isinstance(k, Class) for k in kinds):
+        return Const(any(k in value.cls.lineage() for k in kinds))
+    builtin: dict[type, str] = {str: "str", int: "int", float: "float", bool: "bool"}
+    if isinstance(value, Const) and names and all(n.startswith("builtins.") for n in names):
+        return Const(any(f"builtins.{builtin.get(c, '')}" in names for c in type(value.value).__mro__))
+    if isinstance(value, Seq) and names and all(n.startswith("builtins.") for n in names):
+        return Const(f"builtins.{value.kind}" in names)
+    if isinstance(value, Object) and names:
+        line = run.registry.line(value.cls)
+        return Const(True) if names & set(line) else Unknown("a test on something unknown", call.where)
+    return Unknown("a test on something unknown", call.where)
+
+
+@TABLE.function("builtins.getattr")
+def getattr_(run: Run, call: Call) -> Value:
+    value, name = call.get(0), call.constant(1)
+    if value is None or not isinstance(name, str):
+        return Unknown("an attribute chosen at run time", call.where)
+    found = attributes.find(run, value, name, call.where)
+    return found or call.get(2) or run.attribute(value, name, call.where)
+
+
+@TABLE.function("builtins.setattr")
+def setattr_(run: Run, call: Call) -> Value:
+    from ae_audit.static.statements import set_attribute
+
+    name = call.constant(1)
+    if isinstance(name, str) and len(call.args) == 3:
+        set_attribute(run, call.args[0], name, call.args[2])
+    return Const(None)
+
+
+@TABLE.function("builtins.hasattr")
+def hasattr_(run: Run, call: Call) -> Value:
+    value, name = call.get(0), call.constant(1)
+    if isinstance(value, (Instance, Module)) and isinstance(name, str):
+        return Const(attributes.find(run, value, name, call.where) is not None)
+    return Unknown("a test on something unknown", call.where)
+
+
+@TABLE.function("builtins.type")
+def type_(run: Run, call: Call) -> Value:
+    value = _first(call)
+    return value.cls if isinstance(value, Instance) else Unknown("a type", call.where)
+
+
+@TABLE.function("functools.partial", "functools.partialmethod")
+def partial(run: Run, call: Call) -> Value:
+    return Partial(_first(call), tuple(call.args[1:]), tuple(call.kwargs.items()))
+
+
+@TABLE.function("functools.wraps", "functools.lru_cache", "functools.update_wrapper", "contextlib.contextmanager",
+                "atexit.register", "dataclasses.dataclass")  # fmt: skip
+def decorator(run: Run, call: Call) -> Value:
+    if call.args and isinstance(call.args[0], (Function, Class)) and _called(call) != "wraps":
+        return call.args[0]
+    return Library("functools.identity")
+
+
+@TABLE.function("functools.identity", "copy.copy", "copy.deepcopy", "typing.cast", "dataclasses.replace", "tqdm.tqdm",
+                "tqdm.auto.tqdm", "tqdm.notebook.tqdm", "tqdm.trange", "tqdm.tqdm_notebook", "rich.progress.track",
+                "progressbar.progressbar", "tqdm.std.tqdm", "tqdm.autonotebook.tqdm", "itertools.cycle",
+                "itertools.islice", "itertools.chain")  # fmt: skip
+def identity(run: Run, call: Call) -> Value:
+    if _called(call) == "trange":
+        return range_(run, call)
+    if _called(call) == "cast" and len(call.args) > 1:
+        return call.args[1]
+    return call.args[0] if call.args else call.get(None, "iterable") or Unknown("nothing", call.where)
+
+
+@TABLE.function("dataclasses.field")
+def field(run: Run, call: Call) -> Value:
+    default = call.get(None, "default")
+    if default is not None:
+        return default
+    factory = call.get(None, "default_factory")
+    return Unknown("a field without a default") if factory is None else run.call(factory, Call(call.where))
+
+
+@TABLE.function("argparse.ArgumentParser", "optparse.OptionParser", "configargparse.ArgumentParser")
+def parser(run: Run, call: Call) -> Value:
+    return Object("argparse.ArgumentParser", call)
+
+
+@TABLE.method("argparse.ArgumentParser", "add_argument", "add_option")
+def add_argument(run: Run, receiver: Object, call: Call) -> Value:
+    names = [v.value for v in call.args if isinstance(v, Const) and isinstance(v.value, str)]
+    destination = call.constant(None, "dest")
+    long = next((n for n in names if n.startswith("--")), names[0] if names else "")
+    name = destination or long.lstrip("-").replace("-", "_")
+    action = call.constant(None, "action")
+    default = call.get(None, "default")
+    source = f"args.{name}"
+    if default is None:
+        default = Const({"store_true": False, "store_false": True}.get(action)) if action else None
+        if default is None and not long.startswith("-"):
+            default = Unknown(f"the command line argument «{name}»", call.where)
+        default = default or Const(None)
+    if isinstance(default, Const):
+        run.notes["soft default", source] = default.value
+        converter = call.get(None, "type")
+        if isinstance(converter, Library) and isinstance(default.value, str):
+            default = run.call(converter, Call(call.where, [default]))
+    if isinstance(default, Const):
+        default = run.soft(default.value, source, default.where)
+    receiver.attrs[f"--{name}"] = default
+    return Const(None)
+
+
+@TABLE.method("argparse.ArgumentParser", "add_argument_group", "add_mutually_exclusive_group", "add_subparsers",
+              "add_parser")  # fmt: skip
+def argument_group(run: Run, receiver: Object, call: Call) -> Value:
+    return receiver
+
+
+@TABLE.method("argparse.ArgumentParser", "set_defaults")
+def set_defaults(run: Run, receiver: Object, call: Call) -> Value:
+    for name, value in call.kwargs.items():
+        receiver.attrs[f"--{name}"] = value
+    return Const(None)
+
+
+@TABLE.method("argparse.ArgumentParser", "parse_args", "parse_known_args")
+def parse_args(run: Run, receiver: Object, call: Call) -> Value:
+    space = Object("types.SimpleNamespace", call)
+    for name, value in receiver.attrs.items():
+        if name.startswith("--"):
+            space.attrs[name[2:]] = value
+    known = getattr(getattr(call.where.node, "func", None), "attr", "") == "parse_known_args"
+    return Seq([space, Unknown("other arguments")], "tuple") if known else space
+
+
+@TABLE.function("builtins.vars")
+def vars_(run: Run, call: Call) -> Value:
+    value = call.get(0)
+    if isinstance(value, (Object, Instance)):
+        return Mapping(dict(value.attrs))
+    return Unknown("the variables of something", call.where)
+
+
+@TABLE.method("list", "append", "add", "appendleft")
+def append(run: Run, receiver: Seq, call: Call) -> Value:
+    if len(receiver.items) < 256:
+        receiver.items.append(_first(call))
+    else:
+        receiver.rest = _first(call)
+    return Const(None)
+
+
+@TABLE.method("list", "extend", "update")
+def extend(run: Run, receiver: Seq, call: Call) -> Value:
+    items, rest = run.iterate(_first(call), call.where)
+    receiver.items.extend(items)
+    receiver.rest = receiver.rest or rest
+    return Const(None)
+
+
+@TABLE.method("list", "insert")
+def insert(run: Run, receiver: Seq, call: Call) -> Value:
+    index = call.constant(0)
+    if isinstance(index, int) and len(call.args) > 1:
+        receiver.items.insert(index, call.args[1])
+    return Const(None)
+
+
+@TABLE.method("list", "pop")
+def pop(run: Run, receiver: Seq, call: Call) -> Value:
+    index = call.constant(0, default=-1)
+    if receiver.items and isinstance(index, int) and -len(receiver.items) <= index < len(receiver.items):
+        return receiver.items.pop(index)
+    return receiver.rest or Unknown("an element of an empty list", call.where)
+
+
+@TABLE.method("list", "copy")
+def copy(run: Run, receiver: Seq, call: Call) -> Value:
+    return Seq(list(receiver.items), receiver.kind, receiver.rest)
+
+
+@TABLE.method("list", "reverse", "sort", "clear", "remove")
+def reorder(run: Run, receiver: Seq, call: Call) -> Value:
+    name = getattr(getattr(call.where.node, "func", None), "attr", "")
+    if name == "reverse":
+        receiver.items.reverse()
+    elif name == "clear":
+        receiver.items.clear()
+        receiver.rest = None
+    return Const(None)
+
+
+@TABLE.method("dict", "get", "pop", "setdefault")
+def get(run: Run, receiver: Mapping, call: Call) -> Value:
+    from ae_audit.static.expressions import key_of
+
+    given = _first(call)
+    key = key_of(given)
+    if isinstance(given, Const) and given.soft is not None and key in receiver.items:
+        run.offer_values(given.soft, given.value, tuple(receiver.items)[:8])
+    if key is not None and key in receiver.items:
+        return receiver.items[key]
+    if receiver.rest is not None:
+        return receiver.rest
+    return call.args[1] if len(call.args) > 1 else Const(None)
+
+
+@TABLE.method("dict", "update")
+def update(run: Run, receiver: Mapping, call: Call) -> Value:
+    value = call.get(0)
+    if isinstance(value, Mapping):
+        receiver.items.update(value.items)
+        receiver.rest = receiver.rest or value.rest
+    elif value is not None:
+        receiver.rest = Unknown("an entry put in at run time")
+    receiver.items.update(call.kwargs)
+    return Const(None)
+
+
+@TABLE.method("dict", "items")
+def items(run: Run, receiver: Mapping, call: Call) -> Value:
+    pairs: list[Value] = [Seq([Const(key), value], "tuple") for key, value in receiver.items.items()]
+    rest = None if receiver.rest is None else Seq([Unknown("a key"), receiver.rest], "tuple")
+    return Seq(pairs, "list", rest)
+
+
+@TABLE.method("dict", "values")
+def values(run: Run, receiver: Mapping, call: Call) -> Value:
+    return Seq(list(receiver.items.values()), "list", receiver.rest)
+
+
+@TABLE.method("dict", "keys")
+def keys(run: Run, receiver: Mapping, call: Call) -> Value:
+    return Seq([Const(key) for key in receiver.items], "list", None if receiver.rest is None else Unknown("a key"))
+
+
+@TABLE.method("dict", "copy")
+def copy_dict(run: Run, receiver: Mapping, call: Call) -> Value:
+    return Mapping(dict(receiver.items), receiver.rest)
+
+
+_TEXT_METHODS = ("lower", "upper", "strip", "lstrip", "rstrip", "title", "capitalize", "startswith", "endswith", "split",
+                 "replace", "join", "isdigit", "partition", "rpartition", "removeprefix", "removesuffix")  # fmt: skip
+
+
+@TABLE.method("str", *_TEXT_METHODS)
+def text_method(run: Run, receiver: Const, call: Call) -> Value:
+    name = getattr(getattr(call.where.node, "func", None), "attr", "")
+    from ae_audit.static.values import python
+
+    given = [python(value, ...) for value in call.args]
+    if name not in _TEXT_METHODS or ... in given or len(receiver.value) > 4096:
+        return Unknown("a text put together at run time", call.where)
+    try:
+        result = getattr(receiver.value, name)(*given)
+    except Exception:
+        return Unknown("a text put together at run time", call.where)
+    if isinstance(result, (list, tuple)):
+        return Seq([Const(part) for part in result[:64]], "list" if isinstance(result, list) else "tuple")
+    if isinstance(result, str) and len(result) > 4096:
+        return Unknown("a long text", call.where)
+    return Const(result, receiver.where, receiver.soft)
+
+
+@TABLE.method("str", "format", "encode")
+def text_format(run: Run, receiver: Const, call: Call) -> Value:
+    return Unknown("a text put together at run time", call.where)
+
+
+@TABLE.function("sys.exit", "os._exit", "builtins.exit", "builtins.quit")
+def leave(run: Run, call: Call) -> Value:
+    return Library("exit")
+
+
+@TABLE.function("os.path.exists", "os.path.isfile", "os.path.isdir", "os.getenv", "time.time", "os.environ.get")
+def outside(run: Run, call: Call) -> Value:
+    if call.constant(0) == "KERAS_BACKEND" and len(call.args) > 1:
+        return call.args[1]
+    return Unknown("a matter of the machine that it runs on", call.where)
+
+
+@TABLE.function("os.environ.setdefault")
+def environment_default(run: Run, call: Call) -> Value:
+    backend = call.constant(1)
+    if call.constant(0) == "KERAS_BACKEND" and isinstance(backend, str):
+        run.marks.add(f"backend:{backend}")
+    return Unknown("a matter of the machine that it runs on", call.where)

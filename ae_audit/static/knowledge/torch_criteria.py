@@ -1,0 +1,237 @@
+"""Losses of ``torch.nn`` and ``torch.nn.functional``, and what trains: ``backward`` and its relatives.
+
+Which names are losses, and what their arguments mean, is the theory's to say (:mod:`ae_audit.theory.losses`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ae_audit.static import losses
+from ae_audit.static.arguments import Call
+from ae_audit.static.knowledge import torch_heads as heads
+from ae_audit.static.registry import Table
+from ae_audit.static.values import (
+    NONE,
+    Array,
+    Const,
+    LossFunction,
+    LossValue,
+    Object,
+    Tensor,
+    Unknown,
+    Value,
+    is_const,
+    python,
+)
+from ae_audit.theory.losses import RELATIONAL, arguments, canonical
+from ae_audit.theory.ranges import Tri
+from ae_audit.training_setup import Framework, LossUse, Structure
+
+if TYPE_CHECKING:
+    from ae_audit.static.interpreter import Run
+
+TABLE = Table("torch criteria")
+NN = "torch.nn"
+FUNCTIONAL = "torch.nn.functional"
+LATENT = frozenset({"cosine_embedding", "hinge_embedding", "margin_ranking", "triplet_margin", "ctc"})
+
+
+def reduction_of(given: object, size_average: object, reduce: object) -> str | None:
+    """The reduction in force: the two legacy flags, where given, win over ``reduction``."""
+    if reduce is False:
+        return "none"
+    if size_average is not None or reduce is not None:
+        return "sum" if size_average is False else "mean"
+    return given if isinstance(given, str) else None
+
+
+def loss_use(run: Run, symbol: str, call: Call, written: str | None = None) -> LossUse | None:
+    """The loss that ``symbol`` names, with the arguments of ``call``; None where it is no loss."""
+    found = canonical("torch", symbol)
+    if found is None or found[0] in RELATIONAL:
+        return None
+    name, defaults = found
+    given: dict[str, Any] = {}
+    for key, value in zip(arguments("torch", symbol) or (), call.args, strict=False):
+        if key not in {"prediction", "target"}:
+            given[key] = python(value, default=...)
+    for key, value in call.kwargs.items():
+        given[key] = python(value, default=...)
+    reduction = defaults.get("reduction")
+    if given.get("reduction") is ...:
+        reduction = None
+    else:
+        chosen = reduction_of(given.get("reduction"), given.get("size_average"), given.get("reduce"))
+        reduction = chosen if chosen is not None else reduction
+    parameters = {**defaults, **{key: value for key, value in given.items() if key not in _NO_PARAMETERS}}
+    plain = tuple(
+        (key, value)
+        for key, value in sorted(parameters.items())
+        if key not in {"reduction", "from_logits"} and isinstance(value, (bool, int, float, str))
+    )
+    return LossUse(
+        name=name,
+        written=written,
+        from_logits=Tri.of(bool(defaults.get("from_logits", False))),
+        parameters=plain,
+        reduction=reduction if isinstance(reduction, str) else None,
+        location=call.where.location,
+    )
+
+
+_NO_PARAMETERS = frozenset({"size_average", "reduce", "reduction", "weight", "pos_weight", "input", "target"})
+
+
+def resolved(use: LossUse, target: Value) -> LossUse:
+    """``cross_entropy`` named by what its target is: class indices or a distribution."""
+    if use.name != "cross_entropy" or not isinstance(target, Array):
+        return use
+    integers = target.dtype is not None and target.dtype.startswith(("int", "uint"))
+    if target.structure is Structure.CLASS_INDEX or integers:
+        return replace(use, name="sparse_cce")
+    floats = target.dtype is not None and target.dtype.startswith(("float", "bfloat"))
+    if target.structure in {Structure.ONE_HOT, Structure.DISTRIBUTION, Structure.CONTINUOUS} or floats:
+        return replace(use, name="cce")
+    return use
+
+
+@TABLE.prefix(NN)
+def criterion(run: Run, name: str, call: Call) -> Value:
+    """Classes below ``torch.nn`` that are no layers: criterions."""
+    use = loss_use(run, name, call, call.where.written)
+    if use is None:
+        return Object(name, call)
+    return LossFunction(use, Framework.TORCH)
+
+
+@TABLE.prefix(FUNCTIONAL)
+def functional(run: Run, name: str, call: Call) -> Value:
+    """Functions below ``torch.nn.functional`` that are no layers: losses."""
+    use = loss_use(run, name, call, call.where.written)
+    if use is None:
+        return unknown(run, name, call)
+    return compared(run, use, call)
+
+
+def compared(run: Run, use: LossUse, call: Call) -> Value:
+    """A loss called with its two arguments."""
+    prediction = call.get(0, "input", "inputs", "x1", "prediction")
+    target = call.get(1, "target", "targets", "x2")
+    if prediction is None or target is None:
+        return Unknown("a loss whose arguments are not known", call.where)
+    prediction, target = ordered(prediction, target)
+    return losses.compared(run, resolved(use, target), prediction, target, call.where, framework=Framework.TORCH)
+
+
+def ordered(prediction: Value, target: Value) -> tuple[Value, Value]:
+    """Prediction and target, whichever way round they were given: the prediction is what comes from the network."""
+    if isinstance(target, Tensor) and not isinstance(prediction, Tensor):
+        return target, prediction
+    return prediction, target
+
+
+@TABLE.function("torchvision.ops.sigmoid_focal_loss", "torchvision.ops.focal_loss.sigmoid_focal_loss")
+def focal(run: Run, call: Call) -> Value:
+    """The focal loss of torchvision, on logits."""
+    use = loss_use(run, "torchvision.ops.sigmoid_focal_loss", call, call.where.written)
+    return Unknown("a focal loss", call.where) if use is None else compared(run, use, call)
+
+
+@TABLE.function(f"{FUNCTIONAL}.cosine_similarity", "torch.cosine_similarity")
+def cosine_similarity(run: Run, call: Call) -> Value:
+    """``1 - F.cosine_similarity(a, b)`` is a loss where one of the two is data."""
+    first, second = call.get(0, "x1"), call.get(1, "x2")
+    if first is None or second is None:
+        return Unknown("a similarity", call.where)
+    use = loss_use(run, f"{FUNCTIONAL}.cosine_similarity", call, call.where.written)
+    one_is_data = isinstance(first, Array) or isinstance(second, Array)
+    if use is None or not one_is_data or not (isinstance(first, Tensor) or isinstance(second, Tensor)):
+        return unknown(run, "cosine_similarity", call)
+    return compared(run, use, call)
+
+
+def unknown(run: Run, name: str, call: Call) -> Value:
+    """What an unknown function of torch makes of tensors."""
+    for value in call.values():
+        found = run.find_tensors(value)
+        if found:
+            return heads.undetermined(run, found[0], f"what «{name}» returns is not known", call.where)
+    for value in call.values():
+        if isinstance(value, Array):
+            return replace(value, values=type(value.values)(), scale=None, shift=None, why=f"what «{name}» returns")
+    return Unknown(f"what «{name}» returns is not known", call.where)
+
+
+# -- what is trained -------------------------------------------------------------------------------------------------
+
+
+@TABLE.method("lossvalue", "backward")
+@TABLE.method("difference", "backward")
+def backward(run: Run, receiver: Any, call: Call) -> Value:
+    """``loss.backward()``."""
+    losses.trained(run, receiver)
+    return NONE
+
+
+@TABLE.method("tensor", "backward")
+def tensor_backward(run: Run, receiver: Any, call: Call) -> Value:
+    """A loss that is no comparison with data."""
+    return NONE
+
+
+@TABLE.function("torch.autograd.backward", "torch.autograd.grad")
+def autograd(run: Run, call: Call) -> Value:
+    """Gradients asked for by hand."""
+    if call.args:
+        losses.trained(run, call.args[0])
+    return NONE
+
+
+for _scaler in ("torch.cuda.amp.GradScaler", "torch.amp.GradScaler"):
+    TABLE.functions[_scaler] = lambda run, call: Object("torch.amp.GradScaler", call)
+
+
+@TABLE.method("torch.amp.GradScaler", "scale")
+def scaled(run: Run, receiver: Any, call: Call) -> Value:
+    """``scaler.scale(loss)`` is the loss, for all that matters here."""
+    return call.args[0] if call.args else NONE
+
+
+@TABLE.method("torch.amp.GradScaler", "step", "update", "unscale_")
+def scaler_step(run: Run, receiver: Any, call: Call) -> Value:
+    """Steps of a scaler."""
+    return NONE
+
+
+_KEEPING = (
+    "item", "detach", "cpu", "cuda", "to", "float", "double", "numpy", "clone", "data", "tolist", "view", "reshape",
+    "squeeze", "unsqueeze", "requires_grad_", "contiguous", "flatten",
+)  # fmt: skip
+
+
+@TABLE.method("lossvalue", *_KEEPING, "clamp", "clamp_", "clamp_min")
+def loss_kept(run: Run, receiver: Any, call: Call) -> Value:
+    """The number stays what it is."""
+    return receiver if isinstance(receiver, LossValue) else NONE
+
+
+@TABLE.method("lossvalue", "mean", "sum", "nanmean", "nansum")
+@TABLE.method("difference", "mean", "sum", "nanmean", "nansum")
+def loss_reduced(run: Run, receiver: Any, call: Call) -> Value:
+    """Reductions; the name stands in the call."""
+    return losses.reduced(run, receiver, _method_name(call), call.where)
+
+
+def _method_name(call: Call) -> str:
+    import ast
+
+    node = call.where.node
+    name = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else "mean"
+    return "sum" if name.endswith("sum") else "mean"
+
+
+def is_true(value: Value | None) -> bool:
+    """Whether a value is the constant True."""
+    return is_const(value, bool) and isinstance(value, Const) and value.value is True

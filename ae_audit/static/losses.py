@@ -1,0 +1,242 @@
+"""Loss expressions: comparisons of a prediction with a target, written with library losses or by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ae_audit.static.arguments import Call
+from ae_audit.static.sources import Where
+from ae_audit.static.values import (
+    Array,
+    Const,
+    Difference,
+    LossFunction,
+    LossTerm,
+    LossValue,
+    Partial,
+    Seq,
+    Site,
+    Tensor,
+    Unknown,
+    Value,
+    number,
+)
+from ae_audit.theory.ranges import Tri
+from ae_audit.training_setup import Framework, LossUse
+
+if TYPE_CHECKING:
+    from ae_audit.static.interpreter import Run
+
+_POSITIVE, _NEGATIVE = "t·log(p)", "(1-t)·log(1-p)"
+_NORMS = {(1.0, True): "mae", (2.0, False): "mse", (2.0, True): "mse"}
+
+
+def compare(run: Run, loss: LossFunction, call: Call) -> Value:
+    """Call a loss with its two arguments; an eager comparison of a network's output with data is a site at once."""
+    names = {"prediction": ("input", "y_pred", "output", "x", "preds"), "target": ("target", "y_true", "y", "labels")}
+    order = loss.order.split(", ")
+    found = {role: call.get(order.index(role), *names[role]) for role in ("prediction", "target")}
+    prediction, target = found["prediction"], found["target"]
+    if prediction is None or target is None:
+        return Unknown("a loss whose arguments are not known", call.where)
+    if loss.function is not None and loss.use.name is None:
+        made = run.call(loss.function, call)
+        return made
+    return compared(run, loss.use, prediction, target, call.where, framework=loss.framework, why=loss.why)
+
+
+def compared(
+    run: Run, use: LossUse, prediction: Value, target: Value, where: Where, *, framework: Framework,
+    why: str | None = None, swap: bool = True,
+) -> LossValue:  # fmt: skip
+    """One comparison. Arguments in the wrong order are taken as meant where only one is a network's output."""
+    from ae_audit.static import tensors
+
+    if isinstance(prediction, Difference):
+        prediction = tensors.as_tensor(prediction)
+    if swap and not isinstance(prediction, Tensor) and isinstance(target, Tensor):
+        prediction, target = target, prediction
+    if use.location is None:
+        use = replace(use, location=where.location, written=use.written or where.written)
+    term = LossTerm(use, prediction, target, where)
+    value = LossValue((term,))
+    observe(run, term, framework, why=why)
+    return value
+
+
+def is_eager(prediction: Value) -> bool:
+    """Whether a prediction was computed from data, not while a symbolic network was being built."""
+    if isinstance(prediction, Tensor):
+        return bool(prediction.fed) and not any(array.placeholder for array in prediction.fed)
+    return isinstance(prediction, Unknown)
+
+
+def observe(run: Run, term: LossTerm, framework: Framework, why: str | None = None) -> None:
+    """Record an eager comparison as a site; comparisons inside a compiled loss are reported by ``fit``."""
+    if "collecting losses" in run.notes or not is_eager(term.prediction):
+        return
+    prediction = term.prediction
+    if isinstance(prediction, Unknown) and not isinstance(term.target, (Array, Unknown)):
+        return
+    fed = prediction.fed if isinstance(prediction, Tensor) else ()
+    run.emit(
+        Site(
+            framework=framework, where=term.where, use=term.use, prediction=prediction, target=term.target,
+            input=fed[0] if fed else None, why_loss=why,
+            evaluation="no_grad" in run.marks, model=prediction.model if isinstance(prediction, Tensor) else None,
+            extra={"term": (term.where, id(prediction))},
+        )
+    )  # fmt: skip
+
+
+def trained(run: Run, value: Value, optimizer: str | None = None) -> None:
+    """``loss.backward()``, ``tape.gradient(loss, …)``: the comparisons in ``value`` are what is trained."""
+    if isinstance(value, Difference):
+        value = reduced(run, value, "none", value.where)
+    if not isinstance(value, LossValue):
+        return
+    for term in value.terms:
+        key = (term.where, id(term.prediction))
+        for site in run.sites:
+            if site.extra.get("term") == key:
+                site.evaluation = False
+                site.use = finished(term)
+                site.extra["trained"] = True
+                site.extra["latent"] = value.latent
+                site.optimizer = optimizer or site.optimizer
+
+
+def finished(term: LossTerm) -> LossUse:
+    """The loss of a term with all that was done to it afterwards."""
+    use = term.use
+    name = use.name
+    if name == _POSITIVE:
+        name = "cce"
+    elif name == _NEGATIVE:
+        name = None
+    reduction = use.reduction
+    if term.reductions:
+        kinds = list(dict.fromkeys(term.reductions))
+        reduction = kinds[0] if len(kinds) == 1 else " of ".join(reversed(kinds))
+    return replace(use, name=name, reduction=reduction, weight=term.weight)
+
+
+def reduced(run: Run, value: Value, how: str, where: Where) -> Value:
+    """``mean`` or ``sum`` of a loss expression; of an error, the loss that it is."""
+    if isinstance(value, LossValue):
+        terms = tuple(replace(term, reductions=(*term.reductions, how)[:4]) for term in value.terms)
+        return LossValue(terms, value.latent, (*value.reductions, how)[:4])
+    if isinstance(value, Difference):
+        name = "mape" if value.relative else _NORMS.get((value.power, value.absolute))
+        use = LossUse(name=name, written=where.written, reduction=how, location=where.location, custom=True)
+        why = None if name else "an error that is neither squared nor absolute"
+        made = compared(run, use, value.prediction, value.target, where, framework=value.prediction.framework, why=why)
+        return LossValue(tuple(replace(term, reductions=() if how == "none" else (how,)) for term in made.terms))
+    return value
+
+
+def squared(value: Difference, where: Where) -> Difference:
+    return replace(value, power=value.power * 2, where=where)
+
+
+def absolute(value: Difference, where: Where) -> Difference:
+    return replace(value, absolute=True, where=where)
+
+
+def cross_term(run: Run, prediction: Tensor, weight: Value, where: Where) -> LossValue:
+    """``t · log(p)``, one half of a cross-entropy written out."""
+    name = _NEGATIVE if prediction.complement else _POSITIVE
+    use = LossUse(name=name, written=where.written, location=where.location, custom=True)
+    return LossValue((LossTerm(use, prediction, weight, where),))
+
+
+def arithmetic(run: Run, symbol: str, left: Value, right: Value, where: Where) -> Value:
+    """An operator with a loss expression or an error on at least one side."""
+    a, b = number(left), number(right)
+    if isinstance(left, Difference):
+        if symbol == "**" and b is not None:
+            return replace(left, power=left.power * b, where=where)
+        if symbol == "*" and isinstance(right, Difference) and right.prediction is left.prediction:
+            return squared(left, where)
+        if symbol in {"*", "/"} and b is not None:
+            return left
+        if symbol == "/" and isinstance(right, Array):
+            return replace(left, relative=True)
+        if symbol == "*":
+            return left
+    if isinstance(right, Difference) and symbol == "*":
+        return right
+    left_value = _as_loss(run, left, where)
+    right_value = _as_loss(run, right, where)
+    if symbol in {"+", "-"} and left_value is not None and right_value is not None:
+        return _sum(left_value, right_value, where)
+    if left_value is not None and right_value is None:
+        if symbol in {"+", "-"}:
+            return replace(left_value, latent=left_value.latent or isinstance(right, Tensor))
+        if symbol in {"*", "/"}:
+            return _weighted(left_value, None if b is None or b == 0 else (b if symbol == "*" else 1.0 / b))
+    if right_value is not None and left_value is None:
+        if symbol in {"+", "-"}:
+            return replace(right_value, latent=right_value.latent or isinstance(left, Tensor))
+        if symbol == "*":
+            return _weighted(right_value, a)
+    return left_value or right_value or Unknown("a loss expression of unknown form", where)
+
+
+def _as_loss(run: Run, value: Value, where: Where) -> LossValue | None:
+    if isinstance(value, LossValue):
+        return value
+    if isinstance(value, Difference):
+        made = reduced(run, value, "none", where)
+        return made if isinstance(made, LossValue) else None
+    return None
+
+
+def _weighted(value: LossValue, factor: float | None) -> LossValue:
+    terms = tuple(
+        replace(term, weight=None if factor is None or term.weight is None else term.weight * factor)
+        for term in value.terms
+    )
+    return replace(value, terms=terms)
+
+
+def _sum(left: LossValue, right: LossValue, where: Where) -> LossValue:
+    terms = (*left.terms, *right.terms)
+    names = {term.use.name for term in terms}
+    if len(terms) == 2 and names == {_POSITIVE, _NEGATIVE}:
+        positive, negative = sorted(terms, key=lambda term: term.use.name != _POSITIVE)
+        use = LossUse(name="bce", written=where.written, location=where.location, custom=True)
+        clean = positive.prediction
+        merged = LossTerm(use, clean, positive.target, where, positive.weight, positive.reductions)
+        return LossValue((merged,), left.latent or right.latent, left.reductions)
+    return LossValue(terms, left.latent or right.latent, left.reductions or right.reductions)
+
+
+def from_function(run: Run, function: Value, target: Value, prediction: Value, where: Where) -> Value:
+    """What a user's own loss makes of ``(y_true, y_pred)``, without reporting the comparisons inside as sites."""
+    fresh = "collecting losses" not in run.notes
+    run.notes["collecting losses"] = True
+    try:
+        return run.call(function, Call(where, [target, prediction]))
+    finally:
+        if fresh:
+            del run.notes["collecting losses"]
+
+
+def custom_uses(value: Value, where: Where, written: str | None = None) -> list[tuple[LossUse, LossTerm | None]]:
+    """The losses that a user's own function reduces to; one unknown loss where it reduces to none."""
+    if isinstance(value, Seq) and value.items:
+        value = value.items[0]
+    if isinstance(value, LossValue) and value.terms:
+        uses: list[tuple[LossUse, LossTerm | None]] = []
+        for term in value.terms:
+            uses.append((replace(finished(term), custom=True), term))
+        return uses
+    unknown = LossUse(name=None, written=written or where.written, location=where.location, custom=True,
+                      from_logits=Tri.UNKNOWN)  # fmt: skip
+    return [(unknown, None)]
+
+
+def is_callable_loss(value: Value) -> bool:
+    return not isinstance(value, (Const, Unknown, Partial))

@@ -1,0 +1,151 @@
+"""Running a whole program: its module body, then what nothing calls, along one plan after another."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ae_audit.static import calls, classes
+from ae_audit.static.arguments import Call
+from ae_audit.static.decisions import Offer, Plan
+from ae_audit.static.environment import Frame, Scope
+from ae_audit.static.interpreter import MAX_STEPS, BudgetSpentError, Run
+from ae_audit.static.registry import Registry
+from ae_audit.static.sources import Where
+from ae_audit.static.values import Bound, Const, Instance, Module, Site, Unknown
+
+if TYPE_CHECKING:
+    from ae_audit.static.projects import Program, Project
+
+MAX_RUNS = 10
+TOTAL_STEPS = 150_000
+
+
+@dataclass(slots=True)
+class Execution:
+    """The sites of one run, under its plan."""
+
+    plan: Plan
+    sites: list[Site]
+    exhausted: bool = False
+    marks: set[str] = field(default_factory=set)
+    offers: tuple[Offer, ...] = ()
+
+
+def explore(registry: Registry, project: Project, program: Program) -> list[Execution]:
+    """The default run, then one run for each other way that a decision could go, within a budget."""
+    done: list[Execution] = []
+    pending: list[Plan] = [Plan()]
+    seen: set[tuple[object, ...]] = set()
+    left = TOTAL_STEPS
+    while pending and len(done) < MAX_RUNS and left > 0:
+        plan = pending.pop(0)
+        run = Run(registry, project, plan, min(MAX_STEPS, left))
+        budget = run.steps
+        exhausted = execute(run, program)
+        left -= budget - max(run.steps, 0)
+        done.append(Execution(plan, run.sites, exhausted, run.marks, tuple(run.offers.values())))
+        for identity, offer in run.offers.items():
+            if identity not in seen:
+                seen.add(identity)
+                pending.append(plan.with_(offer))
+    return done
+
+
+def execute(run: Run, program: Program) -> bool:
+    """Interpret a program in ``run``; True where the budget did not suffice."""
+    try:
+        _run_units(run, program)
+    except BudgetSpentError:
+        _finish(run)
+        return True
+    except RecursionError:
+        pass
+    try:
+        _enter_the_uncalled(run)
+    except (BudgetSpentError, RecursionError):
+        _finish(run)
+        return True
+    _finish(run)
+    return False
+
+
+def _finish(run: Run) -> None:
+    run.steps = max(run.steps, 2_000)
+    try:
+        for finisher in list(run.finishers):
+            finisher(run)
+    except (BudgetSpentError, RecursionError):
+        return
+
+
+def _run_units(run: Run, program: Program) -> None:
+    scope = Scope(module=True)
+    scope.names["__name__"] = Const("__main__")
+    scope.names["__file__"] = Const(program.path)
+    package = run.project.package_of(program.path)
+    for text, tree in program.units:
+        run.main_text = text
+        run.execute(tree.body, Frame(scope, text, package=package))
+
+
+def run_module(run: Run, name: str, program: Program) -> Module:
+    """Interpret an imported module once in this run."""
+    scope = Scope(module=True)
+    module = Module(name, scope, program.path)
+    run.modules[name] = module
+    scope.names["__name__"] = Const(name)
+    scope.names["__file__"] = Const(program.path)
+    package = name if program.path.endswith("__init__.py") else name.rpartition(".")[0]
+    functions, kinds = run.functions, run.classes
+    run.functions, run.classes = [], []
+    try:
+        for text, tree in program.units:
+            run.execute(tree.body, Frame(scope, text, package=package))
+    finally:
+        run.functions, run.classes = functions, kinds
+    return module
+
+
+def _enter_the_uncalled(run: Run) -> None:
+    """Functions and classes that nothing calls are entered with unknown arguments."""
+    instances: dict[int, Instance] = {}
+    for cls in list(run.classes):
+        if id(cls.node) in run.instantiated or _is_base(cls, run):
+            continue
+        call = Call(Where(cls.text, cls.node))
+        initialise = cls.find("__init__")
+        if initialise is not None and hasattr(initialise, "node"):
+            call = Call(Where(cls.text, initialise.node))
+        made = classes.instantiate(run, cls, call)
+        if isinstance(made, Instance):
+            instances[id(cls)] = made
+    for cls in list(run.classes):
+        for method in classes.methods_of(cls):
+            if id(method.node) in run.entered or method.name.startswith("__") or not _worthwhile(method.node):
+                continue
+            receiver = instances.get(id(cls)) or run.notes.get(("instance", id(cls.node)))
+            calls.with_unknowns(run, method, receiver or Instance(cls))
+    for function in list(run.functions):
+        if id(function.node) in run.entered or function.owner is not None or not _worthwhile(function.node):
+            continue
+        calls.with_unknowns(run, function)
+
+
+def _is_base(cls: object, run: Run) -> bool:
+    return any(cls in other.bases for other in run.classes)
+
+
+def _worthwhile(node: ast.AST) -> bool:
+    """Whether a function calls anything at all."""
+    return any(isinstance(inner, ast.Call) for inner in ast.walk(node))
+
+
+def nothing() -> Unknown:
+    return Unknown("nothing is known of it")
+
+
+def bound(receiver: Instance, name: str, function: object) -> Bound:
+    assert not isinstance(function, str)
+    return Bound(receiver, name)

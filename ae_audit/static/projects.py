@@ -1,0 +1,170 @@
+"""The user's project: where a first-party module lives, each file read and parsed once."""
+
+from __future__ import annotations
+
+import ast
+import os
+import warnings
+from dataclasses import dataclass, field
+
+from ae_audit.static import notebooks, sources
+from ae_audit.static.sources import Text
+
+MAX_SOURCE = 4_000_000
+"""bytes; a larger file is no program that a person wrote"""
+MAX_MODULES = 40
+_ROOT_MARKERS = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenUnit:
+    """A unit of source that does not parse."""
+
+    message: str
+    line: int | None
+    cell: int | None = None
+
+
+@dataclass(slots=True)
+class Program:
+    """A parsed file: its units in order (one, or one a cell)."""
+
+    path: str
+    units: list[tuple[Text, ast.Module]] = field(default_factory=list)
+    broken: list[BrokenUnit] = field(default_factory=list)
+
+
+def parse(path: str, source: bytes) -> Program:
+    """Parse a script or a notebook; what does not parse is listed in ``broken``."""
+    program = Program(path)
+    if len(source) > MAX_SOURCE:
+        program.broken.append(BrokenUnit(f"it is larger than {MAX_SOURCE // 1_000_000} MB", None))
+        return program
+    text = sources.decode(source)
+    if path.endswith(".ipynb"):
+        try:
+            units = notebooks.cells(path, text)
+        except notebooks.NotebookError as error:
+            program.broken.append(BrokenUnit(str(error), None))
+            return program
+    else:
+        units = [Text(path, text)]
+    for unit in units:
+        parsed = _parse_unit(unit)
+        if isinstance(parsed, BrokenUnit):
+            program.broken.append(parsed)
+        else:
+            program.units.append((unit, parsed))
+    return program
+
+
+def _parse_unit(unit: Text) -> ast.Module | BrokenUnit:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(unit.source)
+    except SyntaxError as error:
+        return BrokenUnit(f"it does not parse: {error.msg}", error.lineno, unit.cell)
+    except ValueError as error:
+        return BrokenUnit(f"it does not parse: {error}", None, unit.cell)
+    except (RecursionError, MemoryError):
+        return BrokenUnit("it does not parse: it is nested too deeply", None, unit.cell)
+
+
+class Project:
+    """Finds and parses the modules of one project. Parsed files are shared by all runs."""
+
+    def __init__(self, path: str, root: str | None = None) -> None:
+        self.path = path
+        self.programs: dict[str, Program | None] = {}
+        self._found: dict[tuple[str, str], str | None] = {}
+        self._listed: dict[str, frozenset[str]] = {}
+        folder = os.path.dirname(os.path.abspath(path)) if path not in {"-", ""} else ""
+        self.folder = folder
+        self.root = os.path.abspath(root) if root else _root_of(folder) if folder else ""
+
+    def find(self, name: str, importer: str) -> Program | None:
+        """The module ``name`` as seen from the file ``importer``; None where the project has none."""
+        if not self.folder or len(self.programs) >= MAX_MODULES:
+            return None
+        folder = os.path.dirname(os.path.abspath(importer))
+        key = (name, folder)
+        if key not in self._found:
+            self._found[key] = self._search(name, folder)
+        found = self._found[key]
+        return None if found is None else self.load(found)
+
+    def load(self, path: str) -> Program | None:
+        if path not in self.programs:
+            try:
+                with open(path, "rb") as stream:
+                    source = stream.read(MAX_SOURCE + 1)
+            except OSError:
+                self.programs[path] = None
+            else:
+                self.programs[path] = parse(path, source)
+        return self.programs[path]
+
+    def _search(self, name: str, folder: str) -> str | None:
+        relative = name.replace(".", os.sep)
+        for base in self._bases(folder):
+            first = name.partition(".")[0]
+            entries = self._entries(base)
+            if first not in entries and f"{first}.py" not in entries:
+                continue
+            for candidate in (f"{relative}.py", os.path.join(relative, "__init__.py")):
+                path = os.path.join(base, candidate)
+                if os.path.isfile(path) and os.path.abspath(path) != os.path.abspath(self.path):
+                    return path
+        return None
+
+    def _entries(self, folder: str) -> frozenset[str]:
+        known = self._listed.get(folder)
+        if known is None:
+            try:
+                known = frozenset(os.listdir(folder))
+            except OSError:
+                known = frozenset()
+            self._listed[folder] = known
+        return known
+
+    def _bases(self, folder: str) -> list[str]:
+        """Folders that imports start from: the importer's, those above it up to the root, and ``src`` in each."""
+        bases: list[str] = []
+        for start in dict.fromkeys((folder, self.folder)):
+            current = start
+            for _ in range(8):
+                bases.extend((current, os.path.join(current, "src")))
+                if current == self.root or not current.startswith(self.root):
+                    break
+                parent = os.path.dirname(current)
+                if parent == current:
+                    break
+                current = parent
+        return list(dict.fromkeys(bases))
+
+    def package_of(self, path: str) -> str:
+        """The dotted package that a file belongs to, for relative imports."""
+        if not self.folder:
+            return ""
+        folder = os.path.dirname(os.path.abspath(path))
+        parts: list[str] = []
+        while folder and "__init__.py" in self._entries(folder) and len(parts) < 16:
+            parts.insert(0, os.path.basename(folder))
+            folder = os.path.dirname(folder)
+        if not parts:
+            # a namespace package: relative imports start from the file's own folder
+            return ""
+        return ".".join(parts)
+
+
+def _root_of(folder: str) -> str:
+    current = folder
+    for _ in range(6):
+        if any(os.path.exists(os.path.join(current, marker)) for marker in _ROOT_MARKERS):
+            return current
+        parent = os.path.dirname(current)
+        if parent == current:
+            break
+        current = parent
+    return folder

@@ -1,0 +1,195 @@
+"""From the sites of several runs to the training set-ups of a program, each under its condition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from ae_audit.results import Undecided
+from ae_audit.static import arrays, tensors
+from ae_audit.static.program import Execution
+from ae_audit.static.values import Array, Difference, Site, Tensor, Unknown, Value
+from ae_audit.training_setup import (
+    Condition,
+    DataFacts,
+    Framework,
+    Head,
+    ModelFacts,
+    Relation,
+    TrainingSetup,
+)
+
+MAX_PER_LOCATION = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A set-up before its condition, and the reasons for what it does not know."""
+
+    setup: TrainingSetup
+    why: tuple[tuple[str, str], ...]
+    evaluation: bool = False
+
+    @property
+    def known(self) -> int:
+        """How much of head, loss and target is known."""
+        setup = self.setup
+        return (
+            4 * (setup.head.activation is not None)
+            + 2 * (setup.loss.name is not None)
+            + (not setup.target.values.unknown)
+        )
+
+
+def draft(site: Site, marks: Iterable[str]) -> Draft:
+    prediction = site.prediction
+    if isinstance(prediction, Difference):
+        prediction = tensors.as_tensor(prediction)
+    head = prediction.head if isinstance(prediction, Tensor) else Head()
+    target, input_ = _array(site.target), _array(site.input)
+    relation, scale = Relation.UNKNOWN, None
+    if target is not None and input_ is not None:
+        relation, scale = arrays.relation(input_, target)
+    if site.relation is not None:
+        relation, scale = site.relation, None
+    model = ModelFacts(name=site.model)
+    if isinstance(prediction, Tensor):
+        model = ModelFacts(
+            name=site.model or prediction.model, first_layers=prediction.first_layers,
+            normalises_input=prediction.normalises, variational=prediction.variational,
+        )  # fmt: skip
+    backend = site.backend or _backend(site.framework, marks)
+    setup = TrainingSetup(
+        framework=site.framework, location=site.where.location, backend=backend, head=head, loss=site.use,
+        target=DataFacts() if target is None else target.facts, input=DataFacts() if input_ is None else input_.facts,
+        relation=relation, relation_scale=scale, model=model, metrics=tuple(site.metrics),
+        validation_target=_facts(site.validation_target), validation_input=_facts(site.validation_input),
+        optimizer=site.optimizer,
+    )  # fmt: skip
+    return Draft(setup, tuple(_reasons(site, setup, prediction)), site.evaluation)
+
+
+def _backend(framework: Framework, marks: Iterable[str]) -> str | None:
+    if framework is Framework.TORCH:
+        return "torch"
+    for mark in marks:
+        if mark.startswith("backend:"):
+            return mark.partition(":")[2]
+    return "tensorflow" if "tf.keras" in marks else None
+
+
+def _array(value: Value | None) -> Array | None:
+    if isinstance(value, Array):
+        return value
+    return value.array if isinstance(value, Unknown) else None
+
+
+def _facts(value: Value | None) -> DataFacts | None:
+    array = _array(value)
+    return None if array is None else array.facts
+
+
+def _reasons(site: Site, setup: TrainingSetup, prediction: Value) -> Iterable[tuple[str, str]]:
+    if setup.head.activation is None and setup.head.range.unknown:
+        yield "output activation", tensors.unknown_head(prediction) or "the model is not in this file"
+    if setup.loss.name is None:
+        yield "loss", site.why_loss or "it is a function of the user's own that reduces to no known loss"
+    if setup.target.values.unknown:
+        reason = arrays.why_unknown(site.target) if site.target is not None else None
+        yield "target range", reason or "nothing in the file bounds its values"
+
+
+def collect(executions: list[Execution]) -> tuple[tuple[TrainingSetup, ...], tuple[Undecided, ...]]:
+    """Set-ups of all runs, the same ones merged, different ones at one place told apart by their condition."""
+    groups: dict[tuple[object, ...], list[tuple[int, Draft]]] = {}
+    for index, execution in enumerate(executions):
+        seen_here: set[TrainingSetup] = set()
+        for site in execution.sites:
+            made = draft(site, sorted(execution.marks))
+            if made.setup in seen_here:
+                continue
+            seen_here.add(made.setup)
+            key = (made.setup.location, made.setup.loss.location)
+            groups.setdefault(key, []).append((index, made))
+    training = any(not made.evaluation for group in groups.values() for _, made in group)
+    setups: list[TrainingSetup] = []
+    undecided: list[Undecided] = []
+    for group in groups.values():
+        for made in _of_one_place(group, executions):
+            if made.evaluation and training:
+                continue
+            setups.append(made.setup)
+            where = made.setup.location
+            undecided.extend(
+                Undecided(where.path, what, why, where.line, where.cell) for what, why in made.why
+            )  # fmt: skip
+    order = sorted(range(len(setups)), key=lambda i: (setups[i].location.cell or 0, setups[i].location))
+    return tuple(setups[i] for i in order), tuple(dict.fromkeys(undecided))
+
+
+def _of_one_place(group: list[tuple[int, Draft]], executions: list[Execution]) -> list[Draft]:
+    distinct: dict[TrainingSetup, tuple[Draft, set[int]]] = {}
+    for index, made in group:
+        key = _essence(made.setup)
+        if key not in distinct:
+            distinct[key] = (made, set())
+        distinct[key][1].add(index)
+    if len(distinct) > 1:
+        distinct = _without_less_known(distinct)
+    reached = {index for _, indices in distinct.values() for index in indices}
+    results: list[Draft] = []
+    for made, indices in list(distinct.values())[:MAX_PER_LOCATION]:
+        if indices == reached:
+            results.append(made)
+            continue
+        results.append(replace(made, setup=replace(made.setup, condition=_condition(indices, reached, executions))))
+    return results
+
+
+def _essence(setup: TrainingSetup) -> TrainingSetup:
+    """A set-up without what two runs may word differently."""
+    return replace(
+        setup,
+        head=replace(setup.head, trail=()), target=replace(setup.target, trail=(), location=None),
+        input=replace(setup.input, trail=(), location=None), validation_input=None, validation_target=None,
+        metrics=(), optimizer=None,
+    )  # fmt: skip
+
+
+def _without_less_known(
+    distinct: dict[TrainingSetup, tuple[Draft, set[int]]],
+) -> dict[TrainingSetup, tuple[Draft, set[int]]]:
+    """Drop what an unknown branch left unknown where another branch knows it."""
+    kept: dict[TrainingSetup, tuple[Draft, set[int]]] = {}
+    for key, (made, indices) in distinct.items():
+        covered = any(
+            _covers(other.setup, made.setup) and other.known > made.known
+            for other_key, (other, _) in distinct.items() if other_key is not key
+        )  # fmt: skip
+        if not covered:
+            kept[key] = (made, indices)
+    return kept or distinct
+
+
+def _covers(better: TrainingSetup, worse: TrainingSetup) -> bool:
+    """Whether ``better`` says the same as ``worse`` wherever ``worse`` says something."""
+    return (
+        (worse.head.activation in {None, better.head.activation})
+        and (worse.loss.name in {None, better.loss.name})
+        and (worse.target.values.unknown or worse.target.values == better.target.values)
+        and (worse.head.activation is None or worse.head.axis == better.head.axis)
+    )
+
+
+def _condition(indices: set[int], reached: set[int], executions: list[Execution]) -> Condition:
+    """In words, what tells the runs in ``indices`` from the others that reached the place."""
+    others = reached - indices
+    if 0 in indices:
+        texts: list[str] = []
+        for index in sorted(others):
+            for offer in executions[index].plan.taken:
+                if offer.default_text not in texts:
+                    texts.append(offer.default_text)
+        return Condition(" and ".join(texts[:3]) or "by default", default=True)
+    first = min(indices)
+    return Condition(executions[first].plan.text or "by default", default=not executions[first].plan.taken)

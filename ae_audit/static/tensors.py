@@ -1,0 +1,384 @@
+"""Tensors of a network: what layers, activations and arithmetic do to the facts of the head."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ae_audit.location import TrailStep
+from ae_audit.static import losses
+from ae_audit.static.sources import Where
+from ae_audit.static.values import Array, Difference, LossValue, Seq, Tensor, Unknown, Value, number
+from ae_audit.theory.activations import (
+    LINEAR_RANGE,
+    UNKNOWN_ACTIVATION_RANGE,
+    ActivationRange,
+    Constraint,
+    find_activation,
+)
+from ae_audit.theory.intervals import Interval
+from ae_audit.theory.ranges import Tri, ValueRange
+from ae_audit.training_setup import Framework, Head, Parameter
+
+if TYPE_CHECKING:
+    from ae_audit.static.interpreter import Run
+
+FIRST_LAYERS = 3
+Shape = tuple[int | None, ...] | None
+
+
+def entering(run: Run, framework: Framework, values: Iterable[Value]) -> Tensor:
+    """The values as one tensor whose head is unknown: all data fed, all layers passed on the way."""
+    fed: tuple[Array, ...] = ()
+    first: tuple[str, ...] = ()
+    normalises: Tri | None = None
+    variational = Tri.NO
+    why: str | None = None
+    model: str | None = None
+    for value in values:
+        if isinstance(value, Difference):
+            value = as_tensor(value)
+        if isinstance(value, Seq):
+            value = entering(run, framework, [*value.items, *([] if value.rest is None else [value.rest])])
+        if isinstance(value, Tensor):
+            fed = (*fed, *(a for a in value.fed if a not in fed))[:8]
+            first = first or value.first_layers
+            if normalises is not Tri.YES:
+                normalises = value.normalises if normalises is None else normalises
+            if value.variational is Tri.YES:
+                variational = Tri.YES
+            why = why or value.why
+            model = model or value.model
+        else:
+            array = run.as_array(value)
+            if array is not None and array.shape != () and array not in fed:
+                fed = (*fed, array)[:8]
+    return Tensor(
+        framework, Head(), fed, first, Tri.UNKNOWN if normalises is None else normalises, variational, why, model
+    )
+
+
+def through_weights(
+    run: Run, framework: Framework, value: Value | list[Value], layer: str, where: Where, *, units: int | None = None,
+    shape: Shape = None,
+) -> Tensor:  # fmt: skip
+    """After a layer with weights (dense, convolution, recurrent): every value can come out, no activation yet."""
+    base = entering(run, framework, value if isinstance(value, list) else [value])
+    return _after(base, layer, False, Head(
+        activation="linear", written=where.written, range=LINEAR_RANGE, units=units, shape=shape,
+        location=where.location, trail=(TrailStep(f"{layer} without activation produces every value", where.location),),
+    ))  # fmt: skip
+
+
+def _after(base: Tensor, layer: str, normalising: bool, head: Head) -> Tensor:
+    first = (*base.first_layers, layer) if len(base.first_layers) < FIRST_LAYERS else base.first_layers
+    normalises = base.normalises
+    if normalises is not Tri.YES and not base.first_layers:
+        normalises = Tri.YES if normalising else Tri.NO
+    return replace(
+        base, head=head, first_layers=first, normalises=normalises, why=None, log_of=None, complement=False
+    )
+
+
+def opaque(
+    run: Run, framework: Framework, values: Iterable[Value], why: str, layer: str | None = None, shape: Shape = None
+) -> Tensor:
+    """After something of which nothing is known but that the network goes through it."""
+    base = entering(run, framework, values)
+    first = base.first_layers
+    if layer is not None and len(first) < FIRST_LAYERS:
+        first = (*first, layer)
+    return replace(base, head=Head(shape=shape), first_layers=first, why=why, log_of=None, complement=False)
+
+
+def activated(
+    run: Run, value: Value, name: str, where: Where, *, framework: Framework, written: str | None = None,
+    parameters: dict[str, Parameter] | None = None, axis: int | None = None, where_name: Where | None = None,
+) -> Tensor:  # fmt: skip
+    """After an activation, by canonical name. ``where_name`` is the expression that names it."""
+    base = value if isinstance(value, Tensor) else through_nothing(run, framework, value)
+    parameters = dict(parameters or {})
+    if axis is not None:
+        parameters["axis"] = axis
+    activation = find_activation(name, **parameters)
+    place = where_name or where
+    head = base.head
+    before = head.range
+    if activation is None:
+        return replace(base, head=replace(head, activation=None, range=UNKNOWN_ACTIVATION_RANGE, location=place.location),
+                       why=f"the activation «{name}» is not known")  # fmt: skip
+    units = head.units
+    if activation.axis is not None and head.shape is not None:
+        units = extent(head.shape, activation.axis)
+    range_ = activation.range_of(before, units)
+    trail = head.trail if head.activation not in {None, "linear"} else ()
+    if name == "linear":
+        return replace(base, head=replace(head, written=written or head.written, location=place.location))
+    previous = f" applied to the output of {head.activation}" if head.activation not in {None, "linear"} else ""
+    made = Head(
+        activation=name,
+        written=written if written is not None else place.written,
+        parameters=tuple(sorted((k, v) for k, v in parameters.items() if k != "axis")),
+        range=range_,
+        axis=activation.axis,
+        units=units,
+        shape=head.shape,
+        logits_recoverable=Tri.YES if framework is Framework.KERAS else Tri.UNKNOWN,
+        location=place.location,
+        trail=(*trail, TrailStep(f"{name}{previous} produces {range_}", place.location))[-8:],
+    )
+    return replace(base, head=made, why=base.why if before.unknown and range_.unknown else None, log_of=None,
+                   complement=False)  # fmt: skip
+
+
+def through_nothing(run: Run, framework: Framework, value: Value) -> Tensor:
+    """Data that enters a network as it is."""
+    base = entering(run, framework, [value])
+    array = run.as_array(value)
+    if array is None:
+        return base
+    return replace(base, head=Head(range=ActivationRange(ValueRange(array.values.hull)), shape=array.shape))
+
+
+def kept(value: Tensor, layer: str, shape: Shape = None, *, units: int | None = None, untouched: bool = False,
+         axis: int | None = None, permuted: bool = False) -> Tensor:  # fmt: skip
+    """After a layer that only moves, selects or repeats values: the activation and its range stay the head's."""
+    head = value.head
+    new_axis = axis if axis is not None else head.axis
+    return replace(
+        value,
+        head=replace(
+            head, shape=shape, units=units if units is not None else (head.units if not permuted else None),
+            after=(*head.after, layer)[:8], axis=new_axis,
+            logits_recoverable=head.logits_recoverable if untouched else Tri.NO,
+        ),
+    )  # fmt: skip
+
+
+def spread(value: Tensor, layer: str, range_: ActivationRange, where: Where, *, normalising: bool = False) -> Tensor:
+    """After a layer that changes the range (batch normalisation, dropout, noise): the activation stays the head's."""
+    head = value.head
+    first = (*value.first_layers, layer) if len(value.first_layers) < FIRST_LAYERS else value.first_layers
+    normalises = value.normalises
+    if normalises is not Tri.YES and not value.first_layers:
+        normalises = Tri.YES if normalising else Tri.NO
+    return replace(
+        value,
+        head=replace(
+            head, range=range_, after=(*head.after, layer)[:8], logits_recoverable=Tri.NO,
+            trail=(*head.trail, TrailStep(f"{layer} after it: {range_}", where.location))[-8:],
+        ),
+        first_layers=first, normalises=normalises, log_of=None, complement=False,
+    )  # fmt: skip
+
+
+def normalised(run: Run, framework: Framework, value: Value, layer: str, where: Where) -> Tensor:
+    """After batch normalisation and its relatives: everything can come out."""
+    if isinstance(value, Tensor):
+        if value.head.activation in {None, "linear"}:
+            return replace(value, head=replace(value.head, range=LINEAR_RANGE, activation="linear"),
+                           first_layers=(*value.first_layers, layer)[:FIRST_LAYERS])  # fmt: skip
+        return spread(value, layer, LINEAR_RANGE, where)
+    base = entering(run, framework, [value])
+    array = run.as_array(value)
+    return _after(base, layer, True, Head(
+        activation="linear", written=where.written, range=LINEAR_RANGE, location=where.location,
+        shape=None if array is None else array.shape,
+    ))  # fmt: skip
+
+
+def extent(shape: tuple[int | None, ...], axis: int) -> int | None:
+    return shape[axis] if -len(shape) <= axis < len(shape) else None
+
+
+def as_tensor(value: Value) -> Tensor:
+    """``x - net(x)`` used as a prediction, not as an error: what it can produce."""
+    assert isinstance(value, Difference)
+    tensor = value.prediction
+    if value.power != 1.0 or value.absolute:
+        return replace(tensor, head=Head(), why="an error, not a prediction")
+    return _combined(tensor, value.target if isinstance(value.target, Array) else None, -1.0, value.where)
+
+
+def _combined(tensor: Tensor, array: Array | None, sign: float, where: Where) -> Tensor:
+    head = tensor.head
+    fed = tensor.fed if array is None or array in tensor.fed or array.random else (*tensor.fed, array)[:8]
+    variational = Tri.YES if array is not None and array.random else tensor.variational
+    if head.activation == "linear" and head.range == LINEAR_RANGE:
+        return replace(tensor, fed=fed, variational=variational)
+    hull = head.range.values.hull
+    if array is not None:
+        hull = hull.add(array.values.affine(sign, 0.0).hull)
+    return replace(
+        tensor, fed=fed, variational=variational, log_of=None, complement=False,
+        head=replace(head, range=ActivationRange(ValueRange(hull)), after=(*head.after, where.written)[:8],
+                     logits_recoverable=Tri.NO),
+    )  # fmt: skip
+
+
+def rescaled(tensor: Tensor, scale: float, shift: float, where: Where) -> Tensor:
+    """``scale · prediction + shift``."""
+    head = tensor.head
+    if scale == 1.0 and shift == 0.0:
+        return tensor
+    if head.activation == "linear" and head.range == LINEAR_RANGE and scale != 0:
+        return tensor
+    if scale == 0:
+        return replace(tensor, head=replace(head, range=ActivationRange.exactly(Interval(shift, shift))))
+    range_ = head.range.affine(scale, shift)
+    change = where.written
+    return replace(
+        tensor, log_of=None,
+        head=replace(
+            head, range=range_, after=(*head.after, change)[:8], logits_recoverable=Tri.NO,
+            trail=(*head.trail, TrailStep(f"«{change}» maps it to {range_}", where.location))[-8:],
+        ),
+    )  # fmt: skip
+
+
+def clipped(tensor: Tensor, lo: float | None, hi: float | None, where: Where) -> Tensor:
+    """After a clip; a clip that cuts only an epsilon off leaves the head as it is."""
+    low = -math.inf if lo is None else lo
+    high = math.inf if hi is None else hi
+    head = tensor.head
+    if low > high:
+        return tensor
+    range_ = head.range.clip(low, high)
+    hull = head.range.values.hull
+    if hull.bounded and low <= hull.lo + 1e-3 and high >= hull.hi - 1e-3:
+        return replace(tensor, head=replace(head, logits_recoverable=Tri.NO))
+    return replace(tensor, head=replace(head, range=range_, after=(*head.after, "clip")[:8],
+                                        logits_recoverable=Tri.NO))  # fmt: skip
+
+
+def arithmetic(run: Run, symbol: str, left: Value, right: Value, where: Where) -> Value:
+    """An operator with a network tensor on at least one side."""
+    a, b = _scalar(left), _scalar(right)
+    if isinstance(left, Tensor) and b is not None:
+        return _with_number(left, symbol, b, where, reverse=False)
+    if isinstance(right, Tensor) and a is not None:
+        return _with_number(right, symbol, a, where, reverse=True)
+    if isinstance(left, Tensor) and isinstance(right, Tensor):
+        return _two(run, symbol, left, right, where)
+    tensor, other = (left, right) if isinstance(left, Tensor) else (right, left)
+    assert isinstance(tensor, Tensor)
+    array = run.as_array(other)
+    if array is None:
+        return opaque(run, tensor.framework, [tensor, other], f"«{where.written}» is not known")
+    if tensor.log_of is not None and symbol == "*":
+        return losses.cross_term(run, tensor.log_of, array, where)
+    if symbol == "-" and not array.random:
+        return Difference(tensor, array, where)
+    if symbol in {"+", "-"}:
+        return _combined(tensor, array, 1.0, where)
+    if array.random:
+        return replace(tensor, variational=Tri.YES)
+    if symbol == "*":
+        hull = tensor.head.range.values.hull.multiply(array.values.hull)
+        return replace(tensor, head=replace(tensor.head, range=ActivationRange(ValueRange(hull)),
+                                            after=(*tensor.head.after, where.written)[:8],
+                                            logits_recoverable=Tri.NO))  # fmt: skip
+    return opaque(run, tensor.framework, [tensor, array], f"the range of «{where.written}» is not known")
+
+
+def _scalar(value: Value) -> float | None:
+    if isinstance(value, Array) and value.shape not in {(), None}:
+        return None
+    return number(value)
+
+
+def _with_number(tensor: Tensor, symbol: str, n: float, where: Where, *, reverse: bool) -> Value:
+    if not math.isfinite(n):
+        return replace(tensor, head=Head(), why=f"the range of «{where.written}» is not known")
+    if symbol == "+":
+        return _epsilon(tensor) if abs(n) <= 1e-3 else rescaled(tensor, 1.0, n, where)
+    if symbol == "-":
+        if reverse:
+            made = rescaled(tensor, -1.0, n, where)
+            return replace(made, complement=not tensor.complement) if n == 1.0 else made
+        return _epsilon(tensor) if abs(n) <= 1e-3 else rescaled(tensor, 1.0, -n, where)
+    if symbol == "*":
+        return rescaled(tensor, n, 0.0, where)
+    if symbol == "/" and not reverse and n != 0:
+        return rescaled(tensor, 1.0 / n, 0.0, where)
+    if symbol == "**" and not reverse:
+        return squared(tensor, where) if n == 2 else _unknown_range(tensor, where)
+    return _unknown_range(tensor, where)
+
+
+def _epsilon(tensor: Tensor) -> Tensor:
+    return replace(tensor, head=replace(tensor.head, logits_recoverable=Tri.NO))
+
+
+def squared(tensor: Tensor, where: Where) -> Tensor:
+    hull = tensor.head.range.values.hull
+    top = max(abs(hull.lo), abs(hull.hi))
+    range_ = ActivationRange(ValueRange(Interval(0.0, top * top if math.isfinite(top) else math.inf)))
+    return replace(tensor, head=replace(tensor.head, range=range_, after=(*tensor.head.after, "square")[:8],
+                                        logits_recoverable=Tri.NO), log_of=None)  # fmt: skip
+
+
+def _unknown_range(tensor: Tensor, where: Where) -> Tensor:
+    return replace(tensor, head=Head(shape=tensor.head.shape), why=f"the range of «{where.written}» is not known",
+                   log_of=None, complement=False)  # fmt: skip
+
+
+def _two(run: Run, symbol: str, left: Tensor, right: Tensor, where: Where) -> Value:
+    base = entering(run, left.framework, [left, right])
+    lines = [t.head.range == LINEAR_RANGE for t in (left, right)]
+    if symbol in {"+", "-"}:
+        free = (left if lines[0] else right).head if any(lines) else None
+        if free is not None:
+            return replace(base, head=replace(free, activation="linear", after=()), why=None)
+        hull = left.head.range.values.hull
+        other = right.head.range.values.affine(1.0 if symbol == "+" else -1.0, 0.0).hull
+        range_ = ActivationRange(ValueRange(hull.add(other)))
+        head = Head(range=range_, shape=left.head.shape, units=left.head.units, location=where.location,
+                    written=where.written)  # fmt: skip
+        return replace(base, head=head, why=f"«{where.written}» adds two outputs")
+    if symbol == "*":
+        hull = left.head.range.values.hull.multiply(right.head.range.values.hull)
+        head = Head(range=ActivationRange(ValueRange(hull)), shape=left.head.shape, units=left.head.units,
+                    location=where.location, written=where.written)  # fmt: skip
+        return replace(base, head=head, why=f"«{where.written}» multiplies two outputs")
+    return replace(base, head=Head(shape=left.head.shape), why=f"the range of «{where.written}» is not known")
+
+
+def logarithm(tensor: Tensor, where: Where) -> Tensor:
+    """``log(p)``: remembered, for cross-entropies written out; after a softmax, a log-softmax."""
+    head = tensor.head
+    if head.range.constraint is Constraint.SIMPLEX and not head.after:
+        activation = find_activation("log_softmax", axis=head.axis)
+        range_ = head.range if activation is None else activation.range
+        return replace(tensor, log_of=tensor, head=replace(head, activation="log_softmax", range=range_,
+                                                           location=where.location))  # fmt: skip
+    return replace(tensor, log_of=tensor, head=replace(head, range=UNKNOWN_ACTIVATION_RANGE, activation=None),
+                   why="a logarithm of the output")  # fmt: skip
+
+
+def concatenated(run: Run, values: list[Value], where: Where, framework: Framework) -> Value:
+    """Several tensors side by side: the head of all where they agree."""
+    found = [v for v in values if isinstance(v, Tensor)]
+    base = entering(run, framework, values)
+    if found and len(found) == len(values):
+        first = found[0].head
+        if all((t.head.activation, t.head.range) == (first.activation, first.range) for t in found):
+            shape = first.shape
+            return replace(base, head=replace(first, shape=None if shape is None else (*shape[:-1], None), units=None))
+        range_ = first.range
+        for tensor in found[1:]:
+            range_ = ActivationRange(range_.values.either(tensor.head.range.values))
+        return replace(base, head=Head(range=range_, location=where.location), why="outputs of several heads joined")
+    return replace(base, head=Head(), why="an output joined with data")
+
+
+def is_loss_like(value: Value) -> bool:
+    return isinstance(value, (LossValue, Difference))
+
+
+def unknown_head(value: Value) -> str | None:
+    if isinstance(value, Unknown):
+        return value.reason
+    return value.why if isinstance(value, Tensor) else None
