@@ -43,13 +43,15 @@ def values(loss: Loss, targets: Array, predictions: Array, axis: int = -1) -> Fl
             formula = _POINTWISE.get(loss.name)
             if formula is not None:
                 return formula(loss, *np.broadcast_arrays(y, p))
-            entries: Floats = np.vectorize(loss.value, otypes=[np.float64])(y, p)
+            entries: Floats = np.asarray(np.vectorize(loss.value, otypes=[np.float64])(y, p), np.float64)
             return entries
         p = np.moveaxis(p, axis, -1)
         if indexed(loss, targets):
             indices = np.asarray(targets).astype(np.int64)
             if indices.ndim == p.ndim:  # Keras allows an extent of 1 along the class axis
                 indices = np.moveaxis(indices, axis, -1)[..., 0]
+            if loss.name in _INDEX_LOSSES:
+                return _index_cross_entropy(loss, indices, p)
             return _by_rows(lambda row: loss.value(int(row[0]), row[1:].tolist()), indices[..., None], p)
         y = np.moveaxis(np.asarray(targets, np.float64), axis, -1)
         if loss.name in {"cce", "cross_entropy"}:
@@ -89,6 +91,15 @@ def floors(loss: Loss, targets: Array, axis: int = -1, units: int | None = None)
             entropy = -_times(weights, np.log(weights)).sum(axis=-1) + _times(total, np.log(total))
             return np.where((weights < 0.0).any(axis=-1), -INFINITY, entropy)
         return np.apply_along_axis(lambda row: loss.floor(row.tolist()), -1, y)
+
+
+def _index_cross_entropy(loss: Loss, indices: Array, p: Floats) -> Floats:
+    logs = p if loss.name == "nll" else _log_probabilities(p, loss.from_logits)
+    smoothing = number(dict(loss.parameters), "label_smoothing", 0.0)
+    chosen = np.take_along_axis(logs, np.maximum(indices, 0)[..., None], axis=-1)[..., 0]
+    if not smoothing:
+        return np.negative(chosen)
+    return np.asarray(-(1.0 - smoothing) * chosen - smoothing * logs.mean(axis=-1))
 
 
 def _by_rows(function: Callable[[Floats], float], *parts: Array) -> Floats:
@@ -163,6 +174,7 @@ def _log_cosh(_: Loss, y: Floats, p: Floats) -> Floats:
     return np.asarray(error + _softplus(-2.0 * error) - math.log(2.0))
 
 
+_INDEX_LOSSES = frozenset({"sparse_cce", "cross_entropy", "nll"})
 _ZERO_FLOOR = frozenset({"mse", "mae", "mape", "msle", "huber", "smooth_l1", "log_cosh"})
 _POINTWISE: dict[str, Callable[[Loss, Floats, Floats], Floats]] = {
     "mse": lambda _, y, p: np.square(y - p),

@@ -68,17 +68,31 @@ def mean_prediction_loss(
     """
     y = np.asarray(targets)
     if array_losses.indexed(loss, y):
-        classes = units if units is not None else int(y.max()) + 1
-        frequencies = np.bincount(y.astype(np.int64).reshape(-1), minlength=classes) / max(y.size, 1)
-        flat = y.reshape(-1)
-        prediction = np.broadcast_to(_to_prediction(loss, frequencies), (flat.size, classes))
-        return reduction.apply(array_losses.values(loss, flat, prediction), loss, y.shape)
+        return _frequencies_loss(loss, y, reduction, units)
     numbers = y.astype(np.float64)
     if loss.target_kind is TargetKind.LOG_DISTRIBUTION:
         mean = np.log(np.exp(numbers).mean(axis=0, keepdims=True))
     else:
         mean = _to_prediction(loss, numbers.mean(axis=0, keepdims=True))
     return reduction.apply(array_losses.values(loss, numbers, np.broadcast_to(mean, y.shape), axis), loss, y.shape)
+
+
+def _frequencies_loss(loss: Loss, indices: Array, reduction: Reduction, units: int | None) -> float:
+    """The loss of predicting the classes' frequencies; negative indices mark targets that do not count."""
+    flat = indices.astype(np.int64).reshape(-1)
+    flat = flat[flat >= 0]
+    if flat.size == 0:
+        return 0.0
+    counts = np.bincount(flat, minlength=units or 0)
+    prediction = _to_prediction(loss, counts / flat.size)
+    present = np.flatnonzero(counts)
+    # One entry a class is enough: all targets of a class score the same.
+    of_class = [
+        float(array_losses.values(loss, np.array([index]), prediction[None, :])[0]) for index in present.tolist()
+    ]
+    entries = np.zeros(len(counts))
+    entries[present] = of_class
+    return reduction.apply(entries[flat], loss, indices.shape)
 
 
 def excess(loss_value: float, least: float) -> float:

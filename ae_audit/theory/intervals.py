@@ -76,12 +76,15 @@ class Interval:
         if scale == 0:
             return Interval(shift, shift)
         lo, hi = scale * self.lo + shift, scale * self.hi + shift
+        if math.isnan(lo) or math.isnan(hi):  # an infinite scale or shift meets zero or its opposite
+            return REAL_LINE
         if scale < 0:
             return Interval(hi, lo, self.hi_open, self.lo_open)
         return Interval(lo, hi, self.lo_open, self.hi_open)
 
     def clip(self, lo: float, hi: float) -> Interval:
-        """The image under ``x -> min(max(x, lo), hi)``."""
+        """The image under ``x -> min(max(x, lo), hi)``, which is the constant ``hi`` where ``lo > hi``."""
+        lo = min(lo, hi)
 
         def clipped(value: float, is_open: bool) -> tuple[float, bool]:
             if value < lo:
@@ -98,9 +101,10 @@ class Interval:
 
     def add(self, other: Interval) -> Interval:
         """All sums ``x + y`` (Minkowski sum)."""
-        return Interval(
-            self.lo + other.lo, self.hi + other.hi, self.lo_open or other.lo_open, self.hi_open or other.hi_open
-        )
+        lo, hi = self.lo + other.lo, self.hi + other.hi
+        if math.isnan(lo) or math.isnan(hi):  # sums that overflowed on opposite sides
+            return REAL_LINE
+        return Interval(lo, hi, self.lo_open or other.lo_open, self.hi_open or other.hi_open)
 
     def multiply(self, other: Interval) -> Interval:
         """The closed hull of all products ``x * y``."""
