@@ -1,13 +1,16 @@
 """Where the audited program works: its scratch folder, the mirror of its surroundings, its environment.
 
 The mirror makes relative paths work both ways: every folder near the script is a real folder in scratch, every file in
-it a symbolic link to the original, so that what is there can be read and what is not can be written.
+it a symbolic link to the original, so that what is there can be read and what is not can be written. The script
+itself is copied.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -59,6 +62,9 @@ def mirror(script: Path, scratch: Path, also: Iterable[Path] = ()) -> tuple[Path
     root = scratch / "surroundings"
     place = root.joinpath(*(folder.name for folder in reversed(above[:-1])), *([home.name] if above else []))
     place.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(OSError):
+        # A copy: the program finds itself here, and what it writes beside itself is written here.
+        shutil.copyfile(script, place / script.resolve().name)
     budget = [_MOST_ENTRIES]
     _mirror_folder(home, place, _DEEPEST, budget)
     for folder in also:

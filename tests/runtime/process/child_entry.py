@@ -1,12 +1,27 @@
-"""A child entry as the engine has one, for these tests: runs the source given in the request inside the sandbox."""
+"""A child entry as the engine has one, for these tests: runs the request's program inside the sandbox.
+
+With ``source`` in the request that text is executed with the session at hand; with ``script`` the whole road is taken:
+interception, stand-ins, the script runner.
+"""
+
+import dataclasses
 
 from ae_audit.runtime import channel
 
 
 def main() -> None:
     session = channel.enter()
-    namespace = {"__name__": "__main__", "session": session}
-    exec(compile(session.request["source"], "program.py", "exec"), namespace)
+    if "source" in session.request:
+        exec(compile(session.request["source"], "program.py", "exec"), {"__name__": "__main__", "session": session})
+    else:
+        from ae_audit.runtime.interception import Interception, run_script
+
+        interception = Interception(guard=session.guard, emit=session.emit)
+        interception.install()
+        outcome = run_script(
+            session.request["script"], session.request.get("argv", []), working_folder=session.working_folder
+        )
+        session.emit({"event": "ended", **dataclasses.asdict(outcome), "how": outcome.how.value})
     session.finish()
 
 

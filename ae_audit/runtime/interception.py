@@ -1,0 +1,91 @@
+"""What stands between the user's program and its libraries while it runs in the child.
+
+One :class:`Interception` per child. Captures hang their own hooks on it with :meth:`Interception.when_imported`::
+
+    interception = Interception(guard=session.guard, emit=session.emit)
+    interception.install()
+    interception.when_imported("keras", patch_keras)
+    outcome = run_script(path, argv, working_folder=session.working_folder)
+
+Events that it emits: ``skipped`` (``call``, ``what``: an artefact that was not written), ``stand_in`` (``what``,
+``text``: data in place of a data set that is absent), ``not_intercepted`` (``module``, ``why``).
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from ae_audit.runtime.artefacts import Artefacts, Skipped
+from ae_audit.runtime.imports import Callback, ImportWatch
+from ae_audit.runtime.sandbox import Guard
+from ae_audit.runtime.scripts import HowItEnded, Program, ScriptOutcome, StopProgram, load_program, run_script
+from ae_audit.runtime.stand_ins import StandIns
+
+__all__ = [
+    "HowItEnded",
+    "Interception",
+    "Program",
+    "ScriptOutcome",
+    "StopProgram",
+    "load_program",
+    "loaders_without_workers",
+    "run_script",
+]
+
+
+class Interception:
+    """Import hooks, artefact writers and stand-in data of one child."""
+
+    def __init__(self, *, guard: Guard | None, emit: Callable[[dict[str, Any]], None]) -> None:
+        self._emit = emit
+        self.watch = ImportWatch(self._not_intercepted)
+        self.stand_ins = StandIns(
+            self.watch,
+            on_used=lambda used: emit({"event": "stand_in", "what": used.what, "text": used.text}),
+            quietly=None if guard is None else guard.unreported,
+        )
+        self._artefacts = Artefacts(
+            self.watch,
+            may_write=(lambda path: True) if guard is None else guard.writes_to,
+            on_skipped=self._skipped,
+        )
+
+    def install(self) -> None:
+        """Begin; before the program is run."""
+        self.watch.install()
+        self._artefacts.install()
+        self.stand_ins.install()
+
+    def when_imported(self, name: str, callback: Callback) -> None:
+        """Call ``callback(module)`` as soon as the program has imported ``name``, before it can use it."""
+        self.watch.when_imported(name, callback)
+
+    def _skipped(self, skipped: Skipped) -> None:
+        self._emit({"event": "skipped", "call": skipped.call, "what": skipped.what})
+
+    def _not_intercepted(self, module: str, error: Exception) -> None:
+        self._emit({"event": "not_intercepted", "module": module, "why": f"{type(error).__name__}: {error}"[:400]})
+
+
+def loaders_without_workers(module: ModuleType) -> None:
+    """Make every ``DataLoader`` of ``torch.utils.data.dataloader`` (the ``module``) load in the program's own process.
+
+    For ``when_imported("torch.utils.data.dataloader", loaders_without_workers)``.
+    """
+    cls = module.DataLoader
+    original = cls.__init__
+    signature = inspect.signature(original)
+
+    @functools.wraps(original)
+    def init(*args: Any, **kwargs: Any) -> None:
+        bound = signature.bind(*args, **kwargs)
+        if bound.arguments.get("num_workers"):
+            for name in ("num_workers", "prefetch_factor", "persistent_workers", "multiprocessing_context", "timeout"):
+                bound.arguments.pop(name, None)
+        original(*bound.args, **bound.kwargs)
+
+    cls.__init__ = init

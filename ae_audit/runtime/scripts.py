@@ -1,0 +1,291 @@
+"""Run a script or a notebook as Python or Jupyter would, and say in one sentence how it ended."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import builtins
+import contextlib
+import inspect
+import linecache
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from types import CodeType, FrameType, ModuleType
+from typing import Any, NoReturn
+
+from ae_audit.location import Location
+from ae_audit.runtime.notebook_cells import CodeCell, code_cells
+
+_LONGEST_MESSAGE = 400
+_exit = os._exit
+
+
+class StopProgram(BaseException):
+    """Raised by a capture to end the program: all that was wanted of it has been seen."""
+
+
+class HowItEnded(Enum):
+    """The way a script ended."""
+
+    COMPLETED = "completed"
+    STOPPED = "stopped"
+    """by :class:`StopProgram`"""
+    EXITED = "exited"
+    """``sys.exit``, ``exit()``, ``os._exit``"""
+    RAISED = "raised"
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptOutcome:
+    """How a script ended."""
+
+    how: HowItEnded
+    sentence: str = ""
+    """``ValueError at line 12: …``; empty where it completed or was stopped"""
+    line: int | None = None
+    """of the script (in a notebook: of the cell) that was being run; 1-based"""
+    cell: int | None = None
+    """0-based index over all cells of a notebook"""
+    exception: str | None = None
+    """qualified name of the exception's class"""
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A script or notebook, compiled; :meth:`locate` maps running frames back to the source."""
+
+    path: Path
+    """absolute"""
+    parts: tuple[tuple[CodeType, str], ...]
+    """code and its file name, as frames give it"""
+    cells: tuple[CodeCell, ...] = ()
+
+    def locate(self, filename: str, line: int) -> Location | None:
+        """The place in the program's source that a frame's file name and line stand for; None where it is elsewhere."""
+        for cell in self.cells:
+            if filename == cell_filename(self.path, cell.index):
+                return Location(str(self.path), line, cell=cell.index)
+        if not self.cells and _same_file(filename, self.path):
+            return Location(str(self.path), line)
+        return None
+
+
+def cell_filename(path: Path, index: int) -> str:
+    """The file name that frames of a notebook's cell carry."""
+    return f"{path}#cell{index}"
+
+
+def load_program(path: str | Path, *, is_notebook: bool | None = None) -> Program:
+    """Read and compile a program.
+
+    Raises:
+        OSError: if it cannot be read.
+        SyntaxError: if it is no Python; ``filename`` is the script, or the cell's (see :func:`cell_filename`).
+        ValueError: if it is no notebook, or holds a null byte.
+    """
+    place = Path(os.path.realpath(path))
+    if not (place.suffix == ".ipynb" if is_notebook is None else is_notebook):
+        with open(place, "rb") as file:
+            return Program(place, ((compile(file.read(), str(place), "exec", dont_inherit=True), str(place)),))
+    cells = code_cells(place.read_text(encoding="utf-8-sig"))
+    parts = []
+    for cell in cells:
+        name = cell_filename(place, cell.index)
+        # With no modification time the entry is never checked against a file: torch.compile and autograph read it.
+        linecache.cache[name] = (len(cell.source), None, cell.source.splitlines(keepends=True), name)
+        flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        parts.append((compile(cell.source, name, "exec", flags=flags, dont_inherit=True), name))
+    return Program(place, tuple(parts), cells)
+
+
+def run_script(
+    path: str | Path,
+    argv: Sequence[str] = (),
+    *,
+    is_notebook: bool | None = None,
+    working_folder: str | Path | None = None,
+) -> ScriptOutcome:
+    """Run the program at ``path`` as ``__main__``, its own folder first in ``sys.path``.
+
+    Nothing that the program raises gets out. ``__main__``, ``sys.path`` and ``sys.argv`` stay as it leaves them, since
+    its functions may be called again. A process that the program forked and that comes back here ends.
+
+    Args:
+        path: script or notebook.
+        argv: the program's arguments, without its name.
+        is_notebook: None: by the suffix.
+        working_folder: the folder that mirrors the script's own; ``__file__`` and ``sys.argv[0]`` then point there, so
+            that what the program writes beside itself goes there.
+    """
+    owner = os.getpid()
+    try:
+        outcome = _run(path, argv, is_notebook, working_folder)
+    finally:
+        if os.getpid() != owner:
+            _exit(0)
+    return outcome
+
+
+def _run(
+    path: str | Path, argv: Sequence[str], is_notebook: bool | None, working_folder: str | Path | None
+) -> ScriptOutcome:
+    program: Program | None = None
+    try:
+        program = load_program(path, is_notebook=is_notebook)
+        namespace = _become_main(program, argv, working_folder)
+        with _os_exit_caught():
+            for code, _ in program.parts:
+                result = eval(code, namespace)
+                if code.co_flags & inspect.CO_COROUTINE:
+                    asyncio.run(result)
+        return ScriptOutcome(HowItEnded.COMPLETED)
+    except StopProgram:
+        return ScriptOutcome(HowItEnded.STOPPED)
+    except SystemExit as error:
+        return _exited(error, program)
+    except BaseException as error:
+        return _raised(error, program, Path(os.path.realpath(path)))
+
+
+def _become_main(program: Program, argv: Sequence[str], working_folder: str | Path | None) -> dict[str, Any]:
+    shown = program.path if working_folder is None else Path(working_folder) / program.path.name
+    main = ModuleType("__main__")
+    main.__dict__.update(__builtins__=builtins, __file__=str(shown), __cached__=None, __spec__=None)
+    if program.cells:
+        del main.__dict__["__file__"]
+        main.__dict__.update(display=_display, get_ipython=_Shell)
+    sys.modules["__main__"] = main
+    sys.argv = [str(shown), *argv]
+    sys.path.insert(0, str(program.path.parent))
+    return main.__dict__
+
+
+@contextlib.contextmanager
+def _os_exit_caught() -> Iterator[None]:
+    """Let ``os._exit`` end the program only: what was captured before is still wanted.
+
+    Forked processes (workers of a loader) do end.
+    """
+    owner = os.getpid()
+
+    def leave(status: int) -> NoReturn:
+        if os.getpid() != owner:
+            _exit(status)
+        raise _LeftByOsExit(status)
+
+    os._exit = leave
+    try:
+        yield
+    finally:
+        os._exit = _exit
+
+
+class _LeftByOsExit(SystemExit):
+    """``os._exit`` of the program itself, made to end the program and not the audit."""
+
+
+class _Shell:
+    """What ``get_ipython()`` gives: takes every call and does nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_, **__: None
+
+
+def _display(*_: object, **__: object) -> None:
+    """IPython's ``display``: nothing is shown."""
+
+
+def _exited(error: SystemExit, program: Program | None) -> ScriptOutcome:
+    code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
+    place = _own_place(error, program)
+    text = f": {_shortened(str(error.code))}" if code and not isinstance(error.code, int) else ""
+    call = "os._exit" if isinstance(error, _LeftByOsExit) else "sys.exit"
+    return ScriptOutcome(
+        HowItEnded.EXITED,
+        f"the program left by {call}{_at(place)} with exit code {code}{text}",
+        *_line_and_cell(place),
+        exception="SystemExit",
+        exit_code=code,
+    )
+
+
+def _raised(error: BaseException, program: Program | None, path: Path) -> ScriptOutcome:
+    kind = type(error).__qualname__
+    message = _message(error)
+    place = _own_place(error, program)
+    if isinstance(error, SyntaxError) and error.lineno is not None and place is None:
+        place, message = _syntax_place(error, path), error.msg
+    elsewhere = _deepest_of_the_users(error, program) if place is not None and program is not None else None
+    where = _at(place) + (f" (in {elsewhere})" if elsewhere else "")
+    return ScriptOutcome(
+        HowItEnded.RAISED,
+        f"{kind}{where}" + (f": {message}" if message else ""),
+        *_line_and_cell(place),
+        exception=kind,
+    )
+
+
+def _frames(error: BaseException) -> list[tuple[FrameType, int]]:
+    return list(traceback.walk_tb(error.__traceback__))
+
+
+def _own_place(error: BaseException, program: Program | None) -> Location | None:
+    """The last line of the program's own file that the exception passed."""
+    if program is None:
+        return None
+    for frame, line in reversed(_frames(error)):
+        place = program.locate(frame.f_code.co_filename, line)
+        if place is not None:
+            return place
+    return None
+
+
+def _deepest_of_the_users(error: BaseException, program: Program) -> str | None:
+    """``model.py, line 4`` where the exception came from another file beside the script."""
+    for frame, line in reversed(_frames(error)):
+        name = frame.f_code.co_filename
+        if program.locate(name, line) is not None:
+            return None
+        if os.path.realpath(name).startswith(f"{program.path.parent}{os.sep}") and "site-packages" not in name:
+            return f"{os.path.relpath(os.path.realpath(name), program.path.parent)}, line {line}"
+    return None
+
+
+def _syntax_place(error: SyntaxError, path: Path) -> Location | None:
+    name = error.filename or ""
+    stem, _, cell = name.rpartition("#cell")
+    if stem and cell.isdigit() and _same_file(stem, path):
+        return Location(str(path), error.lineno or 1, cell=int(cell))
+    return Location(str(path), error.lineno or 1) if _same_file(name, path) else None
+
+
+def _same_file(name: str, path: Path) -> bool:
+    return name == str(path) or os.path.realpath(name) == str(path)
+
+
+def _at(place: Location | None) -> str:
+    if place is None:
+        return ""
+    return f" at line {place.line}" if place.cell is None else f" at line {place.line} of cell {place.cell}"
+
+
+def _line_and_cell(place: Location | None) -> tuple[int | None, int | None]:
+    return (None, None) if place is None else (place.line, place.cell)
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return _shortened(str(error))
+    except Exception:
+        return ""
+
+
+def _shortened(text: str) -> str:
+    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    return line if len(line) <= _LONGEST_MESSAGE else line[: _LONGEST_MESSAGE - 1] + "…"
