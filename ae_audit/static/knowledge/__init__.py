@@ -9,6 +9,13 @@ from ae_audit.static.registry import Registry, Table
 
 MODULES = (
     "python",
+    "torch_modules",
+    "torch_tensors",
+    "torch_creation",
+    "torch_criteria",
+    "torch_data",
+    "torchvision_data",
+    "torchvision_steps",
 )
 
 

@@ -1,0 +1,328 @@
+"""Tensors made from data, from nothing, or at random; and the rest of ``torch`` that a program calls by the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ae_audit.static.arguments import Call
+from ae_audit.static.knowledge import torch_functional as names
+from ae_audit.static.knowledge import torch_heads as heads
+from ae_audit.static.knowledge.torch_tensors import cast
+from ae_audit.static.knowledge.torchvision_steps import dtype_name
+from ae_audit.static.registry import Table
+from ae_audit.static.values import (
+    NONE,
+    Array,
+    Const,
+    Difference,
+    Function,
+    Instance,
+    LossValue,
+    Object,
+    Seq,
+    Tensor,
+    Unknown,
+    Value,
+    number,
+    python,
+)
+from ae_audit.theory.intervals import REAL_LINE, Interval
+from ae_audit.theory.ranges import ValueRange
+from ae_audit.training_setup import Head, Structure
+
+if TYPE_CHECKING:
+    from ae_audit.static.interpreter import Run
+
+TABLE = Table("torch creation")
+NORMAL = ValueRange(REAL_LINE, Interval(-1.0, 1.0))
+"""Normal values: no bound, and among more than a handful some below −1 and some above 1."""
+
+
+# -- from data -------------------------------------------------------------------------------------------------------
+
+
+@TABLE.function(*(f"torch.{name}" for name in names.WRAPPING))
+def wrap(run: Run, call: Call) -> Value:
+    """``torch.tensor(data, dtype=…)``, ``torch.from_numpy(data)``, ``Variable(data)``."""
+    value = call.get(0, "data", "obj", "ndarray")
+    if value is None:
+        return Unknown("a tensor", call.where)
+    if isinstance(value, (Tensor, LossValue, Difference)):
+        return value
+    array = run.as_array(value)
+    if array is None:
+        return value
+    dtype = dtype_name(call.get(1, "dtype"))
+    return array if dtype is None else cast(run, array, dtype, call)
+
+
+def _legacy(dtype: str) -> Callable[[Run, Call], Value]:
+    def handler(run: Run, call: Call) -> Value:
+        value = call.get(0, "data")
+        sized = value is None or len(call.args) > 1 or not isinstance(value, (Array, Tensor, Seq))
+        if not sized and isinstance(value, Seq) and value.kind == "tuple":
+            sized = True
+        if sized or value is None:
+            return Array(
+                dtype=dtype, shape=_shape(run, call), root=run.fresh(), where=call.where, why="it is not filled"
+            )
+        if isinstance(value, Tensor):
+            return value
+        array = run.as_array(value)
+        return Unknown("a tensor", call.where) if array is None else replace(array, dtype=dtype)
+
+    return handler
+
+
+for _name, _dtype in names.TENSOR_TYPES.items():
+    TABLE.functions[f"torch.{_name}"] = _legacy(_dtype)
+    TABLE.functions[f"torch.cuda.{_name}"] = _legacy(_dtype)
+
+
+# -- from nothing ----------------------------------------------------------------------------------------------------
+
+
+def _shape(run: Run, call: Call, skip: int = 0) -> tuple[int | None, ...] | None:
+    """The sizes that a creating function is given: separate numbers, one sequence, or a shape."""
+    given: list[Value] = call.args[skip:]
+    sized = call.get(None, "size")
+    if sized is not None:
+        given = [sized]
+    if len(given) == 1 and isinstance(given[0], Seq):
+        if given[0].rest is not None:
+            return None
+        given = given[0].items
+    elif len(given) == 1 and isinstance(given[0], Unknown):
+        return None
+    if call.open:
+        return None
+    return tuple(item if isinstance(item, int) and not isinstance(item, bool) else None for item in map(python, given))
+
+
+def _like(run: Run, call: Call) -> tuple[int | None, ...] | None:
+    value = call.get(0, "input")
+    return heads.shape_of(value) if isinstance(value, (Array, Tensor)) else None
+
+
+def _creator(name: str) -> Callable[[Run, Call], Value]:
+    def handler(run: Run, call: Call) -> Value:
+        like = name.endswith("_like")
+        plain = name.removesuffix("_like").removeprefix("new_")
+        shape = _like(run, call) if like else _shape(run, call, _LEADING.get(plain, 0))
+        dtype = dtype_name(call.get(None, "dtype")) or ("int64" if plain in _INTEGERS else "float32")
+        values = _values(run, plain, call, like)
+        return Array(
+            values=values,
+            dtype=dtype,
+            shape=shape,
+            root=run.fresh(),
+            where=call.where,
+            source=f"torch.{name}",
+            random=name in names.RANDOM,
+            structure=Structure.CONTINUOUS if name in names.RANDOM and plain != "randint" else Structure.UNKNOWN,
+            why="it is not filled" if plain in {"empty", "new"} else None,
+        )
+
+    return handler
+
+
+_LEADING = {"randint": 2, "full": 1, "normal": 2}
+_INTEGERS = frozenset({"randint", "randperm", "arange", "range"})
+
+
+def _values(run: Run, name: str, call: Call, like: bool) -> ValueRange:
+    skip = 1 if like else 0
+    fixed = names.CREATING.get(name)
+    if name == "rand":
+        return ValueRange(Interval(0.0, 1.0, False, True), Interval(0.05, 0.95))
+    if fixed is not None:
+        return ValueRange.exactly(Interval(*fixed))
+    if name == "randn":
+        return NORMAL
+    if name == "normal":
+        mean, std = number(call.get(0, "mean")), number(call.get(1, "std"))
+        known = mean is not None and std is not None and std >= 0
+        return NORMAL.affine(std or 0.0, mean or 0.0) if known else ValueRange()
+    if name == "full":
+        value = number(call.get(1, "fill_value"))
+        return ValueRange() if value is None else ValueRange.exactly(Interval(value, value))
+    if name == "randint":
+        first, second = number(call.get(skip, "low", "high")), number(call.get(skip + 1, "high"))
+        lo, hi = (0.0, first) if second is None else (first, second)
+        if lo is not None and hi is not None and lo < hi:
+            return ValueRange(Interval(lo, hi - 1.0), Interval(lo, hi - 1.0))
+    if name in {"linspace", "arange"}:
+        first, second = number(call.get(0, "start", "end")), number(call.get(1, "end"))
+        lo, hi = (0.0, first) if second is None else (first, second)
+        if lo is not None and hi is not None and lo < hi:
+            return ValueRange.exactly(Interval(lo, hi))
+    return ValueRange()
+
+
+for _name in names.CREATING:
+    if not _name.startswith("new"):
+        TABLE.functions[f"torch.{_name}"] = _creator(_name)
+
+
+def _new(name: str) -> Callable[[Run, Any, Call], Value]:
+    creator = _creator(name)
+
+    def handler(run: Run, receiver: Any, call: Call) -> Value:
+        return creator(run, call)
+
+    return handler
+
+
+for _name in names.CREATING:
+    if _name.startswith("new"):
+        for _kind in ("array", "tensor"):
+            TABLE.methods[_kind, _name] = _new(_name)
+
+
+def _filler(name: str) -> Callable[[Run, Any, Call], Value]:
+    def handler(run: Run, receiver: Any, call: Call) -> Value:
+        if not isinstance(receiver, Array):
+            return receiver if isinstance(receiver, Tensor) else Unknown("a tensor", call.where)
+        values = names.FILLING[name]
+        made = ValueRange() if values is None else ValueRange.exactly(Interval(*values))
+        if name == "normal_":
+            mean, std = call.number(0, "mean", default=0.0), call.number(1, "std", default=1.0)
+            made = NORMAL.affine(std, mean) if mean is not None and std is not None and std >= 0 else ValueRange()
+        elif name == "uniform_":
+            lo, hi = call.number(0, "from", default=0.0), call.number(1, "to", default=1.0)
+            made = ValueRange(Interval(lo, hi)) if lo is not None and hi is not None and lo < hi else ValueRange()
+        return replace(
+            receiver, values=made, random=name != "zero_", why=None, root=run.fresh(), source=f"torch.{name}"
+        )
+
+    return handler
+
+
+for _name in names.FILLING:
+    TABLE.methods["array", _name] = _filler(_name)
+    TABLE.methods["tensor", _name] = _filler(_name)
+for _initialiser in ("normal_", "uniform_", "xavier_uniform_", "xavier_normal_", "kaiming_normal_", "kaiming_uniform_"):
+    TABLE.functions[f"torch.nn.init.{_initialiser}"] = lambda run, call: call.get(0, "tensor") or NONE
+
+
+# -- by the way ------------------------------------------------------------------------------------------------------
+
+
+@TABLE.function("torch.cuda.is_available", "torch.backends.mps.is_available", "torch.cuda.is_bf16_supported")
+def has_accelerator(run: Run, call: Call) -> Value:
+    """Where tensors live changes no value: one answer will do."""
+    return Const(True)
+
+
+@TABLE.function("torch.device", "torch.cuda.current_device")
+def device(run: Run, call: Call) -> Value:
+    """A device."""
+    return Object("torch.device", call)
+
+
+@TABLE.function("torch.no_grad", "torch.inference_mode", "torch.autograd.no_grad", "torch.autograd.inference_mode")
+def no_grad(run: Run, call: Call) -> Value:
+    """A context in which nothing is trained; as a decorator, the function itself."""
+    if call.args and isinstance(call.args[0], Function):
+        return call.args[0]
+    return Object("torch.no_grad", call)
+
+
+@TABLE.function("torch.set_grad_enabled", "torch.autograd.set_grad_enabled")
+def set_grad_enabled(run: Run, call: Call) -> Value:
+    """``with torch.set_grad_enabled(phase == "train")``."""
+    return Object("torch.no_grad" if python(call.get(0, "mode")) is False else "torch.enable_grad", call)
+
+
+@TABLE.function("torch.enable_grad", "torch.autocast", "torch.cuda.amp.autocast", "torch.amp.autocast")
+def context(run: Run, call: Call) -> Value:
+    """Contexts that change no value."""
+    return Object("torch.enable_grad", call)
+
+
+@TABLE.function(
+    "torch.manual_seed",
+    "torch.cuda.manual_seed",
+    "torch.cuda.manual_seed_all",
+    "torch.save",
+    "torch.cuda.empty_cache",
+    "torch.cuda.synchronize",
+    "torch.set_printoptions",
+    "torch.autograd.set_detect_anomaly",
+    "torch.set_float32_matmul_precision",
+    "torch.use_deterministic_algorithms",
+    "torch.nn.utils.clip_grad_norm_",
+    "torch.nn.utils.clip_grad_value_",
+    "torchvision.utils.save_image",
+)
+def nothing(run: Run, call: Call) -> Value:
+    """Called for its effect."""
+    return NONE
+
+
+@TABLE.function("torch.load", "torch.jit.load", "torch.hub.load")
+def load(run: Run, call: Call) -> Value:
+    """Something from a file."""
+    return Unknown("it is loaded from a file", call.where)
+
+
+@TABLE.prefix("torch.optim")
+def optimizer(run: Run, name: str, call: Call) -> Value:
+    """An optimizer: noted for the set-ups that come after it."""
+    last = name.rpartition(".")[2]
+    if "lr_scheduler" not in name and last[:1].isupper():
+        run.notes["torch optimizer"] = last.lower()
+    return Object("torch.optim.Optimizer", call)
+
+
+@TABLE.method("torch.optim.Optimizer", "step", "zero_grad", "load_state_dict", "add_param_group")
+def optimizer_step(run: Run, receiver: Any, call: Call) -> Value:
+    """Methods of optimizers and schedulers; a closure computes the loss."""
+    for value in call.args[:1]:
+        if isinstance(value, (Function, Instance)):
+            return run.call(value, Call(call.where))
+    return NONE
+
+
+# -- distributions ---------------------------------------------------------------------------------------------------
+
+DISTRIBUTION = "torch.distributions.Distribution"
+
+
+@TABLE.prefix("torch.distributions")
+def distribution(run: Run, name: str, call: Call) -> Value:
+    """A distribution; ``kl_divergence`` of two of them is a latent term."""
+    if name.endswith("kl_divergence"):
+        found = [tensor for value in call.args for tensor in _parameters(run, value)]
+        return heads.undetermined(run, Seq(list(found)), "a divergence of two codes", call.where)
+    made = Object(DISTRIBUTION, call)
+    made.state = name.rpartition(".")[2]
+    return made
+
+
+def _parameters(run: Run, value: Value) -> list[Tensor]:
+    if isinstance(value, Object) and value.call is not None:
+        return [tensor for item in value.call.values() for tensor in run.find_tensors(item)]
+    return run.find_tensors(value)
+
+
+@TABLE.method(DISTRIBUTION, "rsample", "sample")
+def draw(run: Run, receiver: Any, call: Call) -> Value:
+    """A random code around what the encoder says."""
+    from ae_audit.theory.activations import LINEAR_RANGE
+    from ae_audit.theory.ranges import Tri
+
+    found = _parameters(run, receiver)
+    if not found:
+        return Array(values=NORMAL, random=True, root=run.fresh(), where=call.where, source="a distribution")
+    head = Head(activation="linear", range=LINEAR_RANGE, shape=found[0].head.shape, logits_recoverable=Tri.NO)
+    return replace(found[0], head=head, variational=Tri.YES, why=None)
+
+
+@TABLE.attribute(DISTRIBUTION, "mean", "loc", "probs", "logits")
+def centre(run: Run, receiver: Any) -> Value:
+    """The parameter that a distribution was given first."""
+    given = receiver.call.get(0, "loc", "probs", "logits") if isinstance(receiver, Object) and receiver.call else None
+    return given if given is not None else Unknown("a parameter of a distribution")
