@@ -73,13 +73,17 @@ def _names(remedy: Rescale, call: ast.Call) -> list[str] | None:
     for data, target in pairs:
         for node, wanted in ((data, remedy.input), (target, remedy.target)):
             if not wanted:
-                kept.update(() if not isinstance(node, ast.Name) else (node.id,))
+                kept.update(() if node is None else _variables(node))
             elif not isinstance(node, ast.Name):
                 return None
             elif node.id not in names:
                 names.append(node.id)
     # one variable that is to be rescaled in one role and kept in the other cannot be both
     return None if kept.intersection(names) or not names else names
+
+
+def _variables(node: ast.expr) -> set[str]:
+    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
 
 
 def _at(call: ast.Call, index: int, keyword: ast.expr | None) -> ast.expr | None:

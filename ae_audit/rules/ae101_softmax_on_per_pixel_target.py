@@ -43,7 +43,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ae_audit.rules.base import Rule
+from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.facts import (
     BINARY,
     beaten_by_the_mean,
@@ -64,6 +64,83 @@ from ae_audit.theory.intervals import format_number
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import Framework, Structure, TrainingSetup
 
+KERAS = """\
+import keras
+from keras import layers
+
+(x_train, _), _ = keras.datasets.mnist.load_data()
+x_train = x_train.reshape(-1, 784).astype("float32") / 255.0
+
+autoencoder = keras.Sequential([
+    keras.Input(shape=(784,)),
+    layers.Dense(32, activation="relu"),
+    layers.Dense(784, activation="softmax"),
+])
+autoencoder.compile(optimizer="adam", loss="binary_crossentropy")
+autoencoder.fit(x_train, x_train, epochs=1, batch_size=256)
+"""
+
+TORCH = """\
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+from torchvision import datasets, transforms
+
+data = datasets.MNIST("data", train=True, download=True, transform=transforms.ToTensor())
+loader = DataLoader(data, batch_size=256, shuffle=True)
+
+model = nn.Sequential(
+    nn.Flatten(),
+    nn.Linear(784, 32),
+    nn.ReLU(),
+    nn.Linear(32, 784),
+    nn.Softmax(dim=1),
+)
+criterion = nn.MSELoss()
+optimizer = torch.optim.Adam(model.parameters())
+
+for images, _ in loader:
+    loss = criterion(model(images), images.flatten(1))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+SEGMENTATION = """\
+import keras
+import numpy as np
+from keras import layers
+
+images = np.random.rand(128, 28, 28, 1).astype("float32")
+masks = np.random.randint(0, 3, size=(128, 28, 28))
+
+segmenter = keras.Sequential([
+    keras.Input(shape=(28, 28, 1)),
+    layers.Conv2D(8, 3, padding="same", activation="relu"),
+    layers.Conv2D(3, 1, activation="softmax"),
+])
+segmenter.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+segmenter.fit(images, masks, epochs=1, batch_size=32)
+"""
+
+ONE_HOT = """\
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+letters = F.one_hot(torch.randint(0, 26, (512, 12)), num_classes=26).float()
+
+model = nn.Sequential(nn.Linear(26, 8), nn.ReLU(), nn.Linear(8, 26), nn.Softmax(dim=-1))
+criterion = nn.MSELoss()
+optimizer = torch.optim.Adam(model.parameters())
+
+for batch in letters.split(64):
+    loss = criterion(model(batch), batch)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
 
 class SoftmaxOnPerPixelTarget(Rule):
     """Softmax over values that are no distribution."""
@@ -71,6 +148,16 @@ class SoftmaxOnPerPixelTarget(Rule):
     code = "AE101"
     name = "softmax-on-per-pixel-target"
     severity = Severity.ERROR
+    bad = (
+        Example(Framework.KERAS, KERAS, codes=("AE101",), fixed=KERAS.replace("softmax", "sigmoid")),
+        Example(Framework.TORCH, TORCH, codes=("AE101",), fixed=TORCH.replace("Softmax(dim=1)", "Sigmoid()")),
+    )
+    good = (
+        Example(Framework.KERAS, KERAS.replace("softmax", "sigmoid")),
+        Example(Framework.KERAS, SEGMENTATION, note="a distribution over three classes at each pixel"),
+        Example(Framework.TORCH, TORCH.replace("Softmax(dim=1)", "Sigmoid()")),
+        Example(Framework.TORCH, ONE_HOT, note="every letter is a one-hot vector"),
+    )
 
     def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
         if not head_known(setup) or not is_simplex(setup) or setup.head.units == 1:

@@ -7,14 +7,15 @@
 ## Why it hurts
 
 Half of the range is for values that never occur. The background of an image, exactly 0, then sits in the steepest part
-of the activation instead of at its end, so noise stays visible there, and negative pixels appear. On MNIST digits a
-sigmoid explains more of the variance after the same number of steps, and the gap closes only slowly.
+of the activation instead of at its end: noise stays visible there, and negative pixels appear. A 784-32-784 net ends at
+R² 0.51 to 0.53 with tanh after 1,000 Adam steps on 5,000 MNIST digits on [0, 1], at 0.61 to 0.67 with a sigmoid. (In
+deeper nets the two are level: a warning.)
 
 ## How it is decided
 
 - *static* and *runtime*: the output is bounded, and the hull of the target, which also reaches both of its ends, covers
   at most two thirds of it.
-- *probe*: as written against the activation whose range is the target's.
+- *probe*: none. The harm shows late in the training.
 
 ## When it stays silent
 
@@ -34,7 +35,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ae_audit.rules.base import Rule
+from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.facts import (
     LABELS,
     POINTWISE,
@@ -50,7 +51,49 @@ from ae_audit.rules.remedies import SwapActivation
 from ae_audit.rules.repair import wasted
 from ae_audit.theory.intervals import UNIT
 from ae_audit.theory.ranges import Tri
-from ae_audit.training_setup import TrainingSetup
+from ae_audit.training_setup import Framework, TrainingSetup
+
+KERAS = """\
+import keras
+from keras import layers
+
+(x_train, _), _ = keras.datasets.mnist.load_data()
+x_train = x_train.reshape(-1, 784).astype("float32") / 255.0
+
+autoencoder = keras.Sequential([
+    keras.Input(shape=(784,)),
+    layers.Dense(32, activation="relu"),
+    layers.Dense(784, activation="tanh"),
+])
+autoencoder.compile(optimizer="adam", loss="mse")
+autoencoder.fit(x_train, x_train, epochs=1, batch_size=256)
+"""
+
+TORCH = """\
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+from torchvision import datasets, transforms
+
+data = datasets.MNIST("data", train=True, download=True, transform=transforms.ToTensor())
+loader = DataLoader(data, batch_size=256, shuffle=True)
+
+model = nn.Sequential(
+    nn.Flatten(),
+    nn.Linear(784, 32),
+    nn.ReLU(),
+    nn.Linear(32, 784),
+    nn.Tanh(),
+)
+criterion = nn.MSELoss()
+optimizer = torch.optim.Adam(model.parameters())
+
+for images, _ in loader:
+    loss = criterion(model(images), images.flatten(1))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
 
 
 class ActivationRangeWasted(Rule):
@@ -59,6 +102,17 @@ class ActivationRangeWasted(Rule):
     code = "AE103"
     name = "activation-range-wasted"
     severity = Severity.WARNING
+    probed = False
+    """what it costs shows late in the training, later than a probe can wait"""
+    bad = (
+        Example(Framework.KERAS, KERAS, codes=("AE103",), fixed=KERAS.replace("tanh", "sigmoid")),
+        Example(Framework.TORCH, TORCH, codes=("AE103",), fixed=TORCH.replace("Tanh", "Sigmoid")),
+    )
+    good = (
+        Example(Framework.KERAS, KERAS.replace("/ 255.0", "/ 127.5 - 1.0")),
+        Example(Framework.KERAS, KERAS.replace("tanh", "relu")),
+        Example(Framework.TORCH, TORCH.replace("Tanh", "Sigmoid")),
+    )
 
     def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
         head, target = setup.head.range, setup.target

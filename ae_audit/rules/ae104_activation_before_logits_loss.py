@@ -38,7 +38,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ae_audit.rules.base import Rule
+from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.facts import (
     BINARY,
     CATEGORICAL,
@@ -65,12 +65,93 @@ NARROW = 5.0
 """logits that differ by less than this leave the likeliest of ten classes below 95 % (1 / (1 + 9·exp(−5)) = 0.94)"""
 
 
+KERAS = """\
+import keras
+from keras import layers
+
+(x_train, _), _ = keras.datasets.mnist.load_data()
+x_train = x_train.reshape(-1, 784).astype("float32") / 255.0
+
+autoencoder = keras.Sequential([
+    keras.Input(shape=(784,)),
+    layers.Dense(32, activation="relu"),
+    layers.Dense(784, activation="sigmoid"),
+])
+autoencoder.compile(optimizer="adam", loss=keras.losses.BinaryCrossentropy(from_logits=True))
+autoencoder.fit(x_train, x_train, epochs=1, batch_size=256)
+"""
+
+TORCH = """\
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+from torchvision import datasets, transforms
+
+data = datasets.MNIST("data", train=True, download=True, transform=transforms.ToTensor())
+loader = DataLoader(data, batch_size=256, shuffle=True)
+
+model = nn.Sequential(
+    nn.Flatten(),
+    nn.Linear(784, 32),
+    nn.ReLU(),
+    nn.Linear(32, 784),
+    nn.Sigmoid(),
+)
+criterion = nn.BCEWithLogitsLoss()
+optimizer = torch.optim.Adam(model.parameters())
+
+for images, _ in loader:
+    loss = criterion(model(images), images.flatten(1))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+CLASSIFIER = """\
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+from torchvision import datasets, transforms
+
+data = datasets.MNIST("data", train=True, download=True, transform=transforms.ToTensor())
+loader = DataLoader(data, batch_size=256, shuffle=True)
+
+model = nn.Sequential(
+    nn.Flatten(),
+    nn.Linear(784, 32),
+    nn.ReLU(),
+    nn.Linear(32, 10),
+    nn.Softmax(dim=1),
+)
+criterion = nn.CrossEntropyLoss()
+optimizer = torch.optim.Adam(model.parameters())
+
+for images, labels in loader:
+    loss = criterion(model(images), labels)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+
 class ActivationBeforeLogitsLoss(Rule):
     """The output is activated and the loss activates it again."""
 
     code = "AE104"
     name = "activation-before-logits-loss"
     severity = Severity.ERROR
+    bad = (
+        Example(Framework.KERAS, KERAS, codes=("AE104",), fixed=KERAS.replace("from_logits=True", "from_logits=False")),
+        Example(Framework.TORCH, TORCH, codes=("AE104",), fixed=TORCH.replace("    nn.Sigmoid(),\n", "")),
+        Example(
+            Framework.TORCH, CLASSIFIER, codes=("AE104",), fixed=CLASSIFIER.replace("    nn.Softmax(dim=1),\n", "")
+        ),
+    )
+    good = (
+        Example(Framework.KERAS, KERAS.replace(', activation="sigmoid"', "")),
+        Example(Framework.TORCH, TORCH.replace("WithLogits", "")),
+        Example(Framework.TORCH, CLASSIFIER.replace("    nn.Softmax(dim=1),\n", "")),
+    )
 
     def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
         if not head_known(setup) or not _squeezed(setup):

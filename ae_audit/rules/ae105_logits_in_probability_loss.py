@@ -37,7 +37,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ae_audit.rules.base import Rule
+from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.facts import (
     BINARY,
     CATEGORICAL,
@@ -61,12 +61,71 @@ from ae_audit.training_setup import Framework, TrainingSetup
 NON_POSITIVE = Interval(float("-inf"), 0.0)
 
 
+KERAS = """\
+import keras
+from keras import layers
+
+(x_train, _), _ = keras.datasets.mnist.load_data()
+x_train = x_train.reshape(-1, 784).astype("float32") / 255.0
+
+autoencoder = keras.Sequential([
+    keras.Input(shape=(784,)),
+    layers.Dense(32, activation="relu"),
+    layers.Dense(784),
+])
+autoencoder.compile(optimizer="adam", loss="binary_crossentropy")
+autoencoder.fit(x_train, x_train, epochs=1, batch_size=256)
+"""
+
+TORCH = """\
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+from torchvision import datasets, transforms
+
+data = datasets.MNIST("data", train=True, download=True, transform=transforms.ToTensor())
+loader = DataLoader(data, batch_size=256, shuffle=True)
+
+model = nn.Sequential(
+    nn.Flatten(),
+    nn.Linear(784, 32),
+    nn.ReLU(),
+    nn.Linear(32, 10),
+    nn.Softmax(dim=1),
+)
+criterion = nn.NLLLoss()
+optimizer = torch.optim.Adam(model.parameters())
+
+for images, labels in loader:
+    loss = criterion(model(images), labels)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+
 class LogitsInProbabilityLoss(Rule):
     """The output is no probability and the loss takes it for one."""
 
     code = "AE105"
     name = "logits-in-probability-loss"
     severity = Severity.ERROR
+    bad = (
+        Example(
+            Framework.KERAS,
+            KERAS,
+            codes=("AE105",),
+            fixed=KERAS.replace("Dense(784)", 'Dense(784, activation="sigmoid")'),
+        ),
+        Example(Framework.TORCH, TORCH, codes=("AE105",), fixed=TORCH.replace("Softmax", "LogSoftmax")),
+    )
+    good = (
+        Example(Framework.KERAS, KERAS.replace("Dense(784)", 'Dense(784, activation="sigmoid")')),
+        Example(
+            Framework.KERAS, KERAS.replace('"binary_crossentropy"', "keras.losses.BinaryCrossentropy(from_logits=True)")
+        ),
+        Example(Framework.TORCH, TORCH.replace("Softmax", "LogSoftmax")),
+    )
 
     def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
         domain = _domain(setup)

@@ -31,7 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ae_audit.rules.base import Rule
+from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.facts import (
     BINARY,
     CATEGORICAL,
@@ -47,6 +47,50 @@ from ae_audit.rules.repair import repair
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import Framework, Structure, TrainingSetup
 
+KERAS = """\
+import keras
+from keras import layers
+
+(x_train, y_train), _ = keras.datasets.mnist.load_data()
+x_train = x_train.reshape(-1, 784).astype("float32") / 255.0
+y_train = (y_train == 7).astype("float32")
+
+classifier = keras.Sequential([
+    keras.Input(shape=(784,)),
+    layers.Dense(32, activation="relu"),
+    layers.Dense(1, activation="softmax"),
+])
+classifier.compile(optimizer="adam", loss="binary_crossentropy")
+classifier.fit(x_train, y_train, epochs=1, batch_size=256)
+"""
+
+TORCH = """\
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+from torchvision import datasets, transforms
+
+data = datasets.MNIST("data", train=True, download=True, transform=transforms.ToTensor())
+loader = DataLoader(data, batch_size=256, shuffle=True)
+
+model = nn.Sequential(
+    nn.Flatten(),
+    nn.Linear(784, 32),
+    nn.ReLU(),
+    nn.Linear(32, 1),
+    nn.Softmax(dim=1),
+)
+criterion = nn.BCELoss()
+optimizer = torch.optim.Adam(model.parameters())
+
+for images, labels in loader:
+    sevens = (labels == 7).float().unsqueeze(1)
+    loss = criterion(model(images), sevens)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
 
 class SingleUnitSoftmax(Rule):
     """Softmax over one unit is the constant 1."""
@@ -54,6 +98,14 @@ class SingleUnitSoftmax(Rule):
     code = "AE106"
     name = "single-unit-softmax"
     severity = Severity.ERROR
+    bad = (
+        Example(Framework.KERAS, KERAS, codes=("AE106",), fixed=KERAS.replace("softmax", "sigmoid")),
+        Example(Framework.TORCH, TORCH, codes=("AE106",), fixed=TORCH.replace("Softmax(dim=1)", "Sigmoid()")),
+    )
+    good = (
+        Example(Framework.KERAS, KERAS.replace("softmax", "sigmoid")),
+        Example(Framework.TORCH, TORCH.replace("Softmax(dim=1)", "Sigmoid()")),
+    )
 
     def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
         if setup.head.units != 1 or not is_simplex(setup):

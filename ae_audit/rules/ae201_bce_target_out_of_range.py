@@ -37,13 +37,57 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ae_audit.rules.base import Rule
+from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.facts import BINARY, LABELS, ROUNDING, evidence, loss_place, spans, unsettled_target, values_words
 from ae_audit.rules.findings import Severity, Unsettled, Violation
 from ae_audit.rules.repair import repair
 from ae_audit.theory.intervals import UNIT
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import Framework, Structure, TrainingSetup
+
+KERAS = """\
+import keras
+from keras import layers
+
+(x_train, _), _ = keras.datasets.mnist.load_data()
+x_train = x_train.reshape(-1, 784).astype("float32")
+
+autoencoder = keras.Sequential([
+    keras.Input(shape=(784,)),
+    layers.Dense(32, activation="relu"),
+    layers.Dense(784, activation="sigmoid"),
+])
+autoencoder.compile(optimizer="adam", loss="binary_crossentropy")
+autoencoder.fit(x_train, x_train, epochs=1, batch_size=256)
+"""
+
+TORCH = """\
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+from torchvision import datasets, transforms
+
+data = datasets.MNIST("data", train=True, download=True, transform=transforms.Compose([
+    transforms.ToTensor(),
+    transforms.Normalize((0.5,), (0.5,)),
+]))
+loader = DataLoader(data, batch_size=256, shuffle=True)
+
+model = nn.Sequential(
+    nn.Flatten(),
+    nn.Linear(784, 32),
+    nn.ReLU(),
+    nn.Linear(32, 784),
+)
+criterion = nn.BCEWithLogitsLoss()
+optimizer = torch.optim.Adam(model.parameters())
+
+for images, _ in loader:
+    loss = criterion(model(images), images.flatten(1))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
 
 
 class BceTargetOutOfRange(Rule):
@@ -52,6 +96,23 @@ class BceTargetOutOfRange(Rule):
     code = "AE201"
     name = "bce-target-out-of-range"
     severity = Severity.ERROR
+    bad = (
+        Example(
+            Framework.KERAS,
+            KERAS,
+            codes=(
+                "AE102",
+                "AE201",
+                "AE301",
+            ),
+            fixed=KERAS.replace("autoencoder.fit", "x_train = x_train / 255.0\nautoencoder.fit"),
+        ),
+        Example(Framework.TORCH, TORCH, codes=("AE201",)),
+    )
+    good = (
+        Example(Framework.KERAS, KERAS.replace('astype("float32")', 'astype("float32") / 255.0')),
+        Example(Framework.TORCH, TORCH.replace("    transforms.Normalize((0.5,), (0.5,)),\n", "")),
+    )
 
     def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
         target = setup.target

@@ -36,7 +36,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ae_audit.rules.base import Rule
+from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.facts import (
     CATEGORICAL,
     TAKES_CLASS_INDEX,
@@ -51,10 +51,77 @@ from ae_audit.rules.findings import Severity, Unsettled, Violation
 from ae_audit.rules.repair import repair
 from ae_audit.theory.intervals import UNIT
 from ae_audit.theory.ranges import Tri
-from ae_audit.training_setup import Structure, TrainingSetup
+from ae_audit.training_setup import Framework, Structure, TrainingSetup
 
 BEYOND = 0.01
 """how far from [0, 1] a value must lie to be no probability, smoothed or rounded"""
+
+
+KERAS = """\
+import keras
+from keras import layers
+
+(x_train, _), _ = keras.datasets.mnist.load_data()
+x_train = x_train.reshape(-1, 784).astype("float32") / 255.0
+
+autoencoder = keras.Sequential([
+    keras.Input(shape=(784,)),
+    layers.Dense(32, activation="relu"),
+    layers.Dense(784, activation="sigmoid"),
+])
+autoencoder.compile(optimizer="adam", loss="categorical_crossentropy")
+autoencoder.fit(x_train, x_train, epochs=1, batch_size=256)
+"""
+
+TORCH = """\
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+from torchvision import datasets, transforms
+
+data = datasets.MNIST("data", train=True, download=True, transform=transforms.ToTensor())
+loader = DataLoader(data, batch_size=256, shuffle=True)
+
+model = nn.Sequential(
+    nn.Flatten(),
+    nn.Linear(784, 32),
+    nn.ReLU(),
+    nn.Linear(32, 784),
+)
+criterion = nn.CrossEntropyLoss()
+optimizer = torch.optim.Adam(model.parameters())
+
+for images, _ in loader:
+    loss = criterion(model(images), images.flatten(1))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+CLASSIFIER = """\
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+from torchvision import datasets, transforms
+
+data = datasets.MNIST("data", train=True, download=True, transform=transforms.ToTensor())
+loader = DataLoader(data, batch_size=256, shuffle=True)
+
+model = nn.Sequential(
+    nn.Flatten(),
+    nn.Linear(784, 32),
+    nn.ReLU(),
+    nn.Linear(32, 10),
+)
+criterion = nn.CrossEntropyLoss()
+optimizer = torch.optim.Adam(model.parameters())
+
+for images, labels in loader:
+    loss = criterion(model(images), labels)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
 
 
 class CategoricalLossOnReconstruction(Rule):
@@ -63,6 +130,15 @@ class CategoricalLossOnReconstruction(Rule):
     code = "AE202"
     name = "categorical-loss-on-reconstruction"
     severity = Severity.ERROR
+    bad = (
+        Example(Framework.KERAS, KERAS, codes=("AE202",), fixed=KERAS.replace("categorical", "binary")),
+        Example(Framework.TORCH, TORCH, codes=("AE202",), fixed=TORCH.replace("CrossEntropyLoss", "BCEWithLogitsLoss")),
+    )
+    good = (
+        Example(Framework.KERAS, KERAS.replace("categorical", "binary")),
+        Example(Framework.TORCH, TORCH.replace("CrossEntropyLoss", "BCEWithLogitsLoss")),
+        Example(Framework.TORCH, CLASSIFIER),
+    )
 
     def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
         if setup.loss.name not in CATEGORICAL:

@@ -8,7 +8,8 @@
 
 The network has to learn the factor 255 besides the reconstruction, with weights initialised for outputs near 1: the
 loss starts 255² times as large as it would (a mean squared error of thousands), and a bounded output cannot get there
-at all: a sigmoid against [0, 255] stays below R² −0.65.
+at all: a sigmoid against [0, 255] stays below R² −0.65. A 784-32-784 net with linear output ends at R² 0.24 after 1,000
+Adam steps, at 0.52 with both on one scale.
 
 ## How it is decided
 
@@ -36,16 +37,53 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ae_audit.rules.base import Rule
+from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.facts import LABELS, POINTWISE, ROUNDING, evidence, spans, values_words
 from ae_audit.rules.findings import Severity, Unsettled, Violation
 from ae_audit.rules.remedies import Rescale
 from ae_audit.rules.repair import repair
 from ae_audit.theory.ranges import Tri
-from ae_audit.training_setup import DataFacts, Relation, TrainingSetup
+from ae_audit.training_setup import DataFacts, Framework, Relation, TrainingSetup
 
 FACTOR = 10.0
 """scales that differ by less are choices (standardised against [0, 1]); 255 and 127.5 are forgotten divisions"""
+
+
+KERAS = """\
+import keras
+from keras import layers
+
+(x_train, _), _ = keras.datasets.mnist.load_data()
+x_train = x_train.reshape(-1, 784).astype("float32")
+x_scaled = x_train / 255.0
+
+autoencoder = keras.Sequential([
+    keras.Input(shape=(784,)),
+    layers.Dense(32, activation="relu"),
+    layers.Dense(784),
+])
+autoencoder.compile(optimizer="adam", loss="mse")
+autoencoder.fit(x_scaled, x_train, epochs=1, batch_size=256)
+"""
+
+TORCH = """\
+import torch
+from torch import nn
+from torchvision import datasets
+
+digits = datasets.MNIST("data", train=True, download=True).data
+x = digits.flatten(1).float()
+
+model = nn.Sequential(nn.Linear(784, 32), nn.ReLU(), nn.Linear(32, 784))
+criterion = nn.MSELoss()
+optimizer = torch.optim.Adam(model.parameters())
+
+for batch in x.split(256):
+    loss = criterion(model(batch / 255.0), batch)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
 
 
 class InputTargetScaleMismatch(Rule):
@@ -54,6 +92,19 @@ class InputTargetScaleMismatch(Rule):
     code = "AE302"
     name = "input-target-scale-mismatch"
     severity = Severity.ERROR
+    bad = (
+        Example(
+            Framework.KERAS,
+            KERAS,
+            codes=("AE302",),
+            fixed=KERAS.replace("autoencoder.fit", "x_train = x_train / 255.0\nautoencoder.fit"),
+        ),
+        Example(Framework.TORCH, TORCH, codes=("AE302",)),
+    )
+    good = (
+        Example(Framework.KERAS, KERAS.replace("fit(x_scaled, x_train", "fit(x_scaled, x_scaled")),
+        Example(Framework.TORCH, TORCH.replace(", batch)", ", batch / 255.0)")),
+    )
 
     def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
         if setup.reconstruction is not Tri.YES or setup.target.structure in LABELS:

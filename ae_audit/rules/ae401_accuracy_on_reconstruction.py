@@ -34,15 +34,49 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ae_audit.rules.base import Rule
+from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.facts import LABELS, POINTWISE, evidence, exactly_binary, spans, unsettled_structure
 from ae_audit.rules.findings import Severity, Unsettled, Violation
 from ae_audit.rules.remedies import DropMetric
 from ae_audit.theory.ranges import Tri
-from ae_audit.training_setup import MetricUse, Structure, TrainingSetup
+from ae_audit.training_setup import Framework, MetricUse, Structure, TrainingSetup
 
 IMAGE_RANK = 4
 """batch, height, width, channels: an unbounded output of this shape under a regression loss gives pixels, not labels"""
+
+
+KERAS = """\
+import keras
+from keras import layers
+
+(x_train, _), _ = keras.datasets.mnist.load_data()
+x_train = x_train.reshape(-1, 784).astype("float32") / 255.0
+
+autoencoder = keras.Sequential([
+    keras.Input(shape=(784,)),
+    layers.Dense(32, activation="relu"),
+    layers.Dense(784, activation="sigmoid"),
+])
+autoencoder.compile(optimizer="adam", loss="mse", metrics=["accuracy"])
+autoencoder.fit(x_train, x_train, epochs=1, batch_size=256)
+"""
+
+CLASSIFIER = """\
+import keras
+from keras import layers
+
+(x_train, y_train), _ = keras.datasets.mnist.load_data()
+x_train = x_train.reshape(-1, 784).astype("float32") / 255.0
+y_train = y_train.astype("int64")
+
+classifier = keras.Sequential([
+    keras.Input(shape=(784,)),
+    layers.Dense(32, activation="relu"),
+    layers.Dense(10, activation="softmax"),
+])
+classifier.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+classifier.fit(x_train, y_train, epochs=1, batch_size=256)
+"""
 
 
 class AccuracyOnReconstruction(Rule):
@@ -51,7 +85,14 @@ class AccuracyOnReconstruction(Rule):
     code = "AE401"
     name = "accuracy-on-reconstruction"
     severity = Severity.WARNING
+    frameworks = (Framework.KERAS,)
+    """torch has no metrics of its own"""
     probed = False
+    bad = (Example(Framework.KERAS, KERAS, codes=("AE401",), fixed=KERAS.replace("accuracy", "mae")),)
+    good = (
+        Example(Framework.KERAS, KERAS.replace("accuracy", "mae")),
+        Example(Framework.KERAS, CLASSIFIER),
+    )
 
     def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
         accuracies = [metric for metric in setup.metrics if "accuracy" in metric.name]

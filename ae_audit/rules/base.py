@@ -44,6 +44,8 @@ class Rule(ABC):
     summary: ClassVar[str]
     severity: ClassVar[Severity]
     since: ClassVar[str] = "0.1.0"
+    frameworks: ClassVar[tuple[Framework, ...]] = (Framework.KERAS, Framework.TORCH)
+    """the frameworks in which the fault can be made"""
     probed: ClassVar[bool] = True
     """whether an experiment can settle it"""
     bad: ClassVar[tuple[Example, ...]] = ()

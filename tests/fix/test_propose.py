@@ -259,6 +259,7 @@ def test_only_the_side_that_needs_it_is_divided() -> None:
         ("for _ in r:\n    m.fit(x, x)\n", "m.fit(x, x)", BOTH),
         ("m.fit(x[:10], x[:10])\n", "m.fit(x[:10], x[:10])", BOTH),
         ("m.fit(x, x)\n", "m.fit(x, x)", Rescale(1 / 255, input=False)),
+        ("m.fit(x / 255, x)\n", "m.fit(x / 255, x)", Rescale(1 / 255, input=False)),
         ("m.fit(x, x, validation_data=val)\n", "m.fit(x, x, validation_data=val)", BOTH),
         ("a = 1; m.fit(x, x)\n", "m.fit(x, x)", BOTH),
     ],
