@@ -21,6 +21,8 @@ class Call:
     args: list[Value] = field(default_factory=list)
     kwargs: dict[str, Value] = field(default_factory=dict)
     open: bool = False
+    name: str = ""
+    """the last part of the name under which the handler was found: ``clip`` of ``numpy.clip`` or ``x.clip``"""
 
     def get(self, position: int | None, *names: str) -> Value | None:
         """The argument given at ``position`` or by one of ``names``; None where it was not given."""

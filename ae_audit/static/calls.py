@@ -64,6 +64,7 @@ def call(run: Run, function: Value, call: Call) -> Value:
 
 def _library(run: Run, name: str, call: Call) -> Value:
     handler = run.registry.functions.get(name)
+    call.name = name.rpartition(".")[2]
     if handler is not None:
         return handler(run, call)
     below = run.registry.prefix(name)
@@ -82,7 +83,13 @@ def unknown_result(run: Run, reason: str, call: Call) -> Value:
             return opaque(run, tensors[0].framework, [*tensors], reason)
     if len(call.args) == 1 and isinstance(call.args[0], Function) and not call.kwargs:
         return call.args[0]  # a decorator of unknown make
-    return Unknown(reason, call.where)
+    maker = run.registry.functions.get("a data set of unknown make") if "transform" in call.kwargs else None
+    if maker is not None:
+        return maker(run, call)
+    made = Unknown(reason, call.where)
+    if call.args:
+        made.children["()"] = Seq(list(call.args), "tuple")
+    return made
 
 
 def _bound(run: Run, bound: Bound, call: Call) -> Value:
@@ -91,6 +98,7 @@ def _bound(run: Run, bound: Bound, call: Call) -> Value:
             return enter(run, bound.function, call, receiver=bound.receiver)
         return run.call(bound.function, call)
     handler = run.registry.method(bound.receiver, bound.name)
+    call.name = bound.name
     if handler is None:
         return unknown_result(run, f"what «{bound.name}» returns is not known", call)
     return handler(run, bound.receiver, call)

@@ -57,12 +57,40 @@ def compared(
         prediction = tensors.as_tensor(prediction)
     if swap and not isinstance(prediction, Tensor) and isinstance(target, Tensor):
         prediction, target = target, prediction
+    if isinstance(prediction, Unknown) and not isinstance(target, Tensor):
+        prediction, target = _from_elsewhere(run, prediction, target, framework)
     if use.location is None:
         use = replace(use, location=where.location, written=use.written or where.written)
     term = LossTerm(use, prediction, target, where)
     value = LossValue((term,))
     observe(run, term, framework, why=why)
     return value
+
+
+def _from_elsewhere(run: Run, prediction: Value, target: Value, framework: Framework) -> tuple[Value, Value]:
+    """Where a model is not in reach: what was fed to it is still known, and which of two values came out of it."""
+    from ae_audit.static import tensors
+
+    first, second = _fed(run, prediction), _fed(run, target)
+    if second and not first:
+        prediction, target, first = target, prediction, second
+    if not first:
+        return prediction, target
+    reason = prediction.reason if isinstance(prediction, Unknown) else "the model is not in this file"
+    return tensors.opaque(run, framework, list(first), reason), target
+
+
+def _fed(run: Run, value: Value, depth: int = 0) -> tuple[Array, ...]:
+    """The data that an unknown callable was given on the way to an unknown value."""
+    if not isinstance(value, Unknown) or depth > 8:
+        return ()
+    given = value.children.get("()")
+    if not isinstance(given, Seq):
+        return ()
+    arrays = tuple(item for item in given.items if isinstance(item, Array) and item.shape != ())
+    for item in given.items:
+        arrays = (*arrays, *_fed(run, item, depth + 1))
+    return arrays
 
 
 def is_eager(prediction: Value) -> bool:
@@ -98,6 +126,8 @@ def trained(run: Run, value: Value, optimizer: str | None = None) -> None:
         return
     for term in value.terms:
         key = (term.where, id(term.prediction))
+        if not any(site.extra.get("term") == key for site in run.sites) and isinstance(term.prediction, Tensor):
+            observe(run, replace(term, use=finished(term)), term.prediction.framework)
         for site in run.sites:
             if site.extra.get("term") == key:
                 site.evaluation = False
@@ -170,7 +200,7 @@ def arithmetic(run: Run, symbol: str, left: Value, right: Value, where: Where) -
     left_value = _as_loss(run, left, where)
     right_value = _as_loss(run, right, where)
     if symbol in {"+", "-"} and left_value is not None and right_value is not None:
-        return _sum(left_value, right_value, where)
+        return _sum(run, left_value, right_value, where)
     if left_value is not None and right_value is None:
         if symbol in {"+", "-"}:
             return replace(left_value, latent=left_value.latent or isinstance(right, Tensor))
@@ -201,7 +231,7 @@ def _weighted(value: LossValue, factor: float | None) -> LossValue:
     return replace(value, terms=terms)
 
 
-def _sum(left: LossValue, right: LossValue, where: Where) -> LossValue:
+def _sum(run: Run, left: LossValue, right: LossValue, where: Where) -> LossValue:
     terms = (*left.terms, *right.terms)
     names = {term.use.name for term in terms}
     if len(terms) == 2 and names == {_POSITIVE, _NEGATIVE}:
@@ -209,6 +239,7 @@ def _sum(left: LossValue, right: LossValue, where: Where) -> LossValue:
         use = LossUse(name="bce", written=where.written, location=where.location, custom=True)
         clean = positive.prediction
         merged = LossTerm(use, clean, positive.target, where, positive.weight, positive.reductions)
+        observe(run, merged, clean.framework if isinstance(clean, Tensor) else Framework.TORCH)
         return LossValue((merged,), left.latent or right.latent, left.reductions)
     return LossValue(terms, left.latent or right.latent, left.reductions or right.reductions)
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MAX_RUNS = 10
 TOTAL_STEPS = 150_000
+EVALUATION_METHODS = frozenset({"validation_step", "test_step", "predict_step", "evaluate", "validate"})
+"""methods that by their name train nothing"""
 
 
 @dataclass(slots=True)
@@ -126,7 +128,11 @@ def _enter_the_uncalled(run: Run) -> None:
             if id(method.node) in run.entered or method.name.startswith("__") or not _worthwhile(method.node):
                 continue
             receiver = instances.get(id(cls)) or run.notes.get(("instance", id(cls.node)))
+            if method.name in EVALUATION_METHODS:
+                run.marks.add("no_grad")
             calls.with_unknowns(run, method, receiver or Instance(cls))
+            if method.name in EVALUATION_METHODS:
+                run.marks.discard("no_grad")
     for function in list(run.functions):
         if id(function.node) in run.entered or function.owner is not None or not _worthwhile(function.node):
             continue

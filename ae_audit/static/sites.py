@@ -131,8 +131,8 @@ def _of_one_place(group: list[tuple[int, Draft]], executions: list[Execution]) -
     distinct: dict[TrainingSetup, tuple[Draft, set[int]]] = {}
     for index, made in group:
         key = _essence(made.setup)
-        if key not in distinct:
-            distinct[key] = (made, set())
+        if key not in distinct or (distinct[key][0].evaluation and not made.evaluation):
+            distinct[key] = (made, distinct[key][1] if key in distinct else set())
         distinct[key][1].add(index)
     if len(distinct) > 1:
         distinct = _without_less_known(distinct)
@@ -150,7 +150,8 @@ def _essence(setup: TrainingSetup) -> TrainingSetup:
     """A set-up without what two runs may word differently."""
     return replace(
         setup,
-        head=replace(setup.head, trail=()), target=replace(setup.target, trail=(), location=None),
+        head=replace(setup.head, trail=()), loss=replace(setup.loss, weight=None),
+        target=replace(setup.target, trail=(), location=None),
         input=replace(setup.input, trail=(), location=None), validation_input=None, validation_target=None,
         metrics=(), optimizer=None,
     )  # fmt: skip
@@ -175,10 +176,15 @@ def _covers(better: TrainingSetup, worse: TrainingSetup) -> bool:
     """Whether ``better`` says the same as ``worse`` wherever ``worse`` says something."""
     return (
         (worse.head.activation in {None, better.head.activation})
-        and (worse.loss.name in {None, better.loss.name})
+        and (worse.loss.name in {None, better.loss.name} or _narrower(better.loss.name, worse.loss.name))
         and (worse.target.values.unknown or worse.target.values == better.target.values)
         and (worse.head.activation is None or worse.head.axis == better.head.axis)
     )
+
+
+def _narrower(name: str | None, general: str | None) -> bool:
+    """Whether ``name`` is what ``general`` turned out to be."""
+    return general == "cross_entropy" and name in {"cce", "sparse_cce"}
 
 
 def _condition(indices: set[int], reached: set[int], executions: list[Execution]) -> Condition:

@@ -300,7 +300,12 @@ def _with(run: Run, node: ast.With | ast.AsyncWith, frame: Frame) -> Signal:
 
 
 def _try(run: Run, node: Any, frame: Frame) -> Signal:
+    before = dict(frame.scope.names)
     signal = execute(run, node.body, frame)
+    for name, value in before.items():
+        # What a failed attempt to load something leaves behind is what was there before.
+        if isinstance(frame.scope.names.get(name), Unknown) and isinstance(value, (Instance, Object)):
+            frame.scope.names[name] = value
     if signal is Signal.RAISE and node.handlers:
         handler = node.handlers[0]
         if handler.name:

@@ -130,7 +130,7 @@ def activated(
         trail=(*trail, TrailStep(f"{name}{previous} produces {range_}", place.location))[-8:],
     )
     return replace(base, head=made, why=base.why if before.unknown and range_.unknown else None, log_of=None,
-                   complement=False)  # fmt: skip
+                   complement=False, activation_of=base)  # fmt: skip
 
 
 def through_nothing(run: Run, framework: Framework, value: Value) -> Tensor:
@@ -339,6 +339,9 @@ def _two(run: Run, symbol: str, left: Tensor, right: Tensor, where: Where) -> Va
                     written=where.written)  # fmt: skip
         return replace(base, head=head, why=f"«{where.written}» adds two outputs")
     if symbol == "*":
+        for gate, gated in ((left, right), (right, left)):
+            if gate.head.activation == "sigmoid" and gate.activation_of == gated:
+                return activated(run, gated, "silu", where, framework=left.framework)
         hull = left.head.range.values.hull.multiply(right.head.range.values.hull)
         head = Head(range=ActivationRange(ValueRange(hull)), shape=left.head.shape, units=left.head.units,
                     location=where.location, written=where.written)  # fmt: skip

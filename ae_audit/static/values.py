@@ -305,6 +305,8 @@ class Tensor(Value):
     """this is the logarithm of that (for cross-entropies written out)"""
     complement: bool = False
     """``1 - p`` of a prediction p"""
+    activation_of: Tensor | None = None
+    """what the activation was applied to, where it was the last thing done"""
 
 
 class LossFunction(Value):

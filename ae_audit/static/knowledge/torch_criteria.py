@@ -15,14 +15,11 @@ from ae_audit.static.registry import Table
 from ae_audit.static.values import (
     NONE,
     Array,
-    Const,
-    LossFunction,
     LossValue,
     Object,
     Tensor,
     Unknown,
     Value,
-    is_const,
     python,
 )
 from ae_audit.theory.losses import RELATIONAL, arguments, canonical
@@ -35,7 +32,8 @@ if TYPE_CHECKING:
 TABLE = Table("torch criteria")
 NN = "torch.nn"
 FUNCTIONAL = "torch.nn.functional"
-LATENT = frozenset({"cosine_embedding", "hinge_embedding", "margin_ranking", "triplet_margin", "ctc"})
+LOSS = "torch.nn.modules.loss._Loss"
+TABLE.bases[LOSS] = ("torch.nn.Module",)
 
 
 def reduction_of(given: object, size_average: object, reduce: object) -> str | None:
@@ -103,7 +101,24 @@ def criterion(run: Run, name: str, call: Call) -> Value:
     use = loss_use(run, name, call, call.where.written)
     if use is None:
         return Object(name, call)
-    return LossFunction(use, Framework.TORCH)
+    return Object(LOSS, call, use)
+
+
+def use_of(value: Value) -> LossUse | None:
+    """The loss that a criterion object stands for, after what was set on it later."""
+    if not isinstance(value, Object) or not isinstance(value.state, LossUse):
+        return None
+    use = value.state
+    changed = {key: python(value.attrs[key]) for key in ("reduction", "size_average", "reduce") if key in value.attrs}
+    reduction = reduction_of(changed.get("reduction"), changed.get("size_average"), changed.get("reduce"))
+    return use if reduction is None else replace(use, reduction=reduction)
+
+
+@TABLE.method(LOSS, "__call__", "forward")
+def criterion_call(run: Run, receiver: Any, call: Call) -> Value:
+    """``criterion(output, target)``."""
+    use = use_of(receiver)
+    return Unknown("a loss", call.where) if use is None else compared(run, use, call)
 
 
 @TABLE.prefix(FUNCTIONAL)
@@ -122,6 +137,9 @@ def compared(run: Run, use: LossUse, call: Call) -> Value:
     if prediction is None or target is None:
         return Unknown("a loss whose arguments are not known", call.where)
     prediction, target = ordered(prediction, target)
+    if isinstance(prediction, Tensor) and isinstance(target, Tensor):
+        # Two codes, or a student and its teacher: no data meets the head here.
+        return LossValue(latent=True)
     return losses.compared(run, resolved(use, target), prediction, target, call.where, framework=Framework.TORCH)
 
 
@@ -221,17 +239,4 @@ def loss_kept(run: Run, receiver: Any, call: Call) -> Value:
 @TABLE.method("difference", "mean", "sum", "nanmean", "nansum")
 def loss_reduced(run: Run, receiver: Any, call: Call) -> Value:
     """Reductions; the name stands in the call."""
-    return losses.reduced(run, receiver, _method_name(call), call.where)
-
-
-def _method_name(call: Call) -> str:
-    import ast
-
-    node = call.where.node
-    name = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else "mean"
-    return "sum" if name.endswith("sum") else "mean"
-
-
-def is_true(value: Value | None) -> bool:
-    """Whether a value is the constant True."""
-    return is_const(value, bool) and isinstance(value, Const) and value.value is True
+    return losses.reduced(run, receiver, call.name.removeprefix("nan"), call.where)

@@ -108,6 +108,12 @@ def stacked(run: Run, value: Value, where: Where) -> Value:
     return value
 
 
+@TABLE.method(LOADER, "next", "__next__")
+def next_batch(run: Run, receiver: Any, call: Call) -> Value:
+    """``iter(loader).next()`` of older programs; an iterator is taken for its loader."""
+    return batch(run, receiver, call.where)
+
+
 @TABLE.attribute(LOADER, "sampler", "batch_sampler", "collate_fn", "generator")
 def loader_part(run: Run, receiver: Any) -> Value:
     """Parts of a loader that say nothing of the data."""

@@ -92,6 +92,10 @@ for _set in MEDMNIST:
     TABLE.bases[f"medmnist.{_set}"] = (IMAGES,)
 
 
+TABLE.functions["a data set of unknown make"] = _constructor(IMAGES)
+"""A class that is not known, called with ``transform=``: samples are an image and something else."""
+
+
 def initialise(run: Run, made: Any, call: Call) -> None:
     """Bind the transforms that a constructor call gives, wherever among the arguments they stand."""
     transforms = [argument for argument in call.args if _is_callable(argument)]
