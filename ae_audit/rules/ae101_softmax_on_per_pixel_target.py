@@ -53,6 +53,7 @@ from ae_audit.rules.facts import (
     is_simplex,
     on_tensorflow,
     spans,
+    structure_of,
     target_is_distribution,
     unsettled_loss,
     unsettled_structure,
@@ -163,7 +164,7 @@ class SoftmaxOnPerPixelTarget(Rule):
         if not head_known(setup) or not is_simplex(setup) or setup.head.units == 1:
             return
         suits = target_is_distribution(setup)
-        if suits is Tri.YES or setup.target.structure in {
+        if suits is Tri.YES or structure_of(setup) in {
             Structure.CLASS_INDEX,
             Structure.BINARY_LABEL,
             Structure.MULTI_HOT,

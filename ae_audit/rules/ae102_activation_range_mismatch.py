@@ -138,7 +138,7 @@ class ActivationRangeMismatch(Rule):
 
     def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
         head, target = setup.head.range.values, setup.target
-        if target.structure in LABELS or (setup.head.units == 1 and setup.head.range.constraint is not None):
+        if target.structure in LABELS or head.hull.width == 0:
             return
         if not _same_scale(setup):
             return

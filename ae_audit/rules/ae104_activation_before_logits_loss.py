@@ -49,6 +49,7 @@ from ae_audit.rules.facts import (
     loss_words,
     on_tensorflow,
     spans,
+    structure_of,
     unsettled_loss,
 )
 from ae_audit.rules.findings import Severity, Unsettled, Violation
@@ -204,7 +205,7 @@ def _remedies(setup: TrainingSetup) -> tuple[Remedy, ...]:
     change = repair(setup).pairing
     if change:
         return change
-    if setup.framework is Framework.KERAS and setup.target.structure is not Structure.UNKNOWN:
+    if setup.framework is Framework.KERAS and structure_of(setup) is not Structure.UNKNOWN:
         return (ExpectLogits(False),)
     return (SwapActivation("linear"),)
 

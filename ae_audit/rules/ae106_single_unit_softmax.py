@@ -108,7 +108,7 @@ class SingleUnitSoftmax(Rule):
     )
 
     def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
-        if setup.head.units != 1 or not is_simplex(setup):
+        if not _constant(setup):
             return
         place = head_place(setup)
         yield Violation(
@@ -119,6 +119,13 @@ class SingleUnitSoftmax(Rule):
             evidence=evidence(setup, "head", "target"),
             proved=beaten_by_the_mean(setup),
         )
+
+
+def _constant(setup: TrainingSetup) -> bool:
+    hull = setup.head.range.values.hull
+    if setup.head.activation == "softmax" and hull.width == 0 and hull.lo == 1:
+        return True
+    return is_simplex(setup) and setup.head.units == 1
 
 
 def _remedies(setup: TrainingSetup) -> tuple[Remedy, ...]:

@@ -44,6 +44,7 @@ from ae_audit.rules.facts import (
     loss_place,
     loss_words,
     spans,
+    structure_of,
     unsettled_structure,
     values_words,
 )
@@ -167,14 +168,11 @@ def _holds_quantities(setup: TrainingSetup) -> Tri:
     target = setup.target
     if target.measured is not None and target.measured.sums_to_one_along:
         return Tri.NO
-    if target.structure is Structure.CONTINUOUS:
+    structure = structure_of(setup)
+    if structure is Structure.CONTINUOUS:
         return Tri.YES
-    if target.structure is not Structure.UNKNOWN:
+    if structure is not Structure.UNKNOWN:
         return Tri.NO
-    reach = target.values.reach
-    if reach is not None and reach.lo < -BEYOND:
-        # -100 and -1 mark positions to be ignored among class indices
-        return Tri.UNKNOWN if setup.loss.name in TAKES_CLASS_INDEX else Tri.YES
     if setup.loss.name not in TAKES_CLASS_INDEX and target.values.leaves(UNIT, BEYOND) is Tri.YES:
         return Tri.YES
     return Tri.UNKNOWN

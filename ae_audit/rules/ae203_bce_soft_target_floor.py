@@ -123,7 +123,8 @@ def _suits(setup: TrainingSetup) -> bool:
     hull = setup.head.range.values.hull
     if setup.loss.from_logits is Tri.YES:
         return setup.head.activation == "linear"
-    return setup.loss.from_logits is Tri.NO and UNIT.covers(hull, ROUNDING) and not is_simplex(setup)
+    probability = UNIT.covers(hull, ROUNDING) and hull.width > 0 and not is_simplex(setup)
+    return setup.loss.from_logits is Tri.NO and probability
 
 
 def _message(setup: TrainingSetup) -> str:

@@ -38,7 +38,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ae_audit.rules.base import Example, Rule
-from ae_audit.rules.facts import LABELS, POINTWISE, ROUNDING, evidence, spans, values_words
+from ae_audit.rules.facts import CATEGORICAL, LABELS, ROUNDING, evidence, spans, structure_of, values_words
 from ae_audit.rules.findings import Severity, Unsettled, Violation
 from ae_audit.rules.remedies import Rescale
 from ae_audit.rules.repair import repair
@@ -107,7 +107,7 @@ class InputTargetScaleMismatch(Rule):
     )
 
     def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
-        if setup.reconstruction is not Tri.YES or setup.target.structure in LABELS:
+        if setup.reconstruction is not Tri.YES or structure_of(setup) in LABELS or setup.loss.name in CATEGORICAL:
             return
         scale = _scale(setup)
         if scale is None or 1 / FACTOR < scale < FACTOR:
@@ -160,8 +160,6 @@ def _head_rescales(setup: TrainingSetup) -> bool:
 
 def _remedy(setup: TrainingSetup, larger_target: bool, scale: float) -> Rescale:
     change = repair(setup).rescale
-    if change is not None and setup.loss.name not in POINTWISE | {"bce"}:
-        return change
     if larger_target:
         return change if change is not None and change.target and not change.input else Rescale(1 / scale, input=False)
     return change if change is not None and change.input and not change.target else Rescale(scale, target=False)

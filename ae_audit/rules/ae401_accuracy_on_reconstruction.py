@@ -35,7 +35,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ae_audit.rules.base import Example, Rule
-from ae_audit.rules.facts import LABELS, POINTWISE, evidence, exactly_binary, spans, unsettled_structure
+from ae_audit.rules.facts import LABELS, POINTWISE, evidence, exactly_binary, spans, structure_of, unsettled_structure
 from ae_audit.rules.findings import Severity, Unsettled, Violation
 from ae_audit.rules.remedies import DropMetric
 from ae_audit.theory.ranges import Tri
@@ -120,9 +120,10 @@ class AccuracyOnReconstruction(Rule):
 def _continuous(setup: TrainingSetup) -> Tri:
     """Whether the target holds values between which no class is the right one."""
     target = setup.target
-    if target.structure in LABELS or exactly_binary(target) is Tri.YES:
+    structure = structure_of(setup)
+    if structure in LABELS or exactly_binary(target) is Tri.YES:
         return Tri.NO
-    if target.structure is Structure.CONTINUOUS:
+    if structure is Structure.CONTINUOUS:
         return Tri.YES
     if setup.loss.name not in POINTWISE:
         return Tri.UNKNOWN

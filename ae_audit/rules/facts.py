@@ -74,6 +74,23 @@ def top_of(data: DataFacts) -> float | None:
     return top
 
 
+def structure_of(setup: TrainingSetup) -> Structure:
+    """What the numbers of the target stand for, in the eyes of this loss.
+
+    A 256-way classification of grey levels has images for its target; the loss makes class indices of them.
+    """
+    target, loss = setup.target, setup.loss.name
+    if loss not in TAKES_CLASS_INDEX or target.structure not in {Structure.CONTINUOUS, Structure.UNKNOWN}:
+        return target.structure
+    dtype = target.dtype or ""
+    if dtype.startswith(("int", "uint", "long")) or (loss == "nll" and not dtype.startswith("float")):
+        return Structure.CLASS_INDEX
+    fractions = SIGNED_UNIT.covers(target.values.hull, ROUNDING)
+    if fractions or (loss == "cross_entropy" and dtype.startswith("float")):
+        return target.structure
+    return Structure.UNKNOWN
+
+
 def exactly_binary(data: DataFacts) -> Tri:
     """Whether every value is 0 or 1."""
     if data.measured is not None:
@@ -102,10 +119,11 @@ def target_is_distribution(setup: TrainingSetup) -> Tri:
         if axis is None or target.shape is None:
             return Tri.YES if axis is None or axis in along else Tri.UNKNOWN
         return Tri.of(axis % len(target.shape) in {index % len(target.shape) for index in along})
-    if target.structure in {Structure.CLASS_INDEX, Structure.BINARY_LABEL}:
-        return Tri.YES if setup.loss.name in TAKES_CLASS_INDEX else Tri.UNKNOWN
-    known = target.distribution_along(axis)
+    structure = structure_of(setup)
     may_be_index = setup.loss.name in TAKES_CLASS_INDEX
+    if structure in {Structure.CLASS_INDEX, Structure.BINARY_LABEL}:
+        return Tri.YES if may_be_index else Tri.UNKNOWN
+    known = Tri.UNKNOWN if structure is Structure.UNKNOWN else target.distribution_along(axis)
     if known is Tri.UNKNOWN and not may_be_index and target.values.leaves(UNIT, 0.01) is Tri.YES:
         return Tri.NO
     return known
@@ -243,29 +261,28 @@ def beaten_by_the_mean(setup: TrainingSetup) -> bool:
 
 def unsettled_target(setup: TrainingSetup) -> Unsettled:
     """The values of the target are unknown."""
-    return Unsettled("target range", _why(setup, setup.target.trail, "the values of the target are not known"))
+    return Unsettled("target range", _why(setup, "the values of the target are not known"))
 
 
 def unsettled_structure(setup: TrainingSetup) -> Unsettled:
     """It is unknown what the numbers of the target stand for."""
     default = "it is not known whether the target holds quantities, class labels or distributions"
-    return Unsettled("target structure", _why(setup, setup.target.trail, default))
+    return Unsettled("target structure", _why(setup, default))
 
 
 def unsettled_head(setup: TrainingSetup) -> Unsettled:
     """The range of the output is unknown."""
     default = f"the range of {setup.head.written}" if setup.head.written else "the output activation"
-    return Unsettled("output activation", _why(setup, setup.head.trail, f"{default} is not known"))
+    return Unsettled("output activation", _why(setup, f"{default} is not known"))
 
 
 def unsettled_loss(setup: TrainingSetup) -> Unsettled:
     """What the loss computes, or whether it takes logits, is unknown."""
     default = f"what {setup.loss.written} computes" if setup.loss.written else "the loss"
-    return Unsettled("loss", _why(setup, setup.loss.trail, f"{default} is not known"))
+    return Unsettled("loss", _why(setup, f"{default} is not known"))
 
 
-def _why(setup: TrainingSetup, trail: tuple[TrailStep, ...], default: str) -> str:
-    reason = trail[-1].text if trail else default
+def _why(setup: TrainingSetup, reason: str) -> str:
     if "runtime" in setup.seen_by:
         return reason
     return f"{reason}; running the program (without --static) would settle it"

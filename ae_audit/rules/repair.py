@@ -18,6 +18,7 @@ from ae_audit.rules.facts import (
     Scale,
     is_simplex,
     scale_of,
+    structure_of,
     top_of,
 )
 from ae_audit.rules.remedies import ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
@@ -46,7 +47,7 @@ class Repair:
 
 def repair(setup: TrainingSetup) -> Repair:
     """The least change after which ``setup`` suits; empty parts where too little is known to name one."""
-    if setup.target.structure in LABELS:
+    if structure_of(setup) in LABELS:
         return Repair(*_for_labels(setup), rescale=_rescale(setup, signed=False, unit=False))
     return _for_quantities(setup)
 
@@ -118,7 +119,7 @@ def wasted(hull: Interval, box: Interval) -> bool:
 
 def _rescale(setup: TrainingSetup, *, signed: bool, unit: bool) -> Rescale | None:
     """The division that brings raw data onto the unit interval (onto [-1, 1] where ``signed``)."""
-    labels = setup.target.structure in LABELS
+    labels = structure_of(setup) in LABELS
     target_top = None if labels else top_of(setup.target)
     input_top = None if setup.input.structure in LABELS else top_of(setup.input)
     shared = setup.relation is Relation.SAME
@@ -137,7 +138,7 @@ def _rescale(setup: TrainingSetup, *, signed: bool, unit: bool) -> Rescale | Non
 
 def _for_labels(setup: TrainingSetup) -> tuple[SwapActivation | None, SwapLoss | ExpectLogits | None]:
     """Head and loss for class labels: one sigmoid for independent labels, one softmax for exclusive ones."""
-    structure, loss, units = setup.target.structure, setup.loss, setup.head.units
+    structure, loss, units = structure_of(setup), setup.loss, setup.head.units
     logits = loss.from_logits is Tri.YES
     if structure is Structure.MULTI_HOT or (structure is Structure.BINARY_LABEL and units in {1, None}):
         swap = None if loss.name in BINARY else SwapLoss("bce", from_logits=logits and _leaves_free(setup))

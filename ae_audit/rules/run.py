@@ -50,6 +50,22 @@ def check(
     return tuple(sorted(findings, key=_order)), tuple(dict.fromkeys(undecided))
 
 
+def explained(undecided: Iterable[Undecided], reasons: Iterable[Undecided]) -> tuple[Undecided, ...]:
+    """``reasons`` (what a stage could not find out, and why) joined with what the rules could not decide for it.
+
+    Of two that speak of the same fact at the same place one is kept: with the stage's reason and the rules' codes.
+    """
+    known = {(one.path, one.cell, one.line, one.what): one for one in reasons}
+    for one in undecided:
+        key = (one.path, one.cell, one.line, one.what)
+        before = known.get(key)
+        if before is None:
+            known[key] = one
+        else:
+            known[key] = replace(before, rules=tuple(sorted({*before.rules, *one.rules})))
+    return tuple(known.values())
+
+
 def _findings(accusations: Iterable[_Accusation], setups: Sequence[TrainingSetup]) -> Iterable[Finding]:
     accusations = list(accusations)
     alternatives: dict[Location, int] = {}
