@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from ae_audit.version import __version__
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.api import Report, audit
 
 __all__ = ["Report", "__version__", "audit"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Load the Python interface when it is first asked for: the command and the pytest plugin do without it."""
     if name in {"Report", "audit"}:
         from importlib import import_module

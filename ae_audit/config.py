@@ -7,6 +7,7 @@ key and what was probably meant.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,6 +18,10 @@ from ae_audit.rules.findings import Severity
 from ae_audit.settings import OPTIONS, Kind, Option, Settings
 
 TABLE = "tool.ae-audit"
+_MAY_HOLD_TABLE = re.compile(
+    rb"tool[\"']?\s*\.\s*[\"']?ae-audit|ae-audit[\"']?\s*[.=]|ae-audit[\"']?\s*\]\s*$", re.MULTILINE
+)
+"""spares most runs the import of a TOML parser; matches too often rather than too seldom"""
 
 
 def find_config(start: str) -> str | None:
@@ -132,7 +137,7 @@ def _table(path: str) -> Mapping[str, Any] | None:
             source = file.read()
     except OSError as error:
         raise UsageError(f"Cannot read the configuration file {_shown(path)}: {error.strerror}.") from None
-    if b"ae-audit" not in source:  # spares most runs the import of a TOML parser
+    if _MAY_HOLD_TABLE.search(source) is None:
         return None
     tool = _read(path).get("tool")
     table = tool.get("ae-audit") if isinstance(tool, dict) else None

@@ -73,9 +73,9 @@ def read_file(target: AuditTarget, sources: Sources) -> FileAudit:
     try:
         source = sources.read(path)
     except OSError as error:
-        return _unreadable(target, f"cannot be read: {error.strerror or error}.")
+        return _unreadable(target, f"it cannot be read: {error.strerror or error}.")
     if b"\0" in source[:_PROBED_BYTES]:
-        return _unreadable(target, "is not text, so it is neither Python source nor a notebook.")
+        return _unreadable(target, "it is not text, so it is neither Python source nor a notebook.")
     from ae_audit.static import analyse_file
 
     result = analyse_file(path, source, project_root=target.project_root)
@@ -129,7 +129,7 @@ def assemble(audits: Iterable[FileAudit]) -> Report:
         undecided.update(dict.fromkeys(audit.undecided))
         errors.update(dict.fromkeys(audit.errors))
         notes.update(dict.fromkeys(audit.notes))
-        if audit.relevant:
+        if audit.relevant and _was_read(audit):
             files.append(audit.target.path)
     return Report(
         findings=tuple(sorted(findings.values(), key=lambda finding: _place(finding, files))),
@@ -157,6 +157,12 @@ def rules_for(path: str, settings: Settings) -> frozenset[str] | None:
     return selected(all_rules(), settings.select, ignore, settings.extend_select)
 
 
+def _was_read(audit: FileAudit) -> bool:
+    """Whether reading yielded anything; of a notebook one broken cell does not spoil the others."""
+    failed = any(error.stage == "static" and error.path == audit.target.path for error in audit.errors)
+    return not failed or bool(audit.setups or audit.undecided)
+
+
 def _identity(finding: Finding) -> object:
     return finding.code, finding.location, finding.message, finding.condition
 
@@ -172,7 +178,7 @@ def _shifted(finding: Finding, offset: int) -> Finding:
 
 
 def _unreadable(target: AuditTarget, why: str) -> FileAudit:
-    return FileAudit(target, errors=(StageError(target.path, "static", f"{target.path} {why}"),))
+    return FileAudit(target, errors=(StageError(target.path, "static", why),))
 
 
 def _internal(path: str, error: Exception) -> StageError:

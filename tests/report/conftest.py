@@ -56,14 +56,14 @@ def place(line: int, text: str, path: str = "first.py") -> Location:
     return Location(path, line, column, line, column + len(text))
 
 
-@pytest.fixture()
+@pytest.fixture
 def sources() -> Sources:
     return Sources(
         {"first.py": SCRIPT.encode(), "book.ipynb": json.dumps({"cells": CELLS}).encode(), "broken.py": b"x = (\n"}
     )
 
 
-@pytest.fixture()
+@pytest.fixture
 def rich_report() -> Report:
     """Every part of a report, in every state that the stages can leave it in."""
     softmax, loss, load = (

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ae_audit.config import find_config, load_config
+from ae_audit.errors import UsageError
+from ae_audit.rules.findings import Severity
+from ae_audit.settings import Settings
+
+
+def load(folder: Path, text: str) -> Settings:
+    path = folder / "pyproject.toml"
+    path.write_text(text, "utf-8")
+    return load_config(str(path))
+
+
+def test_every_kind_of_value(folder: Path) -> None:
+    settings = load(
+        folder,
+        """
+        [tool.ae-audit]
+        select = ["AE1"]
+        extend-exclude = ["old/*"]
+        probe = false
+        timeout = 5
+        seed = 3
+        fail-on = "warning"
+        per-file-ignores = {"tests/*" = ["AE301"]}
+        """,
+    )
+    assert settings.select == ("AE1",)
+    assert settings.extend_exclude == ("old/*",)
+    assert settings.probe is False
+    assert settings.timeout == 5.0
+    assert settings.fail_on is Severity.WARNING
+    assert settings.per_file_ignores == (("tests/*", ("AE301",)),)
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ('selct = ["AE1"]', "unknown key 'selct' in [tool.ae-audit]. Did you mean 'select'?"),
+        ("fail_on = 'error'", "unknown key 'fail_on' in [tool.ae-audit]. Did you mean 'fail-on'?"),
+        ('select = "AE1"', "'select' must be a list of rule codes, code prefixes or names; got 'AE1'."),
+        ("select = [1]", "'select' must be a list"),
+        ("probe = 1", "'probe' must be true or false; got 1."),
+        ("seed = true", "'seed' must be a whole number, 0 or more; got True."),
+        ("seed = 1.5", "'seed' must be a whole number"),
+        ("timeout = -1", "'timeout' must be a positive number of seconds; got -1."),
+        ("timeout = inf", "'timeout' must be a positive number"),
+        ('fail-on = "fatal"', "'fail-on' must be one of error, warning, info; got 'fatal'."),
+        ("fail-on = 3", "'fail-on' must be one of error, warning, info; got 3."),
+        ('per-file-ignores = ["AE1"]', "'per-file-ignores' must be a table"),
+        ('per-file-ignores = {"a" = "AE1"}', "'per-file-ignores': 'a' must be a list"),
+        (
+            "run = true",
+            "'run' can be given on the command line only (code under audit must not decide that it is run).",
+        ),
+        ("quiet = true", "'quiet' can be given on the command line only."),
+        ("select = [", "pyproject.toml is not valid TOML: "),
+    ],
+)
+def test_mistakes_name_file_key_and_remedy(folder: Path, line: str, sentence: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load(folder, f"[tool.ae-audit]\n{line}\n")
+    assert str(caught.value).startswith("pyproject.toml")
+    assert sentence in str(caught.value)
+
+
+def test_table_must_be_a_table(folder: Path) -> None:
+    with pytest.raises(UsageError, match="must be a table"):
+        load(folder, "[tool]\nae-audit = 3\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[tool.ae-audit]\nseed = 1",
+        '[tool."ae-audit"]\nseed = 1',
+        "[tool . 'ae-audit' ]\nseed = 1",
+        "[tool]\nae-audit = {seed = 1}",
+        "[tool]\nae-audit.seed = 1",
+        "tool.ae-audit.seed = 1",
+        'tool = { "ae-audit" = { seed = 1 } }',
+    ],
+)
+def test_table_is_seen_in_every_spelling(folder: Path, text: str) -> None:
+    assert load(folder, text).seed == 1
+
+
+def test_nearest_file_with_the_table_wins(folder: Path) -> None:
+    (folder / "pyproject.toml").write_text("[tool.ae-audit]\n")
+    inner = folder / "a" / "b"
+    inner.mkdir(parents=True)
+    (folder / "a" / "pyproject.toml").write_text('[project]\nname = "ae-audit"\n[tool.ruff]\n')
+    assert find_config(str(inner)) == str(folder / "pyproject.toml")
+
+
+def test_a_file_of_its_own_has_the_keys_at_top_level(folder: Path) -> None:
+    path = folder / "audit.toml"
+    path.write_text("seed = 4\n")
+    assert load_config(str(path)).seed == 4
+    (folder / "pyproject.toml").write_text("[project]\n")
+    with pytest.raises(UsageError, match=r"has no \[tool.ae-audit\] table"):
+        load_config(str(folder / "pyproject.toml"))

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ae_audit.discovery import discover, path_matches
+from ae_audit.errors import UsageError
+from ae_audit.settings import Settings
+from ae_audit.source_text import STDIN
+
+
+def make(folder: Path, *names: str) -> None:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+
+
+def paths(*arguments: str, **settings: object) -> list[str]:
+    return [target.path for target in discover(arguments, Settings(**settings))]  # type: ignore[arg-type]
+
+
+def test_folders_are_walked_in_order_without_what_is_excluded(folder: Path) -> None:
+    make(
+        folder,
+        "b.py",
+        "a/z.ipynb",
+        "a/c.txt",
+        ".venv/x.py",
+        "node_modules/x.py",
+        "lib/site-packages/x.py",
+        "a/build/x.py",
+        "a/.ipynb_checkpoints/x.ipynb",
+    )
+    assert paths(".") == ["b.py", os.path.join("a", "z.ipynb")]
+    assert paths(".", extend_exclude=("a",)) == ["b.py"]
+    assert paths(".", extend_exclude=("*.ipynb",)) == ["b.py"]
+    assert paths(".", exclude=()) != paths(".")
+
+
+def test_an_excluded_file_that_is_named_is_taken(folder: Path) -> None:
+    make(folder, "build/x.py", "notes.txt")
+    assert paths("build/x.py", "notes.txt") == ["build/x.py", "notes.txt"]
+    assert paths("build") == [os.path.join("build", "x.py")]
+
+
+def test_only_named_files_are_run(folder: Path) -> None:
+    make(folder, "a/x.py", "y.py")
+    run = {target.path: target.run for target in discover(["a", "y.py", "-"], Settings())}
+    assert run == {os.path.join("a", "x.py"): False, "y.py": True, STDIN: False}
+    assert not any(target.run for target in discover(["a", "y.py", "-"], Settings(static=True)))
+    assert all(target.run for target in discover(["a", "y.py", "-"], Settings(run=True)))
+
+
+@pytest.mark.parametrize("order", [("a", "a/x.py"), ("a/x.py", "a")])
+def test_named_and_found_is_one_file_and_named(folder: Path, order: tuple[str, str]) -> None:
+    make(folder, "a/x.py")
+    (target,) = discover(order, Settings())
+    assert target.named
+    assert target.run
+
+
+def test_project_root_is_where_the_project_begins(folder: Path) -> None:
+    make(folder, "p/setup.py", "p/src/m.py", "p/src/n.py")
+    roots = {target.project_root for target in discover(["p/src"], Settings())}
+    assert roots == {str(folder / "p")}
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("modle.py", "Did you mean 'model.py'?"),
+        ("src/modle.py", "Did you mean 'src/model.py'?"),
+        ("scr/model.py", "'src'"),
+    ],
+)
+def test_missing_path_suggests_a_sibling(folder: Path, path: str, hint: str) -> None:
+    make(folder, "model.py", "src/model.py")
+    with pytest.raises(UsageError) as caught:
+        paths(path)
+    assert hint in str(caught.value)
+
+
+def test_broken_links_in_folders_are_passed_over(folder: Path) -> None:
+    make(folder, "a/x.py")
+    (folder / "a" / "y.py").symlink_to("nowhere.py")
+    assert paths("a") == [os.path.join("a", "x.py")]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matches"),
+    [("x.py", True), ("*.py", True), ("src", True), ("src/", True), ("src/*", True), ("x", False), ("sr", False)],
+)
+def test_patterns(folder: Path, pattern: str, matches: bool) -> None:
+    assert path_matches("src/deep/x.py", pattern, None) is matches
