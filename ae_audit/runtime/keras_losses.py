@@ -1,0 +1,249 @@
+"""Keras losses: reading the one a program uses, recognising a hand-written one, making the one a remedy asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ae_audit.location import Location, TrailStep
+from ae_audit.rules.remedies import ExpectLogits, SwapLoss
+from ae_audit.runtime.captures import CannotApply
+from ae_audit.theory.losses import canonical
+from ae_audit.theory.ranges import Tri
+from ae_audit.training_setup import LossUse, Parameter
+
+CLASSES = {
+    "mse": "MeanSquaredError",
+    "mae": "MeanAbsoluteError",
+    "bce": "BinaryCrossentropy",
+    "cce": "CategoricalCrossentropy",
+    "sparse_cce": "SparseCategoricalCrossentropy",
+    "kl_divergence": "KLDivergence",
+    "poisson": "Poisson",
+    "huber": "Huber",
+    "log_cosh": "LogCosh",
+    "hinge": "Hinge",
+    "squared_hinge": "SquaredHinge",
+    "categorical_hinge": "CategoricalHinge",
+    "mape": "MeanAbsolutePercentageError",
+    "msle": "MeanSquaredLogarithmicError",
+    "cosine_similarity": "CosineSimilarity",
+    "binary_focal": "BinaryFocalCrossentropy",
+    "categorical_focal": "CategoricalFocalCrossentropy",
+    "dice": "Dice",
+    "tversky": "Tversky",
+}
+"""Canonical name to the class in ``keras.losses``."""
+ON_LOGITS = frozenset({"bce", "cce", "sparse_cce", "binary_focal", "categorical_focal"})
+RECOGNISED: tuple[tuple[str, bool], ...] = (
+    ("mse", False),
+    ("mae", False),
+    ("bce", False),
+    ("bce", True),
+    ("cce", False),
+    ("cce", True),
+    ("kl_divergence", False),
+    ("poisson", False),
+    ("log_cosh", False),
+    ("huber", False),
+    ("msle", False),
+    ("mape", False),
+    ("cosine_similarity", False),
+    ("binary_focal", False),
+)
+"""What a user's own function is compared with, and whether on logits."""
+DRAWS = 6
+"""random batches that a hand-written loss must agree on with a known one"""
+
+Array = NDArray[Any]
+
+
+def describe(
+    loss: Any,
+    written: str | None = None,
+    *,
+    arguments: dict[str, Any] | None = None,
+    weight: float | None = None,
+    location: Location | None = None,
+    symbol: str | None = None,
+) -> LossUse:
+    """The use of a loss: a ``keras.losses.Loss`` object, a loss function, or any callable ``f(y_true, y_pred)``.
+
+    Args:
+        written: as in the source, where known.
+        arguments: what a bare function was called with beside target and prediction.
+        weight: in ``loss_weights``.
+        symbol: dotted name of a function, where its object does not tell.
+    """
+    function = _function_of(loss)
+    config = _config(loss) | (arguments or {})
+    name, defaults = _canonical(loss, function, symbol)
+    parameters = {key: value for key, value in (defaults | config).items() if key != "reduction"}
+    from_logits = Tri.of(bool(parameters.pop("from_logits", False)))
+    reduction = getattr(loss, "reduction", None) or defaults.get("reduction")
+    trail: tuple[TrailStep, ...] = ()
+    custom = name is None
+    label = written or _label(loss, function)
+    if name is None:
+        recognised = recognise(loss)
+        if recognised is not None:
+            name, on_logits, factor = recognised
+            from_logits = Tri.of(on_logits)
+            times = "" if abs(factor - 1.0) < 1e-3 else f" times {factor:.4g}"
+            on = " on logits" if on_logits else ""
+            trail = (TrailStep(f"{label} gives the values of {name}{on}{times} on random data", location),)
+        else:
+            from_logits = Tri.UNKNOWN
+            trail = (TrailStep(f"{label} is the program's own and equals no known loss", location),)
+    return LossUse(
+        name=name,
+        written=label,
+        from_logits=from_logits,
+        parameters=tuple(sorted((key, _plain(value)) for key, value in parameters.items() if _is_plain(value)))
+        if not custom
+        else (),
+        reduction=None if reduction is None else str(reduction),
+        weight=weight,
+        custom=custom,
+        location=location,
+        trail=trail,
+    )
+
+
+def recognise(loss: Any) -> tuple[str, bool, float] | None:
+    """The known loss that ``loss`` equals up to a constant factor: its name, whether on logits, and the factor."""
+    import keras
+
+    random = np.random.default_rng(0)
+    for name, on_logits in RECOGNISED:
+        known = make(name, from_logits=on_logits)
+        ratios = []
+        for _ in range(DRAWS):
+            target, prediction = _example(random, name, on_logits)
+            try:
+                own = _scalar(loss(keras.ops.convert_to_tensor(target), keras.ops.convert_to_tensor(prediction)))
+                expected = _scalar(known(target, prediction))
+            except Exception:  # the user's function may refuse these shapes for any reason
+                return None
+            if not np.isfinite(own) or not np.isfinite(expected) or abs(expected) < 1e-9:
+                break
+            ratios.append(own / expected)
+        if len(ratios) == DRAWS and ratios[0] > 0 and np.allclose(ratios, ratios[0], rtol=1e-3):
+            return name, on_logits, float(ratios[0])
+    return None
+
+
+def make(name: str, *, from_logits: bool = False, like: Any = None, **parameters: Any) -> Any:
+    """The ``keras.losses.Loss`` object of a canonical name.
+
+    Args:
+        like: a loss whose reduction is taken over.
+
+    Raises:
+        CannotApply: if Keras ships no such loss, or it takes no logits.
+    """
+    import keras
+
+    if name not in CLASSES or not hasattr(keras.losses, CLASSES[name]):
+        raise CannotApply(f"Keras has no loss «{name}»")
+    if from_logits:
+        if name not in ON_LOGITS:
+            raise CannotApply(f"{name} takes no logits in Keras")
+        parameters["from_logits"] = True
+    reduction = getattr(like, "reduction", None)
+    if reduction is not None:
+        parameters["reduction"] = reduction
+    return getattr(keras.losses, CLASSES[name])(**parameters)
+
+
+def changed(loss: Any, remedy: SwapLoss | ExpectLogits) -> Any:
+    """The loss object that stands in for ``loss`` under a remedy.
+
+    Raises:
+        CannotApply: if this loss cannot be changed so.
+    """
+    if isinstance(remedy, SwapLoss):
+        return make(remedy.to, from_logits=remedy.from_logits, like=loss)
+    name, _ = _canonical(loss, _function_of(loss), None)
+    if name not in ON_LOGITS:
+        raise CannotApply("the loss has no from_logits argument")
+    config = _config(loss)
+    config.pop("from_logits", None)
+    allowed = {key: value for key, value in config.items() if key in {"label_smoothing", "axis", "alpha", "gamma"}}
+    if name == "sparse_cce":
+        allowed.clear()
+    return make(name, from_logits=remedy.from_logits, like=loss, **allowed)
+
+
+def per_sample(loss: Any) -> Callable[..., Any]:
+    """The function form of a loss object: one value a sample and position, without reduction."""
+
+    def function(y_true: Any, y_pred: Any, *_: Any, **__: Any) -> Any:
+        return loss.call(y_true, y_pred)
+
+    return function
+
+
+def _function_of(loss: Any) -> Any:
+    return getattr(loss, "fn", loss)
+
+
+def _canonical(loss: Any, function: Any, symbol: str | None) -> tuple[str | None, dict[str, Any]]:
+    candidates = []
+    if _is_keras(type(loss).__module__) and type(loss).__name__ != "LossFunctionWrapper":
+        candidates.append(f"keras.losses.{type(loss).__name__}")
+    if _is_keras(getattr(function, "__module__", "")):
+        candidates.append(f"keras.losses.{getattr(function, '__name__', '')}")
+    if symbol is not None:
+        candidates.append(symbol)
+    for candidate in candidates:
+        named = canonical("keras", candidate)
+        if named is not None:
+            return named[0], dict(named[1])
+    return None, {}
+
+
+def _is_keras(module: str | None) -> bool:
+    return (module or "").partition(".")[0] in {"keras", "tf_keras"}
+
+
+def _config(loss: Any) -> dict[str, Any]:
+    return dict(getattr(loss, "_fn_kwargs", None) or {})
+
+
+def _label(loss: Any, function: Any) -> str:
+    if type(loss).__name__ not in {"function", "LossFunctionWrapper", "partial"}:
+        logits = "from_logits=True" if _config(loss).get("from_logits") else ""
+        return f"{type(loss).__name__}({logits})"
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def _plain(value: Any) -> Parameter:
+    return value if isinstance(value, (bool, int, str)) or value is None else float(value)
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, (bool, int, float, str, np.number))
+
+
+def _example(random: np.random.Generator, name: str, on_logits: bool) -> tuple[Array, Array]:
+    """A target and a prediction of 8 samples with 12 values, inside the domain of the loss."""
+    shape = (8, 12)
+    target = random.uniform(0.05, 0.95, shape)
+    prediction = random.normal(0, 2, shape) if on_logits else random.uniform(0.05, 0.95, shape)
+    if name in {"cce", "kl_divergence"}:
+        target /= target.sum(axis=-1, keepdims=True)
+        if not on_logits:
+            prediction /= prediction.sum(axis=-1, keepdims=True)
+    if name in {"huber", "log_cosh", "mae", "mse"}:
+        target, prediction = target * 6 - 3, prediction * 6 - 3
+    return target.astype(np.float32), prediction.astype(np.float32)
+
+
+def _scalar(value: Any) -> float:
+    import keras
+
+    return float(np.mean(np.asarray(keras.ops.convert_to_numpy(value), dtype=np.float64)))

@@ -1,0 +1,120 @@
+"""What rules need to know of a Keras model as a whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ae_audit.runtime.keras_trace import Watch
+from ae_audit.theory.ranges import Tri
+from ae_audit.training_setup import MetricUse, ModelFacts
+
+_NORMALISING = ("Batch", "Layer", "Group", "Unit")
+NORMALISERS = frozenset({"Rescaling", "Normalization", *(f"{name}Normalization" for name in _NORMALISING)})
+_AUGMENTING = (
+    "RandomFlip",
+    "RandomRotation",
+    "RandomCrop",
+    "RandomTranslation",
+    "RandomZoom",
+    "CenterCrop",
+    "Resizing",
+)
+_SHAPING = ("InputLayer", "Resizing", "Reshape", "Flatten", "Permute", "expand_dims", "squeeze", "cast", "reshape")
+NEUTRAL = frozenset(
+    {
+        *_AUGMENTING,
+        *_SHAPING,
+        "Resizing",
+        "Dropout",
+        "GaussianNoise",
+        "ZeroPadding2D",
+        "Cropping2D",
+        "Masking",
+        "Identity",
+    }
+)
+"""what may stand before the first weights without changing the scale of the data"""
+ARITHMETIC = frozenset(["multiply", "divide", "true_divide", "subtract", "add"])
+FIRST = 4
+"""layers named in a report"""
+
+
+def model_facts(model: Any, watch: Watch) -> ModelFacts:
+    """Facts of a model whose training step was watched."""
+    layers = [call for call in watch.calls if call.site == "operation" and not _composite(call.owner)]
+    names = [call.symbol.rpartition(".")[2] for call in layers]
+    shown = [type(call.owner).__name__ for call in layers if type(call.owner).__name__ != "InputLayer"]
+    return ModelFacts(
+        name=str(model.name),
+        first_layers=tuple(shown[:FIRST]),
+        normalises_input=_normalises(names),
+        variational=_variational(model, watch),
+    )
+
+
+def metric_uses(model: Any) -> tuple[MetricUse, ...]:
+    """The metrics given to ``compile``."""
+    import keras
+
+    given = getattr(model, "_compile_config", None)
+    config = getattr(given, "config", None) or {}
+    user = getattr(getattr(model, "_compile_metrics", None), "_user_metrics", None)
+    found = []
+    for item in keras.tree.flatten(user if user is not None else config.get("metrics") or ()):
+        if item is None:
+            continue
+        written = item if isinstance(item, str) else getattr(item, "name", None) or getattr(item, "__name__", "metric")
+        found.append(MetricUse(_canonical_metric(str(written), item), str(written)))
+    return tuple(found)
+
+
+def trainable_parameters(model: Any) -> int:
+    """Number of trainable parameters."""
+    return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
+
+
+def _normalises(names: list[str]) -> Tri:
+    for name in names:
+        if name in NORMALISERS:
+            return Tri.YES
+        if name in ARITHMETIC or name == "Lambda":
+            return Tri.UNKNOWN
+        if name not in NEUTRAL:
+            return Tri.NO
+    return Tri.UNKNOWN
+
+
+def _composite(owner: Any) -> bool:
+    return bool(getattr(owner, "_layers", ()))
+
+
+def _variational(model: Any, watch: Watch) -> Tri:
+    """Whether the model samples a latent, by the names that its layers and classes are given."""
+    layers = model._flatten_layers()
+    named = " ".join(
+        [model.name, *(layer.name for layer in layers), *(type(layer).__name__ for layer in layers)]
+    ).lower()
+    if any(word in named for word in ("log_var", "logvar", "z_mean", "sampling", "variational", "reparam")):
+        return Tri.YES
+    return Tri.NO if watch.calls else Tri.UNKNOWN
+
+
+def _canonical_metric(written: str, item: Any) -> str:
+    name = written.lower()
+    known = {
+        "acc": "accuracy",
+        "accuracy": "accuracy",
+        "binary_accuracy": "binary_accuracy",
+        "categorical_accuracy": "accuracy",
+        "sparse_categorical_accuracy": "accuracy",
+        "mean_squared_error": "mse",
+        "mse": "mse",
+        "mean_absolute_error": "mae",
+        "mae": "mae",
+    }
+    if name in known:
+        return known[name]
+    by_class = {"Accuracy": "accuracy", "BinaryAccuracy": "binary_accuracy", "CategoricalAccuracy": "accuracy"}
+    return by_class.get(type(item).__name__, name)

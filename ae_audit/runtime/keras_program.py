@@ -1,0 +1,333 @@
+"""A Keras training as it was caught: the model, its data and initial state, and the losses of one training step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ae_audit.location import Location
+from ae_audit.runtime import keras_swap, keras_variables
+from ae_audit.runtime.keras_data import Batches, arrays_of, tree
+from ae_audit.runtime.keras_state import ModelState
+from ae_audit.runtime.keras_trace import Call, Locate, LossCall, LossReached, Watch, watching
+
+WATCHED_SAMPLES = 8
+"""batch of the training step that is watched: enough to tell one tensor from another, cheap on any model"""
+
+Array = NDArray[Any]
+
+
+@dataclass(slots=True, eq=False)
+class LossPoint:
+    """One loss of the training step, and how to reach its prediction again."""
+
+    prediction: Any
+    """the tensor seen; None where no loss was seen and the model's output stands in"""
+    call: LossCall | None = None
+    ordinal: int = 0
+    per_step: int = 1
+    """number of loss calls in one training step"""
+    output: int | None = None
+    """which of the model's outputs the prediction is; None where it is made inside the training step"""
+    target_leaf: int | None = None
+    """which array of the data the target is; None where it is made inside the training step"""
+    compiled_index: int | None = None
+    """place among the losses given to ``compile``"""
+    name: str | None = None
+    """of the output, where there are several"""
+
+
+@dataclass(slots=True, eq=False)
+class Stage:
+    """Who acts: the trial whose state the variables hold."""
+
+    holder: Any = None
+
+
+@dataclass(slots=True, eq=False)
+class KerasProgram:
+    """The model under training; several losses and all trials share one."""
+
+    model: Any
+    batches: Batches
+    locate: Locate = lambda: None
+    place_of: Callable[[Any], Location | None] = lambda _: None
+    borrowed: bool = False
+    """the model is somebody's live object: every change is taken back at once"""
+    watch: Watch = field(default_factory=Watch)
+    variables: list[Any] = field(default_factory=list)
+    captured: keras_variables.Values = field(default_factory=list)
+    stage: Stage = field(default_factory=Stage)
+    """shared by all programs of one process: models share layers"""
+    state: ModelState | None = None
+
+    def prepare(self) -> None:
+        """Build the model where it is not built, and remember its initial state."""
+        self._prepare()
+        self.state = ModelState.of(self.model)
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """The model compiled as it was when it was caught."""
+        if self.state is None:
+            yield
+            return
+        with self.state.installed():
+            yield
+
+    def _prepare(self) -> None:
+        if self._callable and not self._built:
+            with quiet():
+                self.call_model(self.first(WATCHED_SAMPLES))
+        self.variables = keras_variables.variables_of(self.model)
+        self.captured = keras_variables.read(self.variables)
+
+    def points(self) -> list[LossPoint]:
+        """The losses of one training step, watched; the model's first output where no loss call is seen."""
+        with self.unchanged():
+            self.watch = self.watched_step()
+        late = keras_variables.variables_of(self.model)
+        if len(late) != len(self.variables):  # parts of the model were built by the step itself
+            self.variables, self.captured = late, keras_variables.read(late)
+        data = tree().flatten(self.first(WATCHED_SAMPLES))
+        found: list[LossPoint] = []
+        for loss in self.watch.losses:
+            prediction = _numbers(loss.y_pred)
+            if prediction is None or prediction.ndim == 0 or len(prediction) != _length(data):
+                continue
+            if not any(call.gives(loss.y_pred) for call in self.watch.calls) and _is_leaf(prediction, data):
+                continue  # target and prediction given in the wrong order, or no prediction at all
+            found.append(
+                LossPoint(
+                    prediction=loss.y_pred,
+                    call=loss,
+                    ordinal=loss.ordinal,
+                    per_step=len(self.watch.losses),
+                    output=self._output_index(loss.y_pred),
+                    target_leaf=_leaf_index(_numbers(loss.y_true), data, len(tree().flatten(self.batches.x))),
+                    compiled_index=self._compiled_index(loss.loss),
+                )
+            )
+        self.state = ModelState.of(self.model)
+        return found or self._without_loss()
+
+    def watched_step(self) -> Watch:
+        """Run the program's training step once on a few samples, without updating weights, and watch it."""
+        data = self.first(WATCHED_SAMPLES)
+        with ExitStack() as stack:
+            stack.enter_context(self._looking())
+            watch = stack.enter_context(watching(self.modules, self.locate))
+            if backend() == "jax":
+                self._jax_step(data)
+            else:
+                self.model.train_step(self.tensors(data))
+        return watch
+
+    def call_model(self, data: Any, training: bool = False) -> Any:
+        """The model's outputs on the inputs of ``data``, flat."""
+        x = self._x(self.tensors(data))
+        has_training = getattr(self.model, "_call_has_training_arg", False)
+        outputs = self.model(x, training=training) if has_training else self.model(x)
+        return tree().flatten(outputs)
+
+    def prediction_at(self, point: LossPoint, data: Any) -> tuple[Array, Array]:
+        """Prediction and target as they meet in the training step, for a prediction that the model does not output."""
+
+        def stop(call: LossCall, proceed: Callable[[], Any]) -> Any:
+            if call.ordinal == point.ordinal:
+                raise LossReached(call)
+            return proceed()
+
+        try:
+            with ExitStack() as stack:
+                for context in (
+                    quiet(),
+                    keras_swap.frozen_optimizers(self.model),
+                    self.metrics_off(),
+                    eager_functions(),
+                ):
+                    stack.enter_context(context)
+                stack.enter_context(watching(self.modules, on_loss=stop))
+                self.model.train_step(self.tensors(data))
+        except LossReached as reached:
+            return to_array(reached.call.y_pred), to_array(reached.call.y_true)
+        raise RuntimeError("the training step no longer reaches its loss")
+
+    def first(self, count: int) -> Any:
+        """The first captured samples."""
+        return tree().map_structure(lambda leaf: None if leaf is None else leaf[:count], self.batches.data)
+
+    def tensors(self, data: Any) -> Any:
+        """The same structure as the backend's tensors, as ``fit`` passes them to the training step."""
+        import keras
+
+        known: dict[int, Any] = {}
+
+        def convert(leaf: Array | None) -> Any:
+            if leaf is None:
+                return None
+            if id(leaf) not in known:
+                known[id(leaf)] = keras.ops.convert_to_tensor(leaf)
+            return known[id(leaf)]
+
+        return tree().map_structure(convert, data)
+
+    @contextmanager
+    def metrics_off(self) -> Iterator[None]:
+        """Without the metrics given to ``compile``: they cost time and change nothing that is learned."""
+        with keras_swap.attribute(self.model, "_compile_metrics", None):
+            yield
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Put the captured state back afterwards."""
+        try:
+            yield
+        finally:
+            keras_variables.write(self.variables, self.captured)
+
+    @contextmanager
+    def _looking(self) -> Iterator[None]:
+        """For a step that is only to be looked at: no update, no metrics, no warnings, real tensors."""
+        with quiet(), keras_swap.frozen_optimizers(self.model), self.metrics_off(), eager_functions():
+            yield
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The modules of the user's own classes in the model."""
+        classes = [cls for layer in self.model._flatten_layers() for cls in type(layer).__mro__]
+        losses = getattr(getattr(self.model, "_compile_loss", None), "_flat_losses", None) or ()
+        names = [cls.__module__ for cls in classes] + [getattr(item.loss, "__module__", "") for item in losses]
+        libraries = {"keras", "tensorflow", "torch", "jax", "builtins", "abc", "typing", "tf_keras"}
+        return tuple(dict.fromkeys(name for name in names if name and name.partition(".")[0] not in libraries))
+
+    def function_calls(self, call: Call) -> int:
+        """How often the function of ``call`` was called in the watched step."""
+        return 1 + max(
+            (seen.ordinal for seen in self.watch.calls if seen.site == "function" and seen.symbol == call.symbol),
+            default=0,
+        )
+
+    @property
+    def _callable(self) -> bool:
+        """Whether the model can be called: functional, or with a ``call`` of its own."""
+        import keras
+
+        return type(self.model).call is not keras.Model.call
+
+    @property
+    def _built(self) -> bool:
+        return bool(self.model.built) and all(layer.built for layer in self.model._flatten_layers())
+
+    def _x(self, data: Any) -> Any:
+        return data[0] if isinstance(data, tuple) else data
+
+    def _output_index(self, prediction: Any) -> int | None:
+        for call in reversed(self.watch.calls):
+            if call.owner is self.model and call.site == "operation":
+                for index, output in enumerate(call.outputs):
+                    if output is prediction:
+                        return index
+        return None
+
+    def _compiled_index(self, loss: Any) -> int | None:
+        flat = getattr(getattr(self.model, "_compile_loss", None), "_flat_losses", None) or ()
+        return next((index for index, item in enumerate(flat) if item.loss is loss), None)
+
+    def _without_loss(self) -> list[LossPoint]:
+        """No loss function was called: the training step computes its loss by hand."""
+        calls = [call for call in self.watch.calls if call.owner is self.model and call.outputs]
+        if not calls:
+            return []
+        prediction = calls[-1].outputs[0]
+        leaves = tree().flatten(self.batches.data)
+        target = len(arrays_of(self.batches.x)) if self.batches.y is not None else _same_size(prediction, leaves)
+        return [LossPoint(prediction=prediction, output=0, target_leaf=target)]
+
+    def _jax_step(self, data: Any) -> None:
+        x, y = self._x(self.tensors(data)), self.batches.y
+        outputs = self.model(x)
+        if self.model._compile_loss is not None and y is not None:
+            self.model._compile_loss(self.tensors(data)[1], outputs)
+
+
+def backend() -> str:
+    """``tensorflow``, ``torch`` or ``jax``."""
+    import keras
+
+    return str(keras.config.backend())
+
+
+def to_array(tensor: Any) -> Array:
+    """A tensor of any backend as a NumPy array."""
+    import keras
+
+    return np.asarray(keras.ops.convert_to_numpy(tensor))
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the warnings of a call that is not the program's own."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def eager_functions() -> Iterator[None]:
+    """Let ``tf.function`` in the user's code run as plain Python, so that tensors can be looked at."""
+    if backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
+
+
+def _numbers(tensor: Any) -> Array | None:
+    try:
+        return to_array(tensor)
+    except Exception:  # symbolic, ragged, or no tensor at all
+        return None
+
+
+def _length(data: list[Any]) -> int:
+    return next(len(leaf) for leaf in data if leaf is not None)
+
+
+def _is_leaf(values: Array, leaves: list[Any]) -> bool:
+    return any(leaf is not None and leaf.shape == values.shape and np.array_equal(leaf, values) for leaf in leaves)
+
+
+def _leaf_index(values: Array | None, leaves: list[Any], inputs: int) -> int | None:
+    """Which array of the data these values are: the targets are looked at before the inputs."""
+    if values is None:
+        return None
+    order = [*range(inputs, len(leaves)), *range(inputs)]
+    return next((index for index in order if leaves[index] is not None and _equal(leaves[index], values)), None)
+
+
+def _equal(leaf: Array, values: Array) -> bool:
+    if leaf.size != values.size:
+        return False
+    return bool(np.allclose(leaf.reshape(-1), values.reshape(-1), rtol=1e-6, atol=1e-6, equal_nan=True))
+
+
+def _same_size(prediction: Any, leaves: list[Any]) -> int | None:
+    size = int(np.prod(prediction.shape[1:]))
+    for index, leaf in enumerate(leaves):
+        if leaf is not None and int(np.prod(leaf.shape[1:])) == size:
+            return index
+    return None

@@ -1,0 +1,241 @@
+"""Catching the trainings of a running Keras program.
+
+:class:`KerasRecorder` stands in for ``fit`` and ``train_on_batch``: it captures what would be trained, hands the
+captures on, and lets the program go on with a history that looks like one, without training.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ae_audit.location import Location
+from ae_audit.runtime import keras_data
+from ae_audit.runtime.keras_capture import KerasCapture
+from ae_audit.runtime.keras_data import Batches
+from ae_audit.runtime.keras_history import plausible_history, plausible_logs
+from ae_audit.runtime.keras_program import KerasProgram, Stage, quiet
+from ae_audit.runtime.keras_setups import Occasion, captures_of
+from ae_audit.runtime.torch_frames import Place, UserCode
+
+BATCHES_OF_A_LOOP = 8
+"""calls of ``train_on_batch`` on one model that make up a capture"""
+
+OnCapture = Callable[[KerasCapture], None]
+
+
+class KerasRecorder:
+    """Catches every training of one program.
+
+    Args:
+        script: the program.
+        on_capture: told of each capture as it is made; may raise to end the program.
+        on_problem: told of a training that could not be captured, with a sentence and its place.
+        place_of: maps the file name of a code object to a place of its own (notebook cells).
+        stand_in: asked at each capture whether the data stand in for a set that is not there, and for which.
+    """
+
+    def __init__(
+        self,
+        script: str | Path,
+        on_capture: OnCapture,
+        *,
+        on_problem: Callable[[str, Location | None], None] = lambda text, location: None,
+        place_of: Callable[[str], Place | None] | None = None,
+        stand_in: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        self._script = str(script)
+        self._code = UserCode(script, place_of)
+        self._on_capture = on_capture
+        self._on_problem = on_problem
+        self._stand_in = stand_in
+        self._stage = Stage()
+        self._made: dict[int, tuple[Any, Location]] = {}
+        self._compiled: dict[int, Location] = {}
+        self._loops: dict[int, _Loop] = {}
+        self._restore: list[tuple[Any, str, Any]] = []
+        self._busy = False
+
+    def attach(self, module: Any = None) -> None:
+        """Stand in for Keras' training methods; to be called as soon as Keras is imported (``when_imported``)."""
+        import keras
+
+        if self._restore:
+            return
+        model = keras.Model
+        self._replace(model, "fit", self._fit(model.fit))
+        self._replace(model, "train_on_batch", self._train_on_batch(model.train_on_batch))
+        self._replace(model, "compile", self._compile(model.compile))
+        if hasattr(model, "fit_generator"):
+            self._replace(model, "fit_generator", self._fit(model.fit_generator))
+        self._replace(keras.Operation, "__new__", self._new(keras.Operation.__new__))
+
+    def detach(self) -> None:
+        """Give Keras its own methods back."""
+        for owner, name, original in reversed(self._restore):
+            if original is _ABSENT:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, original)
+        self._restore.clear()
+
+    def finish(self) -> None:
+        """The program has come to its end: hand on what was being collected."""
+        for loop in list(self._loops.values()):
+            self._hand_on_loop(loop)
+
+    # What stands in
+
+    def _fit(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        signature = inspect.signature(original)
+
+        @functools.wraps(original)
+        def fit(model: Any, *args: Any, **kwargs: Any) -> Any:
+            if self._busy:
+                return original(model, *args, **kwargs)
+            arguments = dict(signature.bind(model, *args, **kwargs).arguments)
+            arguments.update(arguments.pop("kwargs", {}))
+            if "generator" in arguments:
+                arguments["x"] = arguments.pop("generator")
+            if not model.compiled:
+                return original(model, *args, **kwargs)  # which says so
+            self._capture_fit(model, arguments)
+            return plausible_history(model, arguments)
+
+        return fit
+
+    def _train_on_batch(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        signature = inspect.signature(original)
+
+        @functools.wraps(original)
+        def train_on_batch(model: Any, *args: Any, **kwargs: Any) -> Any:
+            if self._busy or not model.compiled:
+                return original(model, *args, **kwargs)
+            arguments = signature.bind(model, *args, **kwargs).arguments
+            location = self._location()
+            key = hash((id(model), location))
+            loop = self._loops.setdefault(key, _Loop(model, location))
+            if not loop.done:
+                loop.parts.append(tuple(arguments.get(name) for name in ("x", "y", "sample_weight")))
+                if len(loop.parts) >= BATCHES_OF_A_LOOP:
+                    self._hand_on_loop(loop)
+            return plausible_logs(model, bool(arguments.get("return_dict")))
+
+        return train_on_batch
+
+    def _compile(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def compile_(model: Any, *args: Any, **kwargs: Any) -> Any:
+            location = self._code.location()
+            if location is not None:
+                self._compiled[id(model)] = location
+            return original(model, *args, **kwargs)
+
+        return compile_
+
+    def _new(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Remember the source line that makes each layer."""
+
+        def new(cls: Any, *args: Any, **kwargs: Any) -> Any:
+            made = original(cls, *args, **kwargs)
+            location = self._code.location()
+            if location is not None:
+                with contextlib.suppress(TypeError):
+                    self._made[id(made)] = (weakref.ref(made), location)
+            return made
+
+        return new
+
+    # Capturing
+
+    def _capture_fit(self, model: Any, arguments: dict[str, Any]) -> None:
+        location = self._location()
+        x, y, weights = (arguments.get(name) for name in ("x", "y", "sample_weight"))
+        validation = arguments.get("validation_data")
+        share = arguments.get("validation_split") or 0.0
+        size = arguments.get("batch_size")
+        try:
+            if share and validation is None:
+                (x, y, weights), validation = keras_data.split(x, y, weights, share)
+            batches = keras_data.read(x, y, weights, batch_size=size, class_weight=arguments.get("class_weight"))
+        except keras_data.Unreadable as cause:
+            self._on_problem(f"the data of this training cannot be captured: {cause}", location)
+            return
+        self._capture(model, batches, location, _validation(validation))
+
+    def _hand_on_loop(self, loop: _Loop) -> None:
+        if loop.done or not loop.parts:
+            return
+        loop.done = True
+        parts = [tuple(part[: max(i for i in range(3) if part[i] is not None) + 1]) for part in loop.parts]
+        loop.parts.clear()
+        try:
+            batches = keras_data.join(parts)
+        except keras_data.Unreadable as cause:
+            self._on_problem(f"the data of this training cannot be captured: {cause}", loop.location)
+            return
+        self._capture(loop.model, batches, loop.location, None)
+
+    def _capture(self, model: Any, batches: Batches, location: Location, validation: Batches | None) -> None:
+        stand_in = self._stand_in()
+        occasion = Occasion(
+            location=location,
+            compiled_at=self._compiled.get(id(model)),
+            validation=validation,
+            source=stand_in,
+            stand_in=stand_in is not None,
+        )
+        program = KerasProgram(
+            model=model, batches=batches, locate=self._code.location, place_of=self._place_of, stage=self._stage
+        )
+        self._busy = True
+        try:
+            with quiet():
+                captures = captures_of(program, occasion)
+        finally:
+            self._busy = False
+        if not captures:
+            self._on_problem("no prediction and no loss were seen in this training step", location)
+        for capture in captures:
+            self._on_capture(capture)
+
+    def _place_of(self, owner: Any) -> Location | None:
+        known = self._made.get(id(owner))
+        return known[1] if known is not None and known[0]() is owner else None
+
+    def _location(self) -> Location:
+        return self._code.location() or Location(self._script, 1)
+
+    def _replace(self, owner: Any, name: str, value: Any) -> None:
+        self._restore.append((owner, name, owner.__dict__.get(name, _ABSENT)))
+        setattr(owner, name, value)
+
+
+class _Loop:
+    """The batches of one model that is trained with ``train_on_batch``."""
+
+    def __init__(self, model: Any, location: Location) -> None:
+        self.model = model
+        self.location = location
+        self.parts: list[Any] = []
+        self.done = False
+
+
+_ABSENT = object()
+
+
+def _validation(data: Any) -> Batches | None:
+    """The validation data where they can be looked at without harm."""
+    if data is None:
+        return None
+    try:
+        if isinstance(data, (list, tuple)):
+            return keras_data.read(*data[:3])
+        return keras_data.read(data)
+    except (keras_data.Unreadable, TypeError, ValueError):
+        return None

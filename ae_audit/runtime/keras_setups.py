@@ -1,0 +1,153 @@
+"""From a caught Keras program to its captures: one for each loss of the training step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ae_audit.location import Location, TrailStep
+from ae_audit.runtime import keras_losses
+from ae_audit.runtime.keras_arm import primary_input
+from ae_audit.runtime.keras_capture import KerasCapture
+from ae_audit.runtime.keras_data import Batches, tree
+from ae_audit.runtime.keras_head import trace_head
+from ae_audit.runtime.keras_logits import logits_recoverable
+from ae_audit.runtime.keras_models import metric_uses, model_facts, trainable_parameters
+from ae_audit.runtime.keras_program import KerasProgram, LossPoint, backend
+from ae_audit.runtime.relations import LABELS, relation_of
+from ae_audit.runtime.whole_arrays import facts_of_whole
+from ae_audit.theory.ranges import Tri
+from ae_audit.training_setup import DataFacts, Framework, LossUse, Relation, TrainingSetup
+
+Array = NDArray[Any]
+
+TAKES_INDEX = frozenset({"sparse_cce"})
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """Where and on what a model is trained."""
+
+    location: Location
+    """the ``fit`` call"""
+    compiled_at: Location | None = None
+    validation: Batches | None = None
+    source: str | None = None
+    stand_in: bool = False
+    trail: tuple[TrailStep, ...] = ()
+
+
+def captures_of(program: KerasProgram, occasion: Occasion) -> list[KerasCapture]:
+    """A capture for each loss of the program's training step."""
+    program.prepare()
+    facts = _Facts(program, occasion)
+    return [_capture(program, point, occasion, facts) for point in program.points()]
+
+
+def _capture(program: KerasProgram, point: LossPoint, occasion: Occasion, facts: _Facts) -> KerasCapture:
+    loss = _loss_use(program, point, occasion)
+    traced = trace_head(
+        program.watch,
+        point.prediction,
+        place_of=program.place_of,
+        logits_recoverable=logits_recoverable(program, point, loss.name),
+    )
+    source = primary_input(program)
+    targets, inputs = facts.targets(point), tree().flatten(program.batches.data)[source]
+    role = "class index" if loss.name in TAKES_INDEX else None
+    target = facts.of(point.target_leaf, targets, role)
+    relation, scale = relation_of(inputs, targets, target.structure)
+    if relation not in {Relation.LABELS, Relation.OTHER, Relation.UNKNOWN} and target.structure in LABELS:
+        target = facts.of(point.target_leaf, targets, "reconstruction")
+    setup = TrainingSetup(
+        framework=Framework.KERAS,
+        location=_location(point, occasion),
+        backend=backend(),
+        head=traced.head,
+        loss=loss,
+        target=target,
+        input=facts.of(source, inputs, "reconstruction" if relation is Relation.SAME else None),
+        relation=relation,
+        relation_scale=scale,
+        model=model_facts(program.model, program.watch),
+        metrics=metric_uses(program.model),
+        validation_target=facts.validation(point.target_leaf),
+        validation_input=facts.validation(source),
+        optimizer=type(program.model.optimizer).__name__ if program.model.optimizer is not None else None,
+        seen_by=("runtime",),
+    )
+    return KerasCapture(setup, program, point, traced.call, targets, inputs, trainable_parameters(program.model))
+
+
+def _location(point: LossPoint, occasion: Occasion) -> Location:
+    """Where the loss is computed: its own call in the user's training step, else ``fit``."""
+    if point.call is None or point.compiled_index is not None or point.call.location is None:
+        return occasion.location
+    return point.call.location
+
+
+def _loss_use(program: KerasProgram, point: LossPoint, occasion: Occasion) -> LossUse:
+    if point.call is None:
+        step = TrailStep("the loss is computed inside the training step, without a loss function", occasion.location)
+        return LossUse(custom=True, from_logits=Tri.UNKNOWN, location=occasion.compiled_at, trail=(step,))
+    written, weight = None, None
+    if point.compiled_index is not None:
+        compiled = program.model._compile_loss
+        item = compiled._flat_losses[point.compiled_index]
+        weight = None if item.loss_weights is None else float(item.loss_weights)
+        user = compiled._user_loss
+        written = f'"{user}"' if isinstance(user, str) else None
+        location = occasion.compiled_at or occasion.location
+    else:
+        location = point.call.location or occasion.location
+    return keras_losses.describe(
+        point.call.loss,
+        written,
+        arguments=point.call.arguments,
+        weight=weight,
+        location=location,
+        symbol=point.call.symbol,
+    )
+
+
+class _Facts:
+    """The facts of each array, computed once."""
+
+    def __init__(self, program: KerasProgram, occasion: Occasion) -> None:
+        self._program = program
+        self._occasion = occasion
+        self._known: dict[tuple[int, str | None], DataFacts] = {}
+        self._whole = tree().flatten((program.batches.whole_x, program.batches.whole_y))
+
+    def of(self, leaf: int | None, sample: Array, role: str | None) -> DataFacts:
+        whole = self._whole[leaf] if leaf is not None and leaf < len(self._whole) else None
+        whole = sample if whole is None else whole
+        key = (id(whole), role)
+        if key not in self._known:
+            self._known[key] = facts_of_whole(
+                whole,
+                sample,
+                source=self._occasion.source,
+                stand_in=self._occasion.stand_in,
+                trail=self._occasion.trail,
+                role=role,
+            )
+        return self._known[key]
+
+    def targets(self, point: LossPoint) -> Array:
+        """The captured targets; those made inside the training step are looked at there."""
+        if point.target_leaf is not None:
+            return np.asarray(tree().flatten(self._program.batches.data)[point.target_leaf])
+        with self._program.unchanged():
+            return self._program.prediction_at(point, self._program.first(512))[1]
+
+    def validation(self, leaf: int | None) -> DataFacts | None:
+        if self._occasion.validation is None or leaf is None:
+            return None
+        leaves = tree().flatten((self._occasion.validation.whole_x, self._occasion.validation.whole_y))
+        if leaf >= len(leaves) or leaves[leaf] is None:
+            return None
+        return self.of(None, leaves[leaf], None)

@@ -1,0 +1,360 @@
+"""One eager call of a Keras program, watched: which layers, activations and losses ran, on which tensors.
+
+The watch wraps what is on the way for the time of one call: layers and operations (Keras' own ``__call__``), each
+layer's ``activation`` attribute, and the activation and loss functions in the public namespaces of Keras and
+TensorFlow and in the modules of the user's own classes. It works alike on every backend.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from ae_audit.location import Location
+from ae_audit.theory import activations
+
+Locate = Callable[[], Location | None]
+
+ACTIVATION_NAMESPACES = (
+    "keras.activations",
+    "keras.ops",
+    "keras.ops.nn",
+    "keras._tf_keras.keras.activations",
+    "keras._tf_keras.keras.ops",
+    "keras._tf_keras.keras.backend",
+    "tensorflow.nn",
+    "tensorflow.math",
+    "tensorflow",
+)
+"""modules through which programs reach activation functions; only those already imported are touched"""
+LOSS_NAMESPACES = ("keras.losses", "keras._tf_keras.keras.losses", "keras.metrics", "keras._tf_keras.keras.metrics")
+ENTROPY_NAMESPACES = ("keras.ops", "keras.ops.nn", "keras._tf_keras.keras.ops", "keras._tf_keras.keras.backend")
+ENTROPIES = ("binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy")
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One call seen: of a layer or operation, of a layer's activation attribute, or of an activation function."""
+
+    site: str
+    """``operation``, ``attribute`` or ``function``"""
+    owner: Any
+    """the layer or operation; None for a function"""
+    symbol: str
+    """dotted name, as :func:`ae_audit.theory.activations.canonical` takes it"""
+    ordinal: int
+    """how many calls of that symbol came before, among those not inside another"""
+    inputs: tuple[Any, ...]
+    outputs: tuple[Any, ...] = ()
+    arguments: dict[str, Any] = field(default_factory=dict)
+    location: Location | None = None
+    finished: int = -1
+    """place in the order in which the calls came to an end"""
+    modules: tuple[str, ...] = ()
+    """the user's modules that were watched"""
+
+    def gives(self, tensor: Any) -> bool:
+        return any(output is tensor for output in self.outputs)
+
+
+@dataclass(slots=True, eq=False)
+class LossCall:
+    """One call of a loss function or object, not counting those inside another."""
+
+    loss: Any
+    """the function or ``keras.losses.Loss`` object, unwrapped"""
+    symbol: str
+    y_true: Any
+    y_pred: Any
+    arguments: dict[str, Any]
+    ordinal: int
+    location: Location | None
+    replaceable: bool
+    """whether it was reached through a name that can be rebound"""
+
+
+class LossReached(BaseException):
+    """Raised out of a watched call at a loss that the caller waits for."""
+
+    def __init__(self, call: LossCall) -> None:
+        super().__init__()
+        self.call = call
+
+
+LossHook = Callable[[LossCall, Callable[[], Any]], Any]
+ActivationHook = Callable[[Call, Callable[[], Any]], Any]
+
+
+@dataclass(slots=True)
+class Watch:
+    """What was seen, in the order in which it came to an end."""
+
+    calls: list[Call] = field(default_factory=list)
+    losses: list[LossCall] = field(default_factory=list)
+
+
+@contextmanager
+def watching(
+    modules: tuple[str, ...] = (),
+    locate: Locate = lambda: None,
+    *,
+    on_loss: LossHook | None = None,
+    on_activation: ActivationHook | None = None,
+) -> Iterator[Watch]:
+    """Watch all Keras calls of the body.
+
+    Args:
+        modules: names of the user's modules, where functions may have been imported by name.
+        locate: the user's source line that is running.
+        on_loss: called at each outermost loss call with the call and its continuation; its result is the loss's.
+        on_activation: the same for calls of activation functions.
+    """
+    recorder = _Recorder(modules, locate, on_loss, on_activation)
+    with ExitStack() as stack:
+        stack.callback(recorder.unwrap_attributes)
+        for patch in _patches(recorder, modules):
+            stack.enter_context(patch)
+        yield recorder.watch
+
+
+class _Recorder:
+    def __init__(
+        self,
+        modules: tuple[str, ...],
+        locate: Locate,
+        on_loss: LossHook | None,
+        on_activation: ActivationHook | None,
+    ) -> None:
+        self.watch = Watch()
+        self._modules = modules
+        self._locate = locate
+        self._on_loss = on_loss
+        self._on_activation = on_activation
+        self._ordinals: dict[str, int] = {}
+        self._depth = {"function": 0, "loss": 0}
+        self._wrapped: list[tuple[Any, Any]] = []
+
+    def operation(self, original: Callable[..., Any], owner: Any, args: Any, kwargs: Any) -> Any:
+        self._wrap_attribute(owner)
+        call = Call("operation", owner, symbol_of(owner), 0, tensors_in((args, kwargs)))
+        outputs = original(owner, *args, **kwargs)
+        self._finish(call, outputs)
+        return outputs
+
+    def function(self, symbol: str, original: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        if self._depth["function"] or self._depth["loss"]:
+            return original(*args, **kwargs)
+        ordinal = self._ordinals.get(symbol, 0)
+        self._ordinals[symbol] = ordinal + 1
+        arguments = _named(symbol, args, kwargs)
+        call = Call("function", None, symbol, ordinal, tensors_in(args), arguments=arguments, location=self._locate())
+        self._depth["function"] += 1
+        try:
+            if self._on_activation is None:
+                outputs = original(*args, **kwargs)
+            else:
+                outputs = self._on_activation(call, lambda: original(*args, **kwargs))
+        finally:
+            self._depth["function"] -= 1
+        self._finish(call, outputs)
+        return outputs
+
+    def loss(self, loss: Any, symbol: str, proceed: Callable[[], Any], args: Any, kwargs: Any) -> Any:
+        bound = dict(zip(("y_true", "y_pred"), args[:2], strict=False)) | kwargs
+        if self._depth["loss"] or "y_true" not in bound or "y_pred" not in bound:
+            return proceed()
+        ordinal = self._ordinals.get("loss", 0)
+        self._ordinals["loss"] = ordinal + 1
+        extra = {key: value for key, value in bound.items() if key not in {"y_true", "y_pred", "sample_weight"}}
+        call = LossCall(loss, symbol, bound["y_true"], bound["y_pred"], extra, ordinal, self._locate(), True)
+        self.watch.losses.append(call)
+        self._depth["loss"] += 1
+        try:
+            return proceed() if self._on_loss is None else self._on_loss(call, proceed)
+        finally:
+            self._depth["loss"] -= 1
+
+    def unwrap_attributes(self) -> None:
+        for layer, original in reversed(self._wrapped):
+            vars(layer)["activation"] = original
+        self._wrapped.clear()
+
+    def _wrap_attribute(self, layer: Any) -> None:
+        original = vars(layer).get("activation")
+        if original is None or not callable(original) or isinstance(original, _operation_class()):
+            return
+        if getattr(original, "_watched", False):
+            return
+
+        @functools.wraps(original)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            call = Call("attribute", layer, _function_symbol(original), 0, tensors_in(args), arguments=dict(kwargs))
+            outputs = original(*args, **kwargs)
+            self._finish(call, outputs)
+            return outputs
+
+        wrapper._watched = True  # type: ignore[attr-defined]
+        vars(layer)["activation"] = wrapper
+        self._wrapped.append((layer, original))
+
+    def _finish(self, call: Call, outputs: Any) -> None:
+        call.outputs = tensors_in(outputs)
+        call.finished = len(self.watch.calls)
+        call.modules = self._modules
+        self.watch.calls.append(call)
+
+
+# What is wrapped
+
+
+def _patches(recorder: _Recorder, modules: tuple[str, ...]) -> Iterator[Any]:
+    import keras
+
+    layer, operation = keras.layers.Layer, _operation_class()
+
+    def watched(original: Callable[..., Any], skip: type | None) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if skip is not None and isinstance(self, skip):
+                return original(self, *args, **kwargs)
+            return recorder.operation(original, self, args, kwargs)
+
+        return call
+
+    yield _attribute(layer, "__call__", watched(layer.__call__, None))
+    if operation is not layer:
+        yield _attribute(operation, "__call__", watched(operation.__call__, layer))
+    loss_call = keras.losses.Loss.__call__
+
+    @functools.wraps(loss_call)
+    def watched_loss(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if type(self).__name__ == "CompileLoss":  # the container of the losses given to compile
+            return loss_call(self, *args, **kwargs)
+        symbol = f"keras.losses.{type(self).__name__}"
+        return recorder.loss(self, symbol, lambda: loss_call(self, *args, **kwargs), args, kwargs)
+
+    yield _attribute(keras.losses.Loss, "__call__", watched_loss)
+    replaced: dict[int, tuple[Any, Any]] = {}
+    for namespace, name, function in _functions():
+        if id(function) not in replaced:
+            replaced[id(function)] = (function, _wrapper(recorder, namespace, name, function))
+        yield _attribute(_module(namespace), name, replaced[id(function)][1])
+    for module_name in dict.fromkeys(modules):
+        module = sys.modules.get(module_name)
+        for name, value in list(vars(module).items()) if module is not None else ():
+            if id(value) in replaced and replaced[id(value)][0] is value:
+                yield _attribute(module, name, replaced[id(value)][1])
+
+
+def _functions() -> Iterator[tuple[str, str, Any]]:
+    for namespace in ACTIVATION_NAMESPACES:
+        module = _module(namespace)
+        for name, value in list(vars(module).items()) if module is not None else ():
+            if _is_function(value) and activations.canonical("keras", f"{namespace}.{name}") is not None:
+                yield namespace, name, value
+    for namespace in LOSS_NAMESPACES:
+        module = _module(namespace)
+        for name, value in list(vars(module).items()) if module is not None else ():
+            if _is_function(value) and name not in {"get", "serialize", "deserialize"} and "accuracy" not in name:
+                yield namespace, name, value
+    for namespace in ENTROPY_NAMESPACES:
+        module = _module(namespace)
+        for name in ENTROPIES if module is not None else ():
+            if hasattr(module, name):
+                yield namespace, name, getattr(module, name)
+
+
+def _module(namespace: str) -> Any:
+    """A namespace that is already there; None otherwise (nothing is imported, and no lazy loader is woken)."""
+    module = sys.modules.get(namespace)
+    if module is None and namespace.startswith("tensorflow."):
+        # TensorFlow's public namespaces are attributes, known to sys.modules by other names
+        module = (
+            vars(sys.modules["tensorflow"]).get(namespace.partition(".")[2]) if "tensorflow" in sys.modules else None
+        )
+    return module
+
+
+def _is_function(value: Any) -> bool:
+    return callable(value) and not isinstance(value, type) and hasattr(value, "__name__")
+
+
+def _wrapper(recorder: _Recorder, namespace: str, name: str, function: Any) -> Any:
+    symbol = f"{namespace.replace('keras._tf_keras.keras', 'keras')}.{name}"
+    if namespace in LOSS_NAMESPACES or name in ENTROPIES:
+
+        @functools.wraps(function)
+        def loss(*args: Any, **kwargs: Any) -> Any:
+            if name in ENTROPIES and namespace in ENTROPY_NAMESPACES:
+                kwargs = _renamed(kwargs)
+                passed = _renamed(kwargs, back=True)
+                return recorder.loss(function, symbol, lambda: function(*args, **passed), args, kwargs)
+            return recorder.loss(function, symbol, lambda: function(*args, **kwargs), args, kwargs)
+
+        return loss
+
+    @functools.wraps(function)
+    def activation(*args: Any, **kwargs: Any) -> Any:
+        return recorder.function(symbol, function, args, kwargs)
+
+    return activation
+
+
+def _renamed(kwargs: dict[str, Any], *, back: bool = False) -> dict[str, Any]:
+    """``ops.binary_crossentropy`` says target and output where the losses say y_true and y_pred."""
+    names = {"target": "y_true", "output": "y_pred"}
+    if back:
+        names = {new: old for old, new in names.items()}
+    return {names.get(key, key): value for key, value in kwargs.items()}
+
+
+@contextmanager
+def _attribute(owner: Any, name: str, value: Any) -> Iterator[None]:
+    original = owner.__dict__[name]
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, original)
+
+
+def _operation_class() -> Any:
+    import keras
+
+    return keras.Operation
+
+
+# Names
+
+
+def symbol_of(owner: Any) -> str:
+    """``keras.layers.Softmax`` for Keras' own layers, ``keras.ops.softmax`` for its operations, else the class name."""
+    cls = type(owner)
+    if not cls.__module__.startswith("keras."):
+        return f"{cls.__module__}.{cls.__name__}"
+    if ".layers." in cls.__module__ or ".models." in cls.__module__:
+        return f"keras.layers.{cls.__name__}"
+    return f"keras.ops.{re.sub(r'(?<=[a-z0-9])(?=[A-Z])', '_', cls.__name__).lower()}"
+
+
+def _function_symbol(function: Any) -> str:
+    name = getattr(function, "__name__", type(function).__name__)
+    module = getattr(function, "__module__", "") or ""
+    return f"keras.activations.{name}" if module.startswith("keras.src.activations") else f"{module}.{name}"
+
+
+def _named(symbol: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    names = activations.arguments("keras", symbol) or ()
+    return dict(zip(names[1:], args[1:], strict=False)) | kwargs
+
+
+def tensors_in(structure: Any) -> tuple[Any, ...]:
+    """The tensors of a nested structure."""
+    import keras
+
+    return tuple(leaf for leaf in keras.tree.flatten(structure) if keras.ops.is_tensor(leaf))

@@ -1,0 +1,52 @@
+"""Facts of arrays that are too large to summarise whole: their shape from a part, their ends from all of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ae_audit.runtime.facts import facts_of
+from ae_audit.theory.intervals import Interval
+from ae_audit.theory.ranges import ValueRange
+from ae_audit.training_setup import DataFacts
+
+SUMMARISED_VALUES = 1 << 20
+"""values that are summarised in full (about a quarter of a second); quantiles and shares come from those"""
+
+Array = NDArray[Any]
+
+
+def facts_of_whole(whole: Array, sample: Array | None = None, **known: Any) -> DataFacts:
+    """As :func:`ae_audit.runtime.facts.facts_of` of a part of ``whole``, with range and non-finite count of all of it.
+
+    Args:
+        whole: all samples, batch axis first.
+        sample: some of them, spread evenly, as the program feeds them; taken from ``whole`` by default.
+        known: passed on (``source``, ``stand_in``, ``location``, ``trail``, ``role``).
+    """
+    part = whole if sample is None else sample
+    each = max(1, part.size // max(1, len(part)))
+    most = max(16, SUMMARISED_VALUES // each)
+    if len(part) > most:
+        part = part[np.linspace(0, len(part) - 1, most).round().astype(int)]
+    facts = facts_of(part, **known)
+    if whole.size == part.size or not whole.size:
+        return facts
+    low, high = float(whole.min()), float(whole.max())
+    non_finite = 0
+    if not (np.isfinite(low) and np.isfinite(high)):
+        finite = np.isfinite(whole)
+        non_finite = int(whole.size - np.count_nonzero(finite))
+        if non_finite == whole.size:
+            return facts
+        low, high = float(whole.min(where=finite, initial=np.inf)), float(whole.max(where=finite, initial=-np.inf))
+    measured = facts.measured
+    if measured is not None:
+        # the part's own ends are as fed (in float32), the whole's as stored; they differ by rounding only
+        low, high = min(low, measured.quantiles[0]), max(high, measured.quantiles[-1])
+        quantiles = (low, *measured.quantiles[1:-1], high)
+        measured = replace(measured, quantiles=quantiles, non_finite=max(non_finite, measured.non_finite))
+    return replace(facts, values=ValueRange.exactly(Interval(low, high)), measured=measured)
