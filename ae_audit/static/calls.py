@@ -80,6 +80,8 @@ def unknown_result(run: Run, reason: str, call: Call) -> Value:
         if tensors:
             from ae_audit.static.tensors import opaque
 
+            if len(call.args) + len(call.kwargs) > 1:
+                run.notes.setdefault("calls out of reach", {})[reason] = call
             return opaque(run, tensors[0].framework, [*tensors], reason)
     if len(call.args) == 1 and isinstance(call.args[0], Function) and not call.kwargs:
         return call.args[0]  # a decorator of unknown make

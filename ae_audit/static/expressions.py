@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ae_audit.static import arrays, attributes, choices, operators
 from ae_audit.static.arguments import Call
+from ae_audit.static.conventions import CONVENTIONAL
 from ae_audit.static.environment import Frame, Scope
 from ae_audit.static.sources import Where
 from ae_audit.static.values import (
@@ -55,6 +56,8 @@ def _name(run: Run, node: ast.Name, frame: Frame) -> Value:
         name = run.registry.normalise(f"{star}.{node.id}")
         if run.registry.knows(name):
             return attributes.library_name(run, f"{star}.{node.id}")
+    if node.id in CONVENTIONAL:
+        return attributes.library_name(run, CONVENTIONAL[node.id])
     missing = Unknown(f"the name «{node.id}» is not defined in this file", Where(frame.text, node))
     frame.scope.globals_.names.setdefault(node.id, missing)
     return missing

@@ -16,6 +16,7 @@ MODULES = (
     "torch_data",
     "torchvision_data",
     "torchvision_steps",
+    "torchvision_models",
     "lightning",
 )
 

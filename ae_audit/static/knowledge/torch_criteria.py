@@ -17,6 +17,7 @@ from ae_audit.static.values import (
     Array,
     LossValue,
     Object,
+    Seq,
     Tensor,
     Unknown,
     Value,
@@ -34,6 +35,10 @@ NN = "torch.nn"
 FUNCTIONAL = "torch.nn.functional"
 LOSS = "torch.nn.modules.loss._Loss"
 TABLE.bases[LOSS] = ("torch.nn.Module",)
+
+
+CLASS_LOSSES = frozenset({"nll", "sparse_cce", "multi_margin"})
+"""Losses that take class indices and refuse everything else."""
 
 
 def reduction_of(given: object, size_average: object, reduce: object) -> str | None:
@@ -140,7 +145,10 @@ def compared(run: Run, use: LossUse, call: Call) -> Value:
     if isinstance(prediction, Tensor) and isinstance(target, Tensor):
         # Two codes, or a student and its teacher: no data meets the head here.
         return LossValue(latent=True)
-    return losses.compared(run, resolved(use, target), prediction, target, call.where, framework=Framework.TORCH)
+    use = resolved(use, target)
+    if use.name in CLASS_LOSSES and isinstance(target, Array):
+        target = replace(target, structure=Structure.CLASS_INDEX)
+    return losses.compared(run, use, prediction, target, call.where, framework=Framework.TORCH)
 
 
 def ordered(prediction: Value, target: Value) -> tuple[Value, Value]:
@@ -195,8 +203,35 @@ def backward(run: Run, receiver: Any, call: Call) -> Value:
 
 @TABLE.method("tensor", "backward")
 def tensor_backward(run: Run, receiver: Any, call: Call) -> Value:
-    """A loss that is no comparison with data."""
+    """What a function out of reach made of an output: its arguments are a prediction and, perhaps, a target."""
+    given = run.notes.get("calls out of reach", {}).get(receiver.why)
+    if isinstance(given, Call):
+        trained_out_of_reach(run, list(given.values()), given, receiver.why)
     return NONE
+
+
+@TABLE.method("unknown", "backward")
+def unknown_backward(run: Run, receiver: Any, call: Call) -> Value:
+    """A loss of which only the arguments are known."""
+    given = receiver.children.get("()")
+    if isinstance(given, Seq):
+        trained_out_of_reach(run, given.items, call, receiver.reason)
+    return NONE
+
+
+def trained_out_of_reach(run: Run, given: list[Value], call: Call, why: str) -> None:
+    """Report a loss that is a function out of reach, called with ``given``."""
+    tensors = [item for item in given if isinstance(item, Tensor)]
+    others = [item for item in given if isinstance(item, (Array, Unknown))]
+    if not others or len(given) < 2:
+        return
+    prediction = tensors[0] if tensors else others.pop(0)
+    if not others:
+        return
+    written = call.where.written
+    use = LossUse(None, written, Tri.UNKNOWN, location=call.where.location, custom=True)
+    made = losses.compared(run, use, prediction, others[0], call.where, framework=Framework.TORCH, why=why)
+    losses.trained(run, made)
 
 
 @TABLE.function("torch.autograd.backward", "torch.autograd.grad")

@@ -300,6 +300,12 @@ def register_buffer(run: Run, receiver: Any, call: Call) -> Value:
     return NONE
 
 
+@TABLE.attribute(MODULE, "weight", "bias")
+def module_weight(run: Run, receiver: Any) -> Value:
+    """``layer.weight``."""
+    return heads.parameter()
+
+
 @TABLE.attribute(MODULE, "training")
 def module_training(run: Run, receiver: Any) -> Value:
     """Training is what is audited."""
@@ -420,7 +426,7 @@ def through(run: Run, spec: Layer, name: str, given: Given, value: Array | Tenso
     """A value after a layer of the kind ``spec``."""
     shape = layer_shape(name, spec, given, heads.shape_of(value))
     if spec.effect in {Effect.WEIGHTS, Effect.ATTENDS}:
-        made = heads.weighed(run, value, name, shape, where)
+        made = heads.weighed(run, value, name, shape, where, _int(given("out_features") or given("out_channels")))
         if name == "MultiheadAttention":
             return Seq([made, Unknown("attention weights", where)], "tuple")
         return made
@@ -463,7 +469,9 @@ def _recurrent(run: Run, name: str, given: Given, value: Array | Tensor, where: 
 
 
 def layer_shape(name: str, spec: Layer, given: Given, shape: shapes.Shape | None) -> shapes.Shape | None:
-    """The shape that comes out of a layer."""
+    """The shape that comes out of a layer; a convolution is taken for one over batches."""
+    if shape is None and "Conv" in name:
+        shape = (None,) * (spec.axes + 2)
     if name.endswith("Linear"):
         return shapes.linear(shape, _int(given("out_features")))
     if name in {"Embedding", "EmbeddingBag"}:
