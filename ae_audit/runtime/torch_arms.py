@@ -1,0 +1,263 @@
+"""Remedies as changes of a replay: another activation, another loss, data on another scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils import _pytree as pytree
+
+from ae_audit.rules.remedies import DropMetric, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
+from ae_audit.runtime import torch_functions as functions
+from ae_audit.runtime import torch_losses as losses
+from ae_audit.runtime.captures import CannotApply
+from ae_audit.runtime.torch_events import LossEvent
+from ae_audit.runtime.torch_heads import Origin
+from ae_audit.runtime.torch_tape import Kind, Leaf, Node, Player, Ref, ancestors, plain_value, rederived
+
+LOG_SPACE = frozenset({"nll", "kl_divergence"})
+
+
+@dataclass(frozen=True, slots=True)
+class Affine:
+    """``x -> scale * x + shift``."""
+
+    scale: float = 1.0
+    shift: float = 0.0
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        x = x if x.is_floating_point() else x.float()
+        return x * self.scale + self.shift
+
+    def after(self, other: Affine) -> Affine:
+        return Affine(self.scale * other.scale, self.scale * other.shift + self.shift)
+
+
+IDENTITY = Affine()
+
+
+class Arm:
+    """What the remedies change at one loss of the program.
+
+    Raises:
+        CannotApply: if one of them cannot be applied to that loss.
+    """
+
+    def __init__(self, remedies: Sequence[Remedy], origin: Origin | None, spec: losses.LossSpec, custom: bool) -> None:
+        self._origin = origin
+        self.activation: str | None = None
+        self.spec = spec
+        self.input = IDENTITY
+        self.target = IDENTITY
+        for remedy in remedies:
+            match remedy:
+                case SwapActivation(to=to):
+                    if not functions.can_apply(to):
+                        raise CannotApply(f"torch has no activation «{to}»")
+                    if origin is None or origin.activation is None:
+                        raise CannotApply("the activation that produces the prediction was not recognised")
+                    self.activation = to
+                case SwapLoss(to=to, from_logits=from_logits):
+                    if to not in losses.COMPUTABLE:
+                        raise CannotApply(f"the loss «{to}» cannot be tried in torch")
+                    reduction = spec.reduction if spec.reduction in {"mean", "sum", "none"} else "mean"
+                    self.spec = losses.LossSpec(to, from_logits, reduction)
+                case ExpectLogits(from_logits=from_logits):
+                    if self.spec.name not in losses.COMPUTABLE:
+                        raise CannotApply("the loss knows no logits")
+                    self.spec = replace(self.spec, from_logits=from_logits)
+                case Rescale(scale=scale, shift=shift, input=inputs, target=targets):
+                    affine = Affine(scale, shift)
+                    self.input = affine.after(self.input) if inputs else self.input
+                    self.target = affine.after(self.target) if targets else self.target
+                case DropMetric():
+                    raise CannotApply("a metric has no influence on training")
+        self.changes_loss = self.spec != spec
+        if custom and self.changes_loss and spec.name is None:
+            raise CannotApply("the loss is the program's own and cannot be exchanged")
+
+    @property
+    def head(self) -> str | None:
+        """The activation of the prediction under this arm."""
+        if self.activation is not None:
+            return self.activation
+        return self._origin.activation if self._origin is not None else None
+
+    def in_data_space(self, prediction: torch.Tensor) -> torch.Tensor:
+        """A prediction as the user would take it from the model, on the scale of its targets."""
+        bare = self.head in {None, "linear"}
+        if self.spec.name in LOG_SPACE:
+            return losses.link(self.spec, prediction) if bare or self.head == "log_softmax" else prediction
+        return losses.link(self.spec, prediction) if bare else prediction
+
+
+class ArmPlayer:
+    """Plays nodes under an arm.
+
+    Args:
+        losses_here: the loss computations that the arm is about.
+        evaluating: leave out dropout.
+    """
+
+    def __init__(self, arm: Arm, losses_here: Sequence[LossEvent], *, evaluating: bool = False) -> None:
+        self._arm = arm
+        self._evaluating = evaluating
+        self._player = Player(self._leaf_value, self._perform)
+        self._losses = {loss.node.serial: loss for loss in losses_here if loss.node is not None}
+        self._swaps: dict[int, list[tuple[str, int]]] = {}
+        self._heads: dict[int, list[Ref]] = {}
+        self._done: set[int] = set()
+        self._inputs: dict[int, Leaf] = {}
+        self._targets: dict[int, Leaf] = {}
+        for loss in losses_here:
+            self._prepare(loss)
+
+    def run(self, nodes: Sequence[Node]) -> None:
+        """Run what has not been run yet."""
+        if not self._heads:
+            self._player.run(nodes)
+            return
+        for node in nodes:
+            if node.serial in self._done:
+                continue
+            self._done.add(node.serial)
+            self._player.run([node])
+            for ref in self._heads.get(node.serial, ()):
+                assert self._arm.activation is not None
+                self._player.put(ref, functions.apply_activation(self._arm.activation, self._player.value(ref)))
+
+    def value(self, ref: Ref) -> torch.Tensor:
+        return self._player.value(ref)
+
+    def target(self, loss: LossEvent) -> torch.Tensor:
+        """The target as the loss sees it under this arm."""
+        if isinstance(loss.target.source, Leaf):
+            return self._target_value(loss.target.source)
+        return self._player.value(loss.target)
+
+    def _prepare(self, loss: LossEvent) -> None:
+        arm = self._arm
+        if isinstance(loss.target.source, Leaf):
+            self._targets[id(loss.target.source)] = loss.target.source
+        if arm.input != IDENTITY:
+            leaf = input_leaf(loss)
+            if leaf is None:
+                raise CannotApply("the input that the prediction depends on was not found")
+            self._inputs[id(leaf)] = leaf
+        if arm.activation is None:
+            return
+        call = loss.origin.call if loss.origin is not None else None
+        if call is not None and call.holder.node is not None:
+            places = self._swaps.setdefault(call.holder.node.serial, [])
+            if (call.name, call.index) not in places:
+                places.append((call.name, call.index))
+        elif isinstance(loss.prediction.source, Node):
+            refs = self._heads.setdefault(loss.prediction.source.serial, [])
+            if all(ref.index != loss.prediction.index for ref in refs):
+                refs.append(loss.prediction)
+
+    def _leaf_value(self, node: Node, place: int, leaf: Leaf) -> torch.Tensor:
+        arm = self._arm
+        loss = self._losses.get(node.serial)
+        if loss is not None and place == loss.places[1]:
+            return self._target_value(leaf)
+        if self._inputs and loss is None:
+            changed = rederived(leaf, lambda part: arm.input(plain_value(part)) if id(part) in self._inputs else None)
+            if changed is not None:
+                return changed
+        return plain_value(leaf)
+
+    def _target_value(self, leaf: Leaf) -> torch.Tensor:
+        value = plain_value(leaf)
+        if self._arm.target == IDENTITY or not (value.is_floating_point() or value.dtype == torch.uint8):
+            return value
+        return self._arm.target(value)
+
+    def _perform(self, node: Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        loss = self._losses.get(node.serial)
+        if loss is not None:
+            return self._loss(node, loss, args, kwargs)
+        if self._evaluating and node.name in functions.DROPPING and not node.is_module:
+            return args[0]
+        swaps = self._swaps.get(node.serial)
+        if swaps is None:
+            return node.call(*args, **kwargs)
+        assert self._arm.activation is not None
+        if not node.is_module:
+            return functions.apply_activation(self._arm.activation, args[0], _axis(args, kwargs))
+        with _Swapping(self._arm.activation, swaps):
+            return node.call(*args, **kwargs)
+
+    def _loss(self, node: Node, loss: LossEvent, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        flat = pytree.tree_leaves((args, kwargs))
+        prediction, target = flat[loss.places[0]], flat[loss.places[1]]
+        if not self._arm.changes_loss:
+            if loss.spec.name == "bce" and not loss.spec.from_logits and prediction.is_cuda:
+                losses.refuse_outside_unit(prediction, target)
+            return node.call(*args, **kwargs)
+        return losses.compute(self._arm.spec, prediction, target)
+
+
+class _Swapping(TorchFunctionMode):
+    """Replaces the results of given activation calls, counted by name, by another activation of the same input."""
+
+    def __init__(self, to: str, places: Sequence[tuple[str, int]]) -> None:
+        super().__init__()
+        self._to = to
+        self._wanted = frozenset(places)
+        self._names = frozenset(name for name, _ in places)
+        self._count: dict[str, int] = {}
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        found = functions.activation_call(func, args, kwargs) if functions.activation_of(func) else None
+        if found is None or found[0] not in self._names:
+            return func(*args, **kwargs)
+        name = found[0]
+        index = self._count.get(name, 0)
+        self._count[name] = index + 1
+        if (name, index) not in self._wanted:
+            return func(*args, **kwargs)
+        x = args[0] if args else kwargs["input"]
+        return functions.apply_activation(self._to, x, found[1].get("axis"))
+
+
+def _axis(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:
+    axis = kwargs.get("dim", args[1] if len(args) > 1 else None)
+    return axis if isinstance(axis, int) and not isinstance(axis, bool) else None
+
+
+def input_leaf(loss: LossEvent) -> Leaf | None:
+    """The data that the prediction is made from: of the leaves behind it the one with most values."""
+    found: Leaf | None = None
+    most = 0
+    for node in ancestors([loss.prediction]):
+        for ref in node.refs():
+            leaf = ref.source
+            value = leaf.value if isinstance(leaf, Leaf) else None
+            if not isinstance(leaf, Leaf) or value is None or not value.dim() or value.nelement() <= most:
+                continue
+            if value.is_floating_point() or value.dtype == torch.uint8:
+                found, most = leaf, value.nelement()
+    return found
+
+
+def input_ref(loss: LossEvent) -> Ref | None:
+    """What enters the model: the largest argument, no product of weights, of the first call that has weights."""
+    for node in ancestors([loss.prediction]):
+        if node.kind is not Kind.MODEL:
+            continue
+        refs = [ref for ref in node.refs() if ref.kind is not Kind.MODEL]
+        sized = [(_size(ref), place, ref) for place, ref in enumerate(refs)]
+        if sized and max(sized)[0] > 0:
+            return max(sized)[2]
+    return None
+
+
+def _size(ref: Ref) -> int:
+    source = ref.source
+    value = source.value if isinstance(source, Leaf) else source.sample
+    return value.nelement() if value is not None else 0

@@ -1,0 +1,314 @@
+"""``TorchCapture``: one loss of a torch program, as a training setup with the means of fitting it again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from ae_audit.location import Location
+from ae_audit.rules.remedies import Remedy
+from ae_audit.runtime.captures import Array
+from ae_audit.runtime.facts import facts_of
+from ae_audit.runtime.relations import relation_of
+from ae_audit.runtime.torch_arms import Arm, input_ref
+from ae_audit.runtime.torch_events import Chunk, LossEvent, Site, chunks_for, observed
+from ae_audit.runtime.torch_heads import Origin
+from ae_audit.runtime.torch_losses import LossSpec
+from ae_audit.runtime.torch_models import ModelWatch, modules_of
+from ae_audit.runtime.torch_tape import Kind, Node, Ref, ancestors, leaves_of
+from ae_audit.runtime.torch_tensors import size_in_bytes
+from ae_audit.runtime.torch_trial import Recording, TorchTrial, is_whole
+from ae_audit.theory.ranges import Tri
+from ae_audit.training_setup import (
+    DataFacts,
+    Framework,
+    Head,
+    LossUse,
+    ModelFacts,
+    Relation,
+    Structure,
+    TrainingSetup,
+)
+
+if TYPE_CHECKING:
+    from ae_audit.runtime.torch_recorder import TorchRecorder
+
+MOST_ARRAY_BYTES = 8 << 20
+"""of targets, and of inputs, that facts are computed on"""
+
+
+class TorchCapture:
+    """Implements :class:`ae_audit.runtime.captures.Capture` for one loss of a torch program.
+
+    Attributes:
+        setup: what was seen.
+        targets: as the loss saw them, batch axis first.
+        inputs: what entered the model for them.
+        raises: the sentence with which the program's own loss refuses these values, or None.
+    """
+
+    def __init__(
+        self,
+        setup: TrainingSetup,
+        targets: Array,
+        inputs: Array,
+        recording: Recording,
+        first: LossEvent,
+        raises: str | None,
+    ) -> None:
+        self.setup = setup
+        self.targets = targets
+        self.inputs = inputs
+        self.raises = raises
+        self._recording = recording
+        self._first = first
+
+    @property
+    def batch_size(self) -> int:
+        """Samples in the first recorded batch."""
+        return self._first.prediction_shape[0] if self._first.prediction_shape else 1
+
+    @property
+    def parameters(self) -> int:
+        """Number of trainable parameters that the program's optimizers move."""
+        return sum(parameter.nelement() for parameter, _ in self._recording.parameters)
+
+    @property
+    def device(self) -> str:
+        """``cpu`` or ``cuda``: where the program put its weights."""
+        return self._recording.device.type
+
+    def trial(self, remedies: Sequence[Remedy], seed: int) -> TorchTrial:
+        """A fresh trial; trials keep weights of their own and may alternate.
+
+        Raises:
+            CannotApply: if a remedy cannot be applied here, or nothing was trained.
+        """
+        arm = Arm(remedies, self._first.origin, self._first.spec, self.setup.loss.custom)
+        return TorchTrial(self._recording, arm, seed)
+
+
+def captures_of(recorder: TorchRecorder) -> tuple[TorchCapture, ...]:
+    """One capture for each loss of the recorded program, in source order.
+
+    A loss that was only computed, never trained on, is one of its own where the program trained on none; elsewhere it
+    is the validation of a loss that was.
+    """
+    trained = [site for site in recorder.sites.values() if site.trained]
+    evaluated = [site for site in recorder.sites.values() if site.evaluated and not site.trained]
+    with recorder.quietly(), torch.no_grad():
+        captures = [_capture(recorder, site, site.trained, evaluated) for site in trained or evaluated]
+    return tuple(sorted(captures, key=lambda capture: capture.setup.location))
+
+
+def _capture(
+    recorder: TorchRecorder, site: Site, events: Sequence[LossEvent], validations: Sequence[Site]
+) -> TorchCapture:
+    chunks = tuple(chunk for chunk in chunks_for(site, recorder.events) if is_whole(chunk)) if site.trained else ()
+    if len(chunks) > 1 and _draws(chunks[0]):
+        chunks = chunks[1:]  # data drawn at random before training look like noise of the first step
+    events = [loss for chunk in chunks for loss in chunk.losses] or events or site.evaluated
+    first = events[0]
+    recording = _recording(recorder, chunks, first, site)
+    targets = _gathered([observed(event.target) for event in events])
+    entries = [input_ref(event) for event in events]
+    inputs = _gathered([None if entry is None else observed(entry) for entry in entries])
+    location = site.location or Location("<live>", 1)
+    setup = TrainingSetup(
+        Framework.TORCH,
+        location,
+        backend="torch",
+        head=_head(first),
+        loss=_loss(site, first),
+        model=_model(recorder.models, first),
+        optimizer=_optimizer(chunks),
+        seen_by=("runtime",),
+    )
+    setup = _with_data(setup, first, entries[0], inputs, targets)
+    if site.trained:
+        setup = _with_validation(setup, validations)
+    return TorchCapture(setup, targets, inputs, recording, first, site.raises)
+
+
+def _draws(chunk: Chunk) -> bool:
+    nodes = ancestors([loss.prediction for loss in chunk.losses] + [loss.target for loss in chunk.losses])
+    return any(node.kind is Kind.NOISE for node in nodes)
+
+
+def _recording(recorder: TorchRecorder, chunks: tuple[Chunk, ...], first: LossEvent, site: Site) -> Recording:
+    used = {id(record) for chunk in chunks for event in chunk.events for record in [getattr(event, "optimizer", None)]}
+    parameters: dict[int, tuple[torch.nn.Parameter, torch.Tensor]] = {}
+    for record in recorder.optimizers.values():
+        if id(record) in used:
+            for parameter in record.parameters:
+                parameters[id(parameter)] = recorder.initial[id(parameter)]
+    device = next((value.device for _, value in parameters.values()), torch.device("cpu"))
+    models = recorder.models
+    return Recording(
+        chunks,
+        tuple(parameters.values()),
+        tuple(models.buffers.values()),
+        tuple(models.modes.values()),
+        tuple(models.seen.values()),
+        device,
+        site.custom,
+    )
+
+
+def _head(first: LossEvent) -> Head:
+    origin = first.origin
+    shape = (None, *first.prediction_shape[1:])
+    if origin is None:
+        return Head(shape=shape, units=_channels(first.prediction_shape))
+    return Head(
+        activation=origin.activation,
+        written=origin.written,
+        parameters=origin.parameters,
+        range=origin.range,
+        axis=origin.axis,
+        units=_units(origin, first.prediction_shape),
+        shape=shape,
+        after=origin.after,
+        location=origin.location,
+    )
+
+
+def _units(origin: Origin, shape: tuple[int, ...]) -> int | None:
+    if origin.axis is not None and origin.shape is not None and -len(origin.shape) <= origin.axis < len(origin.shape):
+        return origin.shape[origin.axis]
+    return _channels(shape)
+
+
+def _channels(shape: tuple[int, ...]) -> int | None:
+    """Extent along the channel axis: the second where there are more, as torch has it."""
+    return shape[1] if len(shape) > 1 else None
+
+
+def _loss(site: Site, first: LossEvent) -> LossUse:
+    spec: LossSpec = first.spec
+    return LossUse(
+        name=spec.name,
+        written=site.written,
+        from_logits=Tri.of(spec.from_logits),
+        parameters=spec.parameters,
+        reduction=spec.reduction,
+        weight=first.weight,
+        custom=site.custom,
+        location=site.named_at,
+    )
+
+
+def _model(models: ModelWatch, first: LossEvent) -> ModelFacts:
+    modules = modules_of(ancestors([first.prediction]))
+    if not modules:
+        return ModelFacts(variational=Tri.of(first.variational))
+    start = models.start(modules[0])
+    return ModelFacts(
+        name=" + ".join(dict.fromkeys(type(module).__name__ for module in modules)),
+        first_layers=tuple(start.layers),
+        normalises_input=Tri.of(start.normalises),
+        variational=Tri.of(first.variational),
+    )
+
+
+def _optimizer(chunks: Sequence[Chunk]) -> str | None:
+    if not chunks:
+        return None
+    last = chunks[0].events[-1]
+    return getattr(getattr(last, "optimizer", None), "name", None)
+
+
+def _with_data(
+    setup: TrainingSetup, first: LossEvent, entry: Ref | None, inputs: Array, targets: Array
+) -> TrainingSetup:
+    is_index = setup.loss.name in {"sparse_cce", "nll"}
+    role = "class index" if is_index else None
+    target = facts_of(targets, role=role) if targets.size else DataFacts()
+    relation, scale = Relation.UNKNOWN, None
+    if targets.size and inputs.size:
+        relation, scale = relation_of(inputs, targets, target.structure)
+        relation = _by_tape(first, entry, relation)
+        scale = scale if relation is Relation.RESCALED else None
+        if relation in IMAGES and not is_index:
+            target = facts_of(targets, role="reconstruction")
+    input_role = "reconstruction" if relation in IMAGES else None
+    seen = facts_of(inputs, role=input_role) if inputs.size else DataFacts()
+    return replace(setup, target=target, input=seen, relation=relation, relation_scale=scale)
+
+
+IMAGES = frozenset({Relation.SAME, Relation.RESCALED, Relation.NOISED_INPUT, Relation.NOISED_TARGET})
+
+
+def _by_tape(first: LossEvent, entry: Ref | None, relation: Relation) -> Relation:
+    """What the tape knows better than the arrays: that one was made from the other by chance."""
+    if entry is None or relation is Relation.SAME:
+        return relation
+    if entry.kind is Kind.NOISE and _derives_from(entry, first.target):
+        return Relation.NOISED_INPUT
+    if first.target.kind is Kind.NOISE and _derives_from(first.target, entry):
+        return Relation.NOISED_TARGET
+    return relation
+
+
+def _derives_from(made: Ref, base: Ref) -> bool:
+    """Whether the tape computes ``made`` from ``base`` (or from the same values)."""
+    nodes = ancestors([made])
+    if isinstance(base.source, Node):
+        return base.source in nodes
+    value = base.source.value
+    if value is None:
+        return False
+    for leaf in leaves_of(nodes):
+        other = leaf.value
+        if leaf is base.source:
+            return True
+        same_size = other is not None and other.nelement() == value.nelement() and other.nelement() > 1
+        if same_size and other is not None and torch.equal(other.reshape(-1), value.reshape(-1).to(other.dtype)):
+            return True
+    return False
+
+
+def _with_validation(setup: TrainingSetup, validations: Sequence[Site]) -> TrainingSetup:
+    """The data of a loss of the same kind on predictions of the same shape, computed outside training."""
+    for site in validations:
+        first = site.evaluated[0]
+        shape = setup.head.shape or ()
+        if first.spec.name == setup.loss.name and first.prediction_shape[1:] == tuple(shape[1:]):
+            role = "class index" if setup.target.structure is Structure.CLASS_INDEX else None
+            role = "reconstruction" if setup.relation in IMAGES else role
+            targets = _gathered([observed(event.target) for event in site.evaluated])
+            entries = [input_ref(event) for event in site.evaluated]
+            inputs = _gathered([None if entry is None else observed(entry) for entry in entries])
+            return replace(
+                setup,
+                validation_target=facts_of(targets, role=role) if targets.size else None,
+                validation_input=facts_of(inputs) if inputs.size else None,
+            )
+    return setup
+
+
+def _gathered(tensors: Sequence[torch.Tensor | None]) -> Array:
+    """The batches as one array, within bounds; empty where there is none."""
+    arrays: list[np.ndarray[Any, Any]] = []
+    held = 0
+    shape: tuple[int, ...] | None = None
+    seen: set[int] = set()
+    for tensor in tensors:
+        if tensor is None or id(tensor) in seen:
+            continue
+        seen.add(id(tensor))
+        if shape is not None and (tuple(tensor.shape[1:]) != shape or not tensor.dim()):
+            continue
+        shape = tuple(tensor.shape[1:])
+        part = tensor if tensor.dim() else tensor.reshape(1)
+        room = (MOST_ARRAY_BYTES - held) * max(len(part), 1) // max(size_in_bytes(part), 1)
+        part = part[: max(1, room)].detach().cpu()
+        arrays.append(part.float().numpy() if part.dtype == torch.bfloat16 else part.numpy())
+        held += size_in_bytes(part)
+        if held >= MOST_ARRAY_BYTES:
+            break
+    return np.concatenate(arrays) if arrays else np.empty(0, dtype=np.float32)

@@ -1,0 +1,259 @@
+"""What a recording keeps of a program's training: the losses, and the order of gradients and optimizer steps."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from ae_audit.location import Location
+from ae_audit.runtime.torch_heads import Origin
+from ae_audit.runtime.torch_losses import LossSpec
+from ae_audit.runtime.torch_tape import Kind, Leaf, Node, Ref, ancestors, leaves_of
+from ae_audit.runtime.torch_tensors import size_in_bytes
+
+
+@dataclass(eq=False, slots=True)
+class LossEvent:
+    """One computation of a loss: where prediction and target stand on the tape.
+
+    ``node`` is the loss call; of a loss spelled out by hand the call that gives its value.
+    """
+
+    node: Node | None
+    prediction: Ref
+    target: Ref
+    spec: LossSpec
+    origin: Origin | None
+    prediction_shape: tuple[int, ...]
+    places: tuple[int, int] = (0, 1)
+    """of prediction and target among the node's flattened arguments"""
+    variational: bool = False
+    weight: float | None = None
+    prediction_value: torch.Tensor | None = None
+    """kept where no tape leads to the prediction"""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteKey:
+    """What tells one loss of a program from another."""
+
+    path: str | None
+    line: int
+    column: int
+    cell: int | None
+    name: str
+
+
+@dataclass(eq=False, slots=True)
+class Site:
+    """One loss of the program, with all that was seen of it."""
+
+    key: SiteKey
+    location: Location | None
+    """of the call"""
+    named_at: Location | None
+    """of the expression that names the loss: the criterion's construction, or the call"""
+    written: str | None
+    custom: bool = False
+    raises: str | None = None
+    """what the program's own loss says to these values, where it refuses them"""
+    trained: list[LossEvent] = field(default_factory=list)
+    evaluated: list[LossEvent] = field(default_factory=list)
+    held: int = 0
+    """bytes of the batches that are kept for it"""
+    complete: bool = False
+
+    @property
+    def lines(self) -> set[tuple[str, int | None, int]]:
+        """Every line at which a static reading might place this loss."""
+        return {
+            (place.path, place.cell, line)
+            for place in (self.location, self.named_at)
+            if place is not None
+            for line in range(place.line, (place.end_line or place.line) + 1)
+        }
+
+
+@dataclass(eq=False, slots=True)
+class OptimizerRecord:
+    """An optimizer as it was before its first step."""
+
+    optimizer: torch.optim.Optimizer
+    groups: list[tuple[list[torch.nn.Parameter], dict[str, Any]]]
+
+    @classmethod
+    def of(cls, optimizer: torch.optim.Optimizer) -> OptimizerRecord:
+        groups = []
+        for group in optimizer.param_groups:
+            settings = {key: _own(value) for key, value in group.items() if key != "params"}
+            groups.append((list(group["params"]), settings))
+        return cls(optimizer, groups)
+
+    @property
+    def name(self) -> str:
+        return type(self.optimizer).__name__
+
+    @property
+    def parameters(self) -> list[torch.nn.Parameter]:
+        return [parameter for parameters, _ in self.groups for parameter in parameters]
+
+    def fresh(self) -> torch.optim.Optimizer:
+        """A new optimizer of the same class and settings over the same parameters, without any state."""
+        groups = [
+            {"params": parameters, **{key: _own(value) for key, value in settings.items()}}
+            for parameters, settings in self.groups
+        ]
+        try:
+            return type(self.optimizer)(groups, **_accepted(self.optimizer))
+        except Exception:  # a constructor of the user's own may want anything
+            twin = object.__new__(type(self.optimizer))
+            twin.__dict__.update(self.optimizer.__dict__)
+            twin.param_groups = groups
+            twin.state = type(self.optimizer.state)(dict)
+            return twin
+
+
+def _own(value: Any) -> Any:
+    return value.detach().clone() if isinstance(value, torch.Tensor) else value
+
+
+def _accepted(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """The optimizer's default settings that its constructor takes."""
+    names = inspect.signature(type(optimizer)).parameters
+    return {key: _own(value) for key, value in optimizer.defaults.items() if key in names}
+
+
+@dataclass(eq=False, slots=True)
+class Backward:
+    """Gradients of ``root`` were added to the parameters' own."""
+
+    root: Ref
+    losses: tuple[LossEvent, ...]
+    fresh: bool
+    """whether no parameter had a gradient before"""
+
+
+@dataclass(eq=False, slots=True)
+class Zeroed:
+    """Gradients were reset."""
+
+    parameters: tuple[torch.nn.Parameter, ...]
+
+
+@dataclass(eq=False, slots=True)
+class Step:
+    """The optimizer took a step; ``inner`` is what its closure did, where it was given one."""
+
+    optimizer: OptimizerRecord
+    inner: list[Event] | None = None
+
+
+Event = Backward | Zeroed | Step
+
+
+@dataclass(eq=False, slots=True)
+class Chunk:
+    """The events between two steps of one optimizer, the closing step included."""
+
+    events: tuple[Event, ...]
+    losses: tuple[LossEvent, ...]
+    """of the site in question"""
+
+
+def backwards(events: Iterable[Event]) -> Iterable[Backward]:
+    """The gradients among the events, those taken in closures too."""
+    for event in events:
+        if isinstance(event, Backward):
+            yield event
+        elif isinstance(event, Step) and event.inner:
+            yield from backwards(event.inner)
+
+
+def chunks_for(site: Site, events: Sequence[Event]) -> tuple[Chunk, ...]:
+    """The training steps in which the site's loss took part, closed by the optimizer that steps on it."""
+    mine = {id(loss) for loss in site.trained}
+    optimizer = _optimizer_for(mine, events)
+    if optimizer is None:
+        return ()
+    chunks: list[Chunk] = []
+    current: list[Event] = []
+    for event in events:
+        current.append(event)
+        if isinstance(event, Step) and event.optimizer is optimizer:
+            losses = tuple(loss for backward in backwards(current) for loss in backward.losses if id(loss) in mine)
+            if losses:
+                chunks.append(Chunk(tuple(current), losses))
+            current = []
+    return tuple(chunks)
+
+
+def _optimizer_for(mine: set[int], events: Sequence[Event]) -> OptimizerRecord | None:
+    seen = False
+    for event in events:
+        if any(id(loss) in mine for backward in backwards([event]) for loss in backward.losses):
+            seen = True
+        if seen and isinstance(event, Step):
+            return event.optimizer
+    return None
+
+
+def weight_of(root: Ref, wanted: Node) -> float | None:
+    """The factor with which the value of ``wanted`` enters ``root`` through sums and multiples; None if it does not."""
+    if root.source is wanted:
+        return 1.0
+    node = root.source
+    if not isinstance(node, Node) or node.is_module:
+        return None
+    refs = [leaf for leaf in node.leaves if isinstance(leaf, Ref)]
+    numbers = [_number(leaf) for leaf in node.leaves]
+    constants = [number for number in numbers if number is not None]
+    inner: float | None = None
+    sign = 1.0
+    for place, ref in enumerate(refs):
+        inner = weight_of(ref, wanted)
+        if inner is not None:
+            sign = -1.0 if node.name == "sub" and place == 1 and node.leaves[0] is not ref else 1.0
+            break
+    if inner is None:
+        return None
+    if node.name in {"add", "sub"}:
+        return sign * inner
+    if node.name in {"__rsub__", "rsub", "neg"}:
+        return -inner
+    if node.name == "mul" and constants:
+        return inner * constants[0]
+    if node.name in {"div", "true_divide"} and constants and _number(node.leaves[0]) is None:
+        return inner / constants[0] if constants[0] else None
+    if node.name in {"mean", "sum", "to", "float", "squeeze", "view", "reshape"}:
+        return inner
+    return None
+
+
+def _number(leaf: Any) -> float | None:
+    if isinstance(leaf, bool):
+        return None
+    if isinstance(leaf, (int, float)):
+        return float(leaf)
+    if isinstance(leaf, Ref) and isinstance(leaf.source, Leaf):
+        value = leaf.source.value
+        if value is not None and value.nelement() == 1:
+            return float(value)
+    return None
+
+
+def bytes_held(root: Ref) -> int:
+    """Bytes of the leaves that the tape of ``root`` starts from, and of the samples kept along it."""
+    nodes = ancestors([root])
+    leaves = sum(size_in_bytes(leaf.value) for leaf in leaves_of(nodes) if leaf.value is not None)
+    return leaves + sum(size_in_bytes(node.sample) for node in nodes if node.sample is not None)
+
+
+def observed(ref: Ref) -> torch.Tensor | None:
+    """The value of a leaf, or of a node of chance, as it was."""
+    if isinstance(ref.source, Leaf):
+        return ref.source.value
+    return ref.source.sample if ref.source.kind is Kind.NOISE else None

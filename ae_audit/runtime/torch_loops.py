@@ -1,0 +1,59 @@
+"""Cutting loops short: loaders that yield few batches from this process, compilers that leave models as they are."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+
+@contextlib.contextmanager
+def short_loops(
+    batches: Callable[[], int], quietly: Callable[[], contextlib.AbstractContextManager[None]]
+) -> Iterator[None]:
+    """Let every ``DataLoader`` yield at most ``batches()`` batches, without worker processes.
+
+    Args:
+        batches: asked when an iteration begins.
+        quietly: a context in which fetching happens (nothing that a data set does belongs to the training step).
+    """
+    original_init, original_iter = DataLoader.__init__, DataLoader.__iter__
+    original_compile = torch.compile
+
+    def init(self: DataLoader[Any], *args: Any, **kwargs: Any) -> None:
+        names = ("dataset", "batch_size", "shuffle", "sampler", "batch_sampler", "num_workers")
+        if len(args) >= len(names):
+            args = (*args[: len(names) - 1], 0, *args[len(names) :])
+        elif "num_workers" in kwargs:
+            kwargs["num_workers"] = 0
+        for name in ("prefetch_factor", "persistent_workers", "timeout", "multiprocessing_context", "pin_memory"):
+            kwargs.pop(name, None)
+        original_init(self, *args, **kwargs)
+
+    def iterate(self: DataLoader[Any]) -> Iterator[Any]:
+        most = batches()
+        with quietly():
+            source = iter(original_iter(self))
+        for _ in range(most):
+            try:
+                with quietly():
+                    batch = next(source)
+            except StopIteration:
+                return
+            yield batch
+
+    def leave(model: Any = None, *args: Any, **kwargs: Any) -> Any:
+        return model if model is not None else lambda function: function
+
+    DataLoader.__init__ = init  # type: ignore[method-assign]
+    DataLoader.__iter__ = iterate  # type: ignore[method-assign,assignment]
+    torch.compile = leave
+    try:
+        yield
+    finally:
+        DataLoader.__init__ = original_init  # type: ignore[method-assign]
+        DataLoader.__iter__ = original_iter  # type: ignore[method-assign]
+        torch.compile = original_compile

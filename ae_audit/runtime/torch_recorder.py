@@ -1,0 +1,444 @@
+"""The recorder: watches a program's torch calls, keeps its first training steps, and ends it when enough was seen."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.nn.modules.loss import _Loss
+from torch.overrides import TorchFunctionMode
+
+from ae_audit.location import Location
+from ae_audit.runtime import torch_functions as functions
+from ae_audit.runtime import torch_losses as losses
+from ae_audit.runtime.torch_events import (
+    Backward,
+    Event,
+    LossEvent,
+    OptimizerRecord,
+    Site,
+    SiteKey,
+    Step,
+    Zeroed,
+    bytes_held,
+    weight_of,
+)
+from ae_audit.runtime.torch_frames import UserCode
+from ae_audit.runtime.torch_heads import Described, HeadFollower, Holder
+from ae_audit.runtime.torch_loops import short_loops
+from ae_audit.runtime.torch_models import ModelWatch
+from ae_audit.runtime.torch_optimizers import watched_optimizers
+from ae_audit.runtime.torch_tape import Kind, Leaf, Ref, Tape, ancestors
+from ae_audit.runtime.torch_tensors import TensorMap
+
+if TYPE_CHECKING:
+    from ae_audit.runtime.torch_capture import TorchCapture
+
+MOST_BYTES = 64 << 20
+"""of batches kept for one loss"""
+LEAST_STEPS = 2
+"""kept whatever they weigh"""
+EVALUATIONS = 4
+"""computations of a loss outside training that are kept"""
+PATIENCE = 10.0
+"""seconds without a new loss, once every loss seen has been recorded, after which the program is ended"""
+
+
+class TorchRecorder:
+    """Records the training of the program that runs while it is entered.
+
+    Args:
+        script: the program; places in it and in files beside it are the user's own.
+        expected_losses: where losses are known to be computed; the program ends once each has been recorded. Without
+            any, it ends once every loss that was seen has been.
+        max_steps: training steps recorded at each loss.
+        deadline: ``time.monotonic()`` at which the program is ended whatever was seen.
+        stop: the exception that ends the program; ``None`` lets it go on (a loop of our own).
+    """
+
+    def __init__(
+        self,
+        script: str | Path,
+        expected_losses: Sequence[Location] = (),
+        *,
+        max_steps: int = 24,
+        deadline: float | None = None,
+        patience: float = PATIENCE,
+        stop: type[BaseException] | None = None,
+        cut_loops: bool = True,
+    ) -> None:
+        self.user = UserCode(script)
+        self.sites: dict[SiteKey, Site] = {}
+        self.events: list[Event] = []
+        self.models = ModelWatch(self.user)
+        self.optimizers: dict[int, OptimizerRecord] = {}
+        self.initial: dict[int, tuple[torch.nn.Parameter, torch.Tensor]] = {}
+        """every optimized parameter, by identity, with its value before the first step"""
+        self.tape = Tape(self._open_owner_of)
+        self.heads = HeadFollower(self._describe_activation)
+        self._expected = [place for place in expected_losses if place.path]
+        self._max_steps = max_steps
+        self._deadline = deadline
+        self._patience = patience
+        self._stop = stop
+        self._cut_loops = cut_loops
+        self._paused = 0
+        self._steps = 0
+        self._thread = threading.get_ident()
+        self._holder: Holder | None = None
+        self._owners: TensorMap[weakref.ref[torch.nn.Module]] = TensorMap()
+        self._drawn = 0
+        self._sink = self.events
+        self._last_news = time.monotonic()
+        self._installed = contextlib.ExitStack()
+
+    # --- installing -------------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> TorchRecorder:
+        self.install()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.remove()
+
+    def install(self) -> None:
+        """Begin to watch; torch may have been imported a moment ago, by the program itself."""
+        stack = self._installed
+        stack.enter_context(self.models.watching(self._call_module))
+        stack.enter_context(watched_optimizers(self))
+        if self._cut_loops:
+            stack.enter_context(short_loops(self._batches_wanted, self.quietly))
+        stack.enter_context(_Mode(self))
+        self._last_news = time.monotonic()
+
+    def remove(self) -> None:
+        """Leave torch as it was."""
+        self._installed.close()
+
+    @contextlib.contextmanager
+    def quietly(self) -> Iterator[None]:
+        """Nothing is recorded inside."""
+        self._paused += 1
+        try:
+            yield
+        finally:
+            self._paused -= 1
+
+    def captures(self) -> tuple[TorchCapture, ...]:
+        """One for each loss that met a target, in the order of their places in the source."""
+        from ae_audit.runtime.torch_capture import captures_of
+
+        return captures_of(self)
+
+    # --- torch functions --------------------------------------------------------------------------------------------
+
+    def handle(self, function: functions.Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run one torch function of the program, and take note of it."""
+        if self._paused or threading.get_ident() != self._thread:
+            return function(*args, **kwargs)
+        if function is torch.Tensor.backward or function is torch.autograd.backward:
+            return self._backward(function, args, kwargs)
+        if losses.is_loss(function):
+            return self._loss(function, args, kwargs)
+        name = functions.short_name(function)
+        if name in functions.SILENT:
+            return function(*args, **kwargs)
+        if name in functions.RANDOM:
+            self._drawn += 1
+        if self._holder is not None:
+            result = function(*args, **kwargs)
+            self.heads.follow(function, args, kwargs, result, self._holder)
+            self._own(result)
+            return result
+        return self._outside_modules(function, args, kwargs)
+
+    def _outside_modules(self, function: functions.Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        node = self.tape.begin(function, args, kwargs)
+        result = function(*args, **kwargs)
+        holder = Holder(node)
+        if node is None:
+            self.tape.derive(function, args, kwargs, result)
+        else:
+            if node.kind is Kind.MODEL:
+                node.location = self.user.location()
+            self.tape.end(node, args, result)
+        self.heads.follow(function, args, kwargs, result, holder)
+        return result
+
+    def _loss(self, function: functions.Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        inside = self._holder is not None
+        call = losses.read_call(function, args, kwargs, self._depends_on_weights)
+        if call is None:
+            return self._outside_modules(function, args, kwargs) if not inside else function(*args, **kwargs)
+        if inside and call.prediction.requires_grad and not call.target.requires_grad:
+            self.models.open_current()
+        refusal = losses.raises_on(call)
+        node = self.tape.begin(function, args, kwargs) if not inside else None
+        result = losses.surrogate(call) if refusal else function(*args, **kwargs)
+        if node is not None:
+            self.tape.end(node, args, result)
+            node.location = self.user.location()
+        elif inside:
+            return result
+        self._note_loss(call, node, refusal)
+        return result
+
+    def _note_loss(self, call: losses.LossCall, node: Any, refusal: str | None) -> None:
+        prediction = self.tape.ref(call.prediction) if node is None else node.leaves[call.prediction_index]
+        target = self.tape.ref(call.target) if node is None else node.leaves[call.target_index]
+        if not isinstance(prediction, Ref) or not isinstance(target, Ref) or target.kind is Kind.MODEL:
+            return
+        location = self.user.location()
+        module = self.models.innermost
+        is_criterion = isinstance(module, _Loss)
+        named_at = self.models.built_at(module) if is_criterion and module is not None else None
+        site = self.site(location, call.spec.name or functions.short_name(call.function))
+        if site.location is None:
+            site.location, site.named_at = location, named_at or location
+            site.written = self.user.text(named_at) or (_spelled(module) if is_criterion else self.user.text(location))
+        site.raises = site.raises or refusal
+        event = LossEvent(
+            node,
+            prediction,
+            target,
+            call.spec,
+            self.heads.origin(call.prediction),
+            tuple(call.prediction.shape),
+            (call.prediction_index, call.target_index),
+            self.heads.variational,
+        )
+        if node is None or not call.prediction.requires_grad:
+            if len(site.evaluated) < EVALUATIONS:
+                event.prediction_value = call.prediction.detach()
+                site.evaluated.append(event)
+            return
+        node.loss = event
+
+    def site(self, location: Location | None, name: str) -> Site:
+        """The site of a loss of that name at that place."""
+        key = (
+            SiteKey(None, 0, 0, None, name)
+            if location is None
+            else SiteKey(location.path, location.line, location.column, location.cell, name)
+        )
+        if key not in self.sites:
+            self.sites[key] = Site(key, None, None, None)
+            self._last_news = time.monotonic()
+        return self.sites[key]
+
+    # --- modules ----------------------------------------------------------------------------------------------------
+
+    def _call_module(
+        self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], original: Any
+    ) -> Any:
+        if self._paused or threading.get_ident() != self._thread:
+            return original(module, *args, **kwargs)
+        with self.models.inside(module):
+            if self._holder is not None or self.models.transparent(module):
+                return original(module, *args, **kwargs)
+            with self.quietly():
+                self.models.remember(module)
+                node = self.tape.begin(module, args, kwargs)
+            self._holder = Holder()
+            self.heads.enter_model()
+            drawn = self._drawn
+            try:
+                result = original(module, *args, **kwargs)
+            finally:
+                holder, self._holder = self._holder, None
+                self.models.note_start(module, self.heads.normalised)
+            if node is not None:
+                if node.kind is Kind.DATA and self._drawn > drawn:
+                    node.kind = Kind.NOISE
+                holder.node = node
+                with self.quietly():
+                    self.tape.end(node, args, result)
+            return result
+
+    def _open_owner_of(self, tensor: torch.Tensor) -> None:
+        owner = self._owners.get(tensor)
+        module = owner() if owner is not None else None
+        if module is not None:
+            self.models.open(module)
+
+    def _own(self, result: Any) -> None:
+        outermost = self.models.outermost
+        if outermost is None:
+            return
+        for value in result if isinstance(result, tuple) else (result,):
+            if isinstance(value, torch.Tensor) and value.requires_grad:
+                self._owners[value] = weakref.ref(outermost)
+
+    # --- gradients and steps ----------------------------------------------------------------------------------------
+
+    def _backward(self, function: functions.Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        roots = args[0] if args else kwargs.get("tensors", kwargs.get("self"))
+        for root in roots if isinstance(roots, (tuple, list)) else [roots]:
+            if isinstance(root, torch.Tensor):
+                self.note_backward(self.tape.ref(root))
+        self.heads.variational = False
+        with self.quietly():
+            return function(*args, **kwargs)
+
+    def note_backward(self, root: Ref) -> None:
+        """Gradients of ``root`` are wanted: it is what the program minimises."""
+        nodes = ancestors([root])
+        found = [node.loss for node in nodes if node.loss is not None]
+        if isinstance(root.source, Leaf):
+            return
+        for loss in found:
+            if loss.node is not None:
+                loss.weight = weight_of(root, loss.node)
+        sites = [(loss, self._site_of(loss)) for loss in found]
+        fresh = all(parameter.grad is None for parameter in self.models.parameters_of(nodes))
+        wanted = [(loss, site) for loss, site in sites if not site.complete and loss not in site.trained]
+        if not wanted:
+            return
+        self.models.remember_modes(nodes)
+        held = bytes_held(root)
+        self._sink.append(Backward(root, tuple(found), fresh))
+        for loss, site in wanted:
+            site.trained.append(loss)
+            site.held += held
+
+    def _site_of(self, loss: LossEvent) -> Site:
+        assert loss.node is not None
+        return self.site(loss.node.location, loss.spec.name or loss.node.name)
+
+    def zeroed(self, parameters: Sequence[torch.nn.Parameter]) -> None:
+        """Gradients are being reset."""
+        if not self._paused and not self._all_complete():
+            self._sink.append(Zeroed(tuple(parameters)))
+
+    def before_step(
+        self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        """An optimizer is about to step: keep its weights if it is its first, and see whether the program may end."""
+        if self._paused or threading.get_ident() != self._thread:
+            return None
+        event = self.note_step(optimizer)
+        self._settle()
+        self._steps += 1
+        self._paused += 1
+        closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
+        if not callable(closure):
+            return None
+        wrapped = self._closure(closure, event)
+        if "closure" in kwargs:
+            return args, {**kwargs, "closure": wrapped}
+        return (args[0], wrapped, *args[2:]), kwargs
+
+    def note_step(self, optimizer: torch.optim.Optimizer) -> Step:
+        """The optimizer steps, or would; its weights are kept if this is its first time."""
+        record = self.optimizers.get(id(optimizer))
+        if record is None:
+            with self.quietly():
+                record = self.optimizers[id(optimizer)] = OptimizerRecord.of(optimizer)
+            for parameter in record.parameters:
+                if id(parameter) not in self.initial:
+                    with self.quietly():
+                        self.initial[id(parameter)] = (parameter, parameter.detach().clone())
+        event = Step(record)
+        if not self._all_complete():
+            self._sink.append(event)
+        return event
+
+    def after_step(self) -> None:
+        """The step is done."""
+        if self._steps and threading.get_ident() == self._thread:
+            self._steps -= 1
+            self._paused -= 1
+            self.tape.tick += 1
+
+    def _closure(self, closure: Callable[[], Any], event: Step) -> Callable[[], Any]:
+        """The closure, recorded the first time that the optimizer calls it."""
+
+        def wrapped() -> Any:
+            if event.inner is not None:
+                return closure()
+            event.inner = []
+            sink, self._sink = self._sink, event.inner
+            paused, self._paused = self._paused, 0
+            try:
+                return closure()
+            finally:
+                self._sink, self._paused = sink, paused
+
+        return wrapped
+
+    # --- enough -----------------------------------------------------------------------------------------------------
+
+    def _settle(self) -> None:
+        """Mark what is complete, and end the program if nothing more is wanted."""
+        for site in self.sites.values():
+            if not site.complete and site.trained:
+                heavy = site.held >= MOST_BYTES and len(site.trained) >= LEAST_STEPS
+                if len(site.trained) >= self._max_steps or heavy:
+                    site.complete = True
+                    self._last_news = time.monotonic()
+        if self._stop is None:
+            return
+        now = time.monotonic()
+        late = self._deadline is not None and now > self._deadline
+        if late or (self._all_complete() and (self._all_expected() or now - self._last_news > self._patience)):
+            raise self._stop
+
+    def _all_complete(self) -> bool:
+        trained = [site for site in self.sites.values() if site.trained]
+        return bool(trained) and all(site.complete for site in trained)
+
+    def _all_expected(self) -> bool:
+        seen = {
+            (os.path.realpath(path), cell, line)
+            for site in self.sites.values()
+            if site.complete or site.evaluated
+            for path, cell, line in site.lines
+        }
+        return all(
+            any((os.path.realpath(place.path), place.cell, line) in seen for line in _lines(place))
+            for place in self._expected
+        )
+
+    def _batches_wanted(self) -> int:
+        return 1 if self._all_complete() else self._max_steps + LEAST_STEPS
+
+    # --- places -----------------------------------------------------------------------------------------------------
+
+    def _depends_on_weights(self, tensor: torch.Tensor) -> bool:
+        return tensor.requires_grad or self.tape.kind(tensor) is Kind.MODEL
+
+    def _describe_activation(self) -> Described:
+        module = self.models.innermost
+        if module is not None and type(module).__module__.startswith("torch.nn.modules.") and _is_leaf(module):
+            place = self.models.built_at(module)
+            return self.user.text(place) or _spelled(module), place
+        location = self.user.location()
+        return self.user.text(location), location
+
+
+def _lines(place: Location) -> range:
+    return range(place.line, (place.end_line or place.line) + 1)
+
+
+def _is_leaf(module: torch.nn.Module) -> bool:
+    return next(module.children(), None) is None
+
+
+def _spelled(module: torch.nn.Module | None) -> str | None:
+    return None if module is None else f"nn.{' '.join(repr(module).split())}"
+
+
+class _Mode(TorchFunctionMode):
+    def __init__(self, recorder: TorchRecorder) -> None:
+        super().__init__()
+        self._recorder = recorder
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return self._recorder.handle(func, args, kwargs or {})

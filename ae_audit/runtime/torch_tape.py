@@ -1,0 +1,351 @@
+"""The tape: what a training step did, as a graph from its data to its loss that can be played again.
+
+A node is one call in the user's own code: of a whole module, or of a torch function outside any module. What depends
+neither on weights nor on chance is not recorded but kept by value where the rest of the graph needs it: a *leaf*.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.utils import _pytree as pytree
+
+from ae_audit.location import Location
+from ae_audit.runtime.torch_functions import ARITHMETIC, RANDOM, short_name, writes_in_place
+from ae_audit.runtime.torch_tensors import TensorMap, size_in_bytes, version
+
+if TYPE_CHECKING:
+    from ae_audit.runtime.torch_events import LossEvent
+
+LARGE_LEAF = 64 << 20
+"""A leaf of more bytes is kept by reference, not copied: nobody writes into a whole data set between two steps."""
+DEEPEST_DERIVATION = 8
+
+
+class Kind(IntEnum):
+    """What a tensor depends on; a call's result has the greatest kind of its arguments."""
+
+    DATA = 0
+    NOISE = 1
+    MODEL = 2
+
+
+class Leaf:
+    """A value that the graph starts from.
+
+    ``derived`` says how it was computed from another leaf by arithmetic, where that is known; ``opaque`` that it has a
+    gradient whose origin was not seen.
+    """
+
+    __slots__ = ("derived", "opaque", "value")
+    kind = Kind.DATA
+
+    def __init__(self) -> None:
+        self.value: torch.Tensor | None = None
+        self.derived: Derived | None = None
+        self.opaque = False
+
+    def fill(self, tensor: torch.Tensor) -> None:
+        if self.value is None:
+            value = tensor.detach()
+            self.value = value if size_in_bytes(value) > LARGE_LEAF else value.clone()
+
+
+class Derived:
+    """Arithmetic on data: the function, and its flattened arguments with leaves in place of tensors."""
+
+    __slots__ = ("depth", "function", "leaves", "spec")
+
+    def __init__(self, function: Callable[..., Any], leaves: list[Any], spec: Any) -> None:
+        self.function, self.leaves, self.spec = function, leaves, spec
+        before = [leaf.derived for leaf in leaves if isinstance(leaf, Leaf)]
+        self.depth: int = 1 + max((derived.depth for derived in before if derived is not None), default=0)
+
+
+class Ref:
+    """One tensor of the graph: a leaf, or the ``index``-th flattened output of a node."""
+
+    __slots__ = ("index", "source")
+
+    def __init__(self, source: Leaf | Node, index: int = 0) -> None:
+        self.source, self.index = source, index
+
+    @property
+    def kind(self) -> Kind:
+        return self.source.kind
+
+
+class Node:
+    """One recorded call."""
+
+    __slots__ = (
+        "autocast",
+        "call",
+        "in_place",
+        "is_module",
+        "kind",
+        "leaves",
+        "location",
+        "loss",
+        "name",
+        "sample",
+        "serial",
+        "spec",
+        "tick",
+        "with_grad",
+    )
+
+    def __init__(self, serial: int, tick: int, call: Callable[..., Any], leaves: list[Any], spec: Any) -> None:
+        self.serial, self.tick, self.call, self.leaves, self.spec = serial, tick, call, leaves, spec
+        self.kind = Kind.DATA
+        self.is_module = isinstance(call, torch.nn.Module)
+        self.name = type(call).__name__ if self.is_module else short_name(call)
+        self.in_place = not self.is_module and writes_in_place(call)
+        self.with_grad = torch.is_grad_enabled()
+        self.autocast = _autocast()
+        self.location: Location | None = None
+        self.loss: LossEvent | None = None
+        self.sample: torch.Tensor | None = None
+        """the first output as it was, for nodes of chance that enter a model or a loss"""
+
+    def refs(self) -> Iterable[Ref]:
+        return (leaf for leaf in self.leaves if isinstance(leaf, Ref))
+
+
+class Tape:
+    """Writes nodes while the program runs.
+
+    Args:
+        on_opaque: told of a tensor that has a gradient but was made out of sight (inside a module).
+    """
+
+    def __init__(self, on_opaque: Callable[[torch.Tensor], None] = lambda _: None) -> None:
+        self._refs: TensorMap[tuple[Ref, int]] = TensorMap()
+        self._serial = itertools.count()
+        self._on_opaque = on_opaque
+        self.tick = 0
+        """number of optimizer steps so far"""
+
+    def kind(self, tensor: torch.Tensor) -> Kind:
+        if is_live(tensor):
+            return Kind.MODEL
+        entry = self._refs.get(tensor)
+        if entry is not None:
+            return entry[0].kind
+        return Kind.MODEL if tensor.requires_grad else Kind.DATA
+
+    def ref(self, tensor: torch.Tensor) -> Ref:
+        """The place of a tensor in the graph; a leaf is made of what the graph does not hold."""
+        entry = self._refs.get(tensor)
+        now = version(tensor)
+        if entry is not None:
+            ref, then = entry
+            if isinstance(ref.source, Leaf):
+                if then == now:
+                    ref.source.fill(tensor)
+                    return ref
+            elif not self._left_behind(ref.source, tensor, then != now):
+                if ref.source.kind is Kind.NOISE and ref.source.sample is None and ref.index == 0:
+                    ref.source.sample = tensor.detach()
+                return ref
+        leaf = Leaf()
+        leaf.fill(tensor)
+        if entry is None and tensor.requires_grad:
+            leaf.opaque = True
+            self._on_opaque(tensor)
+        self._refs[tensor] = (ref := Ref(leaf)), now
+        return ref
+
+    def begin(self, call: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Node | None:
+        """The node of a call that is about to run, or None if nothing is to be recorded. See :meth:`end`."""
+        leaves, spec = pytree.tree_flatten((tuple(args), kwargs))
+        tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+        kind = max((self.kind(tensor) for tensor in tensors), default=Kind.DATA)
+        if isinstance(call, torch.nn.Module):
+            if any(True for _ in call.parameters()):
+                kind = Kind.MODEL
+        elif short_name(call) in RANDOM:
+            kind = max(kind, Kind.NOISE)
+        if kind is Kind.DATA and not isinstance(call, torch.nn.Module):
+            return None
+        if tensors and not isinstance(call, torch.nn.Module) and writes_in_place(call) and is_live(tensors[0]):
+            return None
+        leaves = [self.ref(leaf) if isinstance(leaf, torch.Tensor) and not is_live(leaf) else leaf for leaf in leaves]
+        node = Node(next(self._serial), self.tick, call, leaves, spec)
+        node.kind = kind
+        return node
+
+    def end(self, node: Node, args: Sequence[Any], result: Any) -> None:
+        """Enter the results of the call into the graph."""
+        if node.kind is Kind.DATA:
+            return
+        if node.in_place and args and isinstance(args[0], torch.Tensor):
+            self._refs[args[0]] = Ref(node), version(args[0])
+        for index, value in enumerate(pytree.tree_leaves(result)):
+            if isinstance(value, torch.Tensor) and not is_live(value):
+                self._refs[value] = Ref(node, index), version(value)
+
+    def derive(self, function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], result: Any) -> None:
+        """Remember arithmetic on data."""
+        if not isinstance(result, torch.Tensor) or short_name(function) not in ARITHMETIC or writes_in_place(function):
+            return
+        flat, spec = pytree.tree_flatten((tuple(args), kwargs))
+        leaves: list[Any] = []
+        for value in flat:
+            if not isinstance(value, torch.Tensor):
+                leaves.append(value)
+                continue
+            entry = self._refs.get(value)
+            if entry is None or entry[1] != version(value):
+                entry = Ref(Leaf()), version(value)
+                self._refs[value] = entry
+            leaves.append(entry[0].source)
+        derived = Derived(function, leaves, spec)
+        if derived.depth <= DEEPEST_DERIVATION:
+            leaf = Leaf()
+            leaf.derived = derived
+            self._refs[result] = Ref(leaf), version(result)
+
+    def same(self, copy: torch.Tensor, original: torch.Tensor) -> None:
+        """Let ``copy`` stand for ``original`` (a scaled loss, say)."""
+        entry = self._refs.get(original)
+        if entry is not None:
+            self._refs[copy] = entry[0], version(copy)
+
+    def _left_behind(self, node: Node, tensor: torch.Tensor, rewritten: bool) -> bool:
+        """Whether a tensor without gradient is to be taken by value: made before the last step, or written to since."""
+        if tensor.requires_grad:
+            return False
+        return rewritten or node.tick < self.tick
+
+
+def is_live(tensor: torch.Tensor) -> bool:
+    """Whether the tensor is a weight: it stays itself in the graph."""
+    return isinstance(tensor, torch.nn.Parameter) or (tensor.is_leaf and tensor.requires_grad)
+
+
+def ancestors(refs: Iterable[Ref]) -> list[Node]:
+    """Every node that the tensors depend on, in the order in which they ran."""
+    found: dict[int, Node] = {}
+    stack = [ref.source for ref in refs]
+    while stack:
+        source = stack.pop()
+        if isinstance(source, Node) and source.serial not in found:
+            found[source.serial] = source
+            stack.extend(ref.source for ref in source.refs())
+    return [found[serial] for serial in sorted(found)]
+
+
+def leaves_of(nodes: Iterable[Node]) -> list[Leaf]:
+    """The leaves that the nodes start from, each once."""
+    found: dict[int, Leaf] = {}
+    for node in nodes:
+        for ref in node.refs():
+            if isinstance(ref.source, Leaf):
+                found[id(ref.source)] = ref.source
+    return list(found.values())
+
+
+class Player:
+    """Runs nodes again.
+
+    Args:
+        leaf_value: the value of a leaf as an argument of a node (at a place among its flattened arguments).
+        perform: runs one node on its arguments; where None, its call is called.
+    """
+
+    def __init__(
+        self,
+        leaf_value: Callable[[Node, int, Leaf], torch.Tensor],
+        perform: Callable[[Node, tuple[Any, ...], dict[str, Any]], Any] | None = None,
+    ) -> None:
+        self._leaf_value = leaf_value
+        self._perform = perform or (lambda node, args, kwargs: node.call(*args, **kwargs))
+        self._values: dict[int, list[Any]] = {}
+
+    def run(self, nodes: Iterable[Node]) -> None:
+        """Run what has not been run yet."""
+        for node in nodes:
+            if node.serial not in self._values:
+                self._values[node.serial] = self._run(node)
+
+    def value(self, ref: Ref) -> torch.Tensor:
+        """The tensor of a ref whose node has run."""
+        if isinstance(ref.source, Leaf):
+            return plain_value(ref.source)
+        value = self._values[ref.source.serial][ref.index]
+        assert isinstance(value, torch.Tensor)
+        return value
+
+    def put(self, ref: Ref, value: torch.Tensor) -> None:
+        """Replace a result for the nodes that follow."""
+        assert isinstance(ref.source, Node)
+        self._values[ref.source.serial][ref.index] = value
+
+    def _run(self, node: Node) -> list[Any]:
+        flat: list[Any] = []
+        for place, leaf in enumerate(node.leaves):
+            if not isinstance(leaf, Ref):
+                flat.append(leaf)
+            elif isinstance(leaf.source, Leaf):
+                flat.append(self._leaf_value(node, place, leaf.source))
+            else:
+                flat.append(self._values[leaf.source.serial][leaf.index])
+        args, kwargs = pytree.tree_unflatten(flat, node.spec)
+        if node.in_place:
+            args = (args[0].clone(), *args[1:])
+        with ExitStack() as contexts:
+            if not node.with_grad:
+                contexts.enter_context(torch.no_grad())
+            for device, dtype in node.autocast:
+                contexts.enter_context(torch.autocast(device, dtype=dtype))
+            result = self._perform(node, args, kwargs)
+        if node.in_place and result is None:
+            result = args[0]
+        return list(pytree.tree_leaves(result))
+
+
+def plain_value(leaf: Leaf) -> torch.Tensor:
+    """The value that a leaf had when it was recorded."""
+    if leaf.value is None:
+        raise ValueError("a leaf that no node used has no value")
+    return leaf.value
+
+
+def rederived(leaf: Leaf, replace: Callable[[Leaf], torch.Tensor | None]) -> torch.Tensor | None:
+    """The leaf's value where ``replace`` changes a leaf that it is derived from; None where nothing changes."""
+    changed = replace(leaf)
+    if changed is not None or leaf.derived is None:
+        return changed
+    flat: list[Any] = []
+    any_changed = False
+    for part in leaf.derived.leaves:
+        if not isinstance(part, Leaf):
+            flat.append(part)
+            continue
+        value = rederived(part, replace)
+        any_changed = any_changed or value is not None
+        value = part.value if value is None else value
+        if value is None:
+            return None
+        flat.append(value)
+    if not any_changed:
+        return None
+    args, kwargs = pytree.tree_unflatten(flat, leaf.derived.spec)
+    result = leaf.derived.function(*args, **kwargs)
+    assert isinstance(result, torch.Tensor)
+    return result
+
+
+def _autocast() -> tuple[tuple[str, torch.dtype], ...]:
+    """The autocast regions that are active: device and dtype."""
+    return tuple((device, _dtype(device)) for device in ("cuda", "cpu") if torch.is_autocast_enabled(device))
+
+
+def _dtype(device: str) -> torch.dtype:
+    return torch.get_autocast_dtype(device)

@@ -1,0 +1,286 @@
+"""Programs as people write them, run in this process: what the recorder makes of their heads, losses and data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ae_audit.runtime.captures import CannotApply
+from ae_audit.runtime.scripts import HowItEnded
+from ae_audit.theory.activations import Constraint
+from ae_audit.theory.intervals import Interval
+from ae_audit.theory.ranges import Tri
+from ae_audit.training_setup import Relation, Structure
+
+Record = Callable[..., Any]
+
+LOOP = """
+optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(images), batch_size=50, shuffle=True)
+for epoch in range(100):
+    for (batch,) in loader:
+        loss = criterion(model(batch), batch)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+"""
+
+
+def test_sequential_softmax_with_bce(record: Record) -> None:
+    run = record(
+        """
+        model = nn.Sequential(
+            nn.Linear(16, 4),
+            nn.ReLU(),
+            nn.Linear(4, 16),
+            nn.Softmax(dim=1),
+        )
+        criterion = nn.BCELoss()
+        """
+        + LOOP.replace("\n", "\n        "),
+    )
+    setup = run.only.setup
+    assert run.outcome.how is HowItEnded.STOPPED
+    assert (setup.head.activation, setup.head.axis, setup.head.units, setup.head.after) == ("softmax", 1, 16, ())
+    assert setup.head.range.constraint is Constraint.SIMPLEX
+    assert setup.head.location is not None
+    assert setup.head.location.line == run.line_of("nn.Softmax(dim=1)")
+    assert setup.head.written == "nn.Softmax(dim=1)"
+    assert (setup.loss.name, setup.loss.from_logits, setup.loss.reduction) == ("bce", Tri.NO, "mean")
+    assert setup.loss.location is not None
+    assert setup.loss.location.line == run.line_of("nn.BCELoss()")
+    assert setup.location.line == run.line_of("criterion(model(batch)")
+    assert setup.relation is Relation.SAME
+    assert 0.5 < setup.target.values.hull.hi <= 1.0
+    assert setup.target.structure is Structure.CONTINUOUS
+    assert (setup.optimizer, setup.model.name, run.only.batch_size) == ("Adam", "Sequential", 50)
+    assert setup.model.first_layers[:2] == ("Linear", "ReLU")
+    assert run.only.parameters == 16 * 4 + 4 + 4 * 16 + 16
+    assert run.only.targets.shape[1:] == (16,)
+    np.testing.assert_array_equal(run.only.targets, run.only.inputs)
+
+
+def test_functional_sigmoid_in_forward(record: Record) -> None:
+    run = record(
+        """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.encoder = nn.Linear(16, 4)
+                self.decoder = nn.Linear(4, 16)
+
+            def forward(self, x):
+                code = F.relu(self.encoder(x))
+                return torch.sigmoid(self.decoder(code)).view(-1, 4, 4)
+
+        model = Net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+        for step in range(100):
+            batch = images[(step * 40) % 400:][:40]
+            loss = F.mse_loss(model(batch), batch.view(-1, 4, 4))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        """,
+    )
+    head = run.only.setup.head
+    assert (head.activation, head.after, head.shape) == ("sigmoid", ("Reshape",), (None, 4, 4))
+    assert head.range.values.hull == Interval(0.0, 1.0, True, True)
+    assert head.location is not None
+    assert head.location.line == run.line_of("torch.sigmoid(")
+    assert run.only.setup.loss.name == "mse"
+    assert run.only.setup.relation is Relation.SAME
+    assert run.only.setup.optimizer == "SGD"
+
+
+def test_logits_loss_after_sigmoid(record: Record) -> None:
+    run = record(
+        "model = nn.Sequential(nn.Linear(16, 16), nn.Sigmoid())\ncriterion = nn.BCEWithLogitsLoss()\n" + LOOP,
+    )
+    assert run.only.setup.head.activation == "sigmoid"
+    assert (run.only.setup.loss.name, run.only.setup.loss.from_logits) == ("bce", Tri.YES)
+
+
+def test_affine_map_after_the_activation(record: Record) -> None:
+    run = record(
+        """
+        model = nn.Sequential(nn.Linear(16, 16), nn.Sigmoid())
+        optimizer = torch.optim.Adam(model.parameters())
+        data = images * 2 - 1
+        for step in range(50):
+            out = 2 * model(data[:50]) - 1
+            loss = nn.MSELoss()(out, data[:50])
+            optimizer.zero_grad(); loss.backward(); optimizer.step()
+        """,
+    )
+    head = run.only.setup.head
+    assert head.activation == "sigmoid"
+    assert head.range.values.hull == Interval(-1.0, 1.0, True, True)
+    assert run.only.setup.relation is Relation.SAME
+
+
+def test_raw_bytes_would_raise_and_are_seen_all_the_same(record: Record) -> None:
+    run = record(
+        "model = nn.Sequential(nn.Linear(16, 16), nn.Sigmoid())\ncriterion = nn.BCELoss()\nimages = images * 255\n"
+        + LOOP,
+    )
+    capture = run.only
+    assert capture.raises == "all elements of target should be between 0 and 1"
+    assert capture.setup.target.values.hull.hi > 200.0
+    with pytest.raises(RuntimeError, match="all elements of target should be between 0 and 1"):
+        capture.trial((), 0).advance(1)
+
+
+def test_denoising_with_noise_in_the_loop(record: Record) -> None:
+    run = record(
+        """
+        model = nn.Sequential(nn.Linear(16, 16), nn.Sigmoid())
+        optimizer = torch.optim.Adam(model.parameters())
+        for step in range(50):
+            clean = images[:50]
+            noisy = torch.clamp(clean + 0.3 * torch.randn_like(clean), 0.0, 1.0)
+            loss = F.mse_loss(model(noisy), clean)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        """,
+    )
+    assert run.only.setup.relation is Relation.NOISED_INPUT
+    assert not np.array_equal(run.only.inputs, run.only.targets)
+
+
+def test_variational_autoencoder_with_separate_parts(record: Record) -> None:
+    run = record(
+        """
+        class Encoder(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.mean = nn.Linear(16, 2)
+                self.spread = nn.Linear(16, 2)
+
+            def forward(self, x):
+                return self.mean(x), self.spread(x)
+
+        encoder = Encoder()
+        decoder = nn.Sequential(nn.Linear(2, 16), nn.Sigmoid())
+        optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()])
+        for step in range(50):
+            mean, spread = encoder(images[:50])
+            code = mean + torch.randn_like(mean) * torch.exp(0.5 * spread)
+            decoded = decoder(code)
+            reconstruction = F.binary_cross_entropy(decoded, images[:50], reduction="sum")
+            divergence = -0.5 * torch.sum(1 + spread - mean.pow(2) - spread.exp())
+            loss = 0.5 * reconstruction + divergence
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        """,
+    )
+    setup = run.only.setup
+    assert setup.model.variational is Tri.YES
+    assert setup.model.name == "Encoder + Sequential"
+    assert (setup.loss.name, setup.loss.reduction, setup.loss.weight) == ("bce", "sum", 0.5)
+    assert (setup.head.activation, setup.relation) == ("sigmoid", Relation.SAME)
+    trial = run.only.trial((), 0)
+    assert trial.advance(60) > trial.advance(60)
+
+
+def test_two_optimizers_in_turn(record: Record) -> None:
+    run = record(
+        """
+        generator = nn.Sequential(nn.Linear(3, 16), nn.Sigmoid())
+        critic = nn.Sequential(nn.Linear(16, 1), nn.Sigmoid())
+        bce = nn.BCELoss()
+        g_step = torch.optim.Adam(generator.parameters())
+        c_step = torch.optim.Adam(critic.parameters())
+        for step in range(50):
+            real = images[:50]
+            fake = generator(torch.randn(50, 3))
+            c_step.zero_grad()
+            on_real = bce(critic(real), torch.ones(50, 1))
+            on_fake = bce(critic(fake.detach()), torch.zeros(50, 1))
+            (on_real + on_fake).backward()
+            c_step.step()
+            g_step.zero_grad()
+            fooled = bce(critic(fake), torch.ones(50, 1))
+            fooled.backward()
+            g_step.step()
+        """,
+    )
+    assert [capture.setup.location.line for capture in run.captures] == [
+        run.line_of("on_real = "),
+        run.line_of("on_fake = "),
+        run.line_of("fooled = "),
+    ]
+    assert all(capture.setup.relation not in {Relation.SAME, Relation.RESCALED} for capture in run.captures)
+    for capture in run.captures:
+        assert np.isfinite(capture.trial((), 1).advance(5))
+
+
+def test_several_losses_summed(record: Record) -> None:
+    run = record(
+        """
+        model = nn.Sequential(nn.Linear(16, 16), nn.Tanh())
+        optimizer = torch.optim.Adam(model.parameters())
+        for step in range(50):
+            out = model(images[:50])
+            first = F.mse_loss(out, images[:50])
+            second = F.l1_loss(out, images[:50])
+            loss = first + 0.1 * second
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        """,
+    )
+    assert [(c.setup.loss.name, c.setup.loss.weight) for c in run.captures] == [("mse", 1.0), ("mae", 0.1)]
+
+
+def test_classifier_with_class_indices(record: Record) -> None:
+    run = record(
+        """
+        labels = (images.sum(1) > images.sum(1).median()).long()
+        model = nn.Sequential(nn.Linear(16, 3))
+        optimizer = torch.optim.Adam(model.parameters())
+        for step in range(50):
+            loss = nn.CrossEntropyLoss()(model(images), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        """,
+    )
+    setup = run.only.setup
+    assert (setup.loss.name, setup.loss.from_logits) == ("sparse_cce", Tri.YES)
+    assert (setup.head.activation, setup.head.units) == ("linear", 3)
+    assert (setup.relation, setup.target.structure) == (Relation.LABELS, Structure.CLASS_INDEX)
+
+
+def test_loss_without_training_is_still_a_setup(record: Record) -> None:
+    run = record("print(nn.BCELoss()(images, images))")
+    assert run.only.setup.loss.name == "bce"
+    with pytest.raises(CannotApply):
+        run.only.trial((), 0)
+
+
+def test_goes_on_to_the_losses_that_are_expected(record: Record) -> None:
+    program = """
+    first = nn.Linear(16, 16)
+    optimizer = torch.optim.Adam(first.parameters())
+    for step in range(1000):
+        loss = F.mse_loss(first(images), images)
+        optimizer.zero_grad(); loss.backward(); optimizer.step()
+    second = nn.Linear(16, 16)
+    optimizer = torch.optim.Adam(second.parameters())
+    for step in range(1000):
+        loss = F.l1_loss(second(images), images)
+        optimizer.zero_grad(); loss.backward(); optimizer.step()
+    raise RuntimeError("never reached")
+    """
+    run = record(program, expected=())
+    lines = run.line_of("F.mse_loss"), run.line_of("F.l1_loss")
+    assert len(run.captures) == 1
+    again = record(program, expected=lines)
+    assert [capture.setup.location.line for capture in again.captures] == list(lines)
+    assert again.outcome.how is HowItEnded.STOPPED
