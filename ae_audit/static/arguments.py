@@ -23,6 +23,8 @@ class Call:
     open: bool = False
     name: str = ""
     """the last part of the name under which the handler was found: ``clip`` of ``numpy.clip`` or ``x.clip``"""
+    qualified: str = ""
+    """the whole name, for functions and constructors of a library"""
 
     def get(self, position: int | None, *names: str) -> Value | None:
         """The argument given at ``position`` or by one of ``names``; None where it was not given."""

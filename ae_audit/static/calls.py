@@ -65,6 +65,7 @@ def call(run: Run, function: Value, call: Call) -> Value:
 def _library(run: Run, name: str, call: Call) -> Value:
     handler = run.registry.functions.get(name)
     call.name = name.rpartition(".")[2]
+    call.qualified = name
     if handler is not None:
         return handler(run, call)
     below = run.registry.prefix(name)

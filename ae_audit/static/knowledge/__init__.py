@@ -9,6 +9,15 @@ from ae_audit.static.registry import Registry, Table
 
 MODULES = (
     "python",
+    "numpy_arrays",
+    "sklearn_data",
+    "keras_names",
+    "keras_layers",
+    "keras_losses",
+    "keras_models",
+    "keras_training",
+    "keras_data",
+    "tf_ops",
     "torch_modules",
     "torch_tensors",
     "torch_creation",

@@ -77,7 +77,7 @@ def no_value(run: Run, call: Call) -> Value:
 @TABLE.function("builtins.list", "builtins.tuple", "builtins.set", "builtins.frozenset", "builtins.sorted",
                 "builtins.reversed", "builtins.iter")  # fmt: skip
 def sequence(run: Run, call: Call) -> Value:
-    kind = _called(call)
+    kind = call.name
     if not call.args:
         return Seq([], kind)
     value = _first(call)
@@ -92,11 +92,6 @@ def sequence(run: Run, call: Call) -> Value:
         except TypeError:
             pass
     return Seq(items, {"sorted": "list", "reversed": "list", "iter": "iterator"}.get(kind, kind), rest)
-
-
-def _called(call: Call) -> str:
-    function = getattr(call.where.node, "func", None)
-    return str(getattr(function, "id", getattr(function, "attr", "list")))
 
 
 @TABLE.function("builtins.next")
@@ -158,7 +153,7 @@ def dict_(run: Run, call: Call) -> Value:
             if isinstance(pair, Seq) and len(pair.items) == 2 and isinstance(pair.items[0], Const):
                 made.items[pair.items[0].value] = pair.items[1]
     made.items.update(call.kwargs)
-    name = getattr(getattr(call.where.node, "func", None), "attr", getattr(getattr(call.where.node, "func", None), "id", ""))
+    name = call.name
     if name in {"SimpleNamespace", "Namespace"}:
         space = Object("types.SimpleNamespace", call)
         space.attrs.update(call.kwargs)
@@ -170,7 +165,7 @@ def dict_(run: Run, call: Call) -> Value:
                 "math.ceil", "math.floor", "math.sqrt", "math.log", "math.log2", "math.exp", "math.prod",
                 "builtins.pow")  # fmt: skip
 def convert(run: Run, call: Call) -> Value:
-    name = _called(call)
+    name = call.name
     value = call.get(0)
     if value is None:
         return Const({"int": 0, "float": 0.0, "bool": False, "str": ""}.get(name, 0))
@@ -199,7 +194,7 @@ def convert(run: Run, call: Call) -> Value:
 
 @TABLE.function("builtins.min", "builtins.max")
 def extreme(run: Run, call: Call) -> Value:
-    name = _called(call)
+    name = call.name
     values = run.iterate(call.args[0], call.where)[0] if len(call.args) == 1 else call.args
     if values and all(isinstance(v, Const) for v in values):
         try:
@@ -287,7 +282,7 @@ def partial(run: Run, call: Call) -> Value:
 @TABLE.function("functools.wraps", "functools.lru_cache", "functools.update_wrapper", "contextlib.contextmanager",
                 "atexit.register", "dataclasses.dataclass")  # fmt: skip
 def decorator(run: Run, call: Call) -> Value:
-    if call.args and isinstance(call.args[0], (Function, Class)) and _called(call) != "wraps":
+    if call.args and isinstance(call.args[0], (Function, Class)) and call.name != "wraps":
         return call.args[0]
     return Library("functools.identity")
 
@@ -297,9 +292,9 @@ def decorator(run: Run, call: Call) -> Value:
                 "progressbar.progressbar", "tqdm.std.tqdm", "tqdm.autonotebook.tqdm", "itertools.cycle",
                 "itertools.islice", "itertools.chain")  # fmt: skip
 def identity(run: Run, call: Call) -> Value:
-    if _called(call) == "trange":
+    if call.name == "trange":
         return range_(run, call)
-    if _called(call) == "cast" and len(call.args) > 1:
+    if call.name == "cast" and len(call.args) > 1:
         return call.args[1]
     return call.args[0] if call.args else call.get(None, "iterable") or Unknown("nothing", call.where)
 
@@ -362,7 +357,7 @@ def parse_args(run: Run, receiver: Object, call: Call) -> Value:
     for name, value in receiver.attrs.items():
         if name.startswith("--"):
             space.attrs[name[2:]] = value
-    known = getattr(getattr(call.where.node, "func", None), "attr", "") == "parse_known_args"
+    known = call.name == "parse_known_args"
     return Seq([space, Unknown("other arguments")], "tuple") if known else space
 
 
@@ -414,7 +409,7 @@ def copy(run: Run, receiver: Seq, call: Call) -> Value:
 
 @TABLE.method("list", "reverse", "sort", "clear", "remove")
 def reorder(run: Run, receiver: Seq, call: Call) -> Value:
-    name = getattr(getattr(call.where.node, "func", None), "attr", "")
+    name = call.name
     if name == "reverse":
         receiver.items.reverse()
     elif name == "clear":
@@ -478,7 +473,7 @@ _TEXT_METHODS = ("lower", "upper", "strip", "lstrip", "rstrip", "title", "capita
 
 @TABLE.method("str", *_TEXT_METHODS)
 def text_method(run: Run, receiver: Const, call: Call) -> Value:
-    name = getattr(getattr(call.where.node, "func", None), "attr", "")
+    name = call.name
     from ae_audit.static.values import python
 
     given = [python(value, ...) for value in call.args]

@@ -1,0 +1,391 @@
+"""Keras training: ``compile``, ``fit`` and its relatives, ``add_loss``: where a set-up arises."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ae_audit.static import arrays, losses, tensors
+from ae_audit.static.arguments import Call
+from ae_audit.static.knowledge.keras_losses import metrics_of, resolve
+from ae_audit.static.knowledge.keras_models import Compiled, build, graph, model_name
+from ae_audit.static.registry import Table
+from ae_audit.static.sources import Where
+from ae_audit.static.values import (
+    Array,
+    Const,
+    Difference,
+    Instance,
+    Library,
+    LossFunction,
+    LossTerm,
+    LossValue,
+    Mapping,
+    Object,
+    Seq,
+    Site,
+    Tensor,
+    Unknown,
+    Value,
+    number,
+)
+from ae_audit.theory.ranges import Tri
+from ae_audit.training_setup import Framework, Head, LossUse, MetricUse, Relation
+
+if TYPE_CHECKING:
+    from ae_audit.static.interpreter import Run
+
+TABLE = Table("keras training")
+KERAS = Framework.KERAS
+_COMPILED = "keras compiled"
+
+
+@TABLE.method("keras.Model", "compile")
+def _compile(run: Run, receiver: Value, call: Call) -> Value:
+    optimizer = call.get(0, "optimizer")
+    made = Compiled(
+        call, call.get(1, "loss"), call.get(2, "metrics"), _optimizer_name(optimizer), call.get(3, "loss_weights")
+    )
+    known = run.notes.setdefault(_COMPILED, {})
+    known[id(receiver)] = (receiver, made)
+    if len(known) == 1:
+        run.finishers.append(_report_unfitted)
+    return Const(None)
+
+
+def _optimizer_name(value: Value | None) -> str | None:
+    if isinstance(value, Const) and isinstance(value.value, str):
+        return value.value.lower()
+    if isinstance(value, Object):
+        return value.cls.rpartition(".")[2].lower()
+    return value.name.rpartition(".")[2].lower() if isinstance(value, Library) else None
+
+
+@TABLE.prefix("keras.optimizers", "tensorflow.optimizers")
+def _optimizer(run: Run, name: str, call: Call) -> Value:
+    return Object(f"keras.optimizers.{name.rpartition('.')[2]}", call)
+
+
+def compiled(run: Run, model: Value) -> Compiled | None:
+    entry = run.notes.get(_COMPILED, {}).get(id(model))
+    return None if entry is None else entry[1]
+
+
+def _report_unfitted(run: Run) -> None:
+    """Models that are compiled here and fitted elsewhere: head and loss are known, the data is not."""
+    for model, made in list(run.notes.get(_COMPILED, {}).values()):
+        if not made.fitted:
+            unknown = Unknown("the model is not fitted in this file")
+            train(run, model, None, unknown, Call(made.call.where), implicit=True)
+
+
+@TABLE.method("keras.Model", "fit", "fit_generator", "train_on_batch")
+def _fit(run: Run, receiver: Value, call: Call) -> Value:
+    inputs, targets = split(run, call.get(0, "x", "generator"), call.get(1, "y") if call.name != "fit_generator" else None,
+                            call.where)  # fmt: skip
+    validation = call.get(None, "validation_data")
+    val_inputs: Value | None = None
+    val_targets: Value | None = None
+    if validation is not None and not (isinstance(validation, Const) and validation.value is None):
+        val_inputs, val_targets = _validation(run, validation, call.where)
+    train(run, receiver, inputs, targets, call, val_inputs, val_targets)
+    return Object("keras.callbacks.History", call)
+
+
+def _validation(run: Run, value: Value, where: Where) -> tuple[Value | None, Value | None]:
+    if isinstance(value, Seq) and value.rest is None and len(value.items) >= 2:
+        return value.items[0], value.items[1]
+    return split(run, value, None, where)
+
+
+def split(run: Run, x: Value | None, y: Value | None, where: Where) -> tuple[Value | None, Value | None]:
+    """Input and target of ``fit``: given apart, or as the pairs that a loader yields."""
+    if isinstance(y, Const) and y.value is None:
+        y = None
+    if y is not None or x is None:
+        return x, y
+    if isinstance(x, (Object, Instance)) or (isinstance(x, Seq) and x.kind in {"iterator", "generator"}):
+        element = run.element(x, where)
+        if isinstance(element, Seq) and len(element.items) >= 2:
+            return element.items[0], element.items[1]
+        if isinstance(element, Unknown):
+            from ae_audit.static.attributes import child
+
+            return child(run, element, ("[]", 0)), child(run, element, ("[]", 1))
+        return element, None
+    return x, None
+
+
+def train(
+    run: Run, model: Value, inputs: Value | None, targets: Value | None, call: Call, val_inputs: Value | None = None,
+    val_targets: Value | None = None, *, implicit: bool = False,
+) -> None:  # fmt: skip
+    """Report every comparison that training ``model`` on these data makes."""
+    made = compiled(run, model)
+    if made is not None:
+        made.fitted = True
+    if inputs is None and not implicit:
+        inputs = Unknown("the input of fit() is missing", call.where)
+    if isinstance(model, Instance) and model.cls.find("train_step") is not None and inputs is not None:
+        _custom_step(run, model, inputs, targets, call)
+        return
+    outputs, names = predictions(run, model, inputs, call)
+    before = len(run.sites)
+    added_here = run.notes.get("keras added losses", {}).get(id(model), (model, []))[1]
+    pending = list(added_here)
+    if not isinstance(model, Instance):
+        pending.extend(item for item in run.notes.get("keras all added", []) if item not in pending and _inside(run, model))
+    context = _Context(model, inputs, call, made, val_inputs, val_targets)
+    for value, where in pending:
+        _added(run, context, value, where, outputs)
+    if made is None and not pending:
+        reason = "the model is not compiled in this file" if not implicit else None
+        for output in outputs:
+            _emit(run, context, LossUse(), output, targets or Unknown("no target"), reason)
+        return
+    if made is None:
+        return
+    for index, output in enumerate(outputs):
+        loss = _for_output(made.loss, index, names, len(outputs))
+        target = _part(run, targets, index, names, len(outputs))
+        if loss is None or (isinstance(loss, Const) and loss.value is None):
+            continue
+        if target is None:
+            if pending or len(run.sites) > before:
+                continue
+            target = Unknown("fit() is given no target")
+        val_target = _part(run, val_targets, index, names, len(outputs))
+        _one(run, replace_targets(context, val_target), loss, output, target, index, names)
+    if len(run.sites) == before and not pending and made.loss is None:
+        for output in outputs[:1]:
+            _emit(run, context, LossUse(), output, targets or Unknown("no target"), "no loss is given to compile()")
+
+
+class _Context:
+    """What the sites of one ``fit`` have in common."""
+
+    __slots__ = ("call", "inputs", "made", "model", "val_inputs", "val_targets")
+
+    def __init__(self, model: Value, inputs: Value | None, call: Call, made: Compiled | None,
+                 val_inputs: Value | None, val_targets: Value | None) -> None:  # fmt: skip
+        self.model = model
+        self.inputs = inputs
+        self.call = call
+        self.made = made
+        self.val_inputs = val_inputs
+        self.val_targets = val_targets
+
+
+def replace_targets(context: _Context, val_target: Value | None) -> _Context:
+    return _Context(context.model, context.inputs, context.call, context.made, context.val_inputs, val_target)
+
+
+def _inside(run: Run, model: Value) -> bool:
+    """Whether losses added by layers can be this model's: only where the program has one trained model."""
+    return len(run.notes.get(_COMPILED, {})) <= 1
+
+
+def predictions(run: Run, model: Value, inputs: Value | None, call: Call) -> tuple[list[Value], list[str]]:
+    """The model's outputs on the data, and their names where they have some."""
+    names: list[str] = []
+    if isinstance(model, Instance) and model.cls.find("call") is not None:
+        fresh = "collecting losses" not in run.notes
+        run.notes["collecting losses"] = True
+        value = run.call(model, Call(call.where, [inputs or Unknown("the input of the model", call.where)]))
+        if fresh:
+            run.notes.pop("collecting losses", None)
+    else:
+        state = build(run, model, call.where)
+        names = state.names or _layer_names(run, state.outputs or [])
+        if state.outputs is None:
+            why = state.why or "the model's layers are not known"
+            value = tensors.opaque(run, KERAS, [] if inputs is None else [inputs], why)
+        else:
+            value = Seq(list(state.outputs))
+    if isinstance(value, Seq) and value.rest is None:
+        return list(value.items), names
+    if isinstance(value, Mapping):
+        return list(value.items.values()), [str(key) for key in value.items]
+    return [value], names
+
+
+def _layer_names(run: Run, outputs: list[Value]) -> list[str]:
+    known = run.notes.get("keras graph", {})
+    names: list[str] = []
+    for output in outputs:
+        entry = known.get(id(output))
+        name = None
+        if entry is not None and isinstance(entry[1], Object) and entry[1].call is not None:
+            name = entry[1].call.constant(None, "name")
+        names.append(name if isinstance(name, str) else "")
+    return names
+
+
+def _for_output(value: Value | None, index: int, names: list[str], count: int) -> Value | None:
+    if isinstance(value, Mapping):
+        if index < len(names) and names[index] in value.items:
+            return value.items[names[index]]
+        entries = list(value.items.values())
+        return entries[index] if index < len(entries) and not any(names) else (entries[0] if count == 1 and entries else None)
+    if isinstance(value, Seq) and value.rest is None:
+        return value.items[index] if index < len(value.items) else None
+    return value
+
+
+def _part(run: Run, value: Value | None, index: int, names: list[str], count: int) -> Value | None:
+    if value is None:
+        return None
+    if isinstance(value, Mapping):
+        return _for_output(value, index, names, count)
+    if isinstance(value, Seq) and (count > 1 or len(value.items) == 1):
+        return value.items[index] if index < len(value.items) else value.rest
+    if isinstance(value, Seq):
+        return run.as_array(value)
+    if isinstance(value, Unknown):
+        return run.as_array(value) if count == 1 else value
+    return value
+
+
+def _one(run: Run, context: _Context, loss: Value, output: Value, target: Value, index: int, names: list[str]) -> None:
+    made = context.made
+    assert made is not None
+    use, custom, why = resolve(run, loss, made.call.where)
+    if use is None and custom is None:
+        use = LossUse(written=_written(loss), from_logits=Tri.UNKNOWN, location=made.call.where.location)
+    metrics = _metrics(run, made, index, names)
+    if use is not None:
+        if made.weights is not None:
+            weight = number(_for_output(made.weights, index, names, 2) or Const(None))
+            use = replace(use, weight=weight)
+        _emit(run, context, use, output, target, why, metrics)
+        return
+    assert custom is not None
+    place = _loss_place(made.call)
+    result = losses.from_function(run, custom, _as_data(run, target), output, place)
+    if isinstance(result, Difference):
+        result = losses.reduced(run, result, "mean", place)
+    reported = False
+    for term_use, term in losses.custom_uses(result, place):
+        if term is not None and not isinstance(term.prediction, Tensor):
+            continue
+        reported = True
+        if term is None:
+            reason = result.reason if isinstance(result, Unknown) else None
+            _emit(run, context, term_use, output, target, reason, metrics)
+        else:
+            _term(run, context, term, term_use, output, metrics, latent=_is_latent(result))
+    if not reported:
+        unknown = LossUse(written=place.written, custom=True, from_logits=Tri.UNKNOWN, location=place.location)
+        _emit(run, context, unknown, output, target, None, metrics)
+
+
+def _is_latent(value: Value) -> bool:
+    return isinstance(value, LossValue) and value.latent
+
+
+def _written(value: Value) -> str | None:
+    return value.where.written if isinstance(value, Const) and value.where is not None else None
+
+
+def _loss_place(call: Call) -> Where:
+    for keyword in getattr(call.where.node, "keywords", []):
+        if keyword.arg == "loss":
+            return Where(call.where.text, keyword.value)
+    given = getattr(call.where.node, "args", [])
+    return Where(call.where.text, given[1]) if len(given) > 1 else call.where
+
+
+def _as_data(run: Run, value: Value) -> Value:
+    return run.as_array(value) or value
+
+
+def _metrics(run: Run, made: Compiled, index: int, names: list[str]) -> tuple[MetricUse, ...]:
+    found = metrics_of(run, made.metrics, made.call.where)
+    name = names[index] if index < len(names) else ""
+    return tuple(metric for output, metric in found if output in {None, name})
+
+
+def _term(run: Run, context: _Context, term: LossTerm, use: LossUse, output: Value, metrics: tuple[MetricUse, ...],
+          *, latent: bool) -> None:  # fmt: skip
+    """One comparison inside a loss of the user's own; its target may be a placeholder of the model."""
+    target = bound(run, context, term.target)
+    _emit(run, context, use, term.prediction if isinstance(term.prediction, Tensor) else output, target, None, metrics,
+          latent=latent)  # fmt: skip
+
+
+def bound(run: Run, context: _Context, value: Value) -> Value:
+    """A placeholder of the model replaced by the data that fit() feeds it."""
+    if not isinstance(value, Array) or context.inputs is None:
+        return value
+    state = graph(run, context.model)
+    for index, placeholder in enumerate(state.inputs):
+        if isinstance(placeholder, Array) and placeholder.root == value.root:
+            given = context.inputs
+            if isinstance(given, Seq) and index < len(given.items):
+                given = given.items[index]
+            actual = run.as_array(given)
+            return value if actual is None else arrays.rebased(value, placeholder, actual)
+    return value
+
+
+def _added(run: Run, context: _Context, value: Value, where: Where, outputs: list[Value]) -> None:
+    """A loss given to ``add_loss``."""
+    if isinstance(value, Difference):
+        value = losses.reduced(run, value, "mean", where)
+    if not isinstance(value, LossValue):
+        return
+    for term in value.terms:
+        if isinstance(term.prediction, Tensor):
+            use = replace(losses.finished(term), custom=True)
+            metrics = _metrics(run, context.made, 0, []) if context.made is not None else ()
+            _term(run, context, term, use, outputs[0] if outputs else term.prediction, metrics, latent=value.latent)
+
+
+def _emit(
+    run: Run, context: _Context, use: LossUse, output: Value, target: Value, why: str | None,
+    metrics: tuple[MetricUse, ...] = (), *, latent: bool = False,
+) -> None:  # fmt: skip
+    prediction = output
+    if isinstance(prediction, Array):
+        prediction = Tensor(KERAS, Head(), (prediction,), why="the model's output is its input, or data")
+    first = context.inputs
+    if isinstance(first, Seq) and first.items:
+        first = first.items[0] if not all(isinstance(i, Const) for i in first.items) else run.as_array(first)
+    if isinstance(first, Mapping) and first.items:
+        first = next(iter(first.items.values()))
+    input_ = run.as_array(first) if first is not None else None
+    target_ = run.as_array(target) if not isinstance(target, Tensor) else None
+    input_ = _seen_through_rescaling(run, context, prediction, input_)
+    val_input = context.val_inputs
+    if isinstance(val_input, Seq) and val_input.items:
+        val_input = val_input.items[0]
+    made = context.made
+    run.emit(
+        Site(
+            framework=KERAS, where=context.call.where, use=use, prediction=prediction, target=target_ or target,
+            input=input_, metrics=metrics, validation_input=None if val_input is None else run.as_array(val_input),
+            validation_target=None if context.val_targets is None else run.as_array(context.val_targets),
+            optimizer=None if made is None else made.optimizer, model=model_name(context.model), why_loss=why,
+            extra={"latent": latent},
+        )
+    )  # fmt: skip
+
+
+def _seen_through_rescaling(run: Run, context: _Context, prediction: Value, input_: Array | None) -> Array | None:
+    """Mark the network as normalising where a Rescaling layer acted on its placeholder before the first weights."""
+    return input_
+
+
+def _custom_step(run: Run, model: Instance, inputs: Value, targets: Value | None, call: Call) -> None:
+    data: Value = inputs if targets is None else Seq([inputs, targets], "tuple")
+    if isinstance(data, Unknown):
+        data = run.as_array(data) or data
+    before = len(run.sites)
+    run.call_method(model, "train_step", Call(call.where, [data]))
+    for site in run.sites[before:]:
+        if site.model is None:
+            site.model = model_name(model)
+
+
+def relation_of(value: Value) -> Relation:
+    return Relation.LABELS if isinstance(value, LossFunction) else Relation.UNKNOWN
