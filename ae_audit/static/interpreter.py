@@ -105,6 +105,7 @@ class Run:
         if isinstance(value, Unknown):
             if value.array is None:
                 value.array = Array(root=self.fresh(), why=value.reason, where=value.where)
+                self.notes["unknown", value.array.root] = value
             return value.array
         if isinstance(value, Const) and isinstance(value.value, (int, float)):
             from ae_audit.static.arrays import of_constant

@@ -57,7 +57,7 @@ def compared(
         prediction = tensors.as_tensor(prediction)
     if swap and not isinstance(prediction, Tensor) and isinstance(target, Tensor):
         prediction, target = target, prediction
-    if isinstance(prediction, Unknown) and not isinstance(target, Tensor):
+    if not isinstance(prediction, Tensor) and not isinstance(target, Tensor):
         prediction, target = _from_elsewhere(run, prediction, target, framework)
     if use.location is None:
         use = replace(use, location=where.location, written=use.written or where.written)
@@ -71,26 +71,47 @@ def _from_elsewhere(run: Run, prediction: Value, target: Value, framework: Frame
     """Where a model is not in reach: what was fed to it is still known, and which of two values came out of it."""
     from ae_audit.static import tensors
 
-    first, second = _fed(run, prediction), _fed(run, target)
-    if second and not first:
+    first, second = sources(run, prediction), sources(run, target)
+    if _identity(run, prediction) in {_identity(run, item) for item in second} or (second and not first):
         prediction, target, first = target, prediction, second
-    if not first:
-        return prediction, target
-    reason = prediction.reason if isinstance(prediction, Unknown) else "the model is not in this file"
-    return tensors.opaque(run, framework, list(first), reason), target
+    own = _identity(run, target)
+    same = [item for item in first if _identity(run, item) == own]
+    fed = same[:1] or [item for item in first if isinstance(item, Array)]
+    if not first or not fed:
+        return _unknown_behind(run, prediction), target
+    behind = _unknown_behind(run, prediction)
+    reason = behind.reason if isinstance(behind, Unknown) else "the model is not in this file"
+    shape = prediction.shape if isinstance(prediction, Array) else None
+    return tensors.opaque(run, framework, fed, reason, shape=shape), target
 
 
-def _fed(run: Run, value: Value, depth: int = 0) -> tuple[Array, ...]:
-    """The data that an unknown callable was given on the way to an unknown value."""
+def _unknown_behind(run: Run, value: Value) -> Value:
+    """The unknown that an array stands for."""
+    if isinstance(value, Array) and value.why is not None:
+        found = run.notes.get(("unknown", value.root))
+        return found if isinstance(found, Unknown) else value
+    return value
+
+
+def _identity(run: Run, value: Value) -> object:
+    """What a value and every reshaped form of it have in common."""
+    if isinstance(value, Unknown):
+        return value.array.root if value.array is not None else id(value)
+    return value.root if isinstance(value, Array) else id(value)
+
+
+def sources(run: Run, value: Value, depth: int = 0) -> list[Value]:
+    """The data and unknowns that callables out of reach were given on the way to an unknown value."""
+    value = _unknown_behind(run, value)
     if not isinstance(value, Unknown) or depth > 8:
-        return ()
+        return []
     given = value.children.get("()")
     if not isinstance(given, Seq):
-        return ()
-    arrays = tuple(item for item in given.items if isinstance(item, Array) and item.shape != ())
+        return []
+    found = [item for item in given.items if isinstance(item, Unknown) or (isinstance(item, Array) and item.shape != ())]
     for item in given.items:
-        arrays = (*arrays, *_fed(run, item, depth + 1))
-    return arrays
+        found.extend(sources(run, item, depth + 1))
+    return found
 
 
 def is_eager(prediction: Value) -> bool:

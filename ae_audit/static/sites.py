@@ -29,6 +29,10 @@ class Draft:
     setup: TrainingSetup
     why: tuple[tuple[str, str], ...]
     evaluation: bool = False
+    vague: bool = False
+    """neither the prediction nor the target is known: a helper with unknown parameters"""
+    trained: bool = False
+    """``backward`` was seen to be called on it"""
 
     @property
     def known(self) -> int:
@@ -66,7 +70,9 @@ def draft(site: Site, marks: Iterable[str]) -> Draft:
         validation_target=_facts(site.validation_target), validation_input=_facts(site.validation_input),
         optimizer=site.optimizer,
     )  # fmt: skip
-    return Draft(setup, tuple(_reasons(site, setup, prediction)), site.evaluation)
+    vague = not isinstance(prediction, Tensor) and setup.target.values.unknown
+    trained = bool(site.extra.get("trained"))
+    return Draft(setup, tuple(_reasons(site, setup, prediction)), site.evaluation, vague, trained)
 
 
 def _backend(framework: Framework, marks: Iterable[str]) -> str | None:
@@ -111,12 +117,14 @@ def collect(executions: list[Execution]) -> tuple[tuple[TrainingSetup, ...], tup
             seen_here.add(made.setup)
             key = (made.setup.location, made.setup.loss.location)
             groups.setdefault(key, []).append((index, made))
+    _mark_measurements(groups)
     training = any(not made.evaluation for group in groups.values() for _, made in group)
+    definite = any(not made.vague for group in groups.values() for _, made in group)
     setups: list[TrainingSetup] = []
     undecided: list[Undecided] = []
     for group in groups.values():
         for made in _of_one_place(group, executions):
-            if made.evaluation and training:
+            if (made.evaluation and training) or (made.vague and definite):
                 continue
             setups.append(made.setup)
             where = made.setup.location
@@ -125,6 +133,18 @@ def collect(executions: list[Execution]) -> tuple[tuple[TrainingSetup, ...], tup
             )  # fmt: skip
     order = sorted(range(len(setups)), key=lambda i: (setups[i].location.cell or 0, setups[i].location))
     return tuple(setups[i] for i in order), tuple(dict.fromkeys(undecided))
+
+
+def _mark_measurements(groups: dict[tuple[object, ...], list[tuple[int, Draft]]]) -> None:
+    """In torch, a loss that nothing is trained on measures a head that is trained elsewhere: scores, test losses."""
+    trained = {
+        made.setup.head.location for group in groups.values() for _, made in group
+        if made.trained and made.setup.head.location is not None
+    }  # fmt: skip
+    for group in groups.values():
+        for place, (index, made) in enumerate(group):
+            if made.setup.framework is Framework.TORCH and not made.trained and made.setup.head.location in trained:
+                group[place] = (index, replace(made, evaluation=True))
 
 
 def _of_one_place(group: list[tuple[int, Draft]], executions: list[Execution]) -> list[Draft]:

@@ -203,8 +203,16 @@ def _filler(name: str) -> Callable[[Run, Any, Call], Value]:
 for _name in names.FILLING:
     TABLE.methods["array", _name] = _filler(_name)
     TABLE.methods["tensor", _name] = _filler(_name)
-for _initialiser in ("normal_", "uniform_", "xavier_uniform_", "xavier_normal_", "kaiming_normal_", "kaiming_uniform_"):
-    TABLE.functions[f"torch.nn.init.{_initialiser}"] = lambda run, call: call.get(0, "tensor") or NONE
+
+
+@TABLE.prefix("torch.nn.init")
+def initialise(run: Run, name: str, call: Call) -> Value:
+    """``nn.init.normal_(tensor, mean, std)`` and its older spelling without the underscore."""
+    value = call.get(0, "tensor")
+    last = name.rpartition(".")[2].rstrip("_") + "_"
+    if isinstance(value, Array) and last in names.FILLING:
+        return _filler(last)(run, value, call.without_first())
+    return value if value is not None else NONE
 
 
 # -- by the way ------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ae_audit.static import tensors
+from ae_audit.static import losses, tensors
 from ae_audit.static.values import Array, Const, Difference, LossValue, Seq, Tensor, Unknown, Value
 from ae_audit.theory.activations import LINEAR_RANGE, ActivationRange, find_activation
 from ae_audit.theory.intervals import REAL_LINE, Interval
@@ -34,6 +34,14 @@ def carried(run: Run, value: Value | None) -> Array | Tensor | None:
     if isinstance(value, (LossValue, Seq)):
         return None
     return run.as_array(value)
+
+
+def output(run: Run, value: Value) -> Array | Tensor | None:
+    """The value as what an activation is applied to: what a callable out of reach returned is taken for an output."""
+    if isinstance(value, Unknown) and "()" in value.children:
+        fed = [item for item in losses.sources(run, value) if isinstance(item, Array)]
+        return tensors.opaque(run, TORCH, fed, value.reason)
+    return carried(run, value)
 
 
 def parameter(shape: Shape | None = None) -> Tensor:
@@ -108,7 +116,12 @@ def activated(
         head = made.head
         if name == "glu" and shape is not None and isinstance(axis, int):
             head = replace(head, shape=halved(shape, axis))
-        return replace(made, head=replace(head, logits_recoverable=Tri.NO))
+        made = replace(made, head=replace(head, logits_recoverable=Tri.NO))
+        if name == "log_softmax":
+            # log p, for cross-entropies written out: p is the softmax.
+            p = tensors.activated(run, value, "softmax", where, framework=TORCH, parameters=plain)
+            made = replace(made, log_of=replace(p, head=replace(p.head, logits_recoverable=Tri.NO)))
+        return made
     activation = find_activation(name, **plain)
     if activation is None:
         return Unknown(f"the activation «{name}»", where)

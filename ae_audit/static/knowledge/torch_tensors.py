@@ -286,7 +286,7 @@ def drop(run: Run, value: Value, call: Call, name: str) -> Value:
 @operation(*names.ACTIVATIONS, "normalize")
 def activate(run: Run, value: Value, call: Call, name: str) -> Value:
     """Activation functions."""
-    found = carried(run, value)
+    found = heads.output(run, value)
     symbol = f"torch.nn.functional.{_FUNCTION_NAMES.get(name, name)}"
     known = canonical("torch", symbol)
     if found is None or known is None:
