@@ -93,6 +93,8 @@ class DataFacts:
     """where it comes from, for a sentence: ``mnist.load_data()``"""
     standardised: Tri = Tri.UNKNOWN
     """zero mean and unit variance, overall or per feature"""
+    noised: Tri = Tri.UNKNOWN
+    """whether random numbers were mixed into it"""
     stand_in: bool = False
     """generated in place of a data set that is not on this machine"""
     measured: Measurement | None = None

@@ -77,7 +77,7 @@ def _keras(to: str, from_logits: bool, node: ast.expr, text: Text, texts: Texts)
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         if not from_logits:
             name = _KERAS_STRINGS[to]
-            return quoted(_SHORT.get(name, name) if len(node.value) == 3 else name, node, text)
+            return quoted(_SHORT.get(name, name) if len(node.value) <= len("mape") else name, node, text)
         root = next((root for root in ("keras", "tf") if texts.binds(text, root)), None)
         if root is None:
             return None

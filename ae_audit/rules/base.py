@@ -46,6 +46,8 @@ class Rule(ABC):
     since: ClassVar[str] = "0.1.0"
     frameworks: ClassVar[tuple[Framework, ...]] = (Framework.KERAS, Framework.TORCH)
     """the frameworks in which the fault can be made"""
+    needs_data: ClassVar[bool] = False
+    """whether it can only be seen on real values, by running, and never in the source"""
     probed: ClassVar[bool] = True
     """whether an experiment can settle it"""
     bad: ClassVar[tuple[Example, ...]] = ()

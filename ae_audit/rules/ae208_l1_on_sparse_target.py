@@ -1,0 +1,120 @@
+"""The mean absolute error on targets most of which share one value.
+
+## What it finds
+
+`mae` or `nn.L1Loss()` where more than half of all target values are the same number: the black background of digits,
+the zeros of counts.
+
+## Why it hurts
+
+The best constant under the absolute error is the median, and the median of such a target is that number: predicting
+black everywhere is a stable resting place. After 300 Adam steps on MNIST digits, a 784-32-784 net with a sigmoid is at
+R² −0.2 under L1 (black images) and at 0.35 under the mean squared error.
+
+## How it is decided
+
+- *runtime*: the most frequent value makes up more than half of the target.
+- *probe*: none; it is a note.
+
+## When it stays silent
+
+With other losses, and statically: how often a value occurs is only seen by running.
+
+## Fix safety
+
+There is nothing that must be fixed: L1 gives sharp edges once it has left the resting place.
+
+## References
+
+- Bishop, *Pattern Recognition and Machine Learning* (2006), section 1.5.5: the absolute loss and the median.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ae_audit.rules.base import Example, Rule
+from ae_audit.rules.facts import evidence, loss_place, spans
+from ae_audit.rules.findings import Severity, Unsettled, Violation
+from ae_audit.theory.intervals import format_number
+from ae_audit.training_setup import Framework, TrainingSetup
+
+HALF = 0.5
+"""beyond this share one value is the median of the target, whatever the others are"""
+
+
+KERAS = """\
+import keras
+from keras import layers
+
+(x_train, _), _ = keras.datasets.mnist.load_data()
+x_train = x_train.reshape(-1, 784).astype("float32") / 255.0
+
+autoencoder = keras.Sequential([
+    keras.Input(shape=(784,)),
+    layers.Dense(32, activation="relu"),
+    layers.Dense(784, activation="sigmoid"),
+])
+autoencoder.compile(optimizer="adam", loss="mae")
+autoencoder.fit(x_train, x_train, epochs=1, batch_size=256)
+"""
+
+TORCH = """\
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+from torchvision import datasets, transforms
+
+data = datasets.MNIST("data", train=True, download=True, transform=transforms.ToTensor())
+loader = DataLoader(data, batch_size=256, shuffle=True)
+
+model = nn.Sequential(
+    nn.Flatten(),
+    nn.Linear(784, 32),
+    nn.ReLU(),
+    nn.Linear(32, 784),
+    nn.Sigmoid(),
+)
+criterion = nn.L1Loss()
+optimizer = torch.optim.Adam(model.parameters())
+
+for images, _ in loader:
+    loss = criterion(model(images), images.flatten(1))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+
+class L1OnSparseTarget(Rule):
+    """The median of the target is its most frequent value, and L1 rests there."""
+
+    code = "AE208"
+    name = "l1-on-sparse-target"
+    severity = Severity.INFO
+    bad = (
+        Example(Framework.KERAS, KERAS, codes=("AE208",)),
+        Example(Framework.TORCH, TORCH, codes=("AE208",)),
+    )
+    good = (
+        Example(Framework.KERAS, KERAS.replace('"mae"', '"mse"')),
+        Example(Framework.TORCH, TORCH.replace("L1Loss", "MSELoss")),
+    )
+    needs_data = True
+    probed = False
+
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+        seen = setup.target.measured
+        if setup.loss.name != "mae" or seen is None or seen.mode_share <= HALF:
+            return
+        place = loss_place(setup)
+        yield Violation(
+            message=f"{seen.mode_share:.0%} of the target is {format_number(seen.mode)}, and the mean absolute error "
+            f"rewards predicting it everywhere",
+            location=place,
+            spans=spans(setup, but=place),
+            evidence=evidence(setup, "target"),
+        )
+
+
+RULE = L1OnSparseTarget()

@@ -1,0 +1,136 @@
+"""An autoencoder trained against class labels.
+
+## What it finds
+
+A network whose output is as large as its input, compared with the class labels of the data instead of with the data:
+`fit(x_train, y_train)` where `fit(x_train, x_train)` was meant, or `criterion(reconstruction, labels)`.
+
+## Why it hurts
+
+The labels are broadcast over all outputs, so each of the 784 pixels of the reconstruction learns the digit's number: an
+image of a seven comes back as a plain grey 7.0. The loss falls nicely meanwhile, since the number of a digit can be
+learned.
+
+## How it is decided
+
+- *static* and *runtime*: the target holds class labels, the loss compares value with value, and one sample of the
+  output has as many values as one of the input, at least 16.
+
+## When it stays silent
+
+With losses that take labels (classification, segmentation), with small outputs, and where a shape is unknown.
+
+## Fix safety
+
+There is no automatic fix: which of the arguments is wrong is for the author to say.
+
+## References
+
+- Goodfellow, Bengio, Courville, *Deep Learning* (2016), chapter 14: autoencoders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+
+from ae_audit.rules.base import Example, Rule
+from ae_audit.rules.facts import BINARY, POINTWISE, evidence, spans, structure_of
+from ae_audit.rules.findings import Severity, Unsettled, Violation
+from ae_audit.training_setup import Framework, Relation, Structure, TrainingSetup
+
+SMALLEST = 16
+"""outputs with fewer values than this may as well be meant for labels"""
+
+
+KERAS = """\
+import keras
+from keras import layers
+
+(x_train, y_train), _ = keras.datasets.mnist.load_data()
+x_train = x_train.reshape(-1, 784).astype("float32") / 255.0
+y_train = y_train.reshape(-1, 1)
+
+autoencoder = keras.Sequential([
+    keras.Input(shape=(784,)),
+    layers.Dense(32, activation="relu"),
+    layers.Dense(784),
+])
+autoencoder.compile(optimizer="adam", loss="mse")
+autoencoder.fit(x_train, y_train, epochs=1, batch_size=256)
+"""
+
+TORCH = """\
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+from torchvision import datasets, transforms
+
+data = datasets.MNIST("data", train=True, download=True, transform=transforms.ToTensor())
+loader = DataLoader(data, batch_size=256, shuffle=True)
+
+model = nn.Sequential(
+    nn.Flatten(),
+    nn.Linear(784, 32),
+    nn.ReLU(),
+    nn.Linear(32, 784),
+)
+criterion = nn.MSELoss()
+optimizer = torch.optim.Adam(model.parameters())
+
+for images, labels in loader:
+    loss = criterion(model(images), labels.float().unsqueeze(1))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+
+class TargetIsLabels(Rule):
+    """A reconstruction compared with class labels."""
+
+    code = "AE307"
+    name = "target-is-labels"
+    severity = Severity.ERROR
+    probed = False
+    bad = (
+        Example(Framework.KERAS, KERAS, codes=("AE307",)),
+        Example(Framework.TORCH, TORCH, codes=("AE307",)),
+    )
+    good = (
+        Example(Framework.KERAS, KERAS.replace("fit(x_train, y_train", "fit(x_train, x_train")),
+        Example(Framework.TORCH, TORCH.replace("labels.float().unsqueeze(1)", "images.flatten(1)")),
+    )
+
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+        if setup.relation is not Relation.LABELS or setup.loss.name not in POINTWISE | BINARY:
+            return
+        if structure_of(setup) not in {Structure.CLASS_INDEX, Structure.BINARY_LABEL} or not gives_back(setup):
+            return
+        target = setup.target.shape
+        if target is not None and len(target) > 1 and _size(target) != 1:
+            return
+        place = setup.location
+        yield Violation(
+            message="the output is as large as the input, as of an autoencoder, but its target are the class labels",
+            location=place,
+            spans=spans(setup, but=place),
+            evidence=evidence(setup, "target"),
+        )
+
+
+def gives_back(setup: TrainingSetup) -> bool:
+    """Whether one sample of the output surely has as many values as one of the input."""
+    given, made = _size(setup.input.shape), _size(setup.head.shape)
+    return given is not None and given == made and given >= SMALLEST
+
+
+def _size(shape: tuple[int | None, ...] | None) -> int | None:
+    """The number of values of one sample."""
+    if shape is None:
+        return None
+    extents = [extent for extent in shape[1:] if extent is not None]
+    return prod(extents) if len(extents) == len(shape) - 1 else None
+
+
+RULE = TargetIsLabels()

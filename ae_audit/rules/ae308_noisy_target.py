@@ -1,0 +1,122 @@
+"""A denoiser whose target is noisy.
+
+## What it finds
+
+`fit(x_noisy, x_noisy)` and `criterion(model(noisy), noisy)`: the noise was mixed into the target as well. Or the
+arguments are the wrong way round, `fit(x_clean, x_noisy)`.
+
+## Why it hurts
+
+Such a network is rewarded for giving the noise back. Noise of standard deviation 0.5 on [0, 1] images has a variance of
+0.25, four times that of the pixels about their mean (0.067 on MNIST): most of what the loss asks for is noise, and what
+comes out is as noisy as what went in.
+
+## How it is decided
+
+- *static*: random numbers were mixed into the target: the same that the input holds, or others than it holds.
+- *runtime*: none; what noise is cannot be told from values.
+
+## When it stays silent
+
+Where the input is noisy and the target is not (a denoiser as it should be), where noise comes from a layer of the
+model, and where the target is noise itself (diffusion models).
+
+## Fix safety
+
+There is no automatic fix: which variable holds the clean data is for the author to say.
+
+## References
+
+- Vincent et al., *Extracting and Composing Robust Features with Denoising Autoencoders* (2008).
+- Lehtinen et al., *Noise2Noise* (2018): noisy targets work where their noise is independent of the input's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ae_audit.rules.base import Example, Rule
+from ae_audit.rules.facts import evidence, spans
+from ae_audit.rules.findings import Severity, Unsettled, Violation
+from ae_audit.theory.ranges import Tri
+from ae_audit.training_setup import Framework, Relation, TrainingSetup
+
+KERAS = """\
+import keras
+import numpy as np
+from keras import layers
+
+(x_train, _), _ = keras.datasets.mnist.load_data()
+x_train = x_train.reshape(-1, 784).astype("float32") / 255.0
+x_noisy = np.clip(x_train + 0.5 * np.random.normal(size=x_train.shape), 0.0, 1.0)
+
+denoiser = keras.Sequential([
+    keras.Input(shape=(784,)),
+    layers.Dense(32, activation="relu"),
+    layers.Dense(784, activation="sigmoid"),
+])
+denoiser.compile(optimizer="adam", loss="mse")
+denoiser.fit(x_train, x_noisy, epochs=1, batch_size=256)
+"""
+
+TORCH = """\
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+from torchvision import datasets, transforms
+
+data = datasets.MNIST("data", train=True, download=True, transform=transforms.ToTensor())
+loader = DataLoader(data, batch_size=256, shuffle=True)
+
+model = nn.Sequential(
+    nn.Flatten(),
+    nn.Linear(784, 32),
+    nn.ReLU(),
+    nn.Linear(32, 784),
+    nn.Sigmoid(),
+)
+criterion = nn.MSELoss()
+optimizer = torch.optim.Adam(model.parameters())
+
+for images, _ in loader:
+    noisy = (images + 0.5 * torch.randn_like(images)).clamp(0.0, 1.0)
+    loss = criterion(model(images), noisy.flatten(1))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+
+class NoisyTarget(Rule):
+    """The noise was mixed into the target."""
+
+    code = "AE308"
+    name = "noisy-target"
+    severity = Severity.WARNING
+    probed = False
+    bad = (
+        Example(Framework.KERAS, KERAS, codes=("AE308",)),
+        Example(Framework.TORCH, TORCH, codes=("AE308",)),
+    )
+    good = (
+        Example(Framework.KERAS, KERAS.replace("fit(x_train, x_noisy", "fit(x_noisy, x_train")),
+        Example(Framework.TORCH, TORCH.replace("model(images), noisy.flatten(1)", "model(noisy), images.flatten(1)")),
+    )
+
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+        if setup.relation is Relation.NOISED_TARGET:
+            fault = "the input is clean and its target is noisy: the arguments seem to be the wrong way round"
+        elif setup.relation in {Relation.SAME, Relation.RESCALED} and setup.target.noised is Tri.YES:
+            fault = "the target holds the same noise as the input, so the network is rewarded for giving it back"
+        else:
+            return
+        place = setup.location
+        yield Violation(
+            message=fault,
+            location=place,
+            spans=spans(setup, but=place),
+            evidence=evidence(setup, "input", "target"),
+        )
+
+
+RULE = NoisyTarget()

@@ -1,0 +1,234 @@
+"""The rules beyond the main road: AE107, AE206, AE208, AE209, AE305, AE307, AE308."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ae_audit.rules.findings import Severity
+from ae_audit.theory.intervals import UNIT, Interval
+from ae_audit.theory.ranges import Tri, ValueRange
+from ae_audit.training_setup import DataFacts, Relation, Structure, TrainingSetup
+from tests.rules.setups import (
+    CLASSES,
+    GREY,
+    KERAS,
+    ONE_HOT,
+    RAW,
+    SIGNED,
+    STANDARDISED,
+    TORCH,
+    UNKNOWN,
+    YES_OR_NO,
+    data,
+    measured,
+    remedies,
+    setup,
+    violations,
+)
+
+MULTI_HOT = data(UNIT, Structure.MULTI_HOT, structure_axis=-1)
+
+
+def followed_by(subject: TrainingSetup, *layers: str) -> TrainingSetup:
+    return replace(subject, head=replace(subject.head, after=layers))
+
+
+# AE107
+
+
+@pytest.mark.parametrize(
+    ("activation", "layer"),
+    [
+        ("sigmoid", "Dropout"),
+        ("linear", "Dropout"),
+        ("leaky_relu", "SpatialDropout2D"),
+        ("sigmoid", "GaussianNoise"),
+        ("sigmoid", "BatchNormalization"),
+        ("tanh", "BatchNorm2d"),
+    ],
+)
+def test_what_spoils_the_prediction_after_it_is_made(activation: str, layer: str) -> None:
+    (violation,) = violations("AE107", followed_by(setup(activation, "mse", GREY), "Reshape", layer))
+    assert violation.message.startswith(f"{layer} after the output ({activation})")
+
+
+@pytest.mark.parametrize("layer", ["Reshape", "UpSampling2D", "Cropping2D", "clip", "Flatten"])
+def test_layers_that_move_values_are_none(layer: str) -> None:
+    assert not violations("AE107", followed_by(setup("sigmoid", "mse", GREY), layer))
+
+
+def test_batch_normalisation_of_a_linear_output_and_dropout_of_a_classifier() -> None:
+    assert not violations("AE107", followed_by(setup("linear", "mse", STANDARDISED), "BatchNorm1d"))
+    assert not violations("AE107", followed_by(setup("linear", "cce", ONE_HOT, given=GREY), "Dropout"))
+    assert not violations("AE107", followed_by(setup("linear", "mse", UNKNOWN, given=GREY), "Dropout"))
+
+
+# AE206
+
+
+@pytest.mark.parametrize(
+    ("loss", "target"),
+    [("mape", GREY), ("mape", RAW), ("mape", measured(-1.0, 1.0, zeros=0.1)), ("msle", SIGNED), ("msle", STANDARDISED)],
+)
+def test_relative_losses_out_of_their_domain(loss: str, target: DataFacts) -> None:
+    subject = setup("linear", loss, target)
+    assert len(violations("AE206", subject)) == 1
+    assert remedies("AE206", subject) == ["mse as the loss"]
+
+
+@pytest.mark.parametrize(
+    ("loss", "target"),
+    [
+        ("mape", data(Interval(1.0, 9.0))),
+        ("mape", SIGNED),
+        ("mape", data(ValueRange(UNIT))),
+        ("mape", UNKNOWN),
+        ("msle", GREY),
+        ("msle", UNKNOWN),
+        ("mse", SIGNED),
+    ],
+)
+def test_relative_losses_within_it(loss: str, target: DataFacts) -> None:
+    assert not violations("AE206", setup("linear", loss, target))
+
+
+# AE208
+
+
+def test_the_median_is_the_background() -> None:
+    sparse = measured(0.0, 1.0, zeros=0.81)
+    sparse = replace(sparse, measured=replace(sparse.measured, mode=0.0, mode_share=0.81))  # type: ignore[type-var]
+    (violation,) = violations("AE208", setup("sigmoid", "mae", sparse))
+    assert violation.message.startswith("81% of the target is 0,")
+    assert not violations("AE208", setup("sigmoid", "mse", sparse))
+    assert not violations("AE208", setup("sigmoid", "mae", measured(0.0, 1.0)))
+    assert not violations("AE208", setup("sigmoid", "mae", GREY))
+
+
+# AE209
+
+
+@pytest.mark.parametrize(
+    ("activation", "loss", "target", "wanted"),
+    [
+        ("sigmoid", "cce", ONE_HOT, ["softmax at the output"]),
+        ("sigmoid", "sparse_cce", CLASSES, ["softmax at the output"]),
+        ("sigmoid", "cce", MULTI_HOT, ["bce as the loss"]),
+        ("softmax", "cce", MULTI_HOT, ["sigmoid at the output", "bce as the loss"]),
+        ("sigmoid", "sparse_cce", UNKNOWN, ["softmax at the output"]),
+    ],
+)
+def test_pairs_that_do_not_belong_together(activation: str, loss: str, target: DataFacts, wanted: list[str]) -> None:
+    subject = setup(activation, loss, target, given=GREY, relation=Relation.LABELS, units=10)
+    (violation,) = violations("AE209", subject)
+    assert violation.severity is Severity.ERROR
+    if target.structure is not Structure.UNKNOWN:
+        assert remedies("AE209", subject) == wanted
+
+
+def test_softmax_and_bce_on_many_classes_is_a_warning_on_two_it_is_right() -> None:
+    many = setup("softmax", "bce", ONE_HOT, given=GREY, units=10)
+    assert violations("AE209", many)[0].severity is Severity.WARNING
+    assert remedies("AE209", many) == ["cce as the loss"]
+    for units in (2, None):
+        assert not violations("AE209", setup("softmax", "bce", ONE_HOT, given=GREY, units=units))
+
+
+def test_cross_entropy_over_one_logit() -> None:
+    subject = setup("linear", "sparse_cce", YES_OR_NO, given=GREY, framework=TORCH, logits=Tri.YES, units=1)
+    assert remedies("AE209", subject) == ["bce on logits as the loss"]
+
+
+def test_class_indices_are_no_quantities() -> None:
+    regression = setup("linear", "mse", CLASSES, given=GREY, relation=Relation.LABELS, units=1)
+    assert len(violations("AE209", regression)) == 1
+    two = replace(CLASSES, values=ValueRange.exactly(UNIT))
+    assert not violations("AE209", replace(regression, target=two))
+    assert not violations("AE209", replace(regression, target=UNKNOWN))
+
+
+@pytest.mark.parametrize(
+    ("activation", "loss", "target", "logits"),
+    [
+        ("softmax", "cce", ONE_HOT, Tri.NO),
+        ("softmax", "sparse_cce", CLASSES, Tri.NO),
+        ("linear", "sparse_cce", CLASSES, Tri.YES),
+        ("sigmoid", "bce", YES_OR_NO, Tri.NO),
+        ("sigmoid", "bce", MULTI_HOT, Tri.NO),
+        ("sigmoid", "mse", ONE_HOT, Tri.NO),
+        ("sigmoid", "mse", YES_OR_NO, Tri.NO),
+        ("linear", "mse", ONE_HOT, Tri.NO),
+        ("sigmoid", "cce", ONE_HOT, Tri.UNKNOWN),
+        ("log_softmax", "nll", CLASSES, Tri.NO),
+    ],
+)
+def test_pairs_that_belong_together(activation: str, loss: str, target: DataFacts, logits: Tri) -> None:
+    subject = setup(activation, loss, target, given=GREY, relation=Relation.LABELS, logits=logits, units=10)
+    assert not violations("AE209", subject)
+
+
+def test_an_unknown_reconstruction_is_left_to_the_other_rule() -> None:
+    assert not violations("AE209", setup("sigmoid", "cce", UNKNOWN))
+
+
+# AE305
+
+
+def test_non_finite_values_are_counted() -> None:
+    holed = measured(0.0, 1.0, non_finite=3)
+    (violation,) = violations("AE305", setup("linear", "mse", holed))
+    assert violation.message.startswith("3 of 7840 values of the target seen at the loss are NaN")
+    (violation,) = violations("AE305", setup("linear", "mse", GREY, given=measured(0.0, 1.0, non_finite=1)))
+    assert violation.message.startswith("one value of the input seen at the loss is NaN")
+    assert not violations("AE305", setup("linear", "mse", measured(0.0, 1.0)))
+    assert not violations("AE305", setup("linear", "mse", UNKNOWN))
+
+
+# AE307
+
+
+def reconstructs(target: DataFacts, loss: str = "mse", *, made: int = 784, framework: object = KERAS) -> TrainingSetup:
+    given = replace(GREY, shape=(None, 28, 28))
+    subject = setup("linear", loss, target, given=given, relation=Relation.LABELS, framework=framework)  # type: ignore[arg-type]
+    return replace(subject, head=replace(subject.head, shape=(None, made)))
+
+
+def test_labels_as_the_target_of_a_reconstruction() -> None:
+    for shape in ((None,), (None, 1), None):
+        subject = reconstructs(replace(CLASSES, shape=shape))
+        assert len(violations("AE307", subject)) == 1
+        assert not violations("AE209", subject)
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        reconstructs(CLASSES, made=10),
+        reconstructs(CLASSES, "sparse_cce"),
+        reconstructs(replace(CLASSES, shape=(None, 28, 28))),
+        reconstructs(ONE_HOT),
+        replace(reconstructs(CLASSES), input=GREY),
+        replace(reconstructs(CLASSES), relation=Relation.OTHER),
+    ],
+)
+def test_labels_where_they_belong(subject: TrainingSetup) -> None:
+    assert not violations("AE307", subject)
+
+
+# AE308
+
+
+def test_noise_in_the_target() -> None:
+    swapped = setup("sigmoid", "mse", GREY, given=GREY, relation=Relation.NOISED_TARGET)
+    assert "wrong way round" in violations("AE308", swapped)[0].message
+    both = setup("sigmoid", "mse", replace(GREY, noised=Tri.YES))
+    assert "same noise" in violations("AE308", both)[0].message
+
+
+def test_noise_where_it_belongs() -> None:
+    noisy = replace(GREY, noised=Tri.YES)
+    assert not violations("AE308", setup("sigmoid", "mse", GREY, given=noisy, relation=Relation.NOISED_INPUT))
+    assert not violations("AE308", setup("sigmoid", "mse", noisy, given=noisy, relation=Relation.OTHER))
+    assert not violations("AE308", setup("sigmoid", "mse", GREY))
