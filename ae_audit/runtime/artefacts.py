@@ -96,7 +96,6 @@ _SHOWN: tuple[tuple[str, str, Any], ...] = (
     ("matplotlib", "use", None),
     ("matplotlib.pyplot", "show", None),
     ("matplotlib.pyplot", "pause", None),
-    ("matplotlib.pyplot", "switch_backend", None),
     ("matplotlib.pyplot", "waitforbuttonpress", None),
     ("matplotlib.pyplot", "ginput", []),
     ("matplotlib.figure", "Figure.show", None),
@@ -141,6 +140,9 @@ class Artefacts:
                 self._watch.when_imported(module, functools.partial(self._replace_writer, writer))
         for module, name, result in _SHOWN:
             self._watch.when_imported(module, functools.partial(_replace, name=name, make=_nothing(result)))
+        self._watch.when_imported(
+            "matplotlib.pyplot", functools.partial(_replace, name="switch_backend", make=_always_agg)
+        )
         for module in _TENSORBOARD_WRITERS:
             self._watch.when_imported(module, _silence_tensorboard)
         self._watch.when_imported("getpass", functools.partial(_replace, name="getpass", make=_nothing("")))
@@ -191,6 +193,16 @@ def _nothing(result: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         return nothing
 
     return make
+
+
+def _always_agg(original: Callable[..., Any]) -> Callable[..., Any]:
+    """pyplot calls this itself at its first figure: it must do its work, but without a window."""
+
+    @functools.wraps(original)
+    def switch_backend(*_: Any, **__: Any) -> Any:
+        return original("Agg")
+
+    return switch_backend
 
 
 def _replace(module: ModuleType, *, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:

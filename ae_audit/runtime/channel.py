@@ -34,7 +34,8 @@ REQUEST, EVENTS, WHEREABOUTS = "request.json", "events", "whereabouts.txt"
 """files of a run's folder: the request, the FIFO of events, where the program was when it was asked or crashed"""
 
 _exit = os._exit
-"""kept from the program, which may replace or call it"""
+_encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+"""both kept from the program, which may replace what it finds in the modules"""
 
 
 class Channel:
@@ -56,7 +57,7 @@ class Channel:
         """
         if os.getpid() != self._owner:
             return
-        line = (json.dumps(event, allow_nan=False, separators=(",", ":")) + "\n").encode("ascii")
+        line = (_encode(event) + "\n").encode("ascii")
         with self._lock:
             # The program may have closed our descriptor, or closed it and got its number for a file of its own.
             if not self._intact():

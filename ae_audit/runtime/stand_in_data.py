@@ -20,6 +20,7 @@ Array = NDArray[Any]
 
 _DISTINCT = 1000
 """pictures drawn for a data set before they repeat"""
+_DISTINCT_BYTES = 16 << 20
 _HELD_OUT = 300
 """of the shipped digits, kept for the test part"""
 
@@ -89,20 +90,19 @@ def pictures(
     """
     fixed = np.random.default_rng([seed, 7])
     fields = _smooth_fields(fixed, 12, height, width)
-    patterns = np.tensordot(fixed.normal(size=(classes, channels, 12)), fields, axes=1)
+    patterns = fixed.normal(size=(classes, channels, 12))
     masks = _smooth_fields(fixed, classes, height, width) + _mound(height, width) > 0.55
     rng = np.random.default_rng([seed, int(train)])
-    count = min(length, max(64, min(_DISTINCT, (48 << 20) // (height * width * channels))))
+    count = min(length, max(64, min(_DISTINCT, _DISTINCT_BYTES // (height * width * channels))))
     labels = rng.permutation(np.arange(count) % classes)
     mixtures = rng.normal(size=(count, channels, 12), scale=0.6) + rng.normal(size=(count, 1, 12), scale=0.6)
-    images = np.empty((count, height, width, channels), dtype="uint8")
-    for i, (label, mixture) in enumerate(zip(labels, mixtures, strict=True)):
-        picture = patterns[label] + np.tensordot(mixture, fields, axes=1)
-        low, high = np.quantile(picture, (0.02, 0.98))
-        picture = np.clip((picture - low) / (high - low), 0.0, 1.0)
-        if dark:
-            picture = np.where(masks[label], 0.2 + 0.8 * picture, 0.0)
-        images[i] = np.moveaxis(np.rint(picture * 255.0), 0, -1).astype("uint8")
+    values = np.tensordot((patterns[labels] + mixtures).astype("float32"), fields, axes=1)
+    rows, columns = max(1, height // 16), max(1, width // 16)
+    low, high = np.quantile(values[:, :, ::rows, ::columns], (0.02, 0.98), axis=(1, 2, 3), keepdims=True)
+    values = np.clip((values - low.astype("float32")) / (high - low).astype("float32"), 0.0, 1.0)
+    if dark:
+        values = np.where(masks[labels][:, None], 0.2 + 0.8 * values, 0.0)
+    images = np.ascontiguousarray(np.moveaxis(np.rint(values * 255.0).astype("uint8"), 1, -1))
     return Pictures(images[..., 0] if channels == 1 else images, labels, length)
 
 
@@ -114,7 +114,7 @@ def _smooth_fields(rng: np.random.Generator, count: int, height: int, width: int
     weights = rng.normal(size=(count, 5, 5)) * fall
     weights[:, 0, 0] = 0.0
     fields = np.einsum("kij,ih,jw->khw", weights, rows, columns)
-    return np.asarray(fields / fields.std(axis=(1, 2), keepdims=True))
+    return np.asarray(fields / fields.std(axis=(1, 2), keepdims=True), dtype="float32")
 
 
 def _mound(height: int, width: int) -> Array:
@@ -131,8 +131,9 @@ def word_sequences(
     Small numbers are frequent words (a power law); each class prefers some words of its own.
     """
     rng = np.random.default_rng([seed, length])
-    labels = rng.integers(0, classes, size=length)
-    lengths = np.clip(rng.lognormal(5.2, 0.6, size=length).astype(int), 12, 1500)
+    distinct = min(length, 2 * _DISTINCT)
+    labels = rng.integers(0, classes, size=distinct)
+    lengths = np.clip(rng.lognormal(5.2, 0.6, size=distinct).astype(int), 12, 1500)
     limit = max(4, vocabulary - offset)
     sequences = np.empty(length, dtype=object)
     for i, (label, count) in enumerate(zip(labels, lengths, strict=True)):
@@ -140,7 +141,9 @@ def word_sequences(
         own = rng.random(count) < 0.1
         words[own] = 1 + (7 * (label + 1) + rng.integers(0, 20, size=int(own.sum()))) % (limit - 1)
         sequences[i] = ([] if start is None else [start]) + (words + offset).tolist()
-    return sequences, labels
+    for i in range(distinct, length):
+        sequences[i] = list(sequences[i % distinct])
+    return sequences, repeated(labels, length)
 
 
 def table(

@@ -126,7 +126,7 @@ class StandIns:
 
         @functools.wraps(original)
         def fetch(*args: Any, **kwargs: Any) -> Any:
-            quick = {"n_retries": 0, "delay": 0.0} if "n_retries" in signature.parameters else {}
+            quick = {"n_retries": 1, "delay": 0.001} if "n_retries" in signature.parameters else {}
             try:
                 return self.attempt(original, *args, **{**kwargs, **quick})
             except _MISSING:

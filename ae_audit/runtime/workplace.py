@@ -15,8 +15,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 _DEEPEST = 4
-_MOST_ENTRIES = 4000
-_MOST_SIBLINGS = 400
+_MOST_ENTRIES = 20_000
+_LARGE = 300
+"""entries of a folder that is linked as a whole"""
 _NEVER_MIRRORED = {".git", ".hg", ".venv", "venv", "node_modules", "__pycache__", ".mypy_cache", ".pytest_cache"}
 
 _SECRET = re.compile(
@@ -74,8 +75,7 @@ def mirror(script: Path, scratch: Path, also: Iterable[Path] = ()) -> tuple[Path
     target = place
     for folder in above:
         target = target.parent
-        siblings = [_MOST_SIBLINGS]
-        _mirror_folder(folder, target, 1, siblings)
+        _mirror_folder(folder, target, 2 if folder == home.parent else 1, budget)
     return root, place
 
 
@@ -85,25 +85,29 @@ def _is_ordinary(folder: Path) -> bool:
 
 
 def _mirror_folder(source: Path, target: Path, depth: int, budget: list[int]) -> None:
-    try:
-        entries = sorted(os.scandir(source), key=lambda entry: entry.name)
-    except OSError:
-        return
-    for entry in entries:
+    """Mirror the entries of ``source`` in ``target``; folders to ``depth`` levels, while they are not too many.
+
+    A folder of many files (a data set) is linked as a whole: never is a part of one left out.
+    """
+    for entry in _entries(source)[:_MOST_ENTRIES]:
         place = target / entry.name
-        if budget[0] <= 0:
-            return
         if entry.name in _NEVER_MIRRORED or os.path.lexists(place):
             continue
         budget[0] -= 1
-        try:
-            if entry.is_dir(follow_symlinks=False) and depth > 1:
+        with contextlib.suppress(OSError):
+            if depth > 1 and entry.is_dir(follow_symlinks=False) and len(_entries(entry)) <= min(_LARGE, budget[0]):
                 place.mkdir()
                 _mirror_folder(Path(entry.path), place, depth - 1, budget)
             else:
                 place.symlink_to(entry.path)
-        except OSError:
-            continue
+
+
+def _entries(folder: os.PathLike[str]) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError:
+        return []
 
 
 def environment(

@@ -5,6 +5,7 @@ registers shapes for were never declared. Declaring their schemas is enough for 
 imported at start: the declaration waits for the program's own ``import torchvision``.
 """
 
+import contextlib
 import importlib.machinery
 import sys
 
@@ -19,10 +20,8 @@ def _declare_operators():
 
     library = torch.library.Library("torchvision", "DEF")
     for schema in _SCHEMAS:
-        try:
+        with contextlib.suppress(RuntimeError):  # it is there already
             library.define(schema)
-        except RuntimeError:
-            pass  # it is there: the compiled operators are in place
     _kept.append(library)
 
 

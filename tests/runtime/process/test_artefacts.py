@@ -1,0 +1,138 @@
+"""Artefact writers: nothing is written outside scratch, nothing shown, and the program goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .conftest import Run, ended, events
+
+
+def test_arrays_come_back_from_scratch_and_go_nowhere_else(run_program: Run, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    outcome = run_program(
+        f"""
+        import io, sys
+        import numpy as np
+        np.save("a.npy", np.arange(3))
+        assert np.load("a.npy").tolist() == [0, 1, 2]
+        np.savez({str(elsewhere / "b.npz")!r}, a=np.arange(3))
+        np.savetxt({str(elsewhere / "b.csv")!r}, np.arange(3))
+        buffer = io.BytesIO()
+        np.save(buffer, np.arange(3))
+        assert buffer.tell() > 0
+        """
+    )
+    assert ended(outcome)["how"] == "completed", ended(outcome)["sentence"]
+    assert [(event["call"], event["what"]) for event in events(outcome, "skipped")] == [
+        ("numpy.savez", str(elsewhere / "b.npz")),
+        ("numpy.savetxt", str(elsewhere / "b.csv")),
+    ]
+    assert list(elsewhere.iterdir()) == []
+    assert events(outcome, "blocked") == []
+
+
+@pytest.mark.slow
+def test_figures_are_neither_drawn_nor_shown(run_program: Run) -> None:
+    pytest.importorskip("matplotlib")
+    outcome = run_program(
+        """
+        import matplotlib
+        matplotlib.use("TkAgg")
+        import matplotlib.pyplot as plt
+        import os
+        figure, axes = plt.subplots()
+        axes.plot([1, 2])
+        plt.savefig("figure.png")
+        figure.savefig("/somewhere/figure.pdf")
+        plt.show()
+        plt.imsave("image.png", [[0, 1]])
+        assert not os.path.exists("figure.png")
+        from PIL import Image
+        Image.new("L", (2, 2)).save("/somewhere/x.png")
+        Image.new("L", (2, 2)).show()
+        import webbrowser
+        assert webbrowser.open("https://example.org") is False
+        """
+    )
+    assert ended(outcome)["how"] == "completed", ended(outcome)["sentence"]
+    assert [(event["call"], event["what"]) for event in events(outcome, "skipped")] == [
+        ("Figure.savefig", "figure.png"),
+        ("Figure.savefig", "/somewhere/figure.pdf"),
+        ("matplotlib.imsave", "image.png"),
+        ("Image.save", "/somewhere/x.png"),
+    ]
+
+
+@pytest.mark.slow
+def test_tables_and_pickles(run_program: Run) -> None:
+    pytest.importorskip("pandas")
+    outcome = run_program(
+        """
+        import pandas as pd, joblib
+        frame = pd.DataFrame({"a": [1, 2]})
+        frame.to_csv("a.csv", index=False)
+        assert pd.read_csv("a.csv")["a"].tolist() == [1, 2]
+        assert frame.to_csv(index=False).startswith("a")
+        frame.to_csv("/somewhere/a.csv")
+        frame["a"].to_pickle("/somewhere/a.pkl")
+        joblib.dump(frame, "/somewhere/a.joblib")
+        """
+    )
+    assert ended(outcome)["how"] == "completed", ended(outcome)["sentence"]
+    assert [event["what"] for event in events(outcome, "skipped")] == [
+        "/somewhere/a.csv",
+        "/somewhere/a.pkl",
+        "/somewhere/a.joblib",
+    ]
+
+
+@pytest.mark.slow
+def test_checkpoints_of_torch(run_program: Run) -> None:
+    pytest.importorskip("torch")
+    outcome = run_program(
+        """
+        import torch
+        model = torch.nn.Linear(2, 2)
+        torch.save(model.state_dict(), "model.pt")
+        model.load_state_dict(torch.load("model.pt"))
+        torch.save(model, "/somewhere/model.pt")
+        torch.onnx.export(model, torch.zeros(1, 2), "model.onnx")
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            pass
+        else:
+            writer = SummaryWriter("/somewhere/runs")
+            writer.add_scalar("loss", 1.0, 0)
+            writer.close()
+        """
+    )
+    assert ended(outcome)["how"] == "completed", ended(outcome)["sentence"]
+    assert [(event["call"], event["what"]) for event in events(outcome, "skipped")] == [
+        ("torch.save", "/somewhere/model.pt"),
+        ("torch.export", "model.onnx"),
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 2])
+def test_workers_of_a_loader_run_or_are_done_without(run_program: Run, workers: int) -> None:
+    pytest.importorskip("torch")
+    outcome = run_program(
+        f"""
+        import torch
+        from torch.utils.data import DataLoader, TensorDataset
+        if not {workers}:
+            import torch.utils.data.dataloader
+            from ae_audit.runtime.interception import loaders_without_workers
+            loaders_without_workers(torch.utils.data.dataloader)
+        data = TensorDataset(torch.arange(10.0))
+        loader = DataLoader(data, 5, num_workers=2, persistent_workers=True, prefetch_factor=4, timeout=5)
+        assert loader.num_workers == {workers}
+        assert len([batch for batch in loader]) == 2
+        """
+    )
+    assert ended(outcome)["how"] == "completed", ended(outcome)["sentence"]

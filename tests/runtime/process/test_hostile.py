@@ -1,0 +1,249 @@
+"""Programs that do not want to end, or end in every bad way: one clear sentence each, nothing already said is lost."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from ae_audit.runtime.launch import Ending
+
+from .conftest import Run, ended, events
+
+SAID = "session.emit({'event': 'found', 'what': 'AE101'})\n"
+FOUND = [{"event": "found", "what": "AE101"}]
+
+
+def is_alive(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        ("import os; os._exit(0)", "ended its process before the audit was done (os._exit or exec)"),
+        ("import os; os._exit(3)", "ended its process with exit code 3"),
+        ("import os; os.kill(os.getpid(), 9)", "was killed by SIGKILL (by itself, or for want of memory) at line 2"),
+        ("import ctypes; ctypes.string_at(0)", "was killed by SIGSEGV (segmentation fault) at line 2"),
+        ("import os; os.abort()", "was killed by SIGABRT (abort) at line 2"),
+        (
+            "import os, sys; os.execv('/bin/true', ['true'])",
+            "ended its process before the audit was done (os._exit or exec)",
+        ),
+        ("raise SystemExit(4)", "ended its process with exit code 4"),
+    ],
+)
+def test_a_bad_end_is_told_in_a_sentence(run_source: Run, source: str, sentence: str) -> None:
+    outcome = run_source(SAID + source)
+    expected = sentence.removesuffix(" at line 2") if "SIGKILL" in sentence else sentence
+    assert outcome.sentence("program.py") == expected
+    assert events(outcome, "found") == FOUND
+    assert not outcome.ok
+
+
+def test_a_loop_without_end_is_cut_and_its_line_named(run_source: Run) -> None:
+    begun = time.monotonic()
+    outcome = run_source(SAID + "x = 0\nwhile True:\n    x += 1\n", timeout=1)
+    assert outcome.ending is Ending.TIMED_OUT
+    assert outcome.line_in("program.py") in {3, 4}
+    assert outcome.sentence().startswith("was still running after 1 s")
+    assert events(outcome, "found") == FOUND
+    assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize("leaves_session", [False, True])
+def test_grandchildren_that_ignore_sigterm_end_too(run_source: Run, leaves_session: bool) -> None:
+    outcome = run_source(
+        f"""
+        import os, signal, subprocess, sys, time
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready', flush=True); time.sleep(600)"
+        command, leave = [sys.executable, "-c", code], {leaves_session}
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=leave)
+        child.stdout.readline()
+        session.emit({{"event": "started", "processes": [os.getpid(), child.pid]}})
+        while True:
+            time.sleep(1)
+        """,
+        timeout=2,
+    )
+    assert outcome.ending is Ending.TIMED_OUT
+    processes = events(outcome, "started")[0]["processes"]
+    assert [process for process in processes if is_alive(process)] == []
+
+
+def test_a_daemon_left_behind_is_found(run_source: Run) -> None:
+    outcome = run_source(
+        """
+        import os, time
+        read, write = os.pipe()
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                os.write(write, str(os.getpid()).encode())
+                time.sleep(600)
+            os._exit(0)
+        os.wait()
+        session.emit({"event": "started", "process": int(os.read(read, 20))})
+        """
+    )
+    assert outcome.ok
+    assert not is_alive(events(outcome, "started")[0]["process"])
+
+
+def test_fork_and_exit_runs_the_rest_once(run_program: Run) -> None:
+    outcome = run_program(
+        """
+        import os, sys
+        if os.fork():
+            sys.exit(5)
+        print("in the other process")
+        """
+    )
+    assert outcome.ok
+    assert ended(outcome)["exit_code"] == 5
+
+
+def test_a_fork_bomb_is_stopped(run_source: Run) -> None:
+    outcome = run_source("import os, time\nwhile True:\n    os.fork() or time.sleep(600)\n", timeout=20)
+    assert outcome.ending is Ending.PROCESSES
+    assert "more than 400 processes" in outcome.sentence()
+    assert outcome.seconds < 20
+
+
+def test_memory_without_end_is_stopped(run_source: Run) -> None:
+    outcome = run_source(
+        SAID + "hoard = []\nwhile True:\n    hoard.append(bytearray(4 << 20))\n", memory_bytes=256 << 20
+    )
+    assert outcome.ending is Ending.MEMORY
+    assert outcome.sentence("program.py") in {
+        f"took more than 256 MiB of memory at line {line} and was stopped" for line in (3, 4)
+    }
+    assert outcome.peak_memory > 256 << 20
+    assert events(outcome, "found") == FOUND
+
+
+def test_the_memory_of_its_children_counts(run_source: Run) -> None:
+    outcome = run_source(
+        """
+        import os, time
+        for _ in range(4):
+            if os.fork() == 0:
+                hoard = bytearray(os.urandom(1)) * (100 << 20)
+                time.sleep(600)
+        time.sleep(600)
+        """,
+        memory_bytes=256 << 20,
+        timeout=20,
+    )
+    assert outcome.ending is Ending.MEMORY
+
+
+def test_printing_without_end_keeps_the_tail(run_source: Run) -> None:
+    outcome = run_source("import sys\nwhile True:\n    print('x' * 5000)\n    print('y', file=sys.stderr)\n", timeout=1)
+    assert outcome.ending is Ending.TIMED_OUT
+    assert 0 < len(outcome.stdout) <= 64 << 10
+    assert set(outcome.stderr) <= {"y", "\n"}
+
+
+def test_one_endless_line_does_no_harm(run_source: Run) -> None:
+    outcome = run_source("import os\nwhile True:\n    os.write(1, b'x' * 65536)\n", timeout=1)
+    assert outcome.ending is Ending.TIMED_OUT
+    assert len(outcome.stdout) <= 64 << 10
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import sys; sys.stdout = sys.stderr = None",
+        "import sys; sys.stdout = 7; sys.__stdout__ = object()",
+        "import os; os.closerange(0, 21)",
+        "import os; os.closerange(0, 1 << 20)",
+        "import os; os.closerange(0, 1 << 20); files = [open('f%d' % i, 'w') for i in range(400)]",
+        "import builtins, json; json.dumps = builtins.open = None",
+        "import os; os.chdir('/'); os.environ.clear()",
+        "import sys; sys.modules.clear()",
+        "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))",
+    ],
+)
+def test_the_channel_outlives_what_the_program_breaks(run_source: Run, source: str) -> None:
+    outcome = run_source(
+        "emit, finish = session.emit, session.finish\n"
+        + source
+        + "\nemit({'event': 'found', 'what': 'AE101'})\nfinish()"
+    )
+    assert events(outcome, "found") == FOUND, outcome.stderr
+    assert outcome.ok
+
+
+def test_garbage_in_the_channel_is_dropped(run_source: Run) -> None:
+    outcome = run_source(
+        SAID
+        + r"""
+import os
+fifo = session.channel._descriptor
+garbage = [b"no json", b'{"no": "name"}', b"[1]", b'{"event": NaN}', b"[" * 100000, b"\xff", b'{"event": 3}']
+for line in garbage:
+    os.write(fifo, line + b"\n")
+"""
+        + SAID
+    )
+    assert [event["event"] for event in outcome.events] == ["confined", "found", "found", "finished"]
+
+
+def test_a_large_event_arrives_whole(run_source: Run) -> None:
+    outcome = run_source("session.emit({'event': 'large', 'text': 'ä' * (3 << 20)})")
+    assert events(outcome, "large")[0]["text"] == "ä" * (3 << 20)
+
+
+def test_an_exit_handler_cannot_hold_it_up(run_source: Run) -> None:
+    begun = time.monotonic()
+    outcome = run_source(
+        """
+        import atexit, threading, time
+        atexit.register(time.sleep, 600)
+        threading.Thread(target=time.sleep, args=(600,)).start()
+        """
+    )
+    assert outcome.ok
+    assert time.monotonic() - begun < 10
+
+
+def test_listeners_hear_events_in_time_and_may_stop_it(run_source: Run) -> None:
+    class Enough(Exception):
+        pass
+
+    seen = []
+
+    def listen(event: dict[str, object]) -> None:
+        seen.append(event)
+        if event["event"] == "found":
+            raise Enough
+
+    with pytest.raises(Enough):
+        run_source(
+            "import os\nsession.emit({'event': 'here', 'process': os.getpid()})\n" + SAID + "while True: pass",
+            on_event=listen,
+        )
+    assert not is_alive(int(str(seen[1]["process"])))
+
+
+def test_nothing_is_left_in_the_temporary_folder(
+    run_source: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    run_source("import os\nos.makedirs('a/b')\nopen('a/b/c', 'w').close()\nos.chmod('a/b', 0)\nos.chmod('a', 0o500)")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_module_beside_the_script_is_not_run_before_the_sandbox_closes(run_program: Run) -> None:
+    trap = "import os; open(os.environ['TRAP'], 'w').close()"
+    outcome = run_program("print('ran')", files={"json.py": trap, "sandbox.py": trap, "runpy.py": trap})
+    assert outcome.ok, outcome.stderr
+    assert ended(outcome)["how"] == "completed"

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ae_audit.runtime.workplace import environment, is_secret, mirror
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["HF_TOKEN", "GITHUB_TOKEN", "OPENAI_API_KEY", "AWS_ACCESS_KEY_ID", "AWS_REGION", "MY_SECRET", "DB_PASSWORD",
+     "PGPASSWORD", "SSH_AUTH_SOCK", "DATABASE_URL", "https_proxy", "GOOGLE_APPLICATION_CREDENTIALS",
+     "WANDB_API_KEY", "KAGGLE_KEY"],
+)  # fmt: skip
+def test_a_secret_is_known_by_its_name(name: str) -> None:
+    assert is_secret(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["PATH", "HOME", "LANG", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "KERAS_BACKEND", "PYTHONPATH",
+     "OMP_NUM_THREADS", "TF_CPP_MIN_LOG_LEVEL", "XLA_FLAGS", "TF_FORCE_GPU_ALLOW_GROWTH", "EPOCHS", "DATA_DIR"],
+)  # fmt: skip
+def test_what_a_program_needs_is_no_secret(name: str) -> None:
+    assert not is_secret(name, "value")
+
+
+def test_credentials_within_a_value_are_seen() -> None:
+    assert is_secret("INDEX", "https://user:word@example.org")
+    assert not is_secret("INDEX", "https://example.org:8080/a@b")
+
+
+def test_data_in_the_real_caches_stay_readable(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    (home / ".keras" / "datasets").mkdir(parents=True)
+    (home / ".keras" / "datasets" / "mnist.npz").write_text("real")
+    (home / ".cache" / "torch" / "hub").mkdir(parents=True)
+    (home / ".cache" / "torch" / "hub" / "net.pt").write_text("weights")
+    found = environment(tmp_path / "scratch", base={"HOME": str(home)})
+    assert (Path(found["KERAS_HOME"]) / "datasets" / "mnist.npz").read_text() == "real"
+    assert (Path(found["TORCH_HOME"]) / "hub" / "net.pt").read_text() == "weights"
+    (Path(found["KERAS_HOME"]) / "datasets" / "new.npz").write_text("x")
+    assert not (home / ".keras" / "datasets" / "new.npz").exists()
+
+
+def test_every_cache_lies_in_scratch(tmp_path: Path) -> None:
+    found = environment(tmp_path, base={"HOME": "/nowhere", "MPLBACKEND": "TkAgg"})
+    for name in ("TMPDIR", "MPLCONFIGDIR", "TORCH_HOME", "KERAS_HOME", "XDG_CACHE_HOME", "HF_HOME"):
+        assert found[name].startswith(str(tmp_path))
+    assert found["MPLBACKEND"] == "Agg"
+    assert found["HF_HUB_OFFLINE"] == "1"
+    assert "HF_HUB_OFFLINE" not in environment(tmp_path, base={"HOME": "/nowhere"}, network=True)
+
+
+def test_a_folder_of_many_files_is_there_whole_and_cheaply(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    (project / "images").mkdir(parents=True)
+    for i in range(1000):
+        (project / "images" / f"{i:05}.png").touch()
+    (project / "train.py").write_text("pass")
+    root, place = mirror(project / "train.py", tmp_path / "scratch")
+    assert place.is_relative_to(root)
+    assert (place / "images").is_symlink()
+    assert (place / "images" / "00999.png").exists()
+
+
+def test_links_in_circles_do_not_matter(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "train.py").write_text("pass")
+    (project / "self").symlink_to(project)
+    (project / "broken").symlink_to(project / "missing")
+    _, place = mirror(project / "train.py", tmp_path / "scratch")
+    assert (place / "self").is_symlink()
+    assert (place / "broken").is_symlink()
