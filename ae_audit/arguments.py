@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NoReturn
 
 from ae_audit.errors import UsageError, did_you_mean
+from ae_audit.records import dataclass, replace
 from ae_audit.settings import FORMATS, OPTIONS, Kind, Settings
 from ae_audit.version import __version__
 

@@ -10,10 +10,10 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from ae_audit.errors import UsageError, did_you_mean
+from ae_audit.records import replace
 from ae_audit.rules.findings import Severity
 from ae_audit.settings import OPTIONS, Kind, Option, Settings
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatch
 
 from ae_audit.errors import UsageError, did_you_mean
+from ae_audit.records import dataclass
 from ae_audit.settings import Settings
 from ae_audit.source_text import STDIN
 

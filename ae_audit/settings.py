@@ -6,9 +6,9 @@ choices stand in :data:`OPTIONS` and nowhere else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
+from ae_audit.records import dataclass
 from ae_audit.rules.findings import Severity
 
 FORMATS = ("full", "concise", "json")

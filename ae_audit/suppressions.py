@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
+from ae_audit.records import dataclass
 from ae_audit.results import Suppressed
 from ae_audit.rules.findings import Finding
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 
 from ae_audit.discovery import AuditTarget, path_matches
 from ae_audit.errors import AuditError
 from ae_audit.progress import Progress
+from ae_audit.records import dataclass, replace
 from ae_audit.results import Note, Report, StageError, Suppressed, Undecided
 from ae_audit.rules.findings import Finding
 from ae_audit.settings import Settings

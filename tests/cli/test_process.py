@@ -33,7 +33,7 @@ def program(folder: Path) -> Path:
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    inherited = {name: value for name, value in os.environ.items() if name not in {"PYTHONIOENCODING", "PYTHONUTF8"}}
     return subprocess.run(
         [sys.executable, *arguments], capture_output=True, env=inherited | environment, timeout=60, check=False
     )
