@@ -26,7 +26,7 @@ def analyse_file(path: str, source: bytes, *, project_root: str | None = None) -
         StageError(
             path, "static",
             f"{'cell ' + str(unit.cell) + ': ' if unit.cell is not None else ''}{unit.message}"
-            f"{f' (line {unit.line})' if unit.line is not None else ''}; this part was not analysed",
+            "; this part was not analysed",
             unit.line, unit.cell,
         )
         for unit in program.broken

@@ -50,6 +50,8 @@ class Run:
         self.notes: dict[Any, Any] = {}
         """storage for knowledge tables, by their own keys"""
         self.main_text: Text | None = None
+        self.loops = 0
+        """how many loops of an unknown number of turns are being run"""
         self._fresh = 0
 
     # -- machinery ---------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from ae_audit.static.values import (
     number,
 )
 from ae_audit.theory.intervals import Interval
+from ae_audit.training_setup import Structure
 
 if TYPE_CHECKING:
     from ae_audit.static.interpreter import Run
@@ -165,7 +166,29 @@ def _within(lo: float, hi: float) -> Any:
     return ValueRange(Interval(lo, hi))
 
 
+_BYTES = (255.0, 256.0, 127.5, 128.0)
+
+
+def _taken_for_bytes(array: Array, divisor: float | None, where: Where) -> Array:
+    """Data of unknown range that is divided by 255, or centred at 127.5, is taken for bytes: nobody scales else so."""
+    if divisor is None or not array.values.unknown or array.scalings or array.placeholder or array.statistic:
+        return array
+    if not any(math.isclose(divisor, known, rel_tol=1e-3) for known in _BYTES) or array.shape == ():
+        return array
+    from ae_audit.theory.intervals import BYTE
+    from ae_audit.theory.ranges import ValueRange
+
+    how = f"scaled by {arrays.short(divisor)}, so taken for bytes, [0, 255]"
+    structure = Structure.CONTINUOUS if array.structure is Structure.UNKNOWN else array.structure
+    return replace(array, values=ValueRange.exactly(BYTE), why=None, structure=structure,
+                   trail=arrays.step(array, how, where))  # fmt: skip
+
+
 def _scaled(array: Array, scale: float, shift: float, how: str, where: Where) -> Array:
+    if shift == 0.0 and 0 < scale < 1:
+        array = _taken_for_bytes(array, 1.0 / scale, where)
+    elif scale == 1.0 and shift < -100:
+        array = _taken_for_bytes(array, -shift, where)
     if scale == 0 or not (math.isfinite(scale) and math.isfinite(shift)):
         return replace(arrays.affine(array, 0.0, 0.0, how, where), scale=None, shift=None)
     return arrays.affine(array, scale, shift, how, where)
@@ -294,11 +317,26 @@ def compare(run: Run, op: ast.cmpop, left: Value, right: Value, where: Where) ->
         return _compare_constants(op, left, right, where)
     if isinstance(op, (ast.In, ast.NotIn)) and isinstance(left, Const):
         return _membership(op, left, right, where)
+    if isinstance(left, (Array, Unknown)) and isinstance(right, (Array, Unknown)):
+        known = _same_unknown(run, op, left, right)
+        if known is not None:
+            return Const(known, where)
     if isinstance(left, Array) or isinstance(right, Array):
         base = left if isinstance(left, Array) else right
         assert isinstance(base, Array)
         return replace(arrays.thresholded(run, base, f"«{where.written}» thresholds", where), dtype="bool")
     return Unknown("a test on something unknown", where)
+
+
+def _same_unknown(run: Run, op: ast.cmpop, left: Value, right: Value) -> bool | None:
+    """``n - 1 < n`` for an unknown number n: decided by the distance of the two."""
+    a, b = run.as_array(left), run.as_array(right)
+    if a is None or b is None or a.root != b.root or a.scale is None or a.scale != b.scale or a.statistic or b.statistic:
+        return None
+    if a.shape or b.shape or a.selection or b.selection or a.noise or b.noise or a.why is None:
+        return None
+    compare_with = _COMPARE.get(type(op))
+    return None if compare_with is None or a.shift is None else bool(compare_with(a.shift, b.shift))
 
 
 def _plain(soft: Soft | None) -> Soft | None:

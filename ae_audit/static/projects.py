@@ -7,7 +7,7 @@ import os
 import warnings
 from dataclasses import dataclass, field
 
-from ae_audit.static import notebooks, sources
+from ae_audit.static import notebooks, repair, sources
 from ae_audit.static.sources import Text
 
 MAX_SOURCE = 4_000_000
@@ -52,7 +52,15 @@ def parse(path: str, source: bytes) -> Program:
     for unit in units:
         parsed = _parse_unit(unit)
         if isinstance(parsed, BrokenUnit):
-            program.broken.append(parsed)
+            repaired = repair.read_what_parses(unit.source)
+            if repaired is None:
+                program.broken.append(parsed)
+                continue
+            program.units.append((unit, repaired.tree))
+            if repaired.dropped:
+                line, message = repaired.dropped[0]
+                more = f" and {len(repaired.dropped) - 1} more lines" if len(repaired.dropped) > 1 else ""
+                program.broken.append(BrokenUnit(f"line {line}{more} does not parse: {message}", line, unit.cell))
         else:
             program.units.append((unit, parsed))
     return program
@@ -64,7 +72,7 @@ def _parse_unit(unit: Text) -> ast.Module | BrokenUnit:
             warnings.simplefilter("ignore")
             return ast.parse(unit.source)
     except SyntaxError as error:
-        return BrokenUnit(f"it does not parse: {error.msg}", error.lineno, unit.cell)
+        return BrokenUnit(f"line {error.lineno} does not parse: {error.msg}", error.lineno, unit.cell)
     except ValueError as error:
         return BrokenUnit(f"it does not parse: {error}", None, unit.cell)
     except (RecursionError, MemoryError):

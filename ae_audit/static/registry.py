@@ -135,7 +135,7 @@ class Registry:
             head = head.rpartition(".")[0]
 
     def knows(self, name: str) -> bool:
-        return name in self.functions or name in self.constants
+        return name in self.functions or name in self.constants or name in self.bases
 
     def line(self, kind: str) -> tuple[str, ...]:
         """A kind and all that it inherits from, nearest first."""

@@ -90,6 +90,7 @@ def _augmented(run: Run, node: ast.AugAssign, frame: Frame) -> Signal:
         items, rest = run.iterate(value, Where(frame.text, node))
         current.items.extend(items)
         current.rest = current.rest or rest
+        current.open = current.open or run.loops > 0
         return Signal.NEXT
     assign(run, node.target, operators.binary(run, symbol, current, value, Where(frame.text, node)), frame)
     return Signal.NEXT
@@ -247,17 +248,50 @@ def _for(run: Run, node: ast.For | ast.AsyncFor, frame: Frame) -> Signal:
     elif len(items) > MAX_UNROLLED:
         items, rest = items[:2], items[-1] if rest is None else rest
     turns = [*items, *([] if rest is None else [rest])]
-    for value in turns:
+    if rest is not None and counted and isinstance(iterable, Seq):
+        turns.extend(_last_turn(run, node, frame))
+    for index, value in enumerate(turns):
         assign(run, node.target, value, frame)
         before = len(run.sites)
+        unsure = rest is not None and index >= len(items)
+        run.loops += unsure
         signal = execute(run, node.body, frame)
+        run.loops -= unsure
         if signal in {Signal.RETURN, Signal.RAISE}:
             return signal
         if signal is Signal.BREAK:
             return Signal.NEXT
         if counted and len(run.sites) > before:
             break
+    if rest is not None:
+        forget_counters(node.body, frame)
     return execute(run, node.orelse, frame)
+
+
+def _last_turn(run: Run, node: ast.For | ast.AsyncFor, frame: Frame) -> list[Value]:
+    """The last index of ``range(n)`` for an unknown n, where the body asks for it (``i < n - 1``)."""
+    if not isinstance(node.target, ast.Name) or not isinstance(node.iter, ast.Call) or not node.iter.args:
+        return []
+    name = node.target.id
+    for statement in node.body:
+        for inner in ast.walk(statement):
+            if isinstance(inner, ast.Compare) and any(
+                isinstance(part, ast.Name) and part.id == name for part in ast.walk(inner)
+            ):
+                stop = run.evaluate(node.iter.args[-1 if len(node.iter.args) == 1 else 1], frame)
+                last = operators.binary(run, "-", stop, Const(1), Where(frame.text, node.iter))
+                return [last] if isinstance(last, (Array, Const)) else []
+    return []
+
+
+def forget_counters(body: list[ast.stmt], frame: Frame) -> None:
+    """What a loop of unknown length counts up is unknown after it."""
+    for statement in body:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+                current = frame.scope.lookup(node.target.id)
+                if isinstance(current, Const) and isinstance(current.value, (int, float)):
+                    frame.scope.bind(node.target.id, Unknown("a number counted in a loop"))
 
 
 def _builds(body: list[ast.stmt]) -> bool:
@@ -277,7 +311,10 @@ def _while(run: Run, node: ast.While, frame: Frame) -> Signal:
     test = run.evaluate(node.test, frame)
     if operators.truth(test) is False and not (isinstance(test, Const) and test.soft is not None):
         return execute(run, node.orelse, frame)
+    run.loops += 1
     signal = execute(run, node.body, frame)
+    run.loops -= 1
+    forget_counters(node.body, frame)
     return signal if signal in {Signal.RETURN, Signal.RAISE} else Signal.NEXT
 
 

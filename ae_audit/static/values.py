@@ -70,12 +70,14 @@ class Const(Value):
 class Seq(Value):
     """A list, tuple, set or iterator. ``rest`` stands for any number of further elements (None: there are none)."""
 
-    __slots__ = ("items", "kind", "rest")
+    __slots__ = ("items", "kind", "open", "rest")
 
     def __init__(self, items: list[Value] | None = None, kind: str = "list", rest: Value | None = None) -> None:
         self.items: list[Value] = [] if items is None else items
         self.kind = kind
         self.rest = rest
+        self.open = False
+        """whether it was added to in a loop that runs an unknown number of times: its length is not known"""
 
     def __repr__(self) -> str:
         return f"Seq({self.items!r}, {self.kind!r}, {self.rest!r})"
@@ -281,6 +283,7 @@ class Array(Value):
             structure_axis=self.structure_axis,
             source=self.source,
             standardised=self.standardised,
+            noised=Tri.YES if self.noise else Tri.UNKNOWN if self.why is not None else Tri.NO,
             location=None if self.where is None else self.where.location,
             trail=self.trail,
         )

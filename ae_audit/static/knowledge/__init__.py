@@ -10,6 +10,7 @@ from ae_audit.static.registry import Registry, Table
 MODULES = (
     "python",
     "numpy_arrays",
+    "images",
     "sklearn_data",
     "keras_names",
     "keras_layers",

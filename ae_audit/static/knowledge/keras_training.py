@@ -79,6 +79,24 @@ def _report_unfitted(run: Run) -> None:
             train(run, model, None, unknown, Call(made.call.where), implicit=True)
 
 
+@TABLE.method("unknown", "compile")
+def _compile_unknown(run: Run, receiver: Unknown, call: Call) -> Value:
+    """A model that comes from elsewhere is compiled here."""
+    if call.given(None, "loss") or call.given(None, "optimizer") or len(call.args) >= 2:
+        return _compile(run, receiver, call)
+    return Unknown(receiver.reason, call.where)
+
+
+@TABLE.method("unknown", "fit", "fit_generator", "train_on_batch")
+def _fit_unknown(run: Run, receiver: Unknown, call: Call) -> Value:
+    if compiled(run, receiver) is not None or any(name in call.kwargs for name in _FIT_ONLY):
+        return _fit(run, receiver, call)
+    return Unknown(receiver.reason, call.where)
+
+
+_FIT_ONLY = ("epochs", "nb_epoch", "validation_data", "steps_per_epoch", "callbacks", "validation_split")
+
+
 @TABLE.method("keras.Model", "fit", "fit_generator", "train_on_batch")
 def _fit(run: Run, receiver: Value, call: Call) -> Value:
     inputs, targets = split(run, call.get(0, "x", "generator"), call.get(1, "y") if call.name != "fit_generator" else None,
@@ -130,6 +148,8 @@ def train(
         _custom_step(run, model, inputs, targets, call)
         return
     outputs, names = predictions(run, model, inputs, call)
+    if isinstance(model, Unknown):
+        outputs = [tensors.opaque(run, KERAS, [] if inputs is None else [inputs], model.reason)]
     before = len(run.sites)
     added_here = run.notes.get("keras added losses", {}).get(id(model), (model, []))[1]
     pending = list(added_here)

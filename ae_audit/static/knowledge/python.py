@@ -60,8 +60,14 @@ def range_(run: Run, call: Call) -> Value:
 @TABLE.function("builtins.len")
 def len_(run: Run, call: Call) -> Value:
     value = _first(call)
-    if isinstance(value, (Seq, Mapping)) and value.rest is None:
+    if isinstance(value, Seq) and value.rest is None and not value.open:
         return Const(len(value.items), call.where)
+    if isinstance(value, Mapping) and value.rest is None:
+        return Const(len(value.items), call.where)
+    if isinstance(value, Unknown):
+        return attributes.child(run, value, "len()", "the length of something unknown")
+    if isinstance(value, Seq):
+        return run.notes.setdefault(("len", id(value)), (Unknown("the length of a list", call.where), value))[0]
     if isinstance(value, Const) and isinstance(value.value, (str, bytes)):
         return Const(len(value.value), call.where)
     if isinstance(value, Array) and value.shape and value.shape[0] is not None:
@@ -371,6 +377,7 @@ def vars_(run: Run, call: Call) -> Value:
 
 @TABLE.method("list", "append", "add", "appendleft")
 def append(run: Run, receiver: Seq, call: Call) -> Value:
+    receiver.open = receiver.open or run.loops > 0
     if len(receiver.items) < 256:
         receiver.items.append(_first(call))
     else:
@@ -381,6 +388,7 @@ def append(run: Run, receiver: Seq, call: Call) -> Value:
 @TABLE.method("list", "extend", "update")
 def extend(run: Run, receiver: Seq, call: Call) -> Value:
     items, rest = run.iterate(_first(call), call.where)
+    receiver.open = receiver.open or run.loops > 0
     receiver.items.extend(items)
     receiver.rest = receiver.rest or rest
     return Const(None)

@@ -1,0 +1,137 @@
+"""Images: what OpenCV, Pillow, scikit-image, imageio and Matplotlib read, and what their conversions keep or rescale."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ae_audit.static import arrays, ops
+from ae_audit.static.arguments import Call
+from ae_audit.static.registry import Table
+from ae_audit.static.values import Array, Const, Unknown, Value
+from ae_audit.theory.intervals import BYTE, UNIT, Interval
+from ae_audit.theory.ranges import ValueRange
+from ae_audit.training_setup import Structure
+
+if TYPE_CHECKING:
+    from ae_audit.static.interpreter import Run
+
+TABLE = Table("images")
+TABLE.aliases.update({"PIL.Image.Image": "PIL.Image", "imageio.v2": "imageio", "imageio.v3": "imageio",
+                      "skimage.io.imread_collection": "skimage.io.imread", "scipy.misc.pilutil": "scipy.misc",
+                      "scipy.ndimage.imread": "scipy.misc.imread", "cv2.cv2": "cv2",
+                      "matplotlib.image.imread": "matplotlib.pyplot.imread"})  # fmt: skip
+
+
+def image(run: Run, call: Call, source: str, shape: tuple[int | None, ...] | None = None) -> Array:
+    """A picture of bytes, as read from a file."""
+    made = Array(ValueRange.exactly(BYTE), "uint8", shape, Structure.CONTINUOUS, root=run.fresh(), source=source,
+                 where=call.where)  # fmt: skip
+    return replace(made, trail=arrays.step(made, f"«{source}» gives bytes, [0, 255]", call.where))
+
+
+@TABLE.function("cv2.imread", "imageio.imread", "skimage.io.imread", "scipy.misc.imread", "PIL.Image.open",
+                "imageio.get_reader", "tifffile.imread")  # fmt: skip
+def _read(run: Run, call: Call) -> Value:
+    if call.qualified == "tifffile.imread":
+        return arrays.unknown_array(run, "a TIFF file may hold any range", call.where)
+    if call.qualified == "skimage.io.imread" and call.constant(1, "as_gray", "as_grey") is True:
+        return Array(ValueRange(UNIT), "float64", None, Structure.CONTINUOUS, root=run.fresh(), where=call.where,
+                     source="skimage.io.imread(as_gray=True)")  # fmt: skip
+    return image(run, call, call.qualified)
+
+
+@TABLE.function("matplotlib.pyplot.imread")
+def _read_plot(run: Run, call: Call) -> Value:
+    name = call.constant(0, "fname")
+    if isinstance(name, str) and name.lower().endswith((".jpg", ".jpeg")):
+        return image(run, call, "plt.imread of a JPEG")
+    if isinstance(name, str) and name.lower().endswith(".png"):
+        return Array(ValueRange(UNIT), "float32", None, Structure.CONTINUOUS, root=run.fresh(), where=call.where,
+                     source="plt.imread of a PNG")  # fmt: skip
+    return arrays.unknown_array(run, "«plt.imread» gives [0, 1] for PNG and [0, 255] for JPEG", call.where)
+
+
+@TABLE.function("cv2.resize", "cv2.cvtColor", "cv2.GaussianBlur", "cv2.blur", "cv2.medianBlur", "cv2.flip", "cv2.rotate",
+                "cv2.copyMakeBorder", "cv2.warpAffine", "scipy.misc.imresize", "imutils.resize", "cv2.bilateralFilter",
+                "scipy.ndimage.zoom", "scipy.ndimage.rotate", "scipy.ndimage.gaussian_filter", "cv2.undistort",
+                "PIL.ImageOps.fit", "PIL.ImageOps.grayscale", "skimage.util.random_noise_")  # fmt: skip
+def _keeps(run: Run, call: Call) -> Value:
+    return ops.moved(run, call.get(0, "src"), call.name, call.where)
+
+
+@TABLE.method("array", "convert", "crop", "thumbnail", "filter", "rotate", "getchannel")
+def _picture_method(run: Run, receiver: Array, call: Call) -> Value:
+    return replace(receiver, shape=None)
+
+
+@TABLE.function("PIL.Image.fromarray", "numpy.uint8", "PIL.Image.merge")
+def _from_array(run: Run, call: Call) -> Value:
+    found = ops.data(run, call.get(0))
+    return found or Unknown("an image", call.where)
+
+
+@TABLE.function("skimage.transform.resize", "skimage.transform.rescale", "skimage.img_as_float", "skimage.color.rgb2gray",
+                "skimage.util.img_as_float", "skimage.color.rgb2grey", "skimage.img_as_float32",
+                "skimage.transform.downscale_local_mean", "skimage.transform.rotate")  # fmt: skip
+def _to_float(run: Run, call: Call) -> Value:
+    """scikit-image turns bytes into [0, 1] unless it is told to keep the range; floats stay as they are."""
+    array = run.as_array(call.args[0]) if call.args else None
+    if array is None:
+        return Unknown("an image", call.where)
+    keep = call.constant(None, "preserve_range") is True or call.name == "downscale_local_mean"
+    if keep or (array.dtype is not None and array.dtype.startswith("f")):
+        return replace(array, shape=None, dtype="float64")
+    if array.dtype == "uint8":
+        return replace(arrays.affine(array, 1 / 255.0, 0.0, f"skimage's {call.name} of bytes", call.where), shape=None)
+    if array.values.unknown:
+        return arrays.recast(array, ValueRange(), f"skimage's {call.name}", call.where,
+                             why=array.why or "an image of unknown type")  # fmt: skip
+    return replace(array, shape=None)
+
+
+@TABLE.function("skimage.img_as_ubyte", "skimage.util.img_as_ubyte")
+def _to_bytes(run: Run, call: Call) -> Value:
+    array = run.as_array(call.args[0]) if call.args else None
+    if array is None:
+        return Unknown("an image", call.where)
+    return arrays.recast(array, ValueRange(BYTE), "img_as_ubyte", call.where)
+
+
+@TABLE.function("skimage.color.rgb2lab")
+def _lab(run: Run, call: Call) -> Value:
+    array = run.as_array(call.args[0]) if call.args else None
+    if array is None:
+        return Unknown("an image", call.where)
+    return arrays.recast(array, ValueRange(Interval(-128.0, 127.0)), "rgb2lab", call.where, shape=None)
+
+
+@TABLE.function("skimage.util.random_noise")
+def _noisy(run: Run, call: Call) -> Value:
+    array = run.as_array(call.args[0]) if call.args else None
+    if array is None:
+        return Unknown("a noisy image", call.where)
+    clipped = call.constant(None, "clip", default=True)
+    values = ValueRange(UNIT) if clipped is not False and array.values.hull.lo >= 0 else ValueRange()
+    return replace(array, values=values, noise=(*array.noise, run.fresh()), where=call.where, dtype="float64")
+
+
+@TABLE.function("cv2.normalize")
+def _normalize(run: Run, call: Call) -> Value:
+    array = run.as_array(call.args[0]) if call.args else None
+    low, high = call.number(2, "alpha"), call.number(3, "beta")
+    if array is None:
+        return Unknown("an image", call.where)
+    if low is not None and high is not None and low < high:
+        return arrays.recast(array, ValueRange.exactly(Interval(low, high)), "cv2.normalize", call.where)
+    return arrays.recast(array, ValueRange(), "cv2.normalize", call.where, why="«cv2.normalize»")
+
+
+@TABLE.function("cv2.threshold", "cv2.VideoCapture", "cv2.imwrite", "cv2.imshow", "glob.glob", "os.listdir",
+                "os.walk", "pathlib.Path")  # fmt: skip
+def _aside(run: Run, call: Call) -> Value:
+    return Unknown(f"what «{call.name}» gives", call.where)
+
+
+def constant(value: Value) -> bool:
+    return isinstance(value, Const)
