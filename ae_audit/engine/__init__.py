@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ae_audit.discovery import AuditTarget
-from ae_audit.engine.static_run import FileAudit, assemble, audit_statically
+from ae_audit.engine.static_run import FileAudit, assemble, audit_file, audit_statically, finish, judge, read_file
 from ae_audit.progress import Progress
 from ae_audit.results import Report
 from ae_audit.settings import Settings
@@ -30,12 +30,40 @@ def audit_files(
     Raises:
         Interrupted: on Ctrl-C, with the report so far.
     """
+    texts = sources or Sources()
     audits: list[FileAudit] = []
+    stages = _through_all_stages if any(target.run for target in paths) else audit_statically
     try:
-        for audit in audit_statically(paths, settings, progress, sources or Sources()):
+        for audit in stages(paths, settings, progress, texts):
             audits.append(audit)
     except KeyboardInterrupt:
         raise Interrupted(assemble(audits)) from None
     finally:
         progress.close()
     return assemble(audits)
+
+
+def _through_all_stages(
+    targets: Sequence[AuditTarget], settings: Settings, progress: Progress, sources: Sources
+) -> Iterator[FileAudit]:
+    """Every target by reading, and those that may be run by running; the reading of an interrupted one is kept."""
+    progress.begin(len(targets))
+    for target in targets:
+        progress.step(target.path, "reading")
+        if not target.run:
+            yield audit_file(target, settings, sources)
+        else:
+            read = read_file(target, sources)
+            # where nothing was found that could train, or Python cannot parse it, running shows no more
+            if not read.relevant or any(error.stage == "static" for error in read.errors):
+                yield finish(judge(read, settings), sources)
+            else:
+                from ae_audit.engine.running import run_file
+
+                try:
+                    seen = run_file(read, settings, progress)
+                except KeyboardInterrupt:
+                    yield finish(judge(read, settings), sources)
+                    raise
+                yield finish(seen, sources)
+        progress.done(target.path)

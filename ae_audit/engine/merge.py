@@ -6,8 +6,9 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
 
 from ae_audit.location import Location
 from ae_audit.theory.ranges import Tri
@@ -44,8 +45,24 @@ def merge(seen: TrainingSetup, static: TrainingSetup) -> TrainingSetup:
     )
 
 
+def relocated(setup: TrainingSetup, shown: Callable[[Location], Location]) -> TrainingSetup:
+    """``setup`` with ``shown`` applied to every place in it: running frames know absolute paths, reports do not."""
+    moved: TrainingSetup = _relocated(setup, shown)
+    return moved
+
+
+def _relocated(value: Any, shown: Callable[[Location], Location]) -> Any:
+    if isinstance(value, Location):
+        return shown(value)
+    if isinstance(value, tuple):
+        return tuple(_relocated(item, shown) for item in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{item.name: _relocated(getattr(value, item.name), shown) for item in fields(value)})
+    return value
+
+
 def _same_place(a: Location, b: Location) -> bool:
-    if a.cell != b.cell:
+    if (a.path, a.cell) != (b.path, b.cell):
         return False
     first, second = sorted((a, b), key=lambda place: place.line)
     return first.line <= second.line <= (first.end_line or first.line)

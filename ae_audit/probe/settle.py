@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from ae_audit.probe.bounds import bound_of
 from ae_audit.probe.plan import ArmPlan, Contest, Plan, plan
 from ae_audit.probe.score import NoScore, r2_score
 from ae_audit.probe.verdicts import LEARNED, SOMETHING, Comparison, Scores, compare
@@ -83,6 +84,7 @@ class _Bench:
         self._runs: dict[tuple[tuple[object, ...], int, int], _Run] = {}
         self._deadline = time.monotonic() + options.budget
         self._class_axis = capture.setup.head.axis
+        self._bounds: dict[tuple[object, ...], float | None] = {}
 
     @property
     def seeds(self) -> range:
@@ -101,17 +103,19 @@ class _Bench:
         return Scores(tuple(run.r2[-1] for run in runs if run.r2), failed)
 
     def runs(self, arm: ArmPlan, steps: int) -> tuple[_Run, ...]:
+        worth = self._steps_worth(arm, steps)
         for seed in self.seeds:
-            key = (arm.remedies, seed, steps)
+            key = (arm.remedies, seed, worth)
             if key not in self._runs:
-                self._runs[key] = self._fit(arm, seed, steps)
+                self._runs[key] = self._fit(arm, seed, worth)
             if self._runs[key].failed is not None:
                 return (self._runs[key],)
-        return tuple(self._runs[(arm.remedies, seed, steps)] for seed in self.seeds)
+        return tuple(self._runs[(arm.remedies, seed, worth)] for seed in self.seeds)
 
     def report(self, arm: ArmPlan, steps: int) -> Arm:
         """The arm as the report shows it, from the seeds that were run."""
-        runs = [self._runs[key] for seed in self.seeds if (key := (arm.remedies, seed, steps)) in self._runs]
+        worth = self._steps_worth(arm, steps)
+        runs = [self._runs[key] for seed in self.seeds if (key := (arm.remedies, seed, worth)) in self._runs]
         failed = next((run.failed for run in runs if run.failed is not None), None)
         fitted = [run for run in runs if run.r2]
         length = min((len(run.r2) for run in fitted), default=0)
@@ -119,10 +123,18 @@ class _Bench:
         loss = _mean_curve([run.loss[:length] for run in fitted])
         return Arm(arm.name, tuple(run.r2[-1] for run in fitted), curve, loss, failed)
 
+    def _steps_worth(self, arm: ArmPlan, steps: int) -> int:
+        """``steps``, or few where the certificate proves that the arm can never beat the mean target."""
+        if arm.remedies not in self._bounds:
+            self._bounds[arm.remedies] = bound_of(self.capture, arm.remedies)
+        bound = self._bounds[arm.remedies]
+        return min(steps, LEAST_STEPS) if bound is not None and bound <= 0 else steps
+
     def _fit(self, arm: ArmPlan, seed: int, steps: int, enough: float = math.inf) -> _Run:
         self._progress(f"probe: {arm.name}, seed {seed}")
         r2: list[float] = []
         losses: list[float] = []
+        trial: Trial | None = None
         try:
             trial = self.capture.trial(arm.remedies, seed)
             for taken in range(CHUNK, steps + 1, CHUNK):
@@ -137,6 +149,8 @@ class _Bench:
         except CannotApply as cause:
             return _Run(failed=str(cause))
         except Exception as cause:  # the program's own step may raise anything
+            if trial is not None:
+                r2.append(self._score(trial))  # what the user is left with
             return _Run(tuple(r2), tuple(losses), _sentence(cause))
         return _Run(tuple(r2), tuple(losses))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -13,7 +13,10 @@ from ae_audit.probe import ProbeOptions, settle
 from ae_audit.rules.findings import Finding, Severity, Verdict
 from ae_audit.rules.remedies import Remedy, SwapActivation, SwapLoss
 from ae_audit.runtime.captures import Array, CannotApply, Evaluation
-from ae_audit.training_setup import Framework, TrainingSetup
+from ae_audit.theory.activations import ActivationRange
+from ae_audit.theory.intervals import Interval
+from ae_audit.theory.ranges import ValueRange
+from ae_audit.training_setup import Framework, Head, TrainingSetup
 
 
 def digits(samples: int = 256) -> Array:
@@ -104,7 +107,9 @@ def test_a_program_whose_step_raises_loses_to_one_that_learns() -> None:
     capture = NumpyCapture("linear", raises_as_written=True)
     (settled,) = settle(capture, [finding(SwapActivation("linear"))], ProbeOptions())
     assert settled.verdict is Verdict.CONFIRMED
-    assert any(arm.failed and "between 0 and 1" in arm.failed for arm in settled.evidence[0].arms)
+    (written,) = [arm for arm in settled.evidence[0].arms if arm.failed]
+    assert "between 0 and 1" in (written.failed or "")
+    assert len(written.r2) == 1, "what the untrained program predicts is scored all the same"
 
 
 def test_a_remedy_that_cannot_be_applied_leaves_it_inconclusive_and_says_why() -> None:
@@ -132,3 +137,13 @@ def test_the_same_seed_gives_the_same_figures_and_no_arm_is_fitted_twice() -> No
     first, second = (settle(each, findings, ProbeOptions(seed=5)) for each in (capture, NumpyCapture("relu")))
     assert first == second
     assert len(set(capture.fitted)) == len(capture.fitted) == 6
+
+
+def test_an_arm_that_can_never_beat_the_mean_is_not_fitted_for_long() -> None:
+    unreachable = ActivationRange(ValueRange.exactly(Interval(100.0, 200.0)))
+    capture = NumpyCapture("relu", setup=replace(NumpyCapture("relu").setup, head=Head("relu", range=unreachable)))
+    (settled,) = settle(capture, [finding(SwapActivation("linear"))], ProbeOptions())
+    written, fixed = settled.evidence[0].arms
+    assert len(written.curve) == 4
+    assert len(fixed.curve) >= 4
+    assert settled.verdict is Verdict.CONFIRMED

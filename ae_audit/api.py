@@ -1,0 +1,105 @@
+"""``ae_audit.audit``: audit a live model together with its data, in the process that holds them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ae_audit.errors import FindingsError, UsageError
+from ae_audit.location import Location
+from ae_audit.results import Report
+from ae_audit.rules.findings import Severity
+
+if TYPE_CHECKING:
+    from ae_audit.runtime.captures import Capture
+
+__all__ = ["Report", "audit"]
+
+
+def audit(
+    model: Any,
+    x: Any,
+    y: Any = None,
+    *,
+    loss: Any = None,
+    probe: bool = True,
+    select: Sequence[str] = (),
+    optimizer: Any = None,
+    batch_size: int = 100,
+    seed: int = 0,
+) -> Report:
+    """Audit ``model`` as it would be trained on ``x`` and ``y`` under ``loss``. The model is left as it was.
+
+    Args:
+        model: a Keras model, compiled or not, or a ``torch.nn.Module``.
+        x: what the model is fed: an array or tensor with the batch axis first (or a torch ``DataLoader``).
+        y: the target, same batch axis; None for a model that is to give back ``x``.
+        loss: a loss as ``compile`` takes it (name, function, object), or a torch loss module or function. May be
+            left out for a compiled Keras model.
+        probe: whether findings are settled by short fits (a few seconds each on a CPU).
+        select: codes, code prefixes or names of rules; empty for all.
+        optimizer: as the framework takes it; the compiled one, or Adam, where left out.
+        batch_size: samples in a batch of those fits.
+        seed: of the fits; equal seeds give equal figures.
+
+    Returns:
+        A report whose ``findings`` carry verdicts; ``ok`` is False where an error stands.
+
+    Raises:
+        UsageError: if the model belongs to no known framework, the loss is missing, or a rule is unknown.
+    """
+    caller = sys._getframe(1)
+    location = Location(caller.f_code.co_filename, caller.f_lineno)
+    capture = _capture(model, x, y, loss, optimizer, batch_size, location)
+
+    from ae_audit.engine.settling import SettlingOptions, certified, settled
+    from ae_audit.probe import ProbeOptions
+    from ae_audit.rules.run import check
+
+    setup = certified(capture.setup, capture.targets)
+    options = SettlingOptions(tuple(select), ProbeOptions(seed=seed) if probe else None)
+    findings = settled(capture, setup, options, lambda _: None)
+    _, undecided = check([setup], select=tuple(select) or None)
+    return Report(findings=findings, setups=(setup,), undecided=undecided, files=(location.path,))
+
+
+def raise_for_findings(report: Report, severity: Severity = Severity.ERROR) -> None:
+    """Raise where a finding of ``severity`` or worse stands.
+
+    Raises:
+        FindingsError: whose text is the report.
+    """
+    if report.at_or_above(severity):
+        from ae_audit.report.concise import render
+
+        raise FindingsError("\n" + render(report))
+
+
+def _capture(model: Any, x: Any, y: Any, loss: Any, optimizer: Any, batch_size: int, location: Location) -> Capture:
+    framework = _framework_of(model)
+    if framework == "keras":
+        if loss is None and getattr(model, "loss", None) is None:
+            raise UsageError("this Keras model is not compiled: pass loss=…, or compile it first.")
+        from ae_audit.runtime.keras_live import capture_live as keras_live
+
+        return keras_live(model, x, y, loss, optimizer=optimizer, batch_size=batch_size, location=location)
+    if loss is None:
+        raise UsageError("a torch model does not know its loss: pass loss=…, for example loss=torch.nn.BCELoss().")
+    from ae_audit.runtime.torch_live import capture_live as torch_live
+
+    return torch_live(model, x, y, loss, optimizer=optimizer, batch_size=batch_size, location=location)
+
+
+def _framework_of(model: Any) -> str:
+    """By the classes that the model inherits from; nothing is imported for it."""
+    for base in type(model).__mro__:
+        module = base.__module__.split(".")
+        if module[0] in {"keras", "tf_keras"} or module[:3] == ["tensorflow", "python", "keras"]:
+            return "keras"
+        if base.__name__ == "Module" and module[:2] == ["torch", "nn"]:
+            return "torch"
+    raise UsageError(
+        f"{type(model).__module__}.{type(model).__qualname__} is neither a Keras model nor a torch.nn.Module, "
+        "so there is nothing that could be audited."
+    )

@@ -1,0 +1,64 @@
+"""Entry of the sandboxed child: ``python -m ae_audit.engine.child FOLDER``, started by :mod:`ae_audit.engine.running`.
+
+It runs the program up to its first training steps, then judges and probes what was captured. Every result is sent when
+it is known, so that a crash costs only what had not been reached. Events, besides those of the channel:
+
+=============  ====================================================================================
+``setup``      ``number``, ``static`` (index of the static setup that it is, or None), ``setup``
+``settled``    ``number`` of the setup, ``findings`` with their verdicts
+``program``    how the program ended: ``how``, ``sentence``, ``line``, ``cell``
+``note``       ``text``: what the reader must know
+``stand_in``   ``what``, ``text``: data in place of a data set that is absent
+``skipped``    ``call``, ``what``: an artefact that was not written
+``failed``     ``stage`` and ``message``: a stage that could not do its work
+``step``       ``text``: what is being done, for progress
+=============  ====================================================================================
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import Any
+
+from ae_audit.location import Location
+from ae_audit.runtime import channel
+
+
+def main() -> None:
+    """Run the request to its end; never returns."""
+    session = channel.enter()
+    # Only after the sandbox has closed: these import NumPy.
+    from ae_audit.codec import from_json
+    from ae_audit.engine.recording import Recording
+    from ae_audit.training_setup import TrainingSetup
+
+    request = session.request
+    static = tuple(from_json(TrainingSetup, item) for item in request["setups"])
+    recording = Recording(request, static, _Places(request), session.emit, session.guard)
+    recording.run()
+    recording.settle()
+    session.finish()
+
+
+class _Places:
+    """Turns the absolute paths of running frames into paths as the report shows them."""
+
+    def __init__(self, request: dict[str, Any]) -> None:
+        self._folder = request["folder"]
+        self._shown: dict[str, str] = {os.path.realpath(request["path"]): request["shown"]}
+
+    def shown(self, path: str) -> str:
+        """``path`` as the user gave it, or relative to the folder that the command was given in."""
+        real = os.path.realpath(path)
+        if real not in self._shown:
+            relative = os.path.relpath(real, self._folder)
+            self._shown[real] = real if relative.startswith("..") else relative
+        return self._shown[real]
+
+    def __call__(self, location: Location) -> Location:
+        return replace(location, path=self.shown(location.path))
+
+
+if __name__ == "__main__":
+    main()

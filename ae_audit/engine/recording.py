@@ -1,0 +1,167 @@
+"""What happens in the child: the program runs under the recorders, and their captures are judged and settled."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from types import ModuleType
+from typing import Any, Protocol
+
+from ae_audit.codec import to_json
+from ae_audit.engine.merge import match, relocated
+from ae_audit.engine.settling import SettlingOptions, certified, settled
+from ae_audit.location import Location
+from ae_audit.probe import ProbeOptions
+from ae_audit.runtime.captures import Capture
+from ae_audit.runtime.interception import Interception, StopProgram, run_script
+from ae_audit.runtime.sandbox import Guard
+from ae_audit.training_setup import Framework, TrainingSetup
+
+MOST_CAPTURES = 12
+"""training setups of one program that are looked at; a grid search would make hundreds"""
+RUN_SHARE = 0.6
+"""share of the time that the program itself may take; the rest is the probe's"""
+PROBE_SHARE = 0.5
+"""share of the time that is left which one capture's probe may take"""
+PROBE_BUDGET = 30.0
+"""seconds of wall clock that one capture's probe takes at most"""
+
+Emit = Callable[[dict[str, Any]], None]
+
+
+class Recorder(Protocol):
+    """Watches the training of one framework; entered when the program has imported it."""
+
+    def __enter__(self) -> Any: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+    def captures(self) -> Sequence[Capture]: ...
+
+
+class Recording:
+    """Collects captures of a running program, then certifies, judges and probes them."""
+
+    def __init__(
+        self,
+        request: dict[str, Any],
+        static: Sequence[TrainingSetup],
+        shown: Callable[[Location], Location],
+        emit: Emit,
+        guard: Guard | None = None,
+    ) -> None:
+        self._request = request
+        self._static = static
+        self._shown = shown
+        self._emit = emit
+        self._guard = guard
+        self._recorders: list[Recorder] = []
+        self._began = time.monotonic()
+
+    def run(self) -> None:
+        """Run the program until every setup that reading found has been seen, or it ends."""
+        interception = Interception(guard=self._guard, emit=self._emit)
+        interception.install()
+        interception.when_imported("torch", self._watch_torch)
+        interception.when_imported("keras", self._watch_keras)
+        path, argv = self._request["path"], self._request["argv"]
+        try:
+            outcome = run_script(path, argv, is_notebook=self._request["notebook"])
+        finally:
+            for recorder in reversed(self._recorders):
+                recorder.__exit__(None, None, None)
+        self._emit(
+            {
+                "event": "program",
+                "how": outcome.how.value,
+                "sentence": outcome.sentence,
+                "line": outcome.line,
+                "cell": outcome.cell,
+            }
+        )
+
+    def settle(self) -> None:
+        """Judge and probe every capture; a failure of one leaves the others standing."""
+        captures = [capture for recorder in self._recorders for capture in self._captures_of(recorder)]
+        matched = [match(relocated(capture.setup, self._shown), self._static) for capture in captures]
+        for number, (capture, index) in enumerate(zip(captures, matched, strict=True)):
+            if number >= MOST_CAPTURES:
+                self._emit({"event": "note", "text": f"only the first {MOST_CAPTURES} training setups were looked at"})
+                break
+            with _Guarded(self._emit, "runtime"):
+                seen = relocated(capture.setup, self._shown)
+                setup = certified(seen, capture.targets, None if index is None else self._static[index])
+                self._emit({"event": "setup", "number": number, "static": index, "setup": to_json(setup)})
+            with _Guarded(self._emit, "probe"):
+                self._probe(number, capture, setup)
+
+    def _probe(self, number: int, capture: Capture, setup: TrainingSetup) -> None:
+        left = self._request["timeout"] - (time.monotonic() - self._began)
+        budget = max(1.0, min(PROBE_BUDGET, PROBE_SHARE * left))
+        probe = ProbeOptions(seed=self._request["seed"], budget=budget) if self._request["probe"] else None
+        options = SettlingOptions(tuple(self._request["rules"]), probe)
+        findings = settled(capture, setup, options, lambda text: self._emit({"event": "step", "text": text}))
+        self._emit({"event": "settled", "number": number, "findings": [to_json(finding) for finding in findings]})
+
+    def _captures_of(self, recorder: Recorder) -> Sequence[Capture]:
+        captures: Sequence[Capture] = ()
+        with _Guarded(self._emit, "runtime"):
+            captures = recorder.captures()
+        return captures
+
+    def _watch_torch(self, _: ModuleType) -> None:
+        if os.environ.get("KERAS_BACKEND") == "torch":
+            return  # the calls seen would be those of Keras itself
+        from ae_audit.runtime.torch_recorder import TorchRecorder
+
+        self._watch(
+            TorchRecorder(
+                self._request["path"],
+                self._expected(Framework.TORCH),
+                deadline=self._began + RUN_SHARE * self._request["timeout"],
+                stop=StopProgram,
+            )
+        )
+
+    def _watch_keras(self, _: ModuleType) -> None:
+        from ae_audit.runtime.keras_recorder import KerasRecorder
+
+        self._watch(KerasRecorder(self._request["path"], self._expected(Framework.KERAS), stop=StopProgram))
+
+    def _watch(self, recorder: Recorder) -> None:
+        recorder.__enter__()
+        self._recorders.append(recorder)
+
+    def _expected(self, framework: Framework) -> list[Location]:
+        """Where losses are known to be computed, in the paths that running frames have."""
+        folder, script, name = self._request["folder"], self._request["path"], self._request["shown"]
+        return [
+            replace(
+                setup.location,
+                path=script
+                if setup.location.path == name
+                else os.path.realpath(os.path.join(folder, setup.location.path)),
+            )
+            for setup in self._static
+            if setup.framework is framework
+        ]
+
+
+class _Guarded:
+    """A failure of our own inside the block is reported, and goes no further."""
+
+    def __init__(self, emit: Emit, stage: str) -> None:
+        self._emit = emit
+        self._stage = stage
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> bool:
+        if error is None or not isinstance(error, Exception):
+            return False
+        text = " ".join(str(error).split())[:300]
+        message = f"ae-audit itself failed here ({type(error).__name__}: {text}); please report it."
+        self._emit({"event": "failed", "stage": self._stage, "message": message})
+        return True

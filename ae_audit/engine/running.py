@@ -1,0 +1,201 @@
+"""The part of an audit that runs programs: one child a file, and what it saw put into the file's results."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ae_audit.codec import from_json, to_json
+from ae_audit.engine.settling import with_verdicts
+from ae_audit.engine.static_run import FileAudit, judge, rules_for
+from ae_audit.progress import Progress
+from ae_audit.results import Note, StageError, Undecided
+from ae_audit.rules.findings import Finding
+from ae_audit.runtime.launch import ChildOutcome, Ending, run_child
+from ae_audit.settings import Settings
+from ae_audit.training_setup import TrainingSetup
+
+CHILD = "ae_audit.engine.child"
+Event = dict[str, Any]
+
+
+@dataclass
+class _Heard:
+    """What the child has said so far."""
+
+    setups: dict[int, tuple[int | None, TrainingSetup]] = field(default_factory=dict)
+    settled: list[Finding] = field(default_factory=list)
+    notes: dict[str, None] = field(default_factory=dict)
+    blocked: dict[str, None] = field(default_factory=dict)
+    skipped: dict[str, None] = field(default_factory=dict)
+    program: Event | None = None
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    unconfined: str | None = None
+
+
+def run_file(audit: FileAudit, settings: Settings, progress: Progress) -> FileAudit:
+    """Run one program and complete what reading it found (``audit``, not judged yet).
+
+    Whatever becomes of the child, the static results stand.
+    """
+    path = audit.target.path
+    heard = _Heard()
+    with progress.waiting(path, "running"):
+        outcome = run_child(
+            _request(audit, settings),
+            module=CHILD,
+            timeout=settings.timeout,
+            script=path,
+            on_event=_listener(heard, lambda text: progress.step(path, text)),
+            env=_environment(settings),
+            working_folders=(os.getcwd(),),
+        )
+    completed = replace(audit, setups=_completed(audit.setups, heard), undecided=_still_undecided(audit, heard))
+    judged = judge(completed, settings)
+    return replace(
+        judged,
+        findings=with_verdicts(judged.findings, heard.settled),
+        relevant=audit.relevant or bool(heard.setups),
+        errors=(*judged.errors, *_errors(path, outcome, heard)),
+        notes=(*judged.notes, *(Note(path, text) for text in _notes(heard))),
+    )
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """Variables of the child that its libraries read when they are loaded."""
+    # OpenMP's threads spin while they wait; where other work keeps a core busy that made a fit forty times as slow
+    chosen = {} if "OMP_WAIT_POLICY" in os.environ else {"OMP_WAIT_POLICY": "PASSIVE"}
+    return {**chosen, "CUDA_VISIBLE_DEVICES": ""} if settings.device == "cpu" else chosen
+
+
+def _request(audit: FileAudit, settings: Settings) -> Event:
+    path = audit.target.path
+    return {
+        "path": os.path.realpath(path),
+        "shown": path,
+        "folder": os.getcwd(),
+        "argv": [],
+        "notebook": path.endswith(".ipynb"),
+        "setups": [to_json(setup) for setup in audit.setups],
+        "rules": sorted(rules_for(path, settings) or ()),
+        "probe": settings.probe,
+        "seed": settings.seed,
+        "device": settings.device,
+        "timeout": settings.timeout,
+    }
+
+
+def _listener(heard: _Heard, step: Callable[[str], None]) -> Callable[[Event], None]:
+    def listen(event: Event) -> None:
+        # The program shares the child's process and might send anything: what does not fit is not believed.
+        try:
+            _take(event, heard, step)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            heard.failures.append(("runtime", "the child sent an event that makes no sense; it was left out."))
+
+    return listen
+
+
+def _take(event: Event, heard: _Heard, step: Callable[[str], None]) -> None:
+    match event["event"]:
+        case "setup":
+            index = event["static"]
+            setup = from_json(TrainingSetup, event["setup"])
+            heard.setups[int(event["number"])] = (None if index is None else int(index), setup)
+        case "settled":
+            heard.settled += [from_json(Finding, item) for item in event["findings"]]
+        case "note" | "stand_in":
+            heard.notes[str(event["text"])] = None
+        case "skipped":
+            heard.skipped[str(event["call"])] = None
+        case "not_intercepted":
+            heard.notes[f"{event['module']} could not be watched: {event['why']}"] = None
+        case "step":
+            step(str(event["text"]))
+        case "program":
+            heard.program = event
+        case "failed":
+            heard.failures.append((str(event["stage"]), str(event["message"])))
+        case "blocked":
+            heard.blocked[f"{event['kind']}: {event['what']}"] = None
+        case "confined":
+            heard.unconfined = _weak_spot(event)
+
+
+def _weak_spot(event: Event) -> str | None:
+    if event["kernel_writes"] and event["kernel_network"]:
+        return None
+    what = "network connections" if event["kernel_writes"] else "writes and network connections"
+    return f"this kernel cannot confine {what}; Python's audit hooks did, which stops honest programs only"
+
+
+def _completed(static: tuple[TrainingSetup, ...], heard: _Heard) -> tuple[TrainingSetup, ...]:
+    """The static setups, each replaced by what was seen of it; what only running showed comes after."""
+    setups = list(static)
+    taken: set[int] = set()
+    for number in sorted(heard.setups):
+        index, setup = heard.setups[number]
+        if index is None or not 0 <= index < len(static) or index in taken:
+            setups.append(setup)
+        else:
+            taken.add(index)
+            setups[index] = setup
+    return tuple(setups)
+
+
+def _still_undecided(audit: FileAudit, heard: _Heard) -> tuple[Undecided, ...]:
+    """What reading left open, without what it left open of setups that were then seen running."""
+    seen = {audit.setups[index].location for index, _ in heard.setups.values() if index is not None}
+    settled = {(place.path, place.line, place.cell) for place in seen}
+    return tuple(item for item in audit.undecided if (item.path, item.line, item.cell) not in settled)
+
+
+def _errors(path: str, outcome: ChildOutcome, heard: _Heard) -> list[StageError]:
+    errors = [StageError(path, stage, message) for stage, message in dict.fromkeys(heard.failures)]
+    program = heard.program
+    if program is not None and program.get("how") in {"raised", "exited"} and not heard.setups:
+        errors.append(
+            StageError(
+                path,
+                "runtime",
+                f"{program['sentence']}, before any training step was seen; what stands here was found by reading.",
+                program.get("line"),
+                program.get("cell"),
+            )
+        )
+    if outcome.ending is not Ending.FINISHED:
+        stage = "probe" if program is not None else "runtime"
+        left = "what had been captured by then stands" if heard.setups else "what stands here was found by reading"
+        more = "; --timeout gives it more time" if outcome.ending is Ending.TIMED_OUT else ""
+        errors.append(
+            StageError(path, stage, f"the program {outcome.sentence(path)}; {left}{more}.", outcome.line_in(path))
+        )
+    elif program is not None and program.get("how") == "completed" and not heard.setups:
+        errors.append(
+            StageError(
+                path,
+                "runtime",
+                "the program ran to its end without a training step; only what was found by reading stands here.",
+            )
+        )
+    return errors
+
+
+def _notes(heard: _Heard) -> list[str]:
+    notes = list(heard.notes)
+    if heard.skipped:
+        notes.append(f"nothing was written by {_listed(heard.skipped)}")
+    if heard.blocked:
+        notes.append(f"the sandbox blocked {_listed(heard.blocked)}")
+    if heard.unconfined:
+        notes.append(heard.unconfined)
+    return notes
+
+
+def _listed(items: Iterable[str]) -> str:
+    """The first three, and how many more there are."""
+    shown = list(items)
+    more = f" and {len(shown) - 3} more" if len(shown) > 3 else ""
+    return f"{'; '.join(shown[:3])}{more}"
