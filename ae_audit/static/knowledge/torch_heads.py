@@ -92,7 +92,8 @@ def moved(value: Array | Tensor, shape: Shape | None) -> Array | Tensor:
     """The same value under another shape, of which nobody needs to be told (``view``, ``squeeze``)."""
     if isinstance(value, Array):
         return replace(value, shape=shape)
-    units = value.head.units if value.head.axis is not None else units_of(shape)
+    constrained = value.head.axis is not None or value.head.range.constraint is not None
+    units = value.head.units if constrained else units_of(shape)
     return replace(value, head=replace(value.head, shape=shape, units=units))
 
 

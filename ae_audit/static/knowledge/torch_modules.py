@@ -365,7 +365,7 @@ def library_call(run: Run, layer: Object, call: Call) -> Value:
     """A layer of ``torch.nn`` applied to its input."""
     name = layer.cls.rpartition(".")[2]
     given = call.get(0, "input", "x", "src", "query")
-    value = heads.carried(run, given) if given is not None and not isinstance(given, (Seq, Mapping)) else None
+    value = heads.output(run, given) if given is not None and not isinstance(given, (Seq, Mapping)) else None
     if value is None:
         return Unknown(f"the input of «{name}»", call.where)
     found = canonical("torch", f"torch.nn.{name}")

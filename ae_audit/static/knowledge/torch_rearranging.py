@@ -9,7 +9,6 @@ from ae_audit.static.arguments import Call
 from ae_audit.static.knowledge import torch_heads as heads
 from ae_audit.static.knowledge import torch_shapes as shapes
 from ae_audit.static.values import Array, Const, Seq, Tensor, Unknown, Value, python
-from ae_audit.theory.activations import ActivationRange
 
 if TYPE_CHECKING:
     from ae_audit.static.interpreter import Run
@@ -104,11 +103,11 @@ def _with_axis(value: Tensor, name: str, before: Shape | None, after: Shape | No
             if range_.constraint is not None:
                 range_ = replace(range_, axis=moved)
             return replace(value, head=replace(value.head, axis=moved, range=range_))
-    same_extent = value.head.units is not None and after is not None and value.head.units in after
-    if same_extent:
-        return value
-    values = value.head.range.values
-    return replace(value, head=replace(value.head, range=ActivationRange(values), after=(*value.head.after, name)))
+    range_ = value.head.range
+    if range_.constraint is not None:
+        range_ = replace(range_, axis=None)
+    # Folded over several axes, or out of sight: the vector is still one of the set, along an axis unknown from here.
+    return replace(value, head=replace(value.head, axis=None, range=range_, after=(*value.head.after, name)))
 
 
 def _moved_axis(name: str, axis: int, before: Shape, after: Shape, call: Call) -> int | None:

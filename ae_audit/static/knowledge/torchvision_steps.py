@@ -41,6 +41,21 @@ TABLE.aliases["torchvision.transforms.functional_tensor"] = FUNCTIONAL
 UNIT_AS_BYTES = "to [0, 255]"
 
 
+@TABLE.function("torchvision.io.read_image", "torchvision.io.image.read_image", "torchvision.io.decode_image")
+@TABLE.function("torchvision.io.decode_jpeg", "torchvision.io.decode_png")
+def read_image(run: Run, call: Call) -> Value:
+    """An image file as a tensor of 8-bit integers, channels first."""
+    return Array(
+        ValueRange.exactly(BYTE),
+        "uint8",
+        (None, None, None),
+        Structure.CONTINUOUS,
+        source="an image file",
+        where=call.where,
+        root=run.fresh(),
+    )
+
+
 def _constructor(kind: str) -> Callable[[Run, Call], Value]:
     def construct(run: Run, call: Call) -> Value:
         return Object(kind, call)
