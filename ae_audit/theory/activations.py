@@ -256,7 +256,10 @@ def _gated(value: Interval, gate: Interval) -> Interval:
 
 
 def _sparsemax(xs: Sequence[float]) -> tuple[float, ...]:
-    """Euclidean projection on the simplex (Martins and Astudillo 2016)."""
+    """Euclidean projection on the simplex (Martins and Astudillo 2016).
+
+    Keras up to 3.15 differs where several values survive, and its output does not sum to 1 there (keras issue 23425).
+    """
     ordered = sorted(xs, reverse=True)
     total, tau = 0.0, 0.0
     for count, x in enumerate(ordered, start=1):

@@ -42,9 +42,9 @@ def values(loss: Loss, targets: Array, predictions: Array, axis: int = -1) -> Fl
             y = np.asarray(targets, np.float64)
             formula = _POINTWISE.get(loss.name)
             if formula is not None:
-                return formula(loss, *np.broadcast_arrays(y, p))
-            entries: Floats = np.asarray(np.vectorize(loss.value, otypes=[np.float64])(y, p), np.float64)
-            return entries
+                y, p = np.broadcast_arrays(y, p)
+                return formula(loss, y, p)
+            return np.asarray(np.vectorize(loss.value, otypes=[np.float64])(y, p), np.float64)
         p = np.moveaxis(p, axis, -1)
         if indexed(loss, targets):
             indices = np.asarray(targets).astype(np.int64)
@@ -55,7 +55,7 @@ def values(loss: Loss, targets: Array, predictions: Array, axis: int = -1) -> Fl
             return _by_rows(lambda row: loss.value(int(row[0]), row[1:].tolist()), indices[..., None], p)
         y = np.moveaxis(np.asarray(targets, np.float64), axis, -1)
         if loss.name in {"cce", "cross_entropy"}:
-            return -_times(_smoothed(loss, y), _log_probabilities(p, loss.from_logits)).sum(axis=-1)
+            return np.asarray(-_times(_smoothed(loss, y), _log_probabilities(p, loss.from_logits)).sum(axis=-1))
         units = y.shape[-1]
         return _by_rows(lambda row: loss.value(row[:units].tolist(), row[units:].tolist()), y, p)
 

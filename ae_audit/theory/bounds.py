@@ -151,7 +151,7 @@ def log_simplex_distance(vectors: Floats) -> Floats:
         z = t - w
         value = _log_sum_exp(z)
         low, high = np.where(value > 0.0, s, low), np.where(value > 0.0, high, s)
-        if np.abs(value).max() < 1e-12:
+        if np.abs(value).max() < 1e-10:
             break
         weights = np.exp(z - value[:, None])
         slope = -(weights * (w / (1.0 + w))).sum(axis=-1)

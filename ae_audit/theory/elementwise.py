@@ -164,17 +164,21 @@ def _linear(_: Numbers) -> Pieces:
 
 
 def _relu(parameters: Numbers) -> Pieces:
-    """Keras's relu: ``max_value`` from there on, the identity from ``threshold``, below it a line through it."""
+    """Keras's relu: the identity above ``threshold``, up to ``max_value``; elsewhere a line that ends there in 0."""
     slope = number(parameters, "negative_slope", 0.0)
     threshold = number(parameters, "threshold", 0.0)
     cap = number(parameters, "max_value", INFINITY)
-    below = _line(_below(threshold, True), slope, -slope * threshold if slope else 0.0)
+    below = _line(_below(threshold), slope, -slope * threshold if slope else 0.0)
     if math.isinf(cap):
-        return (below, _line(_above(threshold)))
-    if cap <= threshold:
-        # A value at or above the threshold is clipped; one below it stays on its line.
-        return (below, _line(_above(threshold), 0.0, cap))
-    return (below, _line(Interval(threshold, cap)), _line(_above(cap), 0.0, cap))
+        return (below, _line(_above(threshold, True)))
+    # With max_value, Keras clips what passes the threshold to [0, max_value].
+    start, end = max(threshold, 0.0), max(threshold, cap)
+    pieces = [below]
+    if threshold < 0.0:
+        pieces.append(_line(Interval(threshold, 0.0, True, False), 0.0))
+    if start < end:
+        pieces.append(_line(Interval(start, end, True, False)))
+    return (*pieces, _line(_above(end, True), 0.0, cap))
 
 
 def leaky_relu(parameters: Numbers) -> Pieces:

@@ -106,7 +106,9 @@ _KERAS_CLASSES: dict[str, Spelling] = {
         "categorical_focal", "alpha", "gamma", "from_logits", "label_smoothing", "axis", *_RN, axis=-1
     ),
     "CategoricalGeneralizedCrossEntropy": _keras_class("generalized_cross_entropy", "q", *_RN, q=0.5),
-    "SparseCategoricalCrossentropy": _keras_class("sparse_cce", "from_logits", "ignore_class", *_RN, axis=-1),
+    "SparseCategoricalCrossentropy": _keras_class(
+        "sparse_cce", "from_logits", "ignore_class", "reduction", "axis", "name", axis=-1
+    ),
     "CategoricalHinge": _keras_class("categorical_hinge", *_RN),
     "Hinge": _keras_class("hinge", *_RN, converts_binary=True),
     "SquaredHinge": _keras_class("squared_hinge", *_RN, converts_binary=True),

@@ -10,6 +10,7 @@ monotone map and every join of alternatives, which is what the interpreter needs
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -60,7 +61,9 @@ class ValueRange:
         return ValueRange(image(self.hull), None if self.reach is None else image(self.reach))
 
     def affine(self, scale: float, shift: float) -> ValueRange:
-        """The range after ``x -> scale * x + shift`` (either sign of ``scale``)."""
+        """The range after ``x -> scale * x + shift`` (either sign of ``scale``); unknown if one is not finite."""
+        if not (math.isfinite(scale) and math.isfinite(shift)):
+            return UNKNOWN_RANGE
         return self.increasing(lambda interval: interval.affine(scale, shift))
 
     def clip(self, lo: float, hi: float) -> ValueRange:
@@ -71,8 +74,9 @@ class ValueRange:
         hull = self.hull.hull(other.hull)
         if self.reach is None or other.reach is None:
             return ValueRange(hull)
-        lo, hi = max(self.reach.lo, other.reach.lo), min(self.reach.hi, other.reach.hi)
-        return ValueRange(hull, Interval(lo, hi) if lo <= hi else None)
+        lo, lo_open = max((self.reach.lo, self.reach.lo_open), (other.reach.lo, other.reach.lo_open))
+        hi, hi_closed = min((self.reach.hi, not self.reach.hi_open), (other.reach.hi, not other.reach.hi_open))
+        return ValueRange(hull, Interval(lo, hi, lo_open, not hi_closed) if lo <= hi else None)
 
     def together(self, other: ValueRange) -> ValueRange:
         """The range of a collection that holds the values of both (a concatenation)."""

@@ -337,9 +337,9 @@ def _unit_sums(x: Floats) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 
 def _sample(x: Floats, is_finite: NDArray[np.bool_]) -> Sample:
-    rows = x.reshape(len(x), -1) + 0.0
+    features = math.prod(x.shape[1:])
+    rows = x.reshape(len(x), features) + 0.0
     bits = rows.view(np.uint64)
-    features = rows.shape[1]
     with np.errstate(over="ignore"):
         salts = _mixed(np.arange(features, dtype=np.uint64))
         content = _mixed((bits * (salts | np.uint64(1))).sum(axis=1, dtype=np.uint64))

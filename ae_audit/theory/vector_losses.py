@@ -286,12 +286,15 @@ def _categorical_hinge(_: bool, parameters: Parameters) -> Loss:
 
     def minimiser(y: Target, _: int | None) -> Prediction:
         target = vector(y)
-        top = target.index(max(target))
-        hard = all(x in (0.0, 1.0) for x in target)
-        # Scores on the largest entry alone, as far up as it takes; at 1 for a one-hot target.
-        weight = target[top] - max(0.0, 1.0 - target[top])
-        height = 1.0 if hard or weight <= 0 else 1.0 / weight
-        return tuple(height if i == top else 0.0 for i in range(len(target)))
+        for extreme in (max(target), min(target)):
+            if extreme >= 1.0 or extreme < 0.0:
+                at = target.index(extreme)
+                return tuple(1.0 / extreme if i == at else 0.0 for i in range(len(target)))
+        # Scores s / (1 - y) make every (1 - y) p equal to s; then the loss is 1 - s (Σ y / (1 - y) - 1).
+        slope = math.fsum(t / (1.0 - t) for t in target) - 1.0
+        if abs(slope) < 1e-12:
+            return tuple(0.0 for _ in target)
+        return tuple(1.0 / slope / (1.0 - t) for t in target)
 
     return Loss(
         "categorical_hinge",
