@@ -147,10 +147,25 @@ class Artefacts:
             self._watch.when_imported(module, _silence_tensorboard)
         self._watch.when_imported("getpass", functools.partial(_replace, name="getpass", make=_nothing("")))
         builtins.input = self._answer
+        os.mkdir = self._careful_mkdir(os.mkdir)
 
     def _answer(self, prompt: object = "", /) -> str:
         self._note(Skipped("input"))
         return ""
+
+    def _careful_mkdir(self, original: Callable[..., None]) -> Callable[..., None]:
+        """A folder outside scratch is not made, and the program goes on (``makedirs`` and ``Path.mkdir`` come here)."""
+
+        @functools.wraps(original)
+        def mkdir(path: Any, *args: Any, **kwargs: Any) -> None:
+            if "dir_fd" not in kwargs and isinstance(path, (str, bytes, os.PathLike)):
+                name = os.fsdecode(path)
+                if not os.path.lexists(name) and not self._may_write(name):
+                    self._note(Skipped("os.mkdir", name))
+                    return
+            original(path, *args, **kwargs)
+
+        return mkdir
 
     def _note(self, skipped: Skipped) -> None:
         if skipped not in self._seen and len(self._seen) < 200:

@@ -123,7 +123,6 @@ def enter(arguments: list[str] | None = None) -> Session:
 
     policy = Policy(
         scratch=order["scratch"],
-        mirror=order["mirror"],
         writable=(str(folder / EVENTS), *order["allow_write"]),
         network=order["allow_network"],
         cpu_seconds=order["cpu_seconds"],

@@ -35,6 +35,8 @@ _MOST_EVENT_BYTES = 512 << 20
 _MOST_PROCESSES = 400
 _GRACE = 0.5
 _POLL = 0.05
+_CENSUS = 0.2
+"""seconds between looks at who belongs to the family; each reads a file for every thread"""
 _MARK = "AE_AUDIT_RUN"
 
 
@@ -153,20 +155,21 @@ def run_child(
         file_bytes: size of the largest file it may write.
         working_folders: further folders whose entries appear in the working folder (where the command was given).
     """
+    if not hasattr(os, "mkfifo"):
+        return ChildOutcome(Ending.NOT_STARTED, (), stderr="running programs takes Linux or macOS")
     memory = default_memory_limit() if memory_bytes is None else memory_bytes
     folder = Path(os.path.realpath(tempfile.mkdtemp(prefix="ae-audit-")))
     try:
         run = _Run(folder, timeout, memory, on_event)
         scratch = folder / "scratch"
-        place, root = scratch / "work", scratch / "work"
         if script is None:
+            place = scratch / "work"
             place.mkdir(parents=True)
         else:
-            root, place = workplace.mirror(Path(script), scratch, map(Path, working_folders))
+            place = workplace.mirror(Path(script), scratch, map(Path, working_folders))
         order = {
             "request": request,
             "scratch": str(scratch),
-            "mirror": str(root),
             "working_folder": str(place),
             "allow_write": [os.path.realpath(path) for path in allow_write],
             "allow_network": allow_network,
@@ -193,6 +196,8 @@ class _Run:
     partial: bytearray = field(default_factory=bytearray)
     event_bytes: int = 0
     peak: int = 0
+    family: set[int] = field(default_factory=set)
+    next_census: float = 0.0
     tails: dict[str, bytearray] = field(default_factory=lambda: {"stdout": bytearray(), "stderr": bytearray()})
 
     def through(self, command: list[str], variables: dict[str, str]) -> ChildOutcome:
@@ -265,10 +270,12 @@ class _Run:
                         return stopped
 
     def _look_at_memory(self, root: int) -> Ending | None:
-        family = processes.descendants(root)
-        if len(family) > _MOST_PROCESSES:
+        now = time.monotonic()
+        if now >= self.next_census:
+            self.family, self.next_census = processes.descendants(root), now + _CENSUS
+        if len(self.family) > _MOST_PROCESSES:
             return Ending.PROCESSES
-        held = processes.memory(family, self.memory)
+        held = processes.memory(self.family, self.memory)
         self.peak = max(self.peak, held)
         if held > self.memory or (processes.machine_is_short_of_memory() and held > 256 << 20):
             return Ending.MEMORY
@@ -426,12 +433,9 @@ def _last_line(text: str) -> str:
 
 def _remove(folder: Path) -> None:
     """Remove a run's folder, also where the program took away its own rights to it."""
-
-    def make_writable(function: Callable[..., Any], path: str, _: object) -> None:
-        with contextlib.suppress(OSError):
-            os.chmod(os.path.dirname(path), 0o700)
-            if os.path.isdir(path) and not os.path.islink(path):
-                os.chmod(path, 0o700)
-            function(path)
-
-    shutil.rmtree(folder, onerror=make_writable)
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        for place, _, _ in os.walk(folder):
+            with contextlib.suppress(OSError):
+                os.chmod(place, 0o700)
+        shutil.rmtree(folder, ignore_errors=True)

@@ -38,8 +38,6 @@ class Policy:
 
     scratch: str
     """the one folder that it may write in"""
-    mirror: str = ""
-    """the part of ``scratch`` that mirrors the script's surroundings by symbolic links"""
     writable: tuple[str, ...] = ()
     """folders opened by the user (``--allow-write``) and the files of our own channel"""
     network: bool = False
@@ -90,7 +88,7 @@ class Guard:
         self._policy = policy
         self._on_blocked = on_blocked
         self._writable = tuple(os.path.realpath(path) for path in policy.writable_paths)
-        self._mirror = os.path.realpath(policy.mirror) if policy.mirror else None
+        self._scratch = os.path.realpath(policy.scratch) + os.sep
         self._session = os.getsid(0) if hasattr(os, "getsid") else 0
         self._local = threading.local()
         self._reported: set[Blocked] = set()
@@ -191,10 +189,10 @@ class Guard:
         self._file(path)
 
     def _copy_up(self, path: str, *, truncates: bool) -> None:
-        """Put a copy in place of a link of the mirror before the program writes to it: the original stays as it is."""
+        """Put a copy in place of a link in scratch before the program writes to it: the original stays as it is."""
         folder = os.path.realpath(os.path.dirname(path) or ".")
         place = os.path.join(folder, os.path.basename(path))
-        if self._mirror is None or not place.startswith(self._mirror + os.sep) or not os.path.islink(place):
+        if not place.startswith(self._scratch) or not os.path.islink(place):
             return
         original = os.path.realpath(place)
         if self._may_write(original) or not os.path.isfile(original):

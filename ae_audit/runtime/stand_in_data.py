@@ -91,7 +91,6 @@ def pictures(
     fixed = np.random.default_rng([seed, 7])
     fields = _smooth_fields(fixed, 12, height, width)
     patterns = fixed.normal(size=(classes, channels, 12))
-    masks = _smooth_fields(fixed, classes, height, width) + _mound(height, width) > 0.55
     rng = np.random.default_rng([seed, int(train)])
     count = min(length, max(64, min(_DISTINCT, _DISTINCT_BYTES // (height * width * channels))))
     labels = rng.permutation(np.arange(count) % classes)
@@ -101,6 +100,7 @@ def pictures(
     low, high = np.quantile(values[:, :, ::rows, ::columns], (0.02, 0.98), axis=(1, 2, 3), keepdims=True)
     values = np.clip((values - low.astype("float32")) / (high - low).astype("float32"), 0.0, 1.0)
     if dark:
+        masks = _smooth_fields(fixed, classes, height, width) + _mound(height, width) > 0.55
         values = np.where(masks[labels][:, None], 0.2 + 0.8 * values, 0.0)
     images = np.ascontiguousarray(np.moveaxis(np.rint(values * 255.0).astype("uint8"), 1, -1))
     return Pictures(images[..., 0] if channels == 1 else images, labels, length)

@@ -49,14 +49,14 @@ _OFFLINE = {
 }
 
 
-def mirror(script: Path, scratch: Path, also: Iterable[Path] = ()) -> tuple[Path, Path]:
+def mirror(script: Path, scratch: Path, also: Iterable[Path] = ()) -> Path:
     """Mirror the surroundings of ``script`` beneath ``scratch``.
 
     The script's folder is mirrored in depth, the two folders above it (for ``../data``) with what stands beside it.
     Entries of the folders ``also`` (the folder that the command was given in) are added where they clash with none.
 
     Returns:
-        The root of the mirror, and the folder in it that stands for the script's own.
+        The folder in the mirror that stands for the script's own.
     """
     home = script.resolve().parent
     above = [folder for folder in list(home.parents)[:2] if _is_ordinary(folder)]
@@ -76,7 +76,7 @@ def mirror(script: Path, scratch: Path, also: Iterable[Path] = ()) -> tuple[Path
     for folder in above:
         target = target.parent
         _mirror_folder(folder, target, 2 if folder == home.parent else 1, budget)
-    return root, place
+    return place
 
 
 def _is_ordinary(folder: Path) -> bool:
@@ -138,6 +138,9 @@ def environment(
         place.mkdir(parents=True, exist_ok=True)
         _mirror_folder(real, place, depth, [_MOST_ENTRIES])
         kept[name] = str(place)
+    places = {real: Path(kept[name]) for name, (real, _) in mirrored.items()}
+    kept["HOME"] = str(_mirror_home(home, scratch / "home", places))
+    kept.setdefault("PYTHONUSERBASE", str(home / ".local"))
     for name in ("TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "NUMBA_CACHE_DIR", "CUDA_CACHE_PATH", "WANDB_DIR"):
         kept[name] = str(caches / name.lower())
     kept |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))
@@ -155,6 +158,16 @@ def environment(
     if not network:
         kept |= _OFFLINE
     return kept | dict(extra or {})
+
+
+def _mirror_home(home: Path, place: Path, mirrored: Mapping[Path, Path]) -> Path:
+    """A home folder of links: what is in the real one can be read, what is new is written here."""
+    place.mkdir(parents=True, exist_ok=True)
+    for real, mirror_of_it in mirrored.items():
+        if real.parent == home:
+            (place / real.name).symlink_to(mirror_of_it)
+    _mirror_folder(home, place, 1, [_MOST_ENTRIES])
+    return place
 
 
 def is_secret(name: str, value: str = "") -> bool:

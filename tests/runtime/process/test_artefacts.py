@@ -34,6 +34,61 @@ def test_arrays_come_back_from_scratch_and_go_nowhere_else(run_program: Run, tmp
     assert events(outcome, "blocked") == []
 
 
+def test_folders_outside_scratch_are_not_made_and_the_program_goes_on(run_program: Run, tmp_path: Path) -> None:
+    outcome = run_program(
+        f"""
+        import os, pathlib
+        os.makedirs({str(tmp_path / "out" / "run1")!r}, exist_ok=True)
+        pathlib.Path({str(tmp_path / "out2")!r}).mkdir(parents=True)
+        os.makedirs("here/too")
+        assert os.path.isdir("here/too")
+        try:
+            os.mkdir("here")
+        except FileExistsError:
+            print("as ever")
+        """
+    )
+    assert ended(outcome)["how"] == "completed", ended(outcome)["sentence"]
+    assert outcome.stdout == "as ever\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["project"]
+    assert {event["what"] for event in events(outcome, "skipped")} == {
+        str(tmp_path / "out"),
+        str(tmp_path / "out" / "run1"),
+        str(tmp_path / "out2"),
+    }
+
+
+def test_the_home_folder_can_be_read_and_written_without_changing(
+    run_program: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    (home / ".keras").mkdir(parents=True)
+    (home / ".keras" / "keras.json").write_text("real")
+    (home / "data.csv").write_text("1")
+    monkeypatch.setenv("HOME", str(home))
+    for name in ("KERAS_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    outcome = run_program(
+        """
+        from pathlib import Path
+        assert Path("~/data.csv").expanduser().read_text() == "1"
+        assert Path("~/.keras/keras.json").expanduser().read_text() == "real"
+        Path.home().joinpath("models").mkdir()
+        Path("~/.keras/new.json").expanduser().write_text("x")
+        Path("~/.cache/mine").expanduser().mkdir(parents=True)
+        Path("~/data.csv").expanduser().write_text("2")
+        """
+    )
+    assert ended(outcome)["how"] == "completed", ended(outcome)["sentence"]
+    assert events(outcome, "blocked") == []
+    assert sorted(str(path.relative_to(home)) for path in home.rglob("*")) == [
+        ".keras",
+        ".keras/keras.json",
+        "data.csv",
+    ]
+    assert (home / "data.csv").read_text() == "1"
+
+
 @pytest.mark.slow
 def test_figures_are_neither_drawn_nor_shown(run_program: Run) -> None:
     pytest.importorskip("matplotlib")
