@@ -64,6 +64,15 @@ def matters(arms: list[ast.stmt]) -> bool:
     return False
 
 
+def only_adds(body: list[ast.stmt]) -> bool:
+    """Whether a block only adds to containers: it binds no name and leaves nothing."""
+    return all(
+        isinstance(statement, (ast.Expr, ast.AugAssign, ast.Pass))
+        or (isinstance(statement, ast.Assign) and all(isinstance(t, ast.Subscript) for t in statement.targets))
+        for statement in body
+    )
+
+
 def ends(body: list[ast.stmt]) -> bool:
     """Whether a block surely leaves: by ``return``, ``raise``, ``continue``, ``break`` or ``sys.exit()``."""
     if not body:

@@ -259,6 +259,8 @@ def _comprehension(kind: str) -> Evaluator:
         made = Seq([], kind)
         mapping = Mapping()
         _generate(run, node, node.generators, inner, made, mapping)
+        if kind == "dict" and made.open and mapping.rest is None and mapping.items:
+            mapping.rest = list(mapping.items.values())[-1]
         return mapping if kind == "dict" else made
 
     return build
@@ -275,12 +277,15 @@ def _generate(run: Run, node: Any, generators: list[ast.comprehension], frame: F
             made.items.append(evaluate(run, node.elt, frame))
         return
     first, others = generators[0], generators[1:]
-    items, rest = run.iterate(evaluate(run, first.iter, frame), Where(frame.text, first.iter))
+    iterable = evaluate(run, first.iter, frame)
+    items, rest = run.iterate(iterable, Where(frame.text, first.iter))
+    made.open = made.open or (isinstance(iterable, Seq) and iterable.open)
     if len(items) > MAX_COMPREHENSION:
         items, rest = items[:1], items[-1]
     for item in items:
         assign(run, first.target, item, frame)
         tests = [operators.truth(evaluate(run, test, frame)) for test in first.ifs]
+        made.open = made.open or None in tests
         if False not in tests:
             _generate(run, node, others, frame, made, mapping)
     if rest is not None:
@@ -446,7 +451,7 @@ def _range_of(run: Run, value: Value, bounds: list[Value | None], where: Where) 
     plain = all(bound is None or isinstance(bound, int) for bound in known)
     if isinstance(value, Seq):
         if plain and value.rest is None:
-            return Seq(value.items[slice(*known)], value.kind)
+            return Seq(value.items[slice(*known)], value.kind, None, value.open)
         return Seq([], value.kind, value.rest or (value.items[0] if value.items else None))
     if isinstance(value, Const) and isinstance(value.value, (str, bytes, tuple)):
         return Const(value.value[slice(*known)], where) if plain else Unknown("a part of a text", where)

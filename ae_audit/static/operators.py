@@ -102,7 +102,7 @@ def _small(symbol: str, a: Any, b: Any) -> bool:
 
 def _sequences(run: Run, symbol: str, left: Value, right: Value) -> Value | None:
     if symbol == "+" and isinstance(left, Seq) and isinstance(right, Seq):
-        return Seq([*left.items, *right.items], left.kind, left.rest or right.rest)
+        return Seq([*left.items, *right.items], left.kind, left.rest or right.rest, left.open or right.open)
     if symbol == "*":
         sequence, count = (left, right) if isinstance(left, Seq) else (right, left)
         if isinstance(sequence, Seq) and isinstance(count, Const) and isinstance(count.value, int):

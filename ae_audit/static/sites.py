@@ -61,6 +61,8 @@ def draft(site: Site, marks: Iterable[str]) -> Draft:
         model = ModelFacts(
             name=site.model or prediction.model, first_layers=prediction.first_layers,
             normalises_input=prediction.normalises, variational=prediction.variational,
+            latent_activation=None if prediction.latent is None else prediction.latent.activation,
+            latent_location=None if prediction.latent is None else prediction.latent.location,
         )  # fmt: skip
     backend = site.backend or _backend(site.framework, marks)
     setup = TrainingSetup(
@@ -173,7 +175,7 @@ def _essence(setup: TrainingSetup) -> TrainingSetup:
         head=replace(setup.head, trail=()), loss=replace(setup.loss, weight=None),
         target=replace(setup.target, trail=(), location=None),
         input=replace(setup.input, trail=(), location=None), validation_input=None, validation_target=None,
-        metrics=(), optimizer=None,
+        metrics=(), optimizer=None, model=ModelFacts(normalises_input=setup.model.normalises_input),
     )  # fmt: skip
 
 

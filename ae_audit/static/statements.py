@@ -220,14 +220,15 @@ def _write_into(run: Run, target: ast.Subscript, owner: Array, value: Value, fra
     if new is None:
         return
     empty = owner.source is not None and owner.source.endswith("empty")
-    if owner.why is None and owner.random is False and owner.values.reach is not None and (
-        owner.values.hull.width == 0 or empty
-    ):
+    blank = owner.values.reach is not None and owner.values.hull.width == 0 and owner.why is None
+    single = isinstance(value, Const) or (new.shape == () and new.statistic is None)
+    if blank and single:
+        # single places are written: the old values and the new ones both occur
+        assign(run, target.value, replace(owner, values=owner.values.together(new.values)), frame)
+        return
+    if blank or empty:
         # zeros that are filled in: from now on the array is what is written into it
-        filled = replace(new, shape=owner.shape)
-        if owner.values.hull.width == 0 and not owner.values.hull.lo == 0:
-            filled = replace(filled, values=new.values)
-        assign(run, target.value, filled, frame)
+        assign(run, target.value, replace(new, shape=owner.shape), frame)
         return
     joined = owner.values.together(new.values)
     assign(run, target.value, replace(owner, values=ValueRange(joined.hull, owner.values.reach)), frame)
@@ -253,7 +254,7 @@ def _for(run: Run, node: ast.For | ast.AsyncFor, frame: Frame) -> Signal:
     for index, value in enumerate(turns):
         assign(run, node.target, value, frame)
         before = len(run.sites)
-        unsure = rest is not None and index >= len(items)
+        unsure = (rest is not None and index >= len(items)) or (isinstance(iterable, Seq) and iterable.open)
         run.loops += unsure
         signal = execute(run, node.body, frame)
         run.loops -= unsure

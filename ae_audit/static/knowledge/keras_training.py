@@ -73,8 +73,10 @@ def compiled(run: Run, model: Value) -> Compiled | None:
 
 def _report_unfitted(run: Run) -> None:
     """Models that are compiled here and fitted elsewhere: head and loss are known, the data is not."""
-    for model, made in list(run.notes.get(_COMPILED, {}).values()):
-        if not made.fitted:
+    known = list(run.notes.get(_COMPILED, {}).values())
+    fitted = {id(made.call.where.node) for _, made in known if made.fitted}
+    for model, made in known:
+        if not made.fitted and id(made.call.where.node) not in fitted:
             unknown = Unknown("the model is not fitted in this file")
             train(run, model, None, unknown, Call(made.call.where), implicit=True)
 

@@ -97,7 +97,9 @@ def sequence(run: Run, call: Call) -> Value:
             items = sorted(items, key=lambda i: i.value if isinstance(i, Const) else 0)
         except TypeError:
             pass
-    return Seq(items, {"sorted": "list", "reversed": "list", "iter": "iterator"}.get(kind, kind), rest)
+    made = Seq(items, {"sorted": "list", "reversed": "list", "iter": "iterator"}.get(kind, kind), rest)
+    made.open = isinstance(value, Seq) and value.open
+    return made
 
 
 @TABLE.function("builtins.next")
@@ -111,7 +113,8 @@ def enumerate_(run: Run, call: Call) -> Value:
     start = call.constant(1, "start", default=0)
     counted: list[Value] = [Seq([Const(start + i), item], "tuple") for i, item in enumerate(items)]
     more = None if rest is None else Seq([Unknown("the counter of a loop", call.where), rest], "tuple")
-    return Seq(counted, "iterator", more)
+    given = call.args[0] if call.args else None
+    return Seq(counted, "iterator", more, isinstance(given, Seq) and given.open)
 
 
 @TABLE.function("builtins.zip", "itertools.zip_longest")
@@ -124,7 +127,7 @@ def zip_(run: Run, call: Call) -> Value:
         for i in range(count)
     ]
     if known:
-        return Seq(rows, "iterator")
+        return Seq(rows, "iterator", None, any(isinstance(value, Seq) and value.open for value in call.args))
     return Seq([], "iterator", Seq([run.element(value, call.where) for value in call.args], "tuple"))
 
 
@@ -412,7 +415,7 @@ def pop(run: Run, receiver: Seq, call: Call) -> Value:
 
 @TABLE.method("list", "copy")
 def copy(run: Run, receiver: Seq, call: Call) -> Value:
-    return Seq(list(receiver.items), receiver.kind, receiver.rest)
+    return Seq(list(receiver.items), receiver.kind, receiver.rest, receiver.open)
 
 
 @TABLE.method("list", "reverse", "sort", "clear", "remove")
