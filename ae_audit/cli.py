@@ -157,7 +157,7 @@ def _page(rule: Rule) -> str:
     parts = [
         f"# {rule.code} {rule.name}\n\nSeverity: {rule.severity.value}. Since {rule.since}.\n\n{rule.page.strip()}\n"
     ]
-    for heading, examples in (("Wrong", rule.bad), ("Right", rule.good)):
+    for heading, examples in (("Example", rule.bad), ("Where it stays silent", rule.good)):
         for example in examples:
             title = f"## {heading} ({example.framework.value}){f': {example.note}' if example.note else ''}"
             parts.append(f"{title}\n\n```python\n{example.source.strip()}\n```\n")

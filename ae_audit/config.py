@@ -18,9 +18,7 @@ from ae_audit.rules.findings import Severity
 from ae_audit.settings import OPTIONS, Kind, Option, Settings
 
 TABLE = "tool.ae-audit"
-_MAY_HOLD_TABLE = re.compile(
-    rb"tool[\"']?\s*\.\s*[\"']?ae-audit|ae-audit[\"']?\s*[.=]|ae-audit[\"']?\s*\]\s*$", re.MULTILINE
-)
+_MAY_HOLD_TABLE = re.compile(rb"""tool["']?\s*\.\s*["']?ae-audit|^\s*\[\s*tool\s*\]|^\s*tool\s*=""", re.MULTILINE)
 """spares most runs the import of a TOML parser; matches too often rather than too seldom"""
 
 

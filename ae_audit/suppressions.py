@@ -14,9 +14,8 @@ from ae_audit.records import dataclass
 from ae_audit.results import Suppressed
 from ae_audit.rules.findings import Finding
 
-_OURS = re.compile(r"#\s*ae-audit:\s*ignore(?:\[(?P<rules>[^\]]*)\])?(?P<reason>[^#]*)", re.IGNORECASE)
-_NOQA = re.compile(r"#\s*noqa:\s*(?P<rules>[A-Z]+\d+(?:[,\s]+[A-Z]+\d+)*)(?P<reason>[^#]*)", re.IGNORECASE)
-_MARK = re.compile(r"#\s*(ae-audit|noqa)\s*:", re.IGNORECASE)
+_OURS = r"(?i)#\s*ae-audit:\s*ignore(?:\[(?P<rules>[^\]]*)\])?(?P<reason>[^#]*)"
+_NOQA = r"(?i)#\s*noqa:\s*(?P<rules>[A-Z]+\d+(?:[,\s]+[A-Z]+\d+)*)(?P<reason>[^#]*)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,8 @@ class Excuse:
 
 def excuses_in(source: str) -> tuple[Excuse, ...]:
     """The suppression comments of a source text; text that looks like one inside a string is none."""
-    if _MARK.search(source) is None:
+    lowered = source.lower()
+    if "ae-audit" not in lowered and "noqa" not in lowered:
         return ()
     return tuple(excuse for line, comment in _comments(source) for excuse in _read(line, comment))
 
@@ -74,12 +74,12 @@ def _comments(source: str) -> Iterable[tuple[int, str]]:
 
 
 def _read(line: int, comment: str) -> Iterable[Excuse]:
-    ours = _OURS.search(comment)
+    ours = re.search(_OURS, comment)
     if ours is not None:
         named = ours.group("rules")
         rules = () if named is None else tuple(re.split(r"[,\s]+", named.strip()))
         yield Excuse(line, rules, ours.group("reason").strip(" -:–—"))
-    noqa = _NOQA.search(comment)
+    noqa = re.search(_NOQA, comment)
     if noqa is not None:
         codes = tuple(code for code in re.split(r"[,\s]+", noqa.group("rules")) if code.upper().startswith("AE"))
         if codes:

@@ -15,6 +15,12 @@ def test_wraps_at_the_width_and_hangs() -> None:
     assert text_of(page) == ["  lead  one two three four five six", "        seven eight nine ten"]
 
 
+def test_an_interval_is_not_broken() -> None:
+    page = Page(40)
+    page.paragraph("the target holds values that lie in [0, 255] (not (0, 1), as it should)")
+    assert text_of(page) == ["the target holds values that lie in", "[0, 255] (not (0, 1), as it should)"]
+
+
 def test_breaks_a_word_that_is_wider_than_the_page() -> None:
     page = Page(40)
     page.paragraph("x" * 100, indent=2)
