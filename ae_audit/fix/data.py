@@ -16,6 +16,8 @@ _LOOPS = (ast.For, ast.While, ast.AsyncFor)
 
 def rescale(remedy: Rescale, setup: TrainingSetup, texts: Texts) -> tuple[Edit, ...] | None:
     """The edits after which the data are rescaled; None where no place for that is unambiguous."""
+    if remedy.scale > 1:
+        return None  # scaled once too often: a division has to go, not a multiplication to come
     edits = _before_fit(remedy, setup, texts)
     return edits if edits is not None else _where_made(remedy, setup, texts)
 

@@ -41,6 +41,7 @@ from collections.abc import Iterator
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.facts import (
     BINARY,
+    CATEGORICAL,
     LABELS,
     POINTWISE,
     ROUNDING,
@@ -50,6 +51,7 @@ from ae_audit.rules.facts import (
     head_known,
     head_place,
     spans,
+    structure_of,
     unsettled_head,
     unsettled_loss,
     unsettled_target,
@@ -57,8 +59,9 @@ from ae_audit.rules.facts import (
 )
 from ae_audit.rules.findings import Severity, Unsettled, Violation
 from ae_audit.rules.repair import repair
+from ae_audit.theory.activations import Constraint
 from ae_audit.theory.ranges import Tri
-from ae_audit.training_setup import Framework, TrainingSetup
+from ae_audit.training_setup import Framework, Structure, TrainingSetup
 
 FEW = 0.01
 """share of unreachable values, and of lost variance, up to which the mismatch only blurs the extremes"""
@@ -178,6 +181,9 @@ def _same_scale(setup: TrainingSetup) -> bool:
     """Whether the loss compares the prediction, as it is, with the target (unknown losses: perhaps)."""
     if setup.loss.name in BINARY:
         return setup.loss.from_logits is Tri.NO
+    if setup.loss.name in CATEGORICAL:
+        # AE202 asks for another loss, under which the range of an activation counts
+        return structure_of(setup) is Structure.CONTINUOUS and setup.head.range.constraint is not Constraint.LOG_SIMPLEX
     return setup.loss.name is None or setup.loss.name in POINTWISE
 
 

@@ -38,7 +38,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ae_audit.rules.ae307_target_is_labels import gives_back
+from ae_audit.rules.ae307_target_is_labels import reconstructs_labels
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.facts import (
     BINARY,
@@ -168,7 +168,7 @@ def _fault(setup: TrainingSetup) -> tuple[str, Severity] | None:
         return None
     if loss in POINTWISE and structure is Structure.CLASS_INDEX and setup.relation is Relation.LABELS:
         several = setup.target.values.reach is not None and setup.target.values.reach.hi > 1 + ROUNDING
-        if several and not gives_back(setup):
+        if several and not reconstructs_labels(setup):
             return f"{loss_words(setup)} takes class indices for quantities", Severity.ERROR
     return None
 

@@ -38,12 +38,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ae_audit.rules.base import Example, Rule
-from ae_audit.rules.facts import CATEGORICAL, LABELS, ROUNDING, evidence, spans, structure_of, values_words
+from ae_audit.rules.facts import CATEGORICAL, LABELS, ROUNDING, evidence, span_of, spans, structure_of, values_words
 from ae_audit.rules.findings import Severity, Unsettled, Violation
 from ae_audit.rules.remedies import Rescale
 from ae_audit.rules.repair import repair
 from ae_audit.theory.ranges import Tri
-from ae_audit.training_setup import DataFacts, Framework, Relation, TrainingSetup
+from ae_audit.training_setup import Framework, Relation, TrainingSetup
 
 FACTOR = 10.0
 """scales that differ by less are choices (standardised against [0, 1]); 255 and 127.5 are forgotten divisions"""
@@ -138,18 +138,8 @@ def _scale(setup: TrainingSetup) -> float | None:
         return abs(setup.relation_scale[0]) or None
     if setup.relation is Relation.SAME:
         return None
-    given, wanted = _span(setup.input), _span(setup.target)
+    given, wanted = span_of(setup.input), span_of(setup.target)
     return wanted / given if given and wanted else None
-
-
-def _span(data: DataFacts) -> float | None:
-    """The width of the data, where hull and reach agree on it to within a factor of two."""
-    if data.measured is not None:
-        return data.measured.quantiles[-2] - data.measured.quantiles[1]
-    hull, reach = data.values.hull, data.values.reach
-    if reach is None or not hull.bounded or reach.width < hull.width / 2:
-        return None
-    return reach.width
 
 
 def _head_rescales(setup: TrainingSetup) -> bool:

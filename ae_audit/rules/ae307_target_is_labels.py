@@ -103,12 +103,7 @@ class TargetIsLabels(Rule):
     )
 
     def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
-        if setup.relation is not Relation.LABELS or setup.loss.name not in POINTWISE | BINARY:
-            return
-        if structure_of(setup) not in {Structure.CLASS_INDEX, Structure.BINARY_LABEL} or not gives_back(setup):
-            return
-        target = setup.target.shape
-        if target is not None and len(target) > 1 and _size(target) != 1:
+        if not reconstructs_labels(setup):
             return
         place = setup.location
         yield Violation(
@@ -119,8 +114,15 @@ class TargetIsLabels(Rule):
         )
 
 
-def gives_back(setup: TrainingSetup) -> bool:
-    """Whether one sample of the output surely has as many values as one of the input."""
+def reconstructs_labels(setup: TrainingSetup) -> bool:
+    """Whether an output surely as large as the input is compared, value by value, with one label a sample."""
+    if setup.relation is not Relation.LABELS or setup.loss.name not in POINTWISE | BINARY:
+        return False
+    if structure_of(setup) not in {Structure.CLASS_INDEX, Structure.BINARY_LABEL}:
+        return False
+    target = setup.target.shape
+    if target is not None and len(target) > 1 and _size(target) != 1:
+        return False
     given, made = _size(setup.input.shape), _size(setup.head.shape)
     return given is not None and given == made and given >= SMALLEST
 

@@ -108,6 +108,8 @@ class NoisyTarget(Rule):
             fault = "the input is clean and its target is noisy: the arguments seem to be the wrong way round"
         elif setup.relation in {Relation.SAME, Relation.RESCALED} and setup.target.noised is Tri.YES:
             fault = "the target holds the same noise as the input, so the network is rewarded for giving it back"
+        elif _only_in_validation(setup):
+            fault = "the validation target is noisy, the training target is not: the validation loss measures noise"
         else:
             return
         place = setup.location
@@ -117,6 +119,11 @@ class NoisyTarget(Rule):
             spans=spans(setup, but=place),
             evidence=evidence(setup, "input", "target"),
         )
+
+
+def _only_in_validation(setup: TrainingSetup) -> bool:
+    validation = setup.validation_target
+    return setup.target.noised is Tri.NO and validation is not None and validation.noised is Tri.YES
 
 
 RULE = NoisyTarget()

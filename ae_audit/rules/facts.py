@@ -91,6 +91,16 @@ def structure_of(setup: TrainingSetup) -> Structure:
     return Structure.UNKNOWN
 
 
+def span_of(data: DataFacts) -> float | None:
+    """The width of the data, where hull and reach agree on it to within a factor of two."""
+    if data.measured is not None:
+        return data.measured.quantiles[-2] - data.measured.quantiles[1]
+    hull, reach = data.values.hull, data.values.reach
+    if reach is None or not hull.bounded or reach.width < hull.width / 2:
+        return None
+    return reach.width
+
+
 def exactly_binary(data: DataFacts) -> Tri:
     """Whether every value is 0 or 1."""
     if data.measured is not None:

@@ -202,9 +202,17 @@ def test_an_unknown_head_matters_only_against_a_known_target() -> None:
     assert unsettled("AE102", setup(None, "mse", UNKNOWN)) == []
 
 
-@pytest.mark.parametrize(("loss", "logits"), [("bce", Tri.YES), ("cce", Tri.NO), ("nll", Tri.NO), ("poisson", Tri.NO)])
+@pytest.mark.parametrize(("loss", "logits"), [("bce", Tri.YES), ("nll", Tri.NO), ("poisson", Tri.NO), ("ssim", Tri.NO)])
 def test_losses_on_another_scale_are_not_judged(loss: str, logits: Tri) -> None:
     assert not violations("AE102", setup("sigmoid", loss, RAW, logits=logits))
+
+
+def test_under_a_categorical_loss_quantities_count_as_they_will_once_it_is_replaced() -> None:
+    floats = replace(SIGNED, dtype="float32")
+    assert violations("AE102", setup("sigmoid", "cross_entropy", floats, framework=TORCH, logits=Tri.YES))
+    assert not violations("AE102", setup("linear", "cross_entropy", floats, framework=TORCH, logits=Tri.YES))
+    assert not violations("AE102", setup("log_softmax", "cce", GREY, framework=TORCH))
+    assert not violations("AE102", setup("softmax", "sparse_cce", CLASSES, given=GREY))
 
 
 def test_an_unknown_loss_leaves_it_open_where_the_target_is_out_of_reach() -> None:

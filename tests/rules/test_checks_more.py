@@ -1,4 +1,4 @@
-"""The rules beyond the main road: AE107, AE206, AE208, AE209, AE305, AE307, AE308."""
+"""The rules beyond the main road: AE107, AE206, AE208, AE209, AE303-AE305, AE307-AE309."""
 
 from __future__ import annotations
 
@@ -173,6 +173,55 @@ def test_an_unknown_reconstruction_is_left_to_the_other_rule() -> None:
     assert not violations("AE209", setup("sigmoid", "cce", UNKNOWN))
 
 
+# AE303
+
+
+@pytest.mark.parametrize("top", [1 / 255, 2 / 255, 1 / 65025])
+def test_a_range_that_is_far_too_narrow(top: float) -> None:
+    assert remedies("AE303", setup("sigmoid", "mse", data(Interval(0.0, top)))) == ["input and target times 255"]
+
+
+def test_only_the_input_is_scaled_twice() -> None:
+    twice = data(Interval(-1.0, -0.992))
+    subject = setup("softmax", "sparse_cce", CLASSES, given=twice, relation=Relation.LABELS)
+    assert remedies("AE303", subject) == ["the input times 255"]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        GREY,
+        RAW,
+        UNKNOWN,
+        STANDARDISED,
+        data(Interval(0.0, 0.1)),
+        data(Interval(0.5, 0.5)),
+        data(ValueRange(Interval(0.0, 0.01))),
+        data(Interval(0.0, 0.01), Structure.DISTRIBUTION),
+    ],
+)
+def test_ranges_that_are_wide_enough_constant_or_unknown(target: DataFacts) -> None:
+    assert not violations("AE303", setup("sigmoid", "mse", target))
+
+
+# AE304
+
+
+def test_validation_data_on_another_scale() -> None:
+    for part in ("input", "target"):
+        subject = setup("sigmoid", "mse", GREY, **{f"validation_{part}": RAW})
+        (violation,) = violations("AE304", subject)
+        assert violation.message == f"the {part} is [0, 1] in training, but [0, 255] (mnist.load_data()) in validation"
+    both = setup("sigmoid", "mse", GREY, validation_input=RAW, validation_target=RAW)
+    assert len(violations("AE304", both)) == 1
+
+
+@pytest.mark.parametrize("validation", [GREY, SIGNED, UNKNOWN, data(ValueRange(Interval(0.0, 255.0))), CLASSES])
+def test_validation_data_on_the_same_or_an_unknown_scale(validation: DataFacts) -> None:
+    subject = setup("sigmoid", "mse", GREY, validation_input=validation, validation_target=validation)
+    assert not violations("AE304", subject)
+
+
 # AE305
 
 
@@ -227,8 +276,69 @@ def test_noise_in_the_target() -> None:
     assert "same noise" in violations("AE308", both)[0].message
 
 
+def test_noise_in_the_validation_target_alone() -> None:
+    subject = setup("sigmoid", "mse", replace(GREY, noised=Tri.NO), validation_target=replace(GREY, noised=Tri.YES))
+    assert "validation target is noisy" in violations("AE308", subject)[0].message
+    unknown = setup("sigmoid", "mse", GREY, validation_target=replace(GREY, noised=Tri.YES))
+    assert not violations("AE308", unknown)
+
+
 def test_noise_where_it_belongs() -> None:
     noisy = replace(GREY, noised=Tri.YES)
     assert not violations("AE308", setup("sigmoid", "mse", GREY, given=noisy, relation=Relation.NOISED_INPUT))
     assert not violations("AE308", setup("sigmoid", "mse", noisy, given=noisy, relation=Relation.OTHER))
     assert not violations("AE308", setup("sigmoid", "mse", GREY))
+
+
+# AE309
+
+
+def shaped(
+    made: tuple[int | None, ...] | None, wanted: tuple[int | None, ...] | None, loss: str = "mse", **facts: object
+) -> TrainingSetup:
+    subject = setup("linear", loss, replace(STANDARDISED, shape=wanted), given=GREY, **facts)  # type: ignore[arg-type]
+    return replace(subject, head=replace(subject.head, shape=made))
+
+
+@pytest.mark.parametrize(
+    ("framework", "made", "wanted"),
+    [
+        (TORCH, (None, 1), (None,)),
+        (TORCH, (512, 1), (512,)),
+        (TORCH, (None, 28, 28, 1), (None, 1, 28, 28)),
+        (TORCH, (None, 10), (None, 1)),
+        (KERAS, (None, 30, 1), (None, 1)),
+        (KERAS, (None, 28, 28), (None, 28, 1)),
+        (KERAS, (None, 30, 1), (None,)),
+    ],
+)
+def test_shapes_that_differ_and_broadcast(
+    framework: object, made: tuple[int | None, ...], wanted: tuple[int | None, ...]
+) -> None:
+    assert len(violations("AE309", shaped(made, wanted, framework=framework))) == 1
+
+
+@pytest.mark.parametrize(
+    ("framework", "made", "wanted"),
+    [
+        (TORCH, (None, 784), (None, 784)),
+        (TORCH, (None, 784), (784,)),
+        (TORCH, (128, 1), (None, 1)),
+        (TORCH, (None, None, 1), (None, 1, 28)),
+        (TORCH, (None, 784), (None, 1, 28, 28)),
+        (TORCH, None, (None,)),
+        (TORCH, (None, 1), None),
+        (KERAS, (None, 1), (None,)),
+        (KERAS, (None,), (None, 1)),
+        (KERAS, (None, 28, 28, 1), (None, 28, 28)),
+        (KERAS, (None, None, None, 1), (60000, 1, 28, 28)),
+    ],
+)
+def test_shapes_that_agree_are_unknown_or_stop_the_program(
+    framework: object, made: tuple[int | None, ...] | None, wanted: tuple[int | None, ...] | None
+) -> None:
+    assert not violations("AE309", shaped(made, wanted, framework=framework))
+
+
+def test_a_loss_on_class_indices_has_an_axis_less() -> None:
+    assert not violations("AE309", shaped((None, 1), (None,), "sparse_cce", framework=TORCH))
