@@ -95,6 +95,8 @@ class DataFacts:
     """zero mean and unit variance, overall or per feature"""
     noised: Tri = Tri.UNKNOWN
     """whether random numbers were mixed into it"""
+    normalised_channels: tuple[int, int] | None = None
+    """of a per-channel normalisation whose statistics do not fit: the number of statistics, and of channels"""
     stand_in: bool = False
     """generated in place of a data set that is not on this machine"""
     measured: Measurement | None = None
@@ -176,6 +178,10 @@ class ModelFacts:
     normalises_input: Tri = Tri.UNKNOWN
     """whether the model itself scales or normalises before its first weights (Rescaling, Normalization, BatchNorm)"""
     variational: Tri = Tri.UNKNOWN
+    latent_activation: str | None = None
+    """canonical name of a one-sided activation on the mean or the log-variance of a variational code"""
+    latent_location: Location | None = None
+    """of that activation"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +240,10 @@ class TrainingSetup:
     validation_target: DataFacts | None = None
     validation_input: DataFacts | None = None
     optimizer: str | None = None
+    gradients_reset: Tri = Tri.UNKNOWN
+    """whether a hand-written training loop sets the gradients to zero between its steps"""
+    backward_location: Location | None = None
+    """of the call that computes the gradients, in a hand-written loop"""
     certificate: Certificate | None = None
     condition: Condition | None = None
     seen_by: tuple[str, ...] = ("static",)

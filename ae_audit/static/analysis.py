@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from ae_audit.results import StageError, Undecided
-from ae_audit.static import prefilter, sites
+from ae_audit.static import gradients, prefilter, sites
 from ae_audit.static.knowledge import registry
 from ae_audit.static.program import explore
 from ae_audit.static.projects import Project, parse
@@ -40,6 +40,7 @@ def analyse_file(path: str, source: bytes, *, project_root: str | None = None) -
     try:
         executions = explore(registry(), project, program)
         setups, undecided = sites.collect(executions)
+        setups = gradients.told(setups, program)
     except (RecursionError, MemoryError):
         error = StageError(path, "static", "the program is nested too deeply to be followed")
         return StaticResult(errors=(*errors, error))

@@ -37,6 +37,7 @@ def entering(run: Run, framework: Framework, values: Iterable[Value]) -> Tensor:
     variational = Tri.NO
     why: str | None = None
     model: str | None = None
+    latent: Head | None = None
     for value in values:
         if isinstance(value, Difference):
             value = as_tensor(value)
@@ -51,13 +52,15 @@ def entering(run: Run, framework: Framework, values: Iterable[Value]) -> Tensor:
                 variational = Tri.YES
             why = why or value.why
             model = model or value.model
+            latent = latent or value.latent
         else:
             array = run.as_array(value)
             if array is not None and array.shape != () and array not in fed:
                 fed = (*fed, array)[:8]
     return Tensor(
-        framework, Head(), fed, first, Tri.UNKNOWN if normalises is None else normalises, variational, why, model
-    )
+        framework, Head(), fed, first, Tri.UNKNOWN if normalises is None else normalises, variational, why, model,
+        latent=latent,
+    )  # fmt: skip
 
 
 def through_weights(
@@ -274,7 +277,7 @@ def arithmetic(run: Run, symbol: str, left: Value, right: Value, where: Where) -
     if symbol in {"+", "-"}:
         return _combined(tensor, array, 1.0, where)
     if array.random:
-        return replace(tensor, variational=Tri.YES)
+        return replace(tensor, variational=Tri.YES, latent=tensor.latent or _one_sided_log_variance(tensor))
     if symbol == "*":
         hull = tensor.head.range.values.hull.multiply(array.values.hull)
         return replace(tensor, head=replace(tensor.head, range=ActivationRange(ValueRange(hull)),
@@ -325,8 +328,30 @@ def _unknown_range(tensor: Tensor, where: Where) -> Tensor:
                    log_of=None, complement=False)  # fmt: skip
 
 
+_ONE_SIDED = frozenset({"relu", "relu6", "sigmoid", "softplus", "exponential", "hard_sigmoid"})
+
+
+def _one_sided_log_variance(tensor: Tensor) -> Head | None:
+    """``eps * exp(0.5 * relu(h))``: the head of a log-variance that cannot take one of the signs."""
+    inner = tensor.activation_of
+    if tensor.head.activation != "exponential" or inner is None:
+        return None
+    return inner.head if inner.head.activation in _ONE_SIDED - {"softplus", "exponential"} else None
+
+
+def _one_sided_mean(left: Tensor, right: Tensor) -> Head | None:
+    """``relu(h) + eps * std``: the head of a mean that cannot take one of the signs."""
+    for mean, spread in ((left, right), (right, left)):
+        drawn = spread.variational is Tri.YES and mean.variational is not Tri.YES
+        if drawn and mean.head.activation in _ONE_SIDED:
+            return mean.head
+    return None
+
+
 def _two(run: Run, symbol: str, left: Tensor, right: Tensor, where: Where) -> Value:
     base = entering(run, left.framework, [left, right])
+    if symbol == "+" and base.latent is None:
+        base = replace(base, latent=_one_sided_mean(left, right))
     lines = [t.head.range == LINEAR_RANGE for t in (left, right)]
     if symbol in {"+", "-"}:
         free = (left if lines[0] else right).head if any(lines) else None

@@ -72,11 +72,13 @@ class Seq(Value):
 
     __slots__ = ("items", "kind", "open", "rest")
 
-    def __init__(self, items: list[Value] | None = None, kind: str = "list", rest: Value | None = None) -> None:
+    def __init__(
+        self, items: list[Value] | None = None, kind: str = "list", rest: Value | None = None, open: bool = False
+    ) -> None:
         self.items: list[Value] = [] if items is None else items
         self.kind = kind
         self.rest = rest
-        self.open = False
+        self.open = open
         """whether it was added to in a loop that runs an unknown number of times: its length is not known"""
 
     def __repr__(self) -> str:
@@ -272,6 +274,8 @@ class Array(Value):
     """``mean``, ``std``, ``max`` or ``min`` where this is a statistic of the array ``root``"""
     random: bool = False
     """drawn at random: noise when added to something"""
+    misfit: tuple[int, int] | None = None
+    """statistics and channels of a per-channel normalisation that does not fit"""
 
     @property
     def facts(self) -> DataFacts:
@@ -284,6 +288,7 @@ class Array(Value):
             source=self.source,
             standardised=self.standardised,
             noised=Tri.YES if self.noise else Tri.UNKNOWN if self.why is not None else Tri.NO,
+            normalised_channels=self.misfit,
             location=None if self.where is None else self.where.location,
             trail=self.trail,
         )
@@ -310,6 +315,8 @@ class Tensor(Value):
     """``1 - p`` of a prediction p"""
     activation_of: Tensor | None = None
     """what the activation was applied to, where it was the last thing done"""
+    latent: Head | None = None
+    """the head of a mean or log-variance with a one-sided activation, in a variational code on the way here"""
 
 
 class LossFunction(Value):

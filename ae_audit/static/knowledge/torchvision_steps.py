@@ -255,6 +255,7 @@ def normalised(run: Run, array: Array, mean: Value | None, std: Value | None, wh
     means, stds = _spread(means, count), _spread(stds, count)
     how = f"Normalize({_text(means)}, {_text(stds)})"
     channels = array.shape[-3] if array.shape is not None and len(array.shape) >= 3 else None
+    misfit = (count, channels) if channels is not None and count not in {1, channels} else None
     if channels == 1:
         means, stds = means[:1], stds[:1]
     if len(set(zip(means, stds, strict=True))) == 1:
@@ -266,7 +267,7 @@ def normalised(run: Run, array: Array, mean: Value | None, std: Value | None, wh
             values = values.together(part)
         made = arrays.recast(array, values, how, where, dtype=array.dtype)
     known = are_statistics(means, stds)
-    return replace(made, standardised=Tri.YES if known else Tri.NO, dtype=array.dtype)
+    return replace(made, standardised=Tri.YES if known else Tri.NO, dtype=array.dtype, misfit=misfit)
 
 
 def _numbers(run: Run, value: Value | None) -> tuple[float, ...] | None:
