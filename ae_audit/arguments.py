@@ -129,6 +129,8 @@ def _settings(given: argparse.Namespace, paths: Sequence[str]) -> Settings:
             changes[option.field] = _value(option.key, flags[option.field])
     if "extend_select" in changes:
         changes["extend_select"] = (*settings.extend_select, *changes["extend_select"])
+    if "run" in changes and "static" not in changes:
+        changes["static"] = False
     settings = replace(settings, **changes)
     if settings.static and settings.run:
         raise UsageError("--static and --run contradict each other: one never runs anything, the other runs all.")

@@ -9,8 +9,11 @@ from ae_audit.rules.findings import Edit, Fix
 from ae_audit.source_text import Sources, split_lines
 
 
-def add_fix(page: Page, fix: Fix, sources: Sources, *, indent: int = 2) -> None:
-    """Write what the fix does, whether it is safe, and its edits as a unified diff without context lines."""
+def add_fix(page: Page, fix: Fix, sources: Sources, *, shown_under: str | None = None, indent: int = 2) -> None:
+    """Write what the fix does, whether it is safe, and its edits as a unified diff without context lines.
+
+    ``shown_under`` is the code of the finding that the same diff was shown for; it is not shown again.
+    """
     nature = "safe: what is computed stays the same" if fix.safe else "changes what the program computes"
     lead = Segment("fix  ", "bold")
     page.segments(
@@ -19,6 +22,9 @@ def add_fix(page: Page, fix: Fix, sources: Sources, *, indent: int = 2) -> None:
         lead=1,
         hang=indent + 5,
     )
+    if shown_under is not None:
+        page.line(" " * (indent + 5), Segment(f"the same edit as for {shown_under} above", "dim"))
+        return
     places = dict.fromkeys((edit.location.path, edit.location.cell) for edit in fix.edits)
     for path, cell in places:
         before = sources.text(path, cell)

@@ -10,7 +10,7 @@ from ae_audit.report.excerpt import Mark, add_excerpts
 from ae_audit.report.page import DEFAULT_WIDTH, Line, Page, Segment, in_code
 from ae_audit.report.words import count, setup_in_words, summary
 from ae_audit.results import Note, Report
-from ae_audit.rules.findings import Finding, Severity, Verdict
+from ae_audit.rules.findings import Edit, Finding, Severity, Verdict
 from ae_audit.source_text import Sources
 
 
@@ -26,8 +26,9 @@ def full(
     """The lines of the full report; ``hints`` adds the line that says how to go on."""
     page = Page(width, ascii_only)
     main = [finding for finding in report.standing if finding.severity is not Severity.INFO]
+    told: dict[tuple[Edit, ...], str] = {}
     for finding in main:
-        _add_finding(page, finding, sources)
+        _add_finding(page, finding, sources, told)
     _add_brief(page, "Worth knowing", [finding for finding in report.standing if finding.severity is Severity.INFO])
     refuted = [finding for finding in report.findings if finding.verdict is Verdict.REFUTED]
     _add_brief(page, "Withdrawn: as written it did as well as fixed", refuted)
@@ -57,7 +58,8 @@ def title(finding: Finding) -> list[Segment]:
     ]
 
 
-def _add_finding(page: Page, finding: Finding, sources: Sources) -> None:
+def _add_finding(page: Page, finding: Finding, sources: Sources, told: dict[tuple[Edit, ...], str]) -> None:
+    """``told`` holds the code of the finding under which edits were shown first: a diff is shown once."""
     page.blank()
     page.segments(title(finding), hang=2)
     page.blank()
@@ -73,7 +75,8 @@ def _add_finding(page: Page, finding: Finding, sources: Sources) -> None:
         add_evidence(page, finding)
     if finding.fix is not None:
         page.blank()
-        add_fix(page, finding.fix, sources)
+        add_fix(page, finding.fix, sources, shown_under=told.get(finding.fix.edits) if finding.fix.edits else None)
+        told.setdefault(finding.fix.edits, finding.code)
     elif finding.remedies:
         page.blank()
         page.paragraph("; ".join(map(str, finding.remedies)), lead=[Segment("  remedy  ", "bold")])

@@ -136,6 +136,14 @@ def test_configuration_is_found_and_flags_win(write: Write, audit: Audit) -> Non
     assert "AE101" in audit("pkg/bad.py", "--isolated").out
 
 
+def test_run_on_the_command_line_beats_static_in_the_file(write: Write, audit: Audit) -> None:
+    write("pyproject.toml", "[tool.ae-audit]\nstatic = true\n")
+    assert "static = true" in audit("config", static=False).out
+    outcome = audit("config", "--run", static=False)
+    assert "static = false" in outcome.out
+    assert "# --run = true" in outcome.out
+
+
 def test_same_finding_through_two_files_is_told_once(write: Write, audit: Audit) -> None:
     write("bad.py", BAD)
     outcome = audit("bad.py", "./bad.py", ".", "--output-format", "json")

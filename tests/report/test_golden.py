@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,13 @@ def test_nothing_found(sources: Sources) -> None:
 def test_clean(rich_report: Report, sources: Sources) -> None:
     clean = Report(setups=rich_report.setups[1:], files=("book.ipynb",))
     compare("full_clean.txt", render(clean, "full", sources))
+
+
+def test_the_same_edit_is_shown_once(rich_report: Report, sources: Sources) -> None:
+    first = rich_report.findings[0]
+    text = render(Report(findings=(first, replace(first, code="AE102"))), "full", sources)
+    assert text.count("@@ -9 +9 @@") == 1
+    assert "the same edit as for AE101 above" in text
 
 
 def test_unknown_format(sources: Sources) -> None:
