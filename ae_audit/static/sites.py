@@ -117,7 +117,8 @@ def collect(executions: list[Execution]) -> tuple[tuple[TrainingSetup, ...], tup
             if made.setup in seen_here:
                 continue
             seen_here.add(made.setup)
-            key = (made.setup.location, made.setup.loss.location)
+            several_losses = made.setup.framework is Framework.KERAS
+            key = (made.setup.location, made.setup.loss.location if several_losses else None)
             groups.setdefault(key, []).append((index, made))
     _mark_measurements(groups)
     training = any(not made.evaluation for group in groups.values() for _, made in group)

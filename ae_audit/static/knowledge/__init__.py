@@ -27,6 +27,7 @@ MODULES = (
     "torchvision_data",
     "torchvision_steps",
     "torchvision_models",
+    "albumentations",
     "lightning",
 )
 
