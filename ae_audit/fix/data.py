@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from ae_audit.fix.source import Text, Texts
+from ae_audit.fix.source import Text, Texts, dotted
 from ae_audit.location import Location
 from ae_audit.rules.findings import Edit
 from ae_audit.rules.remedies import Rescale
@@ -110,13 +110,49 @@ def _where_made(remedy: Rescale, setup: TrainingSetup, texts: Texts) -> tuple[Ed
     node = text.node_at(place) if text is not None else None
     if text is None or node is None:
         return None
-    parent = text.parents.get(node)
-    named = isinstance(parent, ast.Assign) and parent.value is node and isinstance(parent.targets[0], ast.Name)
-    if not named:
+    if _assigned(node, text) is None:
         return None
+    if _is_constructor(node):
+        node = _read_from(node, text)
+        if node is None:
+            return None
     source = text.text(node)
     operand = source if isinstance(node, ast.Call | ast.Name | ast.Attribute | ast.Subscript) else f"({source})"
     return (text.replace(node, expression(remedy, operand)),)
+
+
+def _assigned(node: ast.AST, text: Text) -> ast.Name | None:
+    """The variable that ``node`` is the whole value of."""
+    parent = text.parents.get(node)
+    if not isinstance(parent, ast.Assign) or parent.value is not node or len(parent.targets) != 1:
+        return None
+    return parent.targets[0] if isinstance(parent.targets[0], ast.Name) else None
+
+
+def _is_constructor(node: ast.expr) -> bool:
+    """Whether ``node`` makes an object of a class (``datasets.MNIST(…)``), which cannot be divided."""
+    return isinstance(node, ast.Call) and (dotted(node.func) or "").rpartition(".")[2][:1].isupper()
+
+
+def _read_from(node: ast.expr, text: Text) -> ast.expr | None:
+    """The expression that takes the array out of a data set object: of ``x = mnist.data.float()`` the right side."""
+    variable = _assigned(node, text)
+    if variable is None or text.tree is None:
+        return None
+    reads = [
+        read
+        for read in ast.walk(text.tree)
+        if isinstance(read, ast.Attribute)
+        and read.attr in {"data", "train_data"}
+        and isinstance(read.value, ast.Name)
+        and read.value.id == variable.id
+    ]
+    if len(reads) != 1:
+        return None
+    statement = _statement(text, reads[0])
+    if not isinstance(statement, ast.Assign) or _assigned(statement.value, text) is None:
+        return None
+    return statement.value
 
 
 def _statement(text: Text, node: ast.AST) -> ast.stmt | None:

@@ -46,6 +46,7 @@ from collections.abc import Iterator
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.facts import (
     BINARY,
+    CATEGORICAL,
     beaten_by_the_mean,
     evidence,
     head_known,
@@ -171,7 +172,9 @@ class SoftmaxOnPerPixelTarget(Rule):
         }:
             return
         if suits is Tri.UNKNOWN:
-            yield unsettled_structure(setup)
+            # a softmax under a categorical loss is how classifiers are written
+            if setup.loss.name not in CATEGORICAL or setup.reconstruction is Tri.YES:
+                yield unsettled_structure(setup)
         elif setup.loss.name is None and setup.reconstruction is not Tri.YES:
             # the user's own loss may normalise the target (a multinomial likelihood over counts)
             yield unsettled_loss(setup)

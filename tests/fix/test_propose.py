@@ -274,15 +274,35 @@ def test_no_division_where_its_place_is_ambiguous(source: str, fit: str, remedy:
         ("x = d.data.float()\n", "d.data.float()", BOTH, "x = d.data.float() / 255.0\n"),
         ("x = a + b\n", "a + b", Rescale(2 / 255, -1.0), "x = (a + b) / 127.5 - 1.0\n"),
         ("x = a\n", "a", Rescale(0.5, 0.5), "x = a / 2.0 + 0.5\n"),
+        (
+            "d = datasets.MNIST('data')\nx = d.data.float()\n",
+            "datasets.MNIST('data')",
+            BOTH,
+            "d = datasets.MNIST('data')\nx = d.data.float() / 255.0\n",
+        ),
     ],
 )
 def test_the_expression_that_made_the_data_is_divided(before: str, at: str, remedy: Rescale, after: str) -> None:
     assert fixed(before, remedy, framework=TORCH, data=at) == after
 
 
-def test_a_tuple_of_arrays_is_not_divided() -> None:
-    source = "(a, b), (c, d) = load()\n"
-    assert fix_of(source, (BOTH,), framework=KERAS, data="load()").edits == ()
+@pytest.mark.parametrize(
+    ("source", "made"),
+    [
+        ("(a, b), (c, d) = load()\n", "load()"),
+        ("d = datasets.MNIST('data')\nfit(d)\n", "datasets.MNIST('data')"),
+        ("d = datasets.MNIST('data')\nx = d.data\nz = d.data\n", "datasets.MNIST('data')"),
+        ("d = datasets.MNIST('data')\nx, y = d.data, d.targets\n", "datasets.MNIST('data')"),
+        ("fit(load())\n", "load()"),
+    ],
+)
+def test_what_is_no_single_array_is_not_divided(source: str, made: str) -> None:
+    assert fix_of(source, (BOTH,), framework=TORCH, data=made).edits == ()
+
+
+def test_a_factor_above_one_is_no_edit() -> None:
+    """Data that were scaled once too often need a division less, not a multiplication more."""
+    assert fix_of("m.fit(x, x)\n", (Rescale(255.0),), framework=KERAS, fit="m.fit(x, x)").edits == ()
 
 
 def test_the_metric_is_replaced() -> None:

@@ -72,6 +72,8 @@ def test_the_axis_of_the_softmax_is_compared_with_the_targets() -> None:
 
 def test_softmax_over_an_unknown_target_is_undecided() -> None:
     assert unsettled("AE101", setup("softmax", "bce", UNKNOWN)) == ["target structure"]
+    assert unsettled("AE101", setup("softmax", "cce", UNKNOWN)) == ["target structure"]
+    assert unsettled("AE101", setup("softmax", "cce", UNKNOWN, given=GREY)) == []
     assert unsettled("AE101", setup("sigmoid", "bce", UNKNOWN)) == []
     assert unsettled("AE101", setup(None, "bce", UNKNOWN)) == []
 
