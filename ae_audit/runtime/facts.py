@@ -128,7 +128,7 @@ def _structure(summary: Summary, role: str | None) -> tuple[Structure, int | Non
             return Structure.BINARY_LABEL, None
         if not whole or summary.minimum < -1.0 or summary.maximum > MOST_CLASSES:
             return Structure.CONTINUOUS, None
-        if np.dtype(summary.dtype).kind in "iu":
+        if summary.dtype.startswith(("int", "uint")):
             return Structure.CLASS_INDEX, None
         # Whole numbers stored as floats: labels, or counts and ages; nothing in them tells which.
         few = summary.distinct is not None and summary.distinct <= FEW_CLASSES

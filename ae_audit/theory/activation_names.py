@@ -57,7 +57,7 @@ def _find(framework: str, symbol: str) -> Spelling | None:
         return _KERAS_LAYERS[last]
     if namespace == "keras.backend" and last == "hard_sigmoid":
         return _KERAS_FUNCTIONS[last]
-    if namespace in {"", "keras.activations", "keras.backend", "keras.ops", "jax.nn"}:
+    if namespace in {"", "keras.activations", "keras.backend", "keras.ops"}:
         return _KERAS_FUNCTIONS.get(last)
     if namespace.startswith("tf"):
         return _TF_FUNCTIONS.get(last) if namespace in _TF_NAMESPACES else None

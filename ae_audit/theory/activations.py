@@ -89,8 +89,8 @@ class Activation:
         if mapped is not None and input.constraint is not None:
             return input.affine(*mapped)
         values = input.values.increasing(self._image)
-        if self.name == "prelu" and values.reach is not None and input.values.reach is not None:
-            values = ValueRange(values.hull, values.reach if input.values.reach.lo < 0 else input.values.reach)
+        if self.name == "log" and values.reach is not None and input.values.hull.lo < 0:
+            values = ValueRange(values.hull)  # NaN below zero: nothing is known to come out
         if input.constraint is not None and (input.scale, input.shift) == (1.0, 0.0):
             if self.name == "exponential" and input.constraint is Constraint.LOG_SIMPLEX:
                 return ActivationRange(values, Constraint.SIMPLEX, input.axis)

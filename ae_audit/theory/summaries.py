@@ -217,7 +217,7 @@ class Summary:
             merged = self.histogram.merge(other.histogram)
             histogram = merged if len(merged.values) <= DISTINCT_LIMIT else None
         return Summary(
-            dtype=self.dtype if self.dtype == other.dtype else str(np.promote_types(self.dtype, other.dtype)),
+            dtype=_common_type(self.dtype, other.dtype),
             sample_shape=tuple(
                 a if a == b else None for a, b in zip(self.sample_shape, other.sample_shape, strict=True)
             ),
@@ -298,6 +298,15 @@ def summarise(array: ArrayLike) -> Summary:
     )
 
 
+def _common_type(a: str, b: str) -> str:
+    if a == b:
+        return a
+    try:
+        return str(np.promote_types(a, b))
+    except TypeError:  # a type of an extension that is not registered here
+        return "float64"
+
+
 def _castable(dtype: np.dtype[Any]) -> bool:
     """Whether it is a float type of an extension (bfloat16, float8)."""
     return dtype.kind == "V" and dtype.names is None and np.can_cast(dtype, np.float64)
@@ -342,7 +351,8 @@ def _sample(x: Floats, is_finite: NDArray[np.bool_]) -> Sample:
     bits = rows.view(np.uint64)
     with np.errstate(over="ignore"):
         salts = _mixed(np.arange(features, dtype=np.uint64))
-        content = _mixed((bits * (salts | np.uint64(1))).sum(axis=1, dtype=np.uint64))
+        # Each word is mixed before the sum: products alone lose the signs of an even number of values.
+        content = _mixed(_mixed(bits ^ salts).sum(axis=1, dtype=np.uint64))
         keys = _mixed(content[:, None] ^ salts[None, :])
     wanted = is_finite.reshape(rows.shape)
     chosen, values = keys[wanted], rows[wanted]

@@ -342,3 +342,11 @@ def test_what_is_no_activation_is_not_found() -> None:
     assert find_activation("celu", alpha=0.0) is None, "torch refuses it as well"
     assert find_activation("sigmoid", frobnication=3) is not None
     assert find_activation("elu", alpha=None) == find_activation("elu")
+
+
+def test_a_logarithm_of_negative_values_accuses_nobody() -> None:
+    log = find_activation("log")
+    assert log is not None
+    assert log.range.values.reach is None
+    assert math.isnan(log.evaluate(-1.0))
+    assert log.range_of(ActivationRange.exactly(Interval(1.0, math.e))).values.reach == Interval(0.0, 1.0)

@@ -246,6 +246,8 @@ TARGETS: dict[str, tuple[float, float]] = {
     "any": (-5.0, 5.0),
     "non-negative": (0.0, 6.0),
     "positive": (0.5, 5.0),
+    "signed": (-1.0, 1.0),
+    "binary": (0.0, 1.0),
 }
 MINIMISERS: list[tuple[Loss, str]] = [
     *((loss_of(name), "any") for name in ("mse", "mae", "huber", "smooth_l1", "log_cosh", "gaussian_nll")),
@@ -259,10 +261,10 @@ MINIMISERS: list[tuple[Loss, str]] = [
     (loss_of("binary_focal", True, apply_class_balancing=True, gamma=1.0), "unit"),
     (loss_of("poisson"), "non-negative"),
     (loss_of("poisson", log_input=True, full=True), "non-negative"),
-    (loss_of("hinge"), "any"),
-    (loss_of("squared_hinge"), "any"),
-    (loss_of("soft_margin"), "any"),
-    (loss_of("hinge", converts_binary=True), "unit"),
+    (loss_of("hinge"), "signed"),
+    (loss_of("squared_hinge"), "signed"),
+    (loss_of("soft_margin"), "signed"),
+    (loss_of("hinge", converts_binary=True), "binary"),
 ]
 
 
@@ -270,7 +272,7 @@ MINIMISERS: list[tuple[Loss, str]] = [
 def test_no_prediction_scores_below_the_floor(chosen: tuple[Loss, str], at: float, other: float) -> None:
     loss, kind = chosen
     low, high = TARGETS[kind]
-    y = low + at * (high - low)
+    y = low + at * (high - low) if kind not in {"signed", "binary"} else (low if at < 0.5 else high)
     floor = loss.floor(y)
     lo, hi = max(loss.prediction.lo, -30.0), min(loss.prediction.hi, 30.0)
     margin = 1e-9 if loss.prediction.lo_open else 0.0

@@ -184,3 +184,18 @@ def test_mixed_types_merge(seed: int) -> None:
     merged = summarise(bytes_).merge(summarise(floats))
     assert merged.mean == pytest.approx(np.concatenate([bytes_, floats]).mean())
     assert merged.dtype == "float64"
+
+
+def test_floats_of_extensions_are_summarised() -> None:
+    types = pytest.importorskip("ml_dtypes")
+    summary = summarise(np.array([[0.5, 1.5], [2.0, 0.0]], dtype=types.bfloat16))
+    assert (summary.dtype, summary.mean, summary.sample) == ("bfloat16", 1.0, None)
+    assert summary.merge(summary).samples == 4
+
+
+def test_samples_that_differ_in_signs_alone_have_their_own_keys() -> None:
+    pair = np.array([[1.0, 3.0], [-1.0, -3.0]])
+    for array in (pair, pair[::-1]):
+        sample = summarise(array).sample
+        assert sample is not None
+        assert sorted(sample.values) == [-3.0, -1.0, 1.0, 3.0]
