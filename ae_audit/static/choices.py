@@ -55,7 +55,7 @@ def decide_block(run: Run, test: Value, node: ast.If, frame: Frame) -> bool:
     """Which arm of an ``if`` statement to run."""
     if operators.truth(test) is not None and not (isinstance(test, Const) and test.soft is not None):
         return bool(operators.truth(test))
-    matters = decisions.matters([*node.body, *node.orelse])
+    matters = run.project.syntax.of(node, [*node.body, *node.orelse], "arms").matters
     if run.loops and not node.orelse and matters and decisions.only_adds(node.body):
         matters = False  # some turn of the loop takes it
     return decide(run, test, node.test, frame, default=not decisions.ends(node.body), matters=matters)

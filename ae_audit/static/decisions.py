@@ -47,21 +47,8 @@ class Plan:
         return " and ".join(offer.text for offer in self.taken)
 
 
-_BUILDING = {"add", "append", "extend", "insert", "compile", "fit", "fit_generator", "add_module", "update", "pop",
-             "backward", "train_on_batch", "add_loss", "step", "setdefault", "map", "train"}  # fmt: skip
 _ENDING = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 _LEAVING = {"exit", "quit", "_exit"}
-
-
-def matters(arms: list[ast.stmt]) -> bool:
-    """Whether statements can pick a head, a loss or a scaling: they bind something, return, or change an object."""
-    for arm in arms:
-        for node in ast.walk(arm):
-            if isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return)):
-                return True
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _BUILDING:
-                return True
-    return False
 
 
 def only_adds(body: list[ast.stmt]) -> bool:

@@ -13,13 +13,14 @@ from ae_audit.static.environment import Frame, Scope
 from ae_audit.static.interpreter import MAX_STEPS, BudgetSpentError, Run
 from ae_audit.static.registry import Registry
 from ae_audit.static.sources import Where
-from ae_audit.static.values import Bound, Const, Instance, Module, Site, Unknown
+from ae_audit.static.values import Const, Instance, Module, Site
 
 if TYPE_CHECKING:
     from ae_audit.static.projects import Program, Project
 
 MAX_RUNS = 10
-TOTAL_STEPS = 150_000
+TOTAL_STEPS = 48_000
+"""over all runs but the first, which may use up ``MAX_STEPS`` alone"""
 EVALUATION_METHODS = frozenset({"validation_step", "test_step", "predict_step", "evaluate", "validate"})
 """methods that by their name train nothing"""
 
@@ -43,7 +44,7 @@ def explore(registry: Registry, project: Project, program: Program) -> list[Exec
     left = TOTAL_STEPS
     while pending and len(done) < MAX_RUNS and left > 0:
         plan = pending.pop(0)
-        run = Run(registry, project, plan, min(MAX_STEPS, left))
+        run = Run(registry, project, plan, MAX_STEPS if not done else min(MAX_STEPS, left))
         budget = run.steps
         exhausted = execute(run, program)
         left -= budget - max(run.steps, 0)
@@ -52,6 +53,7 @@ def explore(registry: Registry, project: Project, program: Program) -> list[Exec
             if identity not in seen:
                 seen.add(identity)
                 pending.append(plan.with_(offer))
+        pending.sort(key=lambda waiting: (len(waiting.taken), waiting.taken[-1].key[0] != "soft"))
     return done
 
 
@@ -125,7 +127,7 @@ def _enter_the_uncalled(run: Run) -> None:
             instances[id(cls)] = made
     for cls in list(run.classes):
         for method in classes.methods_of(cls):
-            if id(method.node) in run.entered or method.name.startswith("__") or not _worthwhile(method.node):
+            if id(method.node) in run.entered or method.name.startswith("__") or not _worthwhile(run, method.node):
                 continue
             receiver = instances.get(id(cls)) or run.notes.get(("instance", id(cls.node)))
             if method.name in EVALUATION_METHODS:
@@ -134,7 +136,7 @@ def _enter_the_uncalled(run: Run) -> None:
             if method.name in EVALUATION_METHODS:
                 run.marks.discard("no_grad")
     for function in list(run.functions):
-        if id(function.node) in run.entered or function.owner is not None or not _worthwhile(function.node):
+        if id(function.node) in run.entered or function.owner is not None or not _worthwhile(run, function.node):
             continue
         calls.with_unknowns(run, function)
 
@@ -143,15 +145,6 @@ def _is_base(cls: object, run: Run) -> bool:
     return any(cls in other.bases for other in run.classes)
 
 
-def _worthwhile(node: ast.AST) -> bool:
+def _worthwhile(run: Run, node: ast.AST) -> bool:
     """Whether a function calls anything at all."""
-    return any(isinstance(inner, ast.Call) for inner in ast.walk(node))
-
-
-def nothing() -> Unknown:
-    return Unknown("nothing is known of it")
-
-
-def bound(receiver: Instance, name: str, function: object) -> Bound:
-    assert not isinstance(function, str)
-    return Bound(receiver, name)
+    return run.project.syntax.of(node, [node], "whole").calls

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from ae_audit.static import notebooks, repair, sources
 from ae_audit.static.sources import Text
+from ae_audit.static.syntax import Syntax
 
 MAX_SOURCE = 4_000_000
 """bytes; a larger file is no program that a person wrote"""
@@ -85,6 +86,7 @@ class Project:
     def __init__(self, path: str, root: str | None = None) -> None:
         self.path = path
         self.programs: dict[str, Program | None] = {}
+        self.syntax = Syntax()
         self._found: dict[tuple[str, str], str | None] = {}
         self._listed: dict[str, frozenset[str]] = {}
         folder = os.path.dirname(os.path.abspath(path)) if path not in {"-", ""} else ""
@@ -123,7 +125,7 @@ class Project:
             for candidate in (f"{relative}.py", os.path.join(relative, "__init__.py")):
                 path = os.path.join(base, candidate)
                 if os.path.isfile(path) and os.path.abspath(path) != os.path.abspath(self.path):
-                    return path
+                    return path if os.path.isabs(self.path) else os.path.relpath(path)
         return None
 
     def _entries(self, folder: str) -> frozenset[str]:

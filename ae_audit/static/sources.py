@@ -21,7 +21,7 @@ class Text:
         self.path = path
         self.source = source
         self.cell = cell
-        self.lines = _LINE_BREAK.split(source)
+        self.lines: list[str] = _LINE_BREAK.split(source)
 
     def column(self, line: int, byte_offset: int) -> int:
         """The 0-based character column of a UTF-8 byte offset in a 1-based line."""
@@ -52,6 +52,7 @@ class Text:
             return ""
         start = self.column(line, getattr(node, "col_offset", 0))
         end = self.column(end_line, getattr(node, "end_col_offset", 0))
+        text: str
         if line == end_line:
             text = self.lines[line - 1][start:end]
         else:

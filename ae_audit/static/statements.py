@@ -244,7 +244,7 @@ def _for(run: Run, node: ast.For | ast.AsyncFor, frame: Frame) -> Signal:
     iterable = run.evaluate(node.iter, frame)
     items, rest = run.iterate(iterable, where)
     counted = isinstance(iterable, Seq) and iterable.kind == "range"
-    if counted and (len(items) > MAX_COUNTED or not _builds(node.body)):
+    if counted and (len(items) > MAX_COUNTED or not run.project.syntax.of(node, node.body).grows):
         items, rest = [], Unknown("the counter of a loop", where)
     elif len(items) > MAX_UNROLLED:
         items, rest = items[:2], items[-1] if rest is None else rest
@@ -265,7 +265,7 @@ def _for(run: Run, node: ast.For | ast.AsyncFor, frame: Frame) -> Signal:
         if counted and len(run.sites) > before:
             break
     if rest is not None:
-        forget_counters(node.body, frame)
+        forget_counters(run, node, frame)
     return execute(run, node.orelse, frame)
 
 
@@ -273,39 +273,19 @@ def _last_turn(run: Run, node: ast.For | ast.AsyncFor, frame: Frame) -> list[Val
     """The last index of ``range(n)`` for an unknown n, where the body asks for it (``i < n - 1``)."""
     if not isinstance(node.target, ast.Name) or not isinstance(node.iter, ast.Call) or not node.iter.args:
         return []
-    name = node.target.id
-    for statement in node.body:
-        for inner in ast.walk(statement):
-            if isinstance(inner, ast.Compare) and any(
-                isinstance(part, ast.Name) and part.id == name for part in ast.walk(inner)
-            ):
-                stop = run.evaluate(node.iter.args[-1 if len(node.iter.args) == 1 else 1], frame)
-                last = operators.binary(run, "-", stop, Const(1), Where(frame.text, node.iter))
-                return [last] if isinstance(last, (Array, Const)) else []
-    return []
+    if node.target.id not in run.project.syntax.of(node, node.body).compared:
+        return []
+    stop = run.evaluate(node.iter.args[-1 if len(node.iter.args) == 1 else 1], frame)
+    last = operators.binary(run, "-", stop, Const(1), Where(frame.text, node.iter))
+    return [last] if isinstance(last, (Array, Const)) else []
 
 
-def forget_counters(body: list[ast.stmt], frame: Frame) -> None:
+def forget_counters(run: Run, node: ast.For | ast.AsyncFor | ast.While, frame: Frame) -> None:
     """What a loop of unknown length counts up is unknown after it."""
-    for statement in body:
-        for node in ast.walk(statement):
-            if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
-                current = frame.scope.lookup(node.target.id)
-                if isinstance(current, Const) and isinstance(current.value, (int, float)):
-                    frame.scope.bind(node.target.id, Unknown("a number counted in a loop"))
-
-
-def _builds(body: list[ast.stmt]) -> bool:
-    """Whether turns of a counted loop differ: something is added to a list or model, or a value is carried on."""
-    for statement in body:
-        for node in ast.walk(statement):
-            if isinstance(node, ast.AugAssign):
-                return True
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in {
-                "append", "add", "extend", "insert", "add_module", "__setitem__",
-            }:  # fmt: skip
-                return True
-    return False
+    for name in run.project.syntax.of(node, node.body).counted:
+        current = frame.scope.lookup(name)
+        if isinstance(current, Const) and isinstance(current.value, (int, float)):
+            frame.scope.bind(name, Unknown("a number counted in a loop"))
 
 
 def _while(run: Run, node: ast.While, frame: Frame) -> Signal:
@@ -315,7 +295,7 @@ def _while(run: Run, node: ast.While, frame: Frame) -> Signal:
     run.loops += 1
     signal = execute(run, node.body, frame)
     run.loops -= 1
-    forget_counters(node.body, frame)
+    forget_counters(run, node, frame)
     return signal if signal in {Signal.RETURN, Signal.RAISE} else Signal.NEXT
 
 

@@ -28,7 +28,7 @@ from ae_audit.static.values import (
     Value,
 )
 from ae_audit.theory.activations import arguments as activation_arguments
-from ae_audit.theory.activations import canonical
+from ae_audit.static.spellings import activation as canonical
 from ae_audit.training_setup import Framework
 
 if TYPE_CHECKING:

@@ -59,7 +59,7 @@ def _moved_method(run: Run, receiver: Value, call: Call) -> Value:
     if name == "view":
         sizes = ops.sizes_of(call, 0)
         return ops.reshaped(run, receiver, sizes, call.where, "view")
-    new = None
+    new: tuple[int | None, ...] | None = None
     if shape is not None and name in {"flatten", "ravel"}:
         new = (math.prod(e for e in shape if e is not None),) if None not in shape else (None,)
     axis = call.constant(0, "axis")

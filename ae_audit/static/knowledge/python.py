@@ -67,7 +67,10 @@ def len_(run: Run, call: Call) -> Value:
     if isinstance(value, Unknown):
         return attributes.child(run, value, "len()", "the length of something unknown")
     if isinstance(value, Seq):
-        return run.notes.setdefault(("len", id(value)), (Unknown("the length of a list", call.where), value))[0]
+        known: tuple[Value, Seq] = run.notes.setdefault(
+            ("len", id(value)), (Unknown("the length of a list", call.where), value)
+        )
+        return known[0]
     if isinstance(value, Const) and isinstance(value.value, (str, bytes)):
         return Const(len(value.value), call.where)
     if isinstance(value, Array) and value.shape and value.shape[0] is not None:
@@ -170,6 +173,10 @@ def dict_(run: Run, call: Call) -> Value:
     return made
 
 
+_CONVERSIONS: dict[str, Any] = {"int": int, "float": float, "bool": bool, "str": str, "round": round, "abs": abs,
+                                "pow": pow}  # fmt: skip
+
+
 @TABLE.function("builtins.int", "builtins.float", "builtins.bool", "builtins.str", "builtins.round", "builtins.abs",
                 "math.ceil", "math.floor", "math.sqrt", "math.log", "math.log2", "math.exp", "math.prod",
                 "builtins.pow")  # fmt: skip
@@ -185,11 +192,8 @@ def convert(run: Run, call: Call) -> Value:
                 name == "pow" and any(abs(a) > 64 for a in arguments)
             ):
                 return Unknown("a constant too large to compute", call.where)
-            result: Any = getattr(math, name)(*arguments) if hasattr(math, name) and name != "pow" else (
-                {"int": int, "float": float, "bool": bool, "str": str, "round": round, "abs": abs, "pow": pow}[name](
-                    *arguments
-                )
-            )  # fmt: skip
+            function: Any = _CONVERSIONS.get(name) or getattr(math, name)
+            result = function(*arguments)
         except Exception:
             return Unknown("a conversion that fails", call.where)
         return Const(result, value.where, value.soft and Soft(value.soft.source))
@@ -244,6 +248,8 @@ def isinstance_(run: Run, call: Call) -> Value:
         return Const(any(f"builtins.{builtin.get(c, '')}" in names for c in type(value.value).__mro__))
     if isinstance(value, Seq) and names and all(n.startswith("builtins.") for n in names):
         return Const(f"builtins.{value.kind}" in names)
+    if isinstance(value, (Array, Tensor, Mapping)) and names and all(n.startswith("builtins.") for n in names):
+        return Const(isinstance(value, Mapping) and "builtins.dict" in names)
     if isinstance(value, Object) and names:
         line = run.registry.line(value.cls)
         return Const(True) if names & set(line) else Unknown("a test on something unknown", call.where)

@@ -21,9 +21,9 @@ from ae_audit.static.values import (
     Value,
 )
 from ae_audit.theory.activations import arguments as activation_arguments
-from ae_audit.theory.activations import canonical
+from ae_audit.static.spellings import activation as canonical
 from ae_audit.theory.intervals import Interval
-from ae_audit.theory.losses import canonical as canonical_loss
+from ae_audit.static.spellings import loss as canonical_loss
 from ae_audit.theory.ranges import ValueRange
 from ae_audit.training_setup import Framework, Structure
 
@@ -73,7 +73,8 @@ def _operation(run: Run, name: str, call: Call) -> Value:
         return ops.random(run, call, ValueRange(Interval(0.0, 1.0)), None, f"tf.{short}")
     handler = _NAMED.get(short)
     if handler is not None:
-        return handler(run, first, call)
+        named: Value = handler(run, first, call)
+        return named
     if canonical_loss("keras", name) is not None and (len(call.args) >= 2 or "logits" in call.kwargs):
         return _loss(run, name, call)
     return _activation(run, name, first, call) or _other(run, name, call)

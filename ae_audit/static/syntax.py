@@ -1,0 +1,65 @@
+"""Questions about syntax alone, each answered once a node: a program is run several times, its tree stays the same."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+
+BUILDING = frozenset(
+    "add append extend insert compile fit fit_generator add_module update pop backward train_on_batch add_loss step "
+    "setdefault map train".split()
+)
+"""methods that change an object in a way that can matter"""
+GROWING = frozenset("append add extend insert add_module __setitem__".split())
+
+
+class Traits:
+    """What a block of statements does, as far as its syntax tells."""
+
+    __slots__ = ("builds", "calls", "compared", "counted", "matters", "grows")
+
+    def __init__(self, body: Iterable[ast.AST]) -> None:
+        self.matters = False
+        """it binds something, returns, or changes an object"""
+        self.grows = False
+        """it adds to something: its turns differ"""
+        self.calls = False
+        self.counted: set[str] = set()
+        """names that are counted up or down"""
+        self.compared: set[str] = set()
+        """names that occur in a comparison"""
+        for statement in body:
+            for node in ast.walk(statement):
+                self._note(node)
+
+    def _note(self, node: ast.AST) -> None:
+        if isinstance(node, ast.Call):
+            self.calls = True
+            if isinstance(node.func, ast.Attribute):
+                self.matters = self.matters or node.func.attr in BUILDING
+                self.grows = self.grows or node.func.attr in GROWING
+        elif isinstance(node, (ast.Assign, ast.AnnAssign, ast.Return)):
+            self.matters = True
+        elif isinstance(node, ast.AugAssign):
+            self.matters = self.grows = True
+            if isinstance(node.target, ast.Name):
+                self.counted.add(node.target.id)
+        elif isinstance(node, ast.Compare):
+            self.compared.update(part.id for part in ast.walk(node) if isinstance(part, ast.Name))
+
+
+class Syntax:
+    """The traits of the blocks of a program, by their nodes."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, str], tuple[ast.AST, Traits]] = {}
+
+    def of(self, owner: ast.AST, body: Iterable[ast.AST], part: str = "body") -> Traits:
+        """The traits of ``body``, a part of the node ``owner``."""
+        key = (id(owner), part)
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = (owner, Traits(body))
+        return known[1]
