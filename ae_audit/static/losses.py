@@ -76,7 +76,7 @@ def _from_elsewhere(run: Run, prediction: Value, target: Value, framework: Frame
         prediction, target, first = target, prediction, second
     own = _identity(run, target)
     same = [item for item in first if _identity(run, item) == own]
-    fed = same[:1] or [item for item in first if isinstance(item, Array)]
+    fed = same[:1] or fed_arrays(run, prediction)
     if not first or not fed:
         return _unknown_behind(run, prediction), target
     behind = _unknown_behind(run, prediction)
@@ -100,6 +100,18 @@ def _identity(run: Run, value: Value) -> object:
     return value.root if isinstance(value, Array) else id(value)
 
 
+def fed_arrays(run: Run, value: Value) -> list[Array]:
+    """The data among the :func:`sources` of an unknown value; what nothing is known of may be data."""
+    found: list[Array] = []
+    for item in sources(run, value):
+        array = item if isinstance(item, Array) else None
+        if isinstance(item, Unknown) and "()" not in item.children:
+            array = run.as_array(item)
+        if array is not None and array not in found:
+            found.append(array)
+    return found
+
+
 def sources(run: Run, value: Value, depth: int = 0) -> list[Value]:
     """The data and unknowns that callables out of reach were given on the way to an unknown value."""
     value = _unknown_behind(run, value)
@@ -108,7 +120,9 @@ def sources(run: Run, value: Value, depth: int = 0) -> list[Value]:
     given = value.children.get("()")
     if not isinstance(given, Seq):
         return []
-    found = [item for item in given.items if isinstance(item, Unknown) or (isinstance(item, Array) and item.shape != ())]
+    found: list[Value] = [
+        item for item in given.items if isinstance(item, Unknown) or (isinstance(item, Array) and item.shape != ())
+    ]
     for item in given.items:
         found.extend(sources(run, item, depth + 1))
     return found
@@ -162,15 +176,17 @@ def finished(term: LossTerm) -> LossUse:
     """The loss of a term with all that was done to it afterwards."""
     use = term.use
     name = use.name
+    weight = term.weight
     if name == _POSITIVE:
         name = "cce"
+        weight = None if weight is None else -weight
     elif name == _NEGATIVE:
         name = None
     reduction = use.reduction
     if term.reductions:
         kinds = list(dict.fromkeys(term.reductions))
         reduction = kinds[0] if len(kinds) == 1 else " of ".join(reversed(kinds))
-    return replace(use, name=name, reduction=reduction, weight=term.weight)
+    return replace(use, name=name, reduction=reduction, weight=weight)
 
 
 def reduced(run: Run, value: Value, how: str, where: Where) -> Value:
@@ -259,7 +275,8 @@ def _sum(run: Run, left: LossValue, right: LossValue, where: Where) -> LossValue
         positive, negative = sorted(terms, key=lambda term: term.use.name != _POSITIVE)
         use = LossUse(name="bce", written=where.written, location=where.location, custom=True)
         clean = positive.prediction
-        merged = LossTerm(use, clean, positive.target, where, positive.weight, positive.reductions)
+        weight = None if positive.weight is None else -positive.weight  # log p is the negative of the loss
+        merged = LossTerm(use, clean, positive.target, where, weight, positive.reductions)
         observe(run, merged, clean.framework if isinstance(clean, Tensor) else Framework.TORCH)
         return LossValue((merged,), left.latent or right.latent, left.reductions)
     return LossValue(terms, left.latent or right.latent, left.reductions or right.reductions)

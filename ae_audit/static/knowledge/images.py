@@ -38,7 +38,19 @@ def _read(run: Run, call: Call) -> Value:
     if call.qualified == "skimage.io.imread" and call.constant(1, "as_gray", "as_grey") is True:
         return Array(ValueRange(UNIT), "float64", None, Structure.CONTINUOUS, root=run.fresh(), where=call.where,
                      source="skimage.io.imread(as_gray=True)")  # fmt: skip
-    return image(run, call, call.qualified)
+    return image(run, call, call.qualified, _shape_read(call))
+
+
+def _shape_read(call: Call) -> tuple[int | None, ...] | None:
+    """OpenCV reads three channels unless it is told otherwise; the others hand out what the file holds."""
+    if call.qualified != "cv2.imread":
+        return None
+    flag = call.get(1, "flags")
+    if flag is None or (isinstance(flag, Const) and flag.value == 1):
+        return (None, None, 3)
+    if (isinstance(flag, Const) and flag.value == 0) or call.where.written.endswith("IMREAD_GRAYSCALE)"):
+        return (None, None)
+    return None
 
 
 @TABLE.function("matplotlib.pyplot.imread")
@@ -57,12 +69,45 @@ def _read_plot(run: Run, call: Call) -> Value:
                 "scipy.ndimage.zoom", "scipy.ndimage.rotate", "scipy.ndimage.gaussian_filter", "cv2.undistort",
                 "PIL.ImageOps.fit", "PIL.ImageOps.grayscale", "skimage.util.random_noise_")  # fmt: skip
 def _keeps(run: Run, call: Call) -> Value:
-    return ops.moved(run, call.get(0, "src"), call.name, call.where)
+    value = call.get(0, "src")
+    shape = ops.shape_of(value) if value is not None else None
+    sizes = call.constant(1, "dsize")
+    if call.name == "resize" and shape is not None and len(shape) >= 2:
+        known = isinstance(sizes, tuple) and len(sizes) == 2
+        width, height = sizes if known else (None, None)
+        shape = (height, width, *shape[2:])
+    elif call.name == "cvtColor":
+        shape = _recoloured(shape, call.where.written)
+    elif call.name not in {"GaussianBlur", "blur", "medianBlur", "flip", "bilateralFilter"}:
+        shape = None
+    return ops.moved(run, value, call.name, call.where, shape)
 
 
-@TABLE.method("array", "convert", "crop", "thumbnail", "filter", "rotate", "getchannel")
+def _recoloured(shape: tuple[int | None, ...] | None, written: str) -> tuple[int | None, ...] | None:
+    """The shape after ``cvtColor``, by the name of the conversion."""
+    if shape is None or len(shape) < 2:
+        return None
+    if "2GRAY" in written:
+        return shape[:2]
+    three = any(f"2{space}" in written for space in ("RGB", "BGR", "HSV", "LAB", "Lab", "YCrCb", "YUV"))
+    return (*shape[:2], 3) if three and "2RGBA" not in written and "2BGRA" not in written else None
+
+
+@TABLE.method("array", "crop", "thumbnail", "filter", "rotate", "getchannel")
 def _picture_method(run: Run, receiver: Array, call: Call) -> Value:
     return replace(receiver, shape=None)
+
+
+@TABLE.method("array", "convert")
+def _converted(run: Run, receiver: Array, call: Call) -> Value:
+    """``image.convert("RGB")``: so many channels."""
+    sizes = receiver.shape[:2] if receiver.shape is not None and len(receiver.shape) >= 2 else (None, None)
+    mode = call.constant(0, "mode")
+    if mode in {"RGB", "YCbCr", "HSV", "LAB"}:
+        return replace(receiver, shape=(*sizes, 3))
+    if mode in {"L", "1", "P"}:
+        return replace(receiver, shape=sizes)
+    return replace(receiver, shape=(*sizes, 4) if mode in {"RGBA", "CMYK"} else None)
 
 
 @TABLE.function("PIL.Image.fromarray", "numpy.uint8", "PIL.Image.merge")

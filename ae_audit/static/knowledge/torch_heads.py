@@ -39,8 +39,7 @@ def carried(run: Run, value: Value | None) -> Array | Tensor | None:
 def output(run: Run, value: Value) -> Array | Tensor | None:
     """The value as what an activation is applied to: what a callable out of reach returned is taken for an output."""
     if isinstance(value, Unknown) and "()" in value.children:
-        fed = [item for item in losses.sources(run, value) if isinstance(item, Array)]
-        return tensors.opaque(run, TORCH, fed, value.reason)
+        return tensors.opaque(run, TORCH, losses.fed_arrays(run, value), value.reason)
     return carried(run, value)
 
 

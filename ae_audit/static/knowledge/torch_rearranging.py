@@ -33,6 +33,8 @@ def rearranged(run: Run, value: Array | Tensor, call: Call, name: str) -> Value:
 
 def new_shape(name: str, shape: Shape | None, call: Call) -> Shape | None:
     """The shape after the method ``name``."""
+    if name == "resize" and len(call.args) <= 1:
+        return _resized(shape, call)
     if name in {"view", "reshape", "resize"}:
         return shapes.viewed(shape, sizes) if (sizes := _sizes(call)) is not None else None
     if name in {"view_as", "reshape_as", "expand_as"}:
@@ -63,6 +65,16 @@ def new_shape(name: str, shape: Shape | None, call: Call) -> Shape | None:
         axis, sizes = call.constant(0, "dim"), call.constant(1, "sizes")
         return shapes.unflattened(shape, axis, sizes) if isinstance(axis, int) and isinstance(sizes, tuple) else None
     return None
+
+
+def _resized(shape: Shape | None, call: Call) -> Shape | None:
+    """``image.resize((width, height))`` of Pillow, which keeps the channels; of a tensor only with as many axes."""
+    sizes = _sizes(call)
+    if shape is None or sizes is None:
+        return None
+    if len(sizes) == 2 and len(shape) in {2, 3}:
+        return (sizes[1], sizes[0], *shape[2:])
+    return shapes.viewed(shape, sizes)
 
 
 def _sizes(call: Call) -> tuple[int | None, ...] | None:
