@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ae_audit.errors import FindingsError, UsageError
@@ -51,17 +52,21 @@ def audit(
     """
     caller = sys._getframe(1)
     location = Location(caller.f_code.co_filename, caller.f_lineno)
-    capture = _capture(model, x, y, loss, optimizer, batch_size, location)
+    captures = _captures(model, x, y, loss, optimizer, batch_size, location)
 
     from ae_audit.engine.settling import SettlingOptions, certified, settled
     from ae_audit.probe import ProbeOptions
     from ae_audit.rules.run import check
 
-    setup = certified(capture.setup, capture.targets)
     options = SettlingOptions(tuple(select), ProbeOptions(seed=seed) if probe else None)
-    findings = settled(capture, setup, options, lambda _: None)
-    _, undecided = check([setup], select=tuple(select) or None)
-    return Report(findings=findings, setups=(setup,), undecided=undecided, files=(location.path,))
+    setups, findings = [], []
+    for index, capture in enumerate(captures):
+        setup = certified(capture.setup, capture.targets)
+        setups.append(setup)
+        found = settled(capture, setup, options, lambda _: None)
+        findings += [replace(finding, setup=index) for finding in found]
+    _, undecided = check(setups, select=tuple(select) or None)
+    return Report(tuple(findings), tuple(setups), undecided, files=(location.path,))
 
 
 def raise_for_findings(report: Report, severity: Severity = Severity.ERROR) -> None:
@@ -76,7 +81,9 @@ def raise_for_findings(report: Report, severity: Severity = Severity.ERROR) -> N
         raise FindingsError("\n" + render(report))
 
 
-def _capture(model: Any, x: Any, y: Any, loss: Any, optimizer: Any, batch_size: int, location: Location) -> Capture:
+def _captures(
+    model: Any, x: Any, y: Any, loss: Any, optimizer: Any, batch_size: int, location: Location
+) -> Sequence[Capture]:
     framework = _framework_of(model)
     if framework == "keras":
         if loss is None and getattr(model, "loss", None) is None:
@@ -88,7 +95,7 @@ def _capture(model: Any, x: Any, y: Any, loss: Any, optimizer: Any, batch_size: 
         raise UsageError("a torch model does not know its loss: pass loss=…, for example loss=torch.nn.BCELoss().")
     from ae_audit.runtime.torch_live import capture_live as torch_live
 
-    return torch_live(model, x, y, loss, optimizer=optimizer, batch_size=batch_size, location=location)
+    return [torch_live(model, x, y, loss, optimizer=optimizer, batch_size=batch_size, location=location)]
 
 
 def _framework_of(model: Any) -> str:

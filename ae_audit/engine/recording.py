@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -25,18 +26,17 @@ RUN_SHARE = 0.6
 """share of the time that the program itself may take; the rest is the probe's"""
 PROBE_SHARE = 0.5
 """share of the time that is left which one capture's probe may take"""
-PROBE_BUDGET = 30.0
+PROBE_BUDGET = 60.0
 """seconds of wall clock that one capture's probe takes at most"""
 
 Emit = Callable[[dict[str, Any]], None]
 
 
 class Recorder(Protocol):
-    """Watches the training of one framework; entered when the program has imported it."""
+    """Watches the training of one framework, from the moment when the program has imported it."""
 
-    def __enter__(self) -> Any: ...
-
-    def __exit__(self, *exception: object) -> None: ...
+    def close(self) -> None:
+        """The program has ended: stop watching."""
 
     def captures(self) -> Sequence[Capture]: ...
 
@@ -56,22 +56,24 @@ class Recording:
         self._static = static
         self._shown = shown
         self._emit = emit
-        self._guard = guard
+        self._interception = Interception(guard=guard, emit=emit)
         self._recorders: list[Recorder] = []
+        self._places_seen: set[Location] = set()
+        self._keras_seen = 0
         self._began = time.monotonic()
 
     def run(self) -> None:
         """Run the program until every setup that reading found has been seen, or it ends."""
-        interception = Interception(guard=self._guard, emit=self._emit)
-        interception.install()
-        interception.when_imported("torch", self._watch_torch)
-        interception.when_imported("keras", self._watch_keras)
+        self._interception.install()
+        self._interception.when_imported("torch", self._watch_torch)
+        self._interception.when_imported("keras", self._watch_keras)
         path, argv = self._request["path"], self._request["argv"]
         try:
             outcome = run_script(path, argv, is_notebook=self._request["notebook"])
         finally:
             for recorder in reversed(self._recorders):
-                recorder.__exit__(None, None, None)
+                with _Guarded(self._emit, "runtime"):
+                    recorder.close()
         self._emit(
             {
                 "event": "program",
@@ -112,27 +114,31 @@ class Recording:
         return captures
 
     def _watch_torch(self, _: ModuleType) -> None:
-        if os.environ.get("KERAS_BACKEND") == "torch":
-            return  # the calls seen would be those of Keras itself
-        from ae_audit.runtime.torch_recorder import TorchRecorder
-
-        self._watch(
-            TorchRecorder(
-                self._request["path"],
-                self._expected(Framework.TORCH),
-                deadline=self._began + RUN_SHARE * self._request["timeout"],
-                stop=StopProgram,
-            )
-        )
+        if os.environ.get("KERAS_BACKEND") != "torch":  # else the calls seen would be those of Keras itself
+            deadline = self._began + RUN_SHARE * self._request["timeout"]
+            self._recorders.append(_Torch(self._request["path"], self._expected(Framework.TORCH), deadline))
 
     def _watch_keras(self, _: ModuleType) -> None:
-        from ae_audit.runtime.keras_recorder import KerasRecorder
-
-        self._watch(KerasRecorder(self._request["path"], self._expected(Framework.KERAS), stop=StopProgram))
-
-    def _watch(self, recorder: Recorder) -> None:
-        recorder.__enter__()
+        recorder = _Keras(self._request["path"], self._saw_keras, self._problem, self._stand_in)
         self._recorders.append(recorder)
+
+    def _saw_keras(self, capture: Capture) -> None:
+        """End the program where all that reading found has been seen, or enough altogether."""
+        self._keras_seen += 1
+        index = match(relocated(capture.setup, self._shown), self._static)
+        if index is not None:
+            self._places_seen.add(self._static[index].location)
+        everything = bool(self._static) and all(setup.location in self._places_seen for setup in self._static)
+        if everything or self._keras_seen >= MOST_CAPTURES:
+            raise StopProgram
+
+    def _problem(self, text: str, location: Location | None) -> None:
+        where = "" if location is None else f" (line {location.line})"
+        self._emit({"event": "failed", "stage": "runtime", "message": f"{text}{where}."})
+
+    def _stand_in(self) -> str | None:
+        used = self._interception.stand_ins.used
+        return used[-1].what if used else None
 
     def _expected(self, framework: Framework) -> list[Location]:
         """Where losses are known to be computed, in the paths that running frames have."""
@@ -147,6 +153,52 @@ class Recording:
             for setup in self._static
             if setup.framework is framework
         ]
+
+
+class _Torch:
+    """Torch's recorder, which ends the program by itself once every loss has been recorded."""
+
+    def __init__(self, path: str, expected: Sequence[Location], deadline: float) -> None:
+        from ae_audit.runtime.torch_recorder import TorchRecorder
+
+        self._recorder = TorchRecorder(path, expected, deadline=deadline, stop=StopProgram)
+        self._recorder.__enter__()
+
+    def close(self) -> None:
+        self._recorder.__exit__(None, None, None)
+
+    def captures(self) -> Sequence[Capture]:
+        return self._recorder.captures()
+
+
+class _Keras:
+    """Keras' recorder, which hands on each capture as it is made."""
+
+    def __init__(
+        self,
+        path: str,
+        on_capture: Callable[[Capture], None],
+        on_problem: Callable[[str, Location | None], None],
+        stand_in: Callable[[], str | None],
+    ) -> None:
+        from ae_audit.runtime.keras_recorder import KerasRecorder
+
+        self._captures: list[Capture] = []
+        self._on_capture = on_capture
+        self._recorder = KerasRecorder(path, self._keep, on_problem=on_problem, stand_in=stand_in)
+        self._recorder.attach()
+
+    def close(self) -> None:
+        with contextlib.suppress(StopProgram):
+            self._recorder.finish()
+        self._recorder.detach()
+
+    def captures(self) -> Sequence[Capture]:
+        return self._captures
+
+    def _keep(self, capture: Capture) -> None:
+        self._captures.append(capture)
+        self._on_capture(capture)
 
 
 class _Guarded:

@@ -28,7 +28,7 @@ class ProbeOptions:
     seed: int = 0
     seeds: int = 3
     most_steps: int = 500
-    budget: float = 30.0
+    budget: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
