@@ -183,7 +183,9 @@ def standardised(array: Array, how: str, where: Where | None) -> Array:
 
 
 def thresholded(run: Run, array: Array, how: str, where: Where | None) -> Array:
-    return recast(array, ValueRange.exactly(UNIT), how, where)
+    labels = array.structure in LABELS
+    return recast(array, ValueRange.exactly(UNIT), how, where,
+                  structure=Structure.BINARY_LABEL if labels else array.structure, structure_axis=None)  # fmt: skip
 
 
 def selected(array: Array, what: str, shape: tuple[int | None, ...] | None) -> Array:

@@ -204,7 +204,7 @@ def _subtract(run: Run, left: Array, right: Array, a: float | None, b: float | N
     if right.statistic == "mean" and b is None:
         return _centred(left, right, where)
     if right.statistic == "min":
-        if left.root == right.root and left.values.reach is None and b is None:
+        if left.root == right.root and b is None:
             from ae_audit.theory.ranges import ValueRange
 
             return arrays.recast(left, ValueRange(Interval(0.0, math.inf), Interval(0.0, 0.0)), "minus the min", where)

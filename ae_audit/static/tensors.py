@@ -79,7 +79,8 @@ def _after(base: Tensor, layer: str, normalising: bool, head: Head) -> Tensor:
     first = (*base.first_layers, layer) if len(base.first_layers) < FIRST_LAYERS else base.first_layers
     normalises = base.normalises
     if normalises is not Tri.YES and not base.first_layers:
-        normalises = Tri.YES if normalising else Tri.NO
+        scaled_inside = any(array.placeholder and array.scalings for array in base.fed)
+        normalises = Tri.YES if normalising or scaled_inside else Tri.NO
     return replace(
         base, head=head, first_layers=first, normalises=normalises, why=None, log_of=None, complement=False
     )

@@ -207,12 +207,25 @@ def _convolution(run: Run, name: str, inputs: Value, call: Call) -> Value:
     steps = strides if isinstance(strides, tuple) else (strides,) * dimensions
     if old is not None and len(old) == dimensions + 2 and padding in {"same", "SAME"} and len(steps) == dimensions:
         spatial = tuple(_strided(e, s, "Transpose" in name) for e, s in zip(old[1:-1], steps, strict=True))
+    elif old is not None and len(old) == dimensions + 2 and padding == "valid" and len(steps) == dimensions:
+        window = call.constant(1, "kernel_size", "filter_length")
+        windows = window if isinstance(window, tuple) else (window,) * dimensions
+        if len(windows) == dimensions and "nb_row" not in call.kwargs and len(call.args) < 3 and "dilation_rate" not in call.kwargs:
+            spatial = tuple(
+                _unpadded(e, w, s, "Transpose" in name) for e, w, s in zip(old[1:-1], windows, steps, strict=True)
+            )
     if name.startswith("Depthwise"):
         filters = None
     first = call.constant(None, "data_format", "dim_ordering") in {"channels_first", "th"}
     shape = (None, filters, *spatial) if first else (None, *spatial, filters)
     made = tensors.through_weights(run, KERAS, inputs, name, call.where, units=filters, shape=shape)
     return activate(run, made, call.get(None, "activation"), call, call.where)
+
+
+def _unpadded(extent: int | None, window: Any, step: Any, transposed: bool) -> int | None:
+    if extent is None or not isinstance(window, int) or not isinstance(step, int) or step < 1:
+        return None
+    return (extent - 1) * step + window if transposed else (extent - window) // step + 1
 
 
 def _strided(extent: int | None, step: Any, transposed: bool) -> int | None:
@@ -264,7 +277,9 @@ def _moving(run: Run, name: str, inputs: Value, call: Call) -> Value:
         if len(sizes) == len(old) - 2:
             inner = tuple(_strided(e, s, True) for e, s in zip(old[1:-1], sizes, strict=True))
             shape = (old[0], *inner, old[-1])
-    elif old is not None and ("ool" in name or name.startswith(("Crop", "Zero", "Resiz"))):
+    elif old is not None and "ool" in name:
+        shape = _pooled(old, call)
+    elif old is not None and name.startswith(("Crop", "Zero", "Resiz")):
         shape = (old[0], *((None,) * (len(old) - 2)), old[-1])
     elif name in {"Permute"}:
         order = call.constant(0, "dims")
@@ -279,6 +294,22 @@ def _moving(run: Run, name: str, inputs: Value, call: Call) -> Value:
         untouched = name in {"Masking"}
         return tensors.kept(inputs, name, shape, untouched=untouched, permuted=name == "Permute")
     return ops.moved(run, inputs, name, call.where, shape)
+
+
+def _pooled(old: tuple[int | None, ...], call: Call) -> Shape:
+    dimensions = len(old) - 2
+    size = call.constant(0, "pool_size", "pool_length", default=2)
+    strides = call.constant(1, "strides", "stride")
+    padding = call.constant(2, "padding", "border_mode", default="valid")
+    sizes = size if isinstance(size, tuple) else (size,) * dimensions
+    steps = sizes if strides is None else strides if isinstance(strides, tuple) else (strides,) * dimensions
+    inner: list[int | None] = []
+    for extent, window, stride in zip(old[1:-1], sizes, steps):  # noqa: B905
+        if extent is None or not isinstance(window, int) or not isinstance(stride, int) or stride < 1:
+            inner.append(None)
+        else:
+            inner.append(math.ceil(extent / stride) if padding == "same" else (extent - window) // stride + 1)
+    return (old[0], *inner, old[-1]) if len(inner) == dimensions else (old[0], *((None,) * dimensions), old[-1])
 
 
 def _flatten(run: Run, name: str, inputs: Value, call: Call) -> Value:

@@ -17,7 +17,6 @@ from ae_audit.static.values import (
     Difference,
     Instance,
     Library,
-    LossFunction,
     LossTerm,
     LossValue,
     Mapping,
@@ -30,7 +29,7 @@ from ae_audit.static.values import (
     number,
 )
 from ae_audit.theory.ranges import Tri
-from ae_audit.training_setup import Framework, Head, LossUse, MetricUse, Relation
+from ae_audit.training_setup import Framework, Head, LossUse, MetricUse
 
 if TYPE_CHECKING:
     from ae_audit.static.interpreter import Run
@@ -156,7 +155,11 @@ def train(
     added_here = run.notes.get("keras added losses", {}).get(id(model), (model, []))[1]
     pending = list(added_here)
     if not isinstance(model, Instance):
-        pending.extend(item for item in run.notes.get("keras all added", []) if item not in pending and _inside(run, model))
+        implicit_target = targets is None or made is None or made.loss is None
+        pending.extend(
+            item for item in run.notes.get("keras all added", [])
+            if item not in pending and implicit_target and _within(run, model, item[0])
+        )  # fmt: skip
     context = _Context(model, inputs, call, made, val_inputs, val_targets)
     for value, where in pending:
         _added(run, context, value, where, outputs)
@@ -202,9 +205,18 @@ def replace_targets(context: _Context, val_target: Value | None) -> _Context:
     return _Context(context.model, context.inputs, context.call, context.made, context.val_inputs, val_target)
 
 
-def _inside(run: Run, model: Value) -> bool:
-    """Whether losses added by layers can be this model's: only where the program has one trained model."""
-    return len(run.notes.get(_COMPILED, {})) <= 1
+def _within(run: Run, model: Value, loss: Value) -> bool:
+    """Whether a loss that a layer added is computed from this model's inputs."""
+    if not isinstance(loss, LossValue):
+        return False
+    roots = {value.root for value in graph(run, model).inputs if isinstance(value, Array)}
+    for term in loss.terms:
+        arrays_ = [term.target] if isinstance(term.target, Array) else []
+        if isinstance(term.prediction, Tensor):
+            arrays_.extend(term.prediction.fed)
+        if any(array.root in roots for array in arrays_):
+            return True
+    return False
 
 
 def predictions(run: Run, model: Value, inputs: Value | None, call: Call) -> tuple[list[Value], list[str]]:
@@ -377,7 +389,7 @@ def _emit(
         first = next(iter(first.items.values()))
     input_ = run.as_array(first) if first is not None else None
     target_ = run.as_array(target) if not isinstance(target, Tensor) else None
-    input_ = _seen_through_rescaling(run, context, prediction, input_)
+    prediction = _scaled_inside(prediction, input_)
     val_input = context.val_inputs
     if isinstance(val_input, Seq) and val_input.items:
         val_input = val_input.items[0]
@@ -393,9 +405,14 @@ def _emit(
     )  # fmt: skip
 
 
-def _seen_through_rescaling(run: Run, context: _Context, prediction: Value, input_: Array | None) -> Array | None:
-    """Mark the network as normalising where a Rescaling layer acted on its placeholder before the first weights."""
-    return input_
+def _scaled_inside(prediction: Value, input_: Array | None) -> Value:
+    """Mark the network as normalising where its own call scales the data before the first weights."""
+    if not isinstance(prediction, Tensor) or input_ is None:
+        return prediction
+    for array in prediction.fed:
+        if array.root == input_.root and len(array.scalings) > len(input_.scalings):
+            return replace(prediction, normalises=Tri.YES)
+    return prediction
 
 
 def _custom_step(run: Run, model: Instance, inputs: Value, targets: Value | None, call: Call) -> None:
@@ -408,6 +425,3 @@ def _custom_step(run: Run, model: Instance, inputs: Value, targets: Value | None
         if site.model is None:
             site.model = model_name(model)
 
-
-def relation_of(value: Value) -> Relation:
-    return Relation.LABELS if isinstance(value, LossFunction) else Relation.UNKNOWN
