@@ -200,7 +200,7 @@ def find(name: str) -> Activation:
     return found
 
 
-def find_activation(name: str, **parameters: object) -> Activation | None:
+def find_activation(name: str, /, **parameters: object) -> Activation | None:
     """The activation of that canonical name, or None where there is none.
 
     Parameters are taken by their canonical names (``negative_slope``, ``alpha``, ``beta``, ``threshold``, ``value``,

@@ -28,7 +28,7 @@ LOSSES = frozenset(POINTWISE) | frozenset(OVER_VECTORS)
 """Canonical names that :func:`find_loss` knows; those of :data:`RELATIONAL` compare samples or sequences instead."""
 
 
-def find_loss(name: str, *, from_logits: bool = False, **parameters: object) -> Loss | None:
+def find_loss(name: str, /, *, from_logits: bool = False, **parameters: object) -> Loss | None:
     """The loss of that canonical name, or None where there is none.
 
     Args:

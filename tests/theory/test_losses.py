@@ -395,6 +395,7 @@ def test_array_floors_are_the_losses_floors() -> None:
 def test_unknown_names_and_parameters() -> None:
     assert find_loss("frobnicate") is None
     assert find_loss("ctc") is None
+    assert find_loss("bce", **{"name": "binary_crossentropy"}) == find_loss("bce"), "Keras's configurations hold a name"
     assert find_loss("mse", reduction="sum", frobnication=object()) == find_loss("mse")
     assert loss_of("huber", delta=2.0) != loss_of("huber")
 
