@@ -43,7 +43,12 @@ def read_arguments(arguments: Sequence[str]) -> Request | str:
         UsageError: for an unknown option, a wrong value, an unknown rule, or a wrong configuration file.
     """
     parser = _parser()
-    known, unknown = parser.parse_known_intermixed_args(arguments)
+    options = list(arguments)
+    literal: list[str] = []
+    if "--" in options:
+        end = options.index("--")
+        options, literal = options[:end], options[end + 1 :]
+    known, unknown = parser.parse_known_intermixed_args(options)
     if unknown:
         flag = unknown[0].partition("=")[0]
         flags = [name for action in parser._actions for name in action.option_strings]
@@ -53,7 +58,7 @@ def read_arguments(arguments: Sequence[str]) -> Request | str:
         return parser.format_help()
     if hasattr(known, "version"):
         return f"ae-audit {__version__}\n"
-    paths = tuple(getattr(known, "paths", None) or [os.curdir])
+    paths = (*getattr(known, "paths", ()), *literal) or (os.curdir,)
     return Request(paths, _settings(known, paths), _outputs(known))
 
 

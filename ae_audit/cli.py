@@ -146,6 +146,8 @@ def _rule(arguments: Sequence[str]) -> int:
     if not arguments or arguments[0] in {"-h", "--help"}:
         sys.stdout.write("usage: ae-audit rule CODE|NAME ...\n       ae-audit rule --all\n")
         return FINE if arguments else WRONG
+    if "--all" in arguments:
+        raise UsageError("ae-audit rule takes either rules or --all, not both.")
     wrong = next((argument for argument in arguments if argument.startswith("-")), None)
     if wrong is not None:
         raise UsageError(f"Unknown option '{wrong}' of ae-audit rule.{did_you_mean(wrong, ['--all', '--help'])}")
@@ -190,7 +192,8 @@ def _broken(error: Exception, verbose: bool) -> int:
 
 
 def _say(sentence: str) -> None:
-    sys.stderr.write(f"ae-audit: {sentence}\n")
+    shown = "".join(char if char.isprintable() else "?" for char in sentence)
+    sys.stderr.write(f"ae-audit: {shown}\n")
 
 
 if __name__ == "__main__":

@@ -50,7 +50,8 @@ def discover(paths: Sequence[str], settings: Settings) -> tuple[AuditTarget, ...
                 target = AuditTarget(file, run, False, _project_root(file, roots))
                 found.setdefault(os.path.abspath(file), target)
         elif os.path.exists(path):
-            target = AuditTarget(path, not settings.static, project_root=_project_root(path, roots))
+            run = not settings.static and os.path.isfile(path)  # a pipe gives its text only once
+            target = AuditTarget(path, run, project_root=_project_root(path, roots))
             found[os.path.abspath(path)] = target
         else:
             raise _missing(path)
@@ -61,12 +62,14 @@ def walk(folder: str, settings: Settings) -> Iterator[str]:
     """Python files and notebooks under ``folder``, sorted, without what the settings exclude."""
     patterns = (*settings.exclude, *settings.extend_exclude)
     base = os.path.dirname(settings.config_file) if settings.config_file else os.path.abspath(folder)
-    for root, folders, files in os.walk(folder):
+    closed: list[str] = []
+    for root, folders, files in os.walk(folder, onerror=lambda error: closed.append(error.filename)):
         folders[:] = sorted(name for name in folders if not _excluded(os.path.join(root, name), patterns, base))
         for name in sorted(files):
             path = os.path.normpath(os.path.join(root, name))
             if name.endswith(SUFFIXES) and not _excluded(path, patterns, base) and os.path.isfile(path):
                 yield path
+    yield from closed  # folders that cannot be read: reading them as files will say why
 
 
 def path_matches(path: str, pattern: str, base: str | None) -> bool:
@@ -100,6 +103,8 @@ def _project_root(path: str, known: dict[str, str]) -> str:
 
 
 def _missing(path: str) -> UsageError:
+    if not path:
+        return UsageError("An empty path stands for no file.")
     folder, name = os.path.split(os.path.normpath(path))
     try:
         siblings = [os.path.join(folder, sibling) for sibling in os.listdir(folder or os.curdir)]

@@ -50,7 +50,9 @@ _ASCII = str.maketrans(
         "Σ": "sum", "\u00a0": " ", "\u2009": " ", "\u202f": " ", "⋅": "*", "✓": "ok", "✗": "x",
     }
 )  # fmt: skip
-_FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+_FORBIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
 _CODE = re.compile(r"(``?)(?=\S)(.+?)(?<=\S)\1")
 _PIECE = re.compile(r"\s+|(?:[\[(][^\s,()\[\]]+, [^\s,()\[\]]+[\])]|\S)+")  # an interval such as [0, 255] is one word
 

@@ -50,6 +50,12 @@ def test_flags_may_stand_anywhere(write: Write, audit: Audit) -> None:
     assert {finding["path"] for finding in json.loads(outcome.out)["findings"]} == {"a.py", "b.py"}
 
 
+def test_after_two_dashes_all_are_paths(write: Write, audit: Audit) -> None:
+    write("--select", BAD)
+    outcome = audit("--output-format", "concise", "--static", "--", "--select", static=False)
+    assert outcome.out.startswith("--select:1:1: AE101")
+
+
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [

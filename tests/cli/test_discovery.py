@@ -83,6 +83,26 @@ def test_missing_path_suggests_a_sibling(folder: Path, path: str, hint: str) -> 
     assert hint in str(caught.value)
 
 
+def test_folder_that_cannot_be_read_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(folder, "a/x.py", "a/closed/y.py")
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if path.endswith("closed"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert paths("a") == [os.path.join("a", "x.py"), os.path.join("a", "closed")]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_pipes_are_read_and_never_run(folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    (target,) = discover(["pipe"], Settings())
+    assert not target.run
+
+
 def test_broken_links_in_folders_are_passed_over(folder: Path) -> None:
     make(folder, "a/x.py")
     (folder / "a" / "y.py").symlink_to("nowhere.py")

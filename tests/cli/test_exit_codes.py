@@ -128,6 +128,9 @@ def test_what_could_not_be_read_counts_as_undecided(write: Write, audit: Audit) 
         (["--json-output", "x", "--full-output", "./x", "."], "Two reports cannot go to the same file."),
         (["rule", "AE999"], "Unknown rule 'AE999'."),
         (["rule", "--al"], "Did you mean '--all'?"),
+        (["rule", "--all", "AE101"], "either rules or --all"),
+        ([""], "An empty path stands for no file."),
+        (["a\x1b[31m\n.py"], "No such file or folder: a?[31m?.py."),
         (["config", "--selct", "x"], "Did you mean '--select'?"),
     ],
 )

@@ -36,7 +36,7 @@ def test_wide_characters_count_two_columns() -> None:
     assert max(map(display_width, text_of(page))) <= 40
 
 
-@pytest.mark.parametrize("hostile", ["\x1b[31m", "\x9b31m", "\u202e", "\r", "\x07", "\u2028", "\x00"])
+@pytest.mark.parametrize("hostile", ["\x1b[31m", "\x9b31m", "\u202e", "\r", "\x07", "\u2028", "\x00", "\udc80"])
 def test_control_characters_never_reach_the_terminal(hostile: str) -> None:
     page = Page()
     page.paragraph(f"a{hostile}b")
