@@ -259,6 +259,9 @@ def clipped(tensor: Tensor, lo: float | None, hi: float | None, where: Where) ->
 
 def arithmetic(run: Run, symbol: str, left: Value, right: Value, where: Where) -> Value:
     """An operator with a network tensor on at least one side."""
+    if symbol == "@":
+        fed = next(value for value in (left, right) if isinstance(value, Tensor))
+        return through_weights(run, fed.framework, [left, right], "matmul", where)
     a, b = _scalar(left), _scalar(right)
     if isinstance(left, Tensor) and b is not None:
         return _with_number(left, symbol, b, where, reverse=False)

@@ -93,7 +93,13 @@ def _recoloured(shape: tuple[int | None, ...] | None, written: str) -> tuple[int
     return (*shape[:2], 3) if three and "2RGBA" not in written and "2BGRA" not in written else None
 
 
-@TABLE.method("array", "crop", "thumbnail", "filter", "rotate", "getchannel")
+@TABLE.method("array", "crop")
+def _cropped(run: Run, receiver: Array, call: Call) -> Value:
+    """A part of a picture: another part of it is other data."""
+    return arrays.selected(receiver, call.where.written.rpartition(".crop")[2], None)
+
+
+@TABLE.method("array", "thumbnail", "filter", "rotate", "getchannel")
 def _picture_method(run: Run, receiver: Array, call: Call) -> Value:
     return replace(receiver, shape=None)
 

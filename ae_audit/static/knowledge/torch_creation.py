@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ae_audit.static.arguments import Call
 from ae_audit.static.knowledge import torch_functional as names
 from ae_audit.static.knowledge import torch_heads as heads
-from ae_audit.static.knowledge.torch_tensors import cast
+from ae_audit.static.knowledge.torch_places import cast
 from ae_audit.static.knowledge.torchvision_steps import dtype_name
 from ae_audit.static.registry import Table
 from ae_audit.static.values import (
@@ -54,6 +54,8 @@ def wrap(run: Run, call: Call) -> Value:
     array = run.as_array(value)
     if array is None:
         return value
+    if array.random and python(call.get(1, "requires_grad")) is True:
+        return heads.parameter(array.shape)
     dtype = dtype_name(call.get(1, "dtype"))
     return array if dtype is None else cast(run, array, dtype, call)
 
@@ -112,6 +114,8 @@ def _creator(name: str) -> Callable[[Run, Call], Value]:
         plain = name.removesuffix("_like").removeprefix("new_")
         shape = _like(run, call) if like else _shape(run, call, _LEADING.get(plain, 0))
         dtype = dtype_name(call.get(None, "dtype")) or ("int64" if plain in _INTEGERS else "float32")
+        if python(call.get(None, "requires_grad")) is True:
+            return heads.parameter(shape)
         values = _values(run, plain, call, like)
         return Array(
             values=values,

@@ -66,8 +66,8 @@ WRAPPING = names("tensor as_tensor from_numpy asarray autograd.Variable autograd
 SAME_VALUES = names(
     """
     cuda cpu to detach detach_ clone contiguous requires_grad_ pin_memory numpy tolist item share_memory_
-    retain_grad resolve_conj xpu mps ipu hpu coalesce to_dense data type_as type real __array__ float_power
-    alias nan_to_num nan_to_num_
+    retain_grad resolve_conj xpu mps ipu hpu coalesce to_dense data type_as type real __array__
+    nan_to_num nan_to_num_
     """
 )
 """Methods that return the tensor itself, elsewhere or as another type."""
@@ -127,7 +127,7 @@ ACTIVATIONS = names(
 
 BINARY: dict[str, str] = {
     "add": "+", "sub": "-", "subtract": "-", "mul": "*", "multiply": "*", "div": "/", "divide": "/", "true_divide": "/",
-    "pow": "**", "remainder": "%", "fmod": "%", "floor_divide": "//", "matmul": "@",
+    "pow": "**", "float_power": "**", "remainder": "%", "fmod": "%", "floor_divide": "//", "matmul": "@",
 }  # fmt: skip
 """Arithmetic spelled as a function or method (in place with an underscore): the operator."""
 

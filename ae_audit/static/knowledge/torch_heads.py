@@ -49,9 +49,7 @@ def parameter(shape: Shape | None = None) -> Tensor:
     return Tensor(TORCH, head)
 
 
-def weighed(
-    run: Run, value: Value, layer: str, shape: Shape | None, where: Where, units: int | None = None
-) -> Tensor:
+def weighed(run: Run, value: Value, layer: str, shape: Shape | None, where: Where, units: int | None = None) -> Tensor:
     """What comes out of weights: any real number, whatever went in; ``units`` where the shape is unknown."""
     known = units_of(shape) if shape is not None else units
     return tensors.through_weights(run, TORCH, value, layer, where, units=known, shape=shape)

@@ -1,0 +1,246 @@
+"""Arithmetic on tensors, reductions, and picks: ``x.mul(y)``, ``torch.mean(x)``, ``F.one_hot(labels)``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ae_audit.static import arrays, losses, operators, tensors
+from ae_audit.static.arguments import Call
+from ae_audit.static.knowledge import torch_functional as names
+from ae_audit.static.knowledge import torch_heads as heads
+from ae_audit.static.knowledge.torch_operations import carried, operation
+from ae_audit.static.values import (
+    Array,
+    Const,
+    Difference,
+    Library,
+    LossValue,
+    Seq,
+    Tensor,
+    Unknown,
+    Value,
+    number,
+)
+from ae_audit.theory.activations import canonical
+from ae_audit.theory.intervals import UNIT, Interval
+from ae_audit.theory.ranges import ValueRange
+from ae_audit.training_setup import Structure
+
+if TYPE_CHECKING:
+    from ae_audit.static.interpreter import Run
+
+# -- arithmetic ------------------------------------------------------------------------------------------------------
+
+
+@operation(*names.BINARY)
+def binary(run: Run, value: Value, call: Call, name: str) -> Value:
+    """``torch.add(x, y, alpha=…)``, ``x.mul(y)``."""
+    other = call.get(0, "other", "exponent")
+    if other is None:
+        return Unknown(f"«{name}»", call.where)
+    alpha = call.get(None, "alpha")
+    if alpha is not None:
+        other = operators.binary(run, "*", other, alpha, call.where)
+    return operators.binary(run, names.BINARY[name], value, other, call.where)
+
+
+@operation("rsub")
+def reversed_subtraction(run: Run, value: Value, call: Call, name: str) -> Value:
+    """``torch.rsub(x, y)`` is ``y - x``."""
+    other = call.get(0, "other")
+    return Unknown(name, call.where) if other is None else operators.binary(run, "-", other, value, call.where)
+
+
+@operation("neg", "negative")
+def negate(run: Run, value: Value, call: Call, name: str) -> Value:
+    """``-x``."""
+    return operators.negate(run, value, call.where)
+
+
+@operation("square")
+def square(run: Run, value: Value, call: Call, name: str) -> Value:
+    """``x ** 2``."""
+    return operators.binary(run, "**", value, Const(2), call.where)
+
+
+@operation("sqrt")
+def root(run: Run, value: Value, call: Call, name: str) -> Value:
+    """``x ** 0.5``; the root of a loss is smallest where the loss is."""
+    if isinstance(value, LossValue):
+        return value
+    return operators.binary(run, "**", value, Const(0.5), call.where)
+
+
+@operation("abs", "absolute")
+def absolute(run: Run, value: Value, call: Call, name: str) -> Value:
+    """``|x|``; of an error, the absolute error."""
+    if isinstance(value, Difference):
+        return losses.absolute(value, call.where)
+    return _elementwise(run, value, "abs", call)
+
+
+@operation("log")
+def logarithm(run: Run, value: Value, call: Call, name: str) -> Value:
+    """``log(x)``: of a prediction, perhaps half of a cross-entropy written out."""
+    if isinstance(value, Tensor):
+        return tensors.logarithm(value, call.where)
+    return _elementwise(run, value, "log", call)
+
+
+@operation("exp", "sin", "cos", "erf", "atan", "arctan", "log1p", "log2", "log10", "expm1", "sign", "floor", "ceil")
+@operation("round", "reciprocal", "rsqrt", "sinh", "cosh", "tan", "asin", "acos", "frac", "trunc")
+def unary(run: Run, value: Value, call: Call, name: str) -> Value:
+    """Other functions of one number."""
+    return _elementwise(run, value, name, call)
+
+
+def _elementwise(run: Run, value: Value, name: str, call: Call) -> Value:
+    if isinstance(value, (LossValue, Difference)):
+        return value
+    found = carried(run, value)
+    if found is None:
+        return Unknown(f"«{name}»", call.where)
+    known = canonical("torch", f"torch.nn.functional.{name}")
+    if known is not None:
+        return heads.activated(run, found, known[0], known[1], call.where)
+    if isinstance(found, Tensor):
+        return heads.undetermined(run, found, f"the range of «{call.where.written}»", call.where)
+    return replace(
+        found,
+        values=ValueRange(),
+        scale=None,
+        shift=None,
+        scalings=(*found.scalings, name),
+        why=f"the range of «{name}»",
+    )
+
+
+@operation("clamp", "clip", "clamp_min", "clamp_max")
+def clamp(run: Run, value: Value, call: Call, name: str) -> Value:
+    """``x.clamp(lo, hi)``."""
+    if isinstance(value, (LossValue, Difference)):
+        return value
+    lo = number(call.get(0, "min")) if name != "clamp_max" else None
+    hi = number(call.get(1, "max")) if name in {"clamp", "clip"} else None
+    if name == "clamp_max":
+        hi = number(call.get(0, "max"))
+    found = carried(run, value)
+    if isinstance(found, Tensor):
+        return tensors.clipped(found, lo, hi, call.where)
+    if found is None:
+        return Unknown(f"«{name}»", call.where)
+    return arrays.clipped(found, lo, hi, f"«{call.where.written}»", call.where)
+
+
+@operation(*names.COMPARISONS)
+def compare(run: Run, value: Value, call: Call, name: str) -> Value:
+    """Truth values, no gradient."""
+    if isinstance(value, Array):
+        return replace(arrays.thresholded(run, value, f"«{call.where.written}» thresholds", call.where), dtype="bool")
+    return Unknown("a test on values", call.where)
+
+
+@operation("where")
+def where(run: Run, value: Value, call: Call, name: str) -> Value:
+    """``torch.where(condition, a, b)``, and ``a.where(condition, b)``."""
+    if len(call.args) < 2:
+        return Unknown("a choice between values", call.where)
+    first, second = call.args[0], call.args[1]
+    if isinstance(first, Tensor) or isinstance(second, Tensor):
+        return heads.undetermined(run, Seq([first, second]), "a choice between values", call.where)
+    one, other = run.as_array(first), run.as_array(second)
+    if one is None or other is None:
+        return Unknown("a choice between values", call.where)
+    return replace(one, values=one.values.either(other.values), root=run.fresh(), structure=Structure.UNKNOWN)
+
+
+@operation("masked_fill", "fill", "index_fill", "masked_scatter")
+def masked_fill(run: Run, value: Value, call: Call, name: str) -> Value:
+    """Some values replaced by a constant: a corrupted form of the same data."""
+    filled = number(call.args[-1]) if call.args else None
+    if not isinstance(value, Array) or filled is None:
+        return value
+    around = Interval(filled, filled)
+    if name == "fill":
+        return replace(value, values=ValueRange.exactly(around), scale=None, shift=None)
+    spread = ValueRange(value.values.hull.hull(around), value.values.reach)
+    return replace(value, values=spread, noise=(*value.noise, run.fresh()))
+
+
+# -- reductions and picks --------------------------------------------------------------------------------------------
+
+
+@operation(*names.REDUCING)
+def reduce(run: Run, value: Value, call: Call, name: str) -> Value:
+    """``mean``, ``sum``, ``max`` …: of a loss expression its reduction, of data a statistic."""
+    if isinstance(value, (LossValue, Difference)):
+        if name in {"mean", "sum", "nanmean", "nansum"}:
+            return losses.reduced(run, value, name.removeprefix("nan"), call.where)
+        return value
+    along = call.get(0, "dim", "axis")
+    if name in {"max", "min", "median", "mode"} and isinstance(along, Const) and isinstance(along.value, int):
+        found = carried(run, value)
+        picked: Value = heads.moved(found, None) if found is not None else Unknown(f"«{name}»", call.where)
+        return Seq([picked, Unknown("the index of an extreme value", call.where)], "tuple")
+    if isinstance(value, Tensor):
+        return heads.undetermined(run, value, f"«{call.where.written}» is a statistic of an output", call.where)
+    array = run.as_array(value)
+    if array is None:
+        return Unknown(f"«{name}»", call.where)
+    return run.call(Library(f"numpy.{name}"), Call(call.where, [array, *call.args], call.kwargs, call.open))
+
+
+@operation(*names.CLASS_PICKING)
+def pick(run: Run, value: Value, call: Call, name: str) -> Value:
+    """An index: no gradient, no head."""
+    return Unknown(f"the index that «{name}» picks", call.where)
+
+
+@operation("one_hot")
+def one_hot(run: Run, value: Value, call: Call, name: str) -> Value:
+    """``F.one_hot(labels, classes)``."""
+    classes = call.constant(0, "num_classes")
+    classes = classes if isinstance(classes, int) and classes > 0 else None
+    array = carried(run, value)
+    if not isinstance(array, Array):
+        return Unknown("one-hot vectors of a prediction", call.where)
+    return replace(
+        array,
+        values=ValueRange.exactly(UNIT),
+        dtype="int64",
+        shape=None if array.shape is None else (*array.shape, classes),
+        structure=Structure.ONE_HOT,
+        structure_axis=-1,
+        scale=None,
+        shift=None,
+    )
+
+
+@operation("scatter", "scatter_add")
+def scatter(run: Run, value: Value, call: Call, name: str) -> Value:
+    """``zeros.scatter_(1, labels, 1)`` makes one-hot vectors."""
+    axis, index, source = call.constant(0, "dim"), call.get(1, "index"), number(call.get(2, "src", "value"))
+    labels = run.as_array(index) if index is not None and not isinstance(index, Tensor) else None
+    if isinstance(value, Array) and labels is not None and source == 1.0 and isinstance(axis, int):
+        return replace(
+            labels,
+            values=ValueRange.exactly(UNIT),
+            dtype="float32",
+            shape=value.shape,
+            structure=Structure.ONE_HOT,
+            structure_axis=axis,
+            scale=None,
+            shift=None,
+        )
+    return value
+
+
+@operation("bernoulli")
+def bernoulli(run: Run, value: Value, call: Call, name: str) -> Value:
+    """``torch.bernoulli(x)``: each value drawn with the probability that it states."""
+    if isinstance(value, Array):
+        return replace(
+            arrays.thresholded(run, value, f"«{call.where.written}» draws 0 or 1", call.where), dtype=value.dtype
+        )
+    return Unknown("values drawn at random", call.where)
