@@ -128,10 +128,12 @@ class Artefacts:
         *,
         may_write: Callable[[str], bool],
         on_skipped: Callable[[Skipped], None],
+        on_asked: Callable[[], None],
     ) -> None:
         self._watch = watch
         self._may_write = may_write
         self._on_skipped = on_skipped
+        self._on_asked = on_asked
         self._seen: set[Skipped] = set()
 
     def install(self) -> None:
@@ -150,7 +152,7 @@ class Artefacts:
         os.mkdir = self._careful_mkdir(os.mkdir)
 
     def _answer(self, prompt: object = "", /) -> str:
-        self._note(Skipped("input"))
+        self._on_asked()
         return ""
 
     def _careful_mkdir(self, original: Callable[..., None]) -> Callable[..., None]:

@@ -8,7 +8,7 @@ One :class:`Interception` per child. Captures hang their own hooks on it with :m
     outcome = run_script(path, argv, working_folder=session.working_folder)
 
 Events that it emits: ``skipped`` (``call``, ``what``: an artefact that was not written), ``stand_in`` (``what``,
-``text``: data in place of a data set that is absent), ``not_intercepted`` (``module``, ``why``).
+``text``: data in place of a data set that is absent), ``note`` (``text``), ``not_intercepted`` (``module``, ``why``).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from ae_audit.runtime.absent_hosts import install_absent_hosts
 from ae_audit.runtime.artefacts import Artefacts, Skipped
 from ae_audit.runtime.imports import Callback, ImportWatch
 from ae_audit.runtime.sandbox import Guard
@@ -52,13 +53,16 @@ class Interception:
             self.watch,
             may_write=(lambda path: True) if guard is None else guard.writes_to,
             on_skipped=self._skipped,
+            on_asked=self._asked,
         )
+        self._asked_before = False
 
     def install(self) -> None:
         """Begin; before the program is run."""
         self.watch.install()
         self._artefacts.install()
         self.stand_ins.install()
+        install_absent_hosts()
 
     def when_imported(self, name: str, callback: Callback) -> None:
         """Call ``callback(module)`` as soon as the program has imported ``name``, before it can use it."""
@@ -66,6 +70,11 @@ class Interception:
 
     def _skipped(self, skipped: Skipped) -> None:
         self._emit({"event": "skipped", "call": skipped.call, "what": skipped.what})
+
+    def _asked(self) -> None:
+        if not self._asked_before:
+            self._asked_before = True
+            self._emit({"event": "note", "text": "input() was answered with an empty line"})
 
     def _not_intercepted(self, module: str, error: Exception) -> None:
         self._emit({"event": "not_intercepted", "module": module, "why": f"{type(error).__name__}: {error}"[:400]})

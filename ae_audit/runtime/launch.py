@@ -25,6 +25,7 @@ from typing import IO, Any
 
 from ae_audit.runtime import processes, workplace
 from ae_audit.runtime.channel import EVENTS, REQUEST, WHEREABOUTS
+from ae_audit.runtime.notebook_cells import CELL_MARK
 from ae_audit.runtime.sandbox import FILE_BYTES
 
 Event = dict[str, Any]
@@ -80,15 +81,26 @@ class ChildOutcome:
     def ok(self) -> bool:
         return self.ending is Ending.FINISHED
 
-    def line_in(self, script: str | Path) -> int | None:
-        """The line of ``script`` that was being run when it ended, where that is known."""
+    def place_in(self, script: str | Path) -> tuple[int, int | None] | None:
+        """Line of ``script`` (a notebook: line and cell) that was being run when it ended, where that is known."""
         wanted = os.path.realpath(script)
-        return next((line for path, line in self.where if os.path.realpath(path) == wanted), None)
+        for path, line in self.where:
+            stem, _, cell = path.rpartition(CELL_MARK)
+            if stem and cell.isdigit() and os.path.realpath(stem) == wanted:
+                return line, int(cell)
+            if os.path.realpath(path) == wanted:
+                return line, None
+        return None
+
+    def line_in(self, script: str | Path) -> int | None:
+        """The line alone."""
+        place = self.place_in(script)
+        return None if place is None else place[0]
 
     def sentence(self, script: str | Path | None = None) -> str:
         """What happened, in one clause that goes on from «the program»: ``was stopped after 60 s, at line 12``."""
-        line = None if script is None else self.line_in(script)
-        at = "" if line is None else f" at line {line}"
+        place = None if script is None else self.place_in(script)
+        at = "" if place is None else f" at line {place[0]}" + ("" if place[1] is None else f" of cell {place[1]}")
         if self.ending is Ending.FINISHED:
             return "ended"
         if self.ending is Ending.TIMED_OUT:
@@ -197,6 +209,7 @@ class _Run:
     event_bytes: int = 0
     peak: int = 0
     family: set[int] = field(default_factory=set)
+    seen: set[int] = field(default_factory=set)
     next_census: float = 0.0
     tails: dict[str, bytearray] = field(default_factory=lambda: {"stdout": bytearray(), "stderr": bytearray()})
 
@@ -235,6 +248,7 @@ class _Run:
                 if stream is not None:
                     stream.close()
             os.close(fifo)
+            processes.remove_shared_memory(self.seen)
         return self._outcome(stopped, child.returncode, time.monotonic() - start)
 
     def _listen(self, child: subprocess.Popen[bytes], fifo: int, deadline: float) -> Ending | None:
@@ -273,6 +287,7 @@ class _Run:
         now = time.monotonic()
         if now >= self.next_census:
             self.family, self.next_census = processes.descendants(root), now + _CENSUS
+            self.seen |= self.family
         if len(self.family) > _MOST_PROCESSES:
             return Ending.PROCESSES
         held = processes.memory(self.family, self.memory)

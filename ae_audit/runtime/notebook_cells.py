@@ -8,6 +8,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+CELL_MARK = "#cell"
+"""between a notebook's path and the number of the cell, in the file names that its frames have"""
+
 _RUN_BODY = re.compile(r"%%(time|timeit|capture|prun|memit|mprun|autoreload|tensorflow_version)\b")
 _TIMED = re.compile(r"^(\s*)%(?:time|prun|memit)\s+(?!-)(.*)$")
 _MAGIC = re.compile(r"^(\s*)(?:[%!?].*|[\w.]+\?{1,2}\s*|\?{1,2}[\w.]+\s*)$")

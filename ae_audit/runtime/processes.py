@@ -97,6 +97,16 @@ def end(root: int, mark: str, *, grace: float) -> None:
         time.sleep(0.01)
 
 
+def remove_shared_memory(processes: set[int]) -> None:
+    """Remove what torch's processes, now killed, left in shared memory; its names carry their numbers."""
+    shared = Path("/dev/shm")
+    for file in shared.glob("torch_*") if shared.is_dir() else ():
+        number = file.name.split("_")[1]
+        if number.isdigit() and int(number) in processes and not (_PROC / number).exists():
+            with contextlib.suppress(OSError):
+                file.unlink()
+
+
 def _end_group(root: int, grace: float) -> None:
     """The same where there is no ``/proc``: the process group is all that can be found."""
     with contextlib.suppress(OSError):

@@ -75,10 +75,11 @@ class Confinement:
 
     def __str__(self) -> str:
         if self.kernel_writes and self.kernel_network:
-            return "writes and network connections were refused by the kernel"
-        if self.kernel_writes:
-            return "writes were refused by the kernel, network connections by Python audit hooks only"
-        return "writes and network connections were refused by Python audit hooks only: native code is not held back"
+            return "the kernel refused writes and network connections"
+        if not self.kernel_writes and not self.kernel_network:
+            return "Python's audit hooks alone refused writes and network connections: native code is not held back"
+        by_kernel, by_hooks = ("writes", "network connections") if self.kernel_writes else ("connections", "writes")
+        return f"the kernel refused {by_kernel}, Python's audit hooks alone {by_hooks}"
 
 
 class Guard:

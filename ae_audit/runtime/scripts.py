@@ -19,7 +19,7 @@ from types import CodeType, FrameType, ModuleType
 from typing import Any, NoReturn
 
 from ae_audit.location import Location
-from ae_audit.runtime.notebook_cells import CodeCell, code_cells
+from ae_audit.runtime.notebook_cells import CELL_MARK, CodeCell, code_cells
 
 _LONGEST_MESSAGE = 400
 _exit = os._exit
@@ -78,7 +78,7 @@ class Program:
 
 def cell_filename(path: Path, index: int) -> str:
     """The file name that frames of a notebook's cell carry."""
-    return f"{path}#cell{index}"
+    return f"{path}{CELL_MARK}{index}"
 
 
 def load_program(path: str | Path, *, is_notebook: bool | None = None) -> Program:
@@ -259,7 +259,7 @@ def _deepest_of_the_users(error: BaseException, program: Program) -> str | None:
 
 def _syntax_place(error: SyntaxError, path: Path) -> Location | None:
     name = error.filename or ""
-    stem, _, cell = name.rpartition("#cell")
+    stem, _, cell = name.rpartition(CELL_MARK)
     if stem and cell.isdigit() and _same_file(stem, path):
         return Location(str(path), error.lineno or 1, cell=int(cell))
     return Location(str(path), error.lineno or 1) if _same_file(name, path) else None

@@ -46,6 +46,9 @@ _OFFLINE = {
     "NEPTUNE_MODE": "debug",
     "CLEARML_OFFLINE_MODE": "1",
     "DO_NOT_TRACK": "1",
+    "PIP_NO_INDEX": "1",
+    "UV_OFFLINE": "1",
+    "CONDA_OFFLINE": "true",
 }
 
 
@@ -147,6 +150,7 @@ def environment(
     kept |= {
         "MPLBACKEND": "Agg",
         "MLFLOW_TRACKING_URI": (scratch / "mlruns").as_uri(),
+        "PIP_NO_INPUT": "1",
         "PYTHONBREAKPOINT": "0",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",

@@ -187,6 +187,19 @@ def test_a_connection_is_refused_and_named(
 
 
 @BOTH
+def test_a_network_opened_by_the_user_is_open(run_source: Run, env: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        outcome = run_source(
+            f"import socket; socket.create_connection(('127.0.0.1', {port}), timeout=5).close()",
+            env=env,
+            allow_network=True,
+        )
+    assert outcome.ok, outcome.stderr
+    assert outcome.events[0]["kernel_network"] is False
+
+
+@BOTH
 def test_local_sockets_still_work(run_source: Run, env: dict[str, str]) -> None:
     outcome = run_source(
         """

@@ -134,7 +134,7 @@ def test_the_folder_that_the_command_was_given_in_is_seen_too(run_program: Run, 
 def test_questions_get_an_empty_answer(run_program: Run) -> None:
     outcome = run_program("import getpass\nassert input('name? ') == getpass.getpass() == ''\nbreakpoint()")
     assert ended(outcome)["how"] == "completed"
-    assert [event["call"] for event in events(outcome, "skipped")] == ["input"]
+    assert [event["text"] for event in events(outcome, "note")] == ["input() was answered with an empty line"]
 
 
 def test_a_source_in_another_encoding_is_read_as_declared(run_program: Run) -> None:
@@ -179,6 +179,27 @@ def test_an_error_in_a_notebook_names_cell_and_line(run_program: Run) -> None:
 def test_a_notebook_that_does_not_parse_names_cell_and_line(run_program: Run) -> None:
     outcome = run_notebook(run_program, ("code", "x = 1"), ("code", "y = 1\nz = ]"))
     assert outcome["sentence"].startswith("SyntaxError at line 2 of cell 1")
+
+
+def test_a_notebook_for_a_host_that_is_not_here_still_runs(run_program: Run) -> None:
+    outcome = run_notebook(
+        run_program,
+        (
+            "code",
+            "from google.colab import drive, files\ndrive.mount('/content/drive')\nassert not list(files.upload())\n"
+            "from google.colab.patches import cv2_imshow\ncv2_imshow(None)",
+        ),
+        ("code", "try:\n    import googly\nexcept ImportError:\n    pass\nelse:\n    raise AssertionError"),
+    )
+    assert outcome["how"] == "completed", outcome["sentence"]
+
+
+def test_a_notebook_that_hangs_is_cut_with_its_cell(run_program: Run, tmp_path: Path) -> None:
+    outcome = run_program(
+        notebook(("code", "x = 1"), ("markdown", ""), ("code", "\nwhile True: x += 1")), name="book.ipynb", timeout=1
+    )
+    sentence = "was still running at line 2 of cell 2 after 1 s and was stopped"
+    assert outcome.sentence(tmp_path / "project" / "book.ipynb") == sentence
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", "no json", '{"cells": 3}'])
