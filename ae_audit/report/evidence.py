@@ -14,8 +14,11 @@ _LABEL_WIDTH = len("certificate") + 2
 _SPARK_LOW, _SPARK_HIGH = -1.0, 1.0
 
 
-def add_evidence(page: Page, finding: Finding, *, indent: int = 2) -> None:
-    """Write each piece of evidence under the name of the stage that found it."""
+def add_evidence(page: Page, finding: Finding, tables: dict[tuple[Arm, ...], str], *, indent: int = 2) -> None:
+    """Write each piece of evidence under the name of the stage that found it.
+
+    ``tables`` holds the code of the finding under which a table of arms was shown first; it is shown once.
+    """
     previous = ""
     for evidence in finding.evidence:
         shown = "" if evidence.kind == previous else evidence.kind
@@ -25,9 +28,12 @@ def add_evidence(page: Page, finding: Finding, *, indent: int = 2) -> None:
             text += [Segment(f" ({_figures(evidence)})", "dim")]
         if evidence.location is not None:
             text += [Segment(f" [{_place(evidence.location, finding.location)}]", "dim")]
+        if evidence.arms in tables:
+            text += [Segment(f" [the table under {tables[evidence.arms]} above]", "dim")]
         lead = Segment(f"{shown:<{_LABEL_WIDTH}}", "bold")
         page.segments([lead, *text], indent=indent, lead=1)
-        if evidence.arms:
+        if evidence.arms and evidence.arms not in tables:
+            tables[evidence.arms] = finding.code
             _add_arms(page, evidence.arms, indent + 2)
 
 
@@ -96,6 +102,6 @@ def _loss(losses: Sequence[float]) -> str:
 
 
 def _loss_figure(value: float) -> str:
-    if not math.isfinite(value) or value == 0 or 1e-3 <= abs(value) < 1e5:
+    if not math.isfinite(value) or value == 0 or 1e-3 <= abs(value) < 1e4:
         return figure(float(value)) if not math.isfinite(value) else f"{value:.4g}".replace("-", "−")
     return f"{value:.1e}".replace("-", "−")

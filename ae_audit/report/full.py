@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from ae_audit.report.diff import add_fix
 from ae_audit.report.evidence import add_evidence
@@ -10,7 +11,7 @@ from ae_audit.report.excerpt import Mark, add_excerpts
 from ae_audit.report.page import DEFAULT_WIDTH, Line, Page, Segment, in_code
 from ae_audit.report.words import count, setup_in_words, summary
 from ae_audit.results import Note, Report
-from ae_audit.rules.findings import Edit, Finding, Severity, Verdict
+from ae_audit.rules.findings import Arm, Edit, Finding, Severity, Verdict
 from ae_audit.source_text import Sources
 
 
@@ -26,7 +27,7 @@ def full(
     """The lines of the full report; ``hints`` adds the line that says how to go on."""
     page = Page(width, ascii_only)
     main = [finding for finding in report.standing if finding.severity is not Severity.INFO]
-    told: dict[tuple[Edit, ...], str] = {}
+    told = _Told({}, {})
     for finding in main:
         _add_finding(page, finding, sources, told)
     _add_brief(page, "Worth knowing", [finding for finding in report.standing if finding.severity is Severity.INFO])
@@ -58,8 +59,14 @@ def title(finding: Finding) -> list[Segment]:
     ]
 
 
-def _add_finding(page: Page, finding: Finding, sources: Sources, told: dict[tuple[Edit, ...], str]) -> None:
-    """``told`` holds the code of the finding under which edits were shown first: a diff is shown once."""
+class _Told(NamedTuple):
+    """Under which finding's code a diff or a table was shown first: each is shown once."""
+
+    edits: dict[tuple[Edit, ...], str]
+    tables: dict[tuple[Arm, ...], str]
+
+
+def _add_finding(page: Page, finding: Finding, sources: Sources, told: _Told) -> None:
     page.blank()
     page.segments(title(finding), hang=2)
     page.blank()
@@ -72,11 +79,13 @@ def _add_finding(page: Page, finding: Finding, sources: Sources, told: dict[tupl
         page.paragraph(f"This holds when `{finding.condition}`.", indent=2, hang=2)
     if finding.evidence:
         page.blank()
-        add_evidence(page, finding)
+        add_evidence(page, finding, told.tables)
     if finding.fix is not None:
         page.blank()
-        add_fix(page, finding.fix, sources, shown_under=told.get(finding.fix.edits) if finding.fix.edits else None)
-        told.setdefault(finding.fix.edits, finding.code)
+        add_fix(
+            page, finding.fix, sources, shown_under=told.edits.get(finding.fix.edits) if finding.fix.edits else None
+        )
+        told.edits.setdefault(finding.fix.edits, finding.code)
     elif finding.remedies:
         page.blank()
         page.paragraph("; ".join(map(str, finding.remedies)), lead=[Segment("  remedy  ", "bold")])

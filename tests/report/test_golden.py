@@ -56,11 +56,13 @@ def test_clean(rich_report: Report, sources: Sources) -> None:
     compare("full_clean.txt", render(clean, "full", sources))
 
 
-def test_the_same_edit_is_shown_once(rich_report: Report, sources: Sources) -> None:
+def test_the_same_diff_and_table_are_shown_once(rich_report: Report, sources: Sources) -> None:
     first = rich_report.findings[0]
     text = render(Report(findings=(first, replace(first, code="AE102"))), "full", sources)
     assert text.count("@@ -9 +9 @@") == 1
     assert "the same edit as for AE101 above" in text
+    assert text.count("R² of each seed") == 1
+    assert "[the table under AE101 above]" in " ".join(text.split())
 
 
 def test_unknown_format(sources: Sources) -> None:
