@@ -58,4 +58,7 @@ def decide_block(run: Run, test: Value, node: ast.If, frame: Frame) -> bool:
     matters = run.project.syntax.of(node, [*node.body, *node.orelse], "arms").matters
     if run.loops and not node.orelse and matters and decisions.only_adds(node.body):
         matters = False  # some turn of the loop takes it
-    return decide(run, test, node.test, frame, default=not decisions.ends(node.body), matters=matters)
+    default = not decisions.ends(node.body)
+    if default and node.orelse and decisions.trains(node.orelse) and not decisions.trains(node.body):
+        default = False  # «if there is a checkpoint, load it, else train»
+    return decide(run, test, node.test, frame, default=default, matters=matters)

@@ -12,6 +12,10 @@ _LINE_BREAK = re.compile(r"\r\n|\r|\n")
 _CODING = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 
 
+SEGMENT = 120
+"""characters of an expression that a report quotes"""
+
+
 class Text:
     """One unit of source that was parsed as a whole: a file, or one cell of a notebook."""
 
@@ -33,9 +37,13 @@ class Text:
         return len(text.encode("utf-8", "surrogatepass")[:byte_offset].decode("utf-8", "ignore"))
 
     def location(self, node: ast.AST) -> Location:
+        # Kept on the node itself: loops and further runs ask for the same places over and over.
+        kept = getattr(node, "ae_location", None)
+        if isinstance(kept, Location) and kept.path == self.path:
+            return kept
         line = getattr(node, "lineno", 1)
         end_line = getattr(node, "end_lineno", None) or line
-        return Location(
+        made = Location(
             self.path,
             line,
             self.column(line, getattr(node, "col_offset", 0)) + 1,
@@ -43,9 +51,20 @@ class Text:
             self.column(end_line, getattr(node, "end_col_offset", None) or 0) + 1,
             self.cell,
         )
+        node.ae_location = made  # type: ignore[attr-defined]
+        return made
 
-    def segment(self, node: ast.AST, limit: int = 120) -> str:
+    def segment(self, node: ast.AST, limit: int = SEGMENT) -> str:
         """The source of ``node`` on one line, cut at ``limit`` characters."""
+        kept = getattr(node, "ae_segment", None)
+        if isinstance(kept, str) and limit == SEGMENT:
+            return kept
+        made = self._segment(node, limit)
+        if limit == SEGMENT:
+            node.ae_segment = made  # type: ignore[attr-defined]
+        return made
+
+    def _segment(self, node: ast.AST, limit: int) -> str:
         line = getattr(node, "lineno", None)
         end_line = getattr(node, "end_lineno", None)
         if line is None or end_line is None or end_line > len(self.lines):

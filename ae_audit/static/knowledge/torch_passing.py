@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ae_audit.static.arguments import Call
@@ -36,6 +37,15 @@ ACTIVATION_MODULES = tuple(
 )
 
 
+@lru_cache(maxsize=256)
+def activation_of(symbol: str) -> tuple[str, dict[str, Any], tuple[str, ...]] | None:
+    """Canonical name, implied parameters and argument order of an activation's torch name; not to be changed."""
+    found = canonical("torch", symbol)
+    if found is None:
+        return None
+    return found[0], dict(found[1]), arguments("torch", symbol) or ()
+
+
 def library_call(run: Run, layer: Object, call: Call) -> Value:
     """A layer of ``torch.nn`` applied to its input."""
     name = layer.cls.rpartition(".")[2]
@@ -43,9 +53,9 @@ def library_call(run: Run, layer: Object, call: Call) -> Value:
     value = heads.output(run, given) if given is not None and not isinstance(given, (Seq, Mapping)) else None
     if value is None:
         return Unknown(f"the input of «{name}»", call.where)
-    found = canonical("torch", f"torch.nn.{name}")
-    if found is not None and name in ACTIVATION_MODULES:
-        parameters = _activation_parameters(layer, name, found[1])
+    found = activation_of(f"torch.nn.{name}") if name in ACTIVATION_MODULES else None
+    if found is not None:
+        parameters = merged_parameters(layer.call, found[2], found[1])
         return heads.activated(run, value, found[0], parameters, layer.where or call.where)
     spec = LAYERS.get(name)
     if spec is None:
@@ -53,11 +63,6 @@ def library_call(run: Run, layer: Object, call: Call) -> Value:
             return value
         return heads.undetermined(run, value, f"«{name}» is not known", call.where)
     return through(run, spec, name, Given(layer.call, spec.signature), value, layer.where or call.where)
-
-
-def _activation_parameters(layer: Object, name: str, defaults: dict[str, Any]) -> dict[str, Any]:
-    order = arguments("torch", f"torch.nn.{name}") or ()
-    return merged_parameters(layer.call, order, defaults)
 
 
 def merged_parameters(call: Call | None, order: tuple[str, ...], defaults: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from ae_audit.static.knowledge import torch_arithmetic, torch_places
 from ae_audit.static.knowledge import torch_functional as names
 from ae_audit.static.knowledge import torch_heads as heads
 from ae_audit.static.knowledge.torch_operations import OPERATIONS, apply, carried, operation
-from ae_audit.static.knowledge.torch_passing import merged_parameters
+from ae_audit.static.knowledge.torch_passing import activation_of, merged_parameters
 from ae_audit.static.knowledge.torch_places import shape_value
 from ae_audit.static.registry import Table
 from ae_audit.static.values import (
@@ -24,7 +24,6 @@ from ae_audit.static.values import (
     Unknown,
     Value,
 )
-from ae_audit.theory.activations import arguments, canonical
 from ae_audit.training_setup import Framework
 
 if TYPE_CHECKING:
@@ -94,10 +93,10 @@ def activate(run: Run, value: Value, call: Call, name: str) -> Value:
     """Activation functions."""
     found = heads.output(run, value)
     symbol = f"torch.nn.functional.{_FUNCTION_NAMES.get(name, name)}"
-    known = canonical("torch", symbol)
+    known = activation_of(symbol)
     if found is None or known is None:
         return heads.undetermined(run, value, f"what «{name}» returns is not known", call.where)
-    order = tuple(item for item in arguments("torch", symbol) or () if item != "input")
+    order = tuple(item for item in known[2] if item != "input")
     return heads.activated(run, found, known[0], merged_parameters(call, order, known[1]), call.where)
 
 
