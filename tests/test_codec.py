@@ -51,11 +51,13 @@ def test_a_value_comes_back_as_it_was(kind: type, data: st.DataObject) -> None:
 
 
 @given(st.from_type(Remedy))
+@settings(deadline=None)
 def test_a_remedy_keeps_its_class(remedy: Remedy) -> None:
     assert same(from_json(Remedy, over_the_wire(remedy)), remedy)
 
 
 @given(st.tuples(st.text(), st.from_type(Figure)))
+@settings(deadline=None)
 def test_a_figure_keeps_its_type(figure: tuple[str, Figure]) -> None:
     assert same(from_json(tuple[str, Figure], over_the_wire(figure)), figure)
 
@@ -145,6 +147,7 @@ JSON_VALUES = st.recursive(
 
 
 @given(JSON_VALUES)
+@settings(max_examples=30, deadline=None)
 def test_garbage_never_raises_anything_else(data: object) -> None:
     with pytest.raises(Malformed):
         from_json(TrainingSetup, data)

@@ -27,6 +27,7 @@ FILE_BYTES = 2 << 30
 """largest file that the program may write (``RLIMIT_FSIZE``)"""
 _MOST_REPORTS = 200
 _LARGEST_COPY = 256 << 20
+_MOST_LINKS = 100_000
 
 _DEVICES = ("null", "zero", "full", "tty", "ptmx", "pts", "shm", "dri", "kfd", "dxg", "nvidia*")
 """under /dev: harmless to write to, or what a GPU driver opens for writing"""
@@ -177,6 +178,8 @@ class Guard:
         raise PermissionError(errno.EACCES, f"ae-audit runs programs without {_MISSING['network']}", address)
 
     def _may_write(self, real: str) -> bool:
+        if real.startswith(f"/proc/{os.getpid()}/"):  # a forked process has another number than the one of our list
+            return True
         return any(real == place or real.startswith(place.rstrip(os.sep) + os.sep) for place in self._writable)
 
     def _open(self, path: Any, mode: str | None, flags: int | None) -> None:
@@ -186,8 +189,28 @@ class Guard:
         writes = flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
         if not writes and not (mode and set(mode) & set("wax+")):
             return
+        self._unfold(path)
         self._copy_up(os.fsdecode(path), truncates=bool(flags & os.O_TRUNC))
         self._file(path)
+
+    def _unfold(self, path: Any, folder: int = -1) -> None:
+        """Turn links to folders on the way to ``path``, in scratch, into folders of links: what is new goes there."""
+        name = os.path.abspath(_joined(path, folder))
+        if not name.startswith(self._scratch):
+            return
+        place = self._scratch
+        for part in os.path.dirname(name[len(self._scratch) :]).split(os.sep):
+            place = os.path.join(place, part)
+            original = os.path.realpath(place)
+            if not os.path.islink(place) or not os.path.isdir(original) or self._may_write(original):
+                continue
+            entries = os.listdir(original)
+            if len(entries) > _MOST_LINKS:
+                return
+            os.unlink(place)
+            os.mkdir(place)
+            for entry in entries:
+                os.symlink(os.path.join(original, entry), os.path.join(place, entry))
 
     def _copy_up(self, path: str, *, truncates: bool) -> None:
         """Put a copy in place of a link in scratch before the program writes to it: the original stays as it is."""
@@ -214,18 +237,21 @@ class Guard:
 
     def _entry(self, path: Any, folder: int = -1) -> None:
         """The entry ``path`` itself is about to be removed; one that is not there is the kernel's to complain of."""
+        self._unfold(path, folder)
         real = _entry_path(path, folder)
         if os.path.lexists(real) and not self._may_write(real):
             self._refuse("write", real)
 
     def _new_entry(self, path: Any, folder: int = -1) -> None:
         """The entry ``path`` is about to be made, or is there and the call will fail as it always does."""
+        self._unfold(path, folder)
         real = _entry_path(path, folder)
         if not os.path.lexists(real) and not self._may_write(real):
             self._refuse("write", real)
 
     def _rename(self, source: Any, target: Any, source_folder: int = -1, target_folder: int = -1) -> None:
         self._entry(source, source_folder)
+        self._unfold(target, target_folder)
         real = _entry_path(target, target_folder)
         if not self._may_write(real):
             self._refuse("write", real)

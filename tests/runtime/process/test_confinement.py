@@ -60,7 +60,6 @@ def test_it_says_that_only_hooks_hold(run_source: Run) -> None:
         "__import__('shutil').rmtree(home)",
         "__import__('pathlib').Path(home, 'new.txt').write_text('x')",
         "open(os.path.relpath(home) + '/new.txt', 'w')",
-        "[os.symlink(home, 'door'), open('door/new.txt', 'w')]",
     ],
 )
 def test_a_write_at_home_is_refused_and_named(run_source: Run, home: Path, env: dict[str, str], attempt: str) -> None:
@@ -234,6 +233,30 @@ def test_it_cannot_signal_its_parent(run_source: Run, env: dict[str, str]) -> No
     assert outcome.ok
     assert events(outcome, "refused")
     assert events(outcome, "blocked")[0]["what"] == f"signal 15 to process {os.getpid()}"
+
+
+@BOTH
+def test_a_link_of_its_own_opens_no_door(run_source: Run, home: Path, env: dict[str, str]) -> None:
+    outcome = run_source(
+        f"""
+        import os
+        os.symlink({str(home)!r}, "door")
+        open("door/new.txt", "w").write("x")
+        open("door/thesis.txt", "w").write("x")
+        os.symlink({str(home / "thesis.txt")!r}, "window")
+        open("window", "a").write("x")
+        """,
+        env=env,
+    )
+    assert outcome.ok, outcome.stderr
+    assert [(path.name, path.read_text()) for path in home.iterdir()] == [("thesis.txt", "years of work")]
+
+
+def test_it_may_print_by_way_of_a_device(run_source: Run) -> None:
+    outcome = run_source(
+        "import os\npid = os.fork()\nopen('/dev/stdout', 'w').write('x')\nif pid: os.wait()\nelse: os._exit(0)"
+    )
+    assert outcome.stdout == "xx", outcome.stderr
 
 
 def test_what_is_tried_again_and_again_is_named_once(run_source: Run, home: Path) -> None:

@@ -123,6 +123,23 @@ def test_relative_paths_read_and_write_without_touching_the_originals(run_progra
     assert found == {"data/train.csv": "1,2", "log.txt": "old", "gone.txt": "here", "old_results/a.txt": "a"}
 
 
+def test_a_folder_of_many_files_takes_new_ones_in_scratch(run_program: Run, tmp_path: Path) -> None:
+    outcome = run_program(
+        """
+        import os
+        assert os.path.islink("images")
+        open("images/new.png", "w").close()
+        os.mkdir("images/more")
+        os.remove("images/3.png")
+        assert len(os.listdir("images")) == 501
+        assert open("images/7.png").read() == "7"
+        """,
+        files={f"images/{i}.png": str(i) for i in range(500)},
+    )
+    assert ended(outcome)["how"] == "completed", ended(outcome)["sentence"]
+    assert len(list((tmp_path / "project" / "images").iterdir())) == 500
+
+
 def test_the_folder_that_the_command_was_given_in_is_seen_too(run_program: Run, tmp_path: Path) -> None:
     root = tmp_path / "root"
     (root / "inputs").mkdir(parents=True)
