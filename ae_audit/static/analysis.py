@@ -7,7 +7,7 @@ import sys
 from ae_audit.results import StageError, Undecided
 from ae_audit.static import gradients, prefilter, sites
 from ae_audit.static.knowledge import registry
-from ae_audit.static.program import explore
+from ae_audit.static.program import Execution, explore
 from ae_audit.static.projects import Project, parse
 from ae_audit.static.result import StaticResult
 
@@ -50,7 +50,18 @@ def analyse_file(path: str, source: bytes, *, project_root: str | None = None) -
     if executions and executions[0].exhausted:
         why = "the program is longer than the static stage follows: what comes late in it was not read"
         undecided = (*undecided, Undecided(path, "part of the program", why))
+    undecided = (*undecided, *_faults(path, executions))
     return StaticResult(setups, undecided, tuple(errors))
+
+
+def _faults(path: str, executions: list[Execution]) -> list[Undecided]:
+    """Places that the interpreter should have followed and could not."""
+    places = {where.location: message for execution in executions for where, message in execution.faults}
+    return [
+        Undecided(path, "part of the program", f"this line could not be followed ({message[:120]}): please report it",
+                  place.line, place.cell)
+        for place, message in places.items()
+    ]  # fmt: skip
 
 
 RECURSION_LIMIT = 3000

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ae_audit.static import attributes, classes, losses
 from ae_audit.static.arguments import Call
+from ae_audit.static.budget import BudgetSpentError
 from ae_audit.static.environment import Frame, Scope
 from ae_audit.static.values import (
     Array,
@@ -67,10 +69,10 @@ def _library(run: Run, name: str, call: Call) -> Value:
     call.name = name.rpartition(".")[2]
     call.qualified = name
     if handler is not None:
-        return handler(run, call)
+        return guarded(run, lambda: handler(run, call), name, call)
     below = run.registry.prefix(name)
     if below is not None:
-        return below(run, name, call)
+        return guarded(run, lambda: below(run, name, call), name, call)
     return unknown_result(run, f"what «{name}» returns is not known", call)
 
 
@@ -104,7 +106,18 @@ def _bound(run: Run, bound: Bound, call: Call) -> Value:
     call.name = bound.name
     if handler is None:
         return unknown_result(run, f"what «{bound.name}» returns is not known", call)
-    return handler(run, bound.receiver, call)
+    return guarded(run, lambda: handler(run, bound.receiver, call), bound.name, call)
+
+
+def guarded(run: Run, handler: Callable[[], Value], name: str, call: Call) -> Value:
+    """What a handler gives; where it fails on arguments that nobody thought of, an unknown, and a note of it."""
+    try:
+        return handler()
+    except (RecursionError, BudgetSpentError):
+        raise
+    except Exception as error:
+        run.faults.append((call.where, f"{type(error).__name__}: {error}"))
+        return unknown_result(run, f"the arguments of «{name}» could not be followed", call)
 
 
 def enter(run: Run, function: Function, call: Call, receiver: Value | None = None) -> Value:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ae_audit.static import attributes, calls, expressions, statements
 from ae_audit.static.arguments import Call
+from ae_audit.static.budget import MAX_SITES, MAX_STEPS, BudgetSpentError
 from ae_audit.static.decisions import Offer, Plan
 from ae_audit.static.environment import Frame, Scope
 from ae_audit.static.registry import Registry
@@ -15,17 +16,6 @@ from ae_audit.static.values import Array, Class, Const, Function, Module, Seq, S
 
 if TYPE_CHECKING:
     from ae_audit.static.projects import Project
-
-MAX_STEPS = 60_000
-"""evaluated syntax nodes in one run"""
-MAX_DEPTH = 24
-"""nested calls of the user's functions"""
-MAX_SITES = 64
-
-
-class BudgetSpentError(Exception):
-    """The run used up its steps: the program is too large or loops in a way that the interpreter does not bound."""
-
 
 class Run:
     """The state of one execution, and the interface that knowledge handlers use."""
@@ -52,6 +42,8 @@ class Run:
         self.main_text: Text | None = None
         self.loops = 0
         """how many loops of an unknown number of turns are being run"""
+        self.faults: list[tuple[Where, str]] = []
+        """places that could not be followed although they should be: faults of this package, reported as undecided"""
         self._fresh = 0
 
     # -- machinery ---------------------------------------------------------------------------------------------------

@@ -44,6 +44,7 @@ _COMPARE: dict[type, Callable[[Any, Any], Any]] = {
     ast.GtE: operator.ge,
 }  # fmt: skip
 MAX_TEXT = 4096
+MAX_ITEMS = 1024
 MAX_INTEGER = 1 << 64
 
 
@@ -102,6 +103,8 @@ def _small(symbol: str, a: Any, b: Any) -> bool:
 
 def _sequences(run: Run, symbol: str, left: Value, right: Value) -> Value | None:
     if symbol == "+" and isinstance(left, Seq) and isinstance(right, Seq):
+        if len(left.items) + len(right.items) > MAX_ITEMS:
+            return Seq(left.items[:1], left.kind, left.rest or right.rest or left.items[-1], True)
         return Seq([*left.items, *right.items], left.kind, left.rest or right.rest, left.open or right.open)
     if symbol == "*":
         sequence, count = (left, right) if isinstance(left, Seq) else (right, left)

@@ -10,7 +10,8 @@ from ae_audit.static import calls, classes
 from ae_audit.static.arguments import Call
 from ae_audit.static.decisions import Offer, Plan
 from ae_audit.static.environment import Frame, Scope
-from ae_audit.static.interpreter import MAX_STEPS, BudgetSpentError, Run
+from ae_audit.static.budget import MAX_STEPS, BudgetSpentError
+from ae_audit.static.interpreter import Run
 from ae_audit.static.registry import Registry
 from ae_audit.static.sources import Where
 from ae_audit.static.values import Const, Instance, Module, Site
@@ -34,6 +35,7 @@ class Execution:
     exhausted: bool = False
     marks: set[str] = field(default_factory=set)
     offers: tuple[Offer, ...] = ()
+    faults: list[tuple[Where, str]] = field(default_factory=list)
 
 
 def explore(registry: Registry, project: Project, program: Program) -> list[Execution]:
@@ -48,7 +50,7 @@ def explore(registry: Registry, project: Project, program: Program) -> list[Exec
         budget = run.steps
         exhausted = execute(run, program)
         left -= budget - max(run.steps, 0)
-        done.append(Execution(plan, run.sites, exhausted, run.marks, tuple(run.offers.values())))
+        done.append(Execution(plan, run.sites, exhausted, run.marks, tuple(run.offers.values()), run.faults))
         for identity, offer in run.offers.items():
             if identity not in seen:
                 seen.add(identity)

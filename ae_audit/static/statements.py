@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ae_audit.static import attributes, choices, expressions, imports, operators
 from ae_audit.static.arguments import Call
+from ae_audit.static.budget import BudgetSpentError
 from ae_audit.static.environment import Frame
 from ae_audit.static.sources import Where
 from ae_audit.static.values import (
@@ -54,6 +55,11 @@ def execute(run: Run, body: list[ast.stmt], frame: Frame) -> Signal:
             signal = executor(run, node, frame)
         except RecursionError:
             continue
+        except BudgetSpentError:
+            raise
+        except Exception as error:
+            run.faults.append((Where(frame.text, node), f"{type(error).__name__}: {error}"))
+            continue
         if signal is not Signal.NEXT:
             return signal
     return Signal.NEXT
@@ -88,7 +94,8 @@ def _augmented(run: Run, node: ast.AugAssign, frame: Frame) -> Signal:
     symbol = operators.SYMBOLS[type(node.op)]
     if symbol == "+" and isinstance(current, Seq) and current.kind == "list":
         items, rest = run.iterate(value, Where(frame.text, node))
-        current.items.extend(items)
+        current.items.extend(items[: operators.MAX_ITEMS])
+        del current.items[operators.MAX_ITEMS :]
         current.rest = current.rest or rest
         current.open = current.open or run.loops > 0
         return Signal.NEXT

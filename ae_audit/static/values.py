@@ -412,9 +412,10 @@ def number(value: Value | None) -> float | None:
     """The value as a finite or infinite number, where it is a numeric constant."""
     if isinstance(value, Const) and isinstance(value.value, (int, float)):
         try:
-            return float(value.value)
+            found = float(value.value)
         except OverflowError:
             return None
+        return None if found != found else found
     if isinstance(value, Array) and value.values.reach is not None and value.values.hull.lo == value.values.hull.hi:
         return value.values.hull.lo
     return None

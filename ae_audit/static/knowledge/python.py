@@ -398,7 +398,8 @@ def append(run: Run, receiver: Seq, call: Call) -> Value:
 def extend(run: Run, receiver: Seq, call: Call) -> Value:
     items, rest = run.iterate(_first(call), call.where)
     receiver.open = receiver.open or run.loops > 0
-    receiver.items.extend(items)
+    receiver.items.extend(items[: operators.MAX_ITEMS])
+    del receiver.items[operators.MAX_ITEMS :]
     receiver.rest = receiver.rest or rest
     return Const(None)
 
@@ -406,7 +407,7 @@ def extend(run: Run, receiver: Seq, call: Call) -> Value:
 @TABLE.method("list", "insert")
 def insert(run: Run, receiver: Seq, call: Call) -> Value:
     index = call.constant(0)
-    if isinstance(index, int) and len(call.args) > 1:
+    if isinstance(index, int) and len(call.args) > 1 and len(receiver.items) < operators.MAX_ITEMS:
         receiver.items.insert(index, call.args[1])
     return Const(None)
 
