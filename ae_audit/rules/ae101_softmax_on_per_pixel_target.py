@@ -49,7 +49,6 @@ from ae_audit.rules.facts import (
     CATEGORICAL,
     beaten_by_the_mean,
     evidence,
-    head_known,
     head_place,
     is_simplex,
     on_tensorflow,
@@ -62,6 +61,7 @@ from ae_audit.rules.facts import (
 )
 from ae_audit.rules.findings import Evidence, Severity, Unsettled, Violation
 from ae_audit.rules.repair import repair
+from ae_audit.theory.activations import Constraint
 from ae_audit.theory.intervals import format_number
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import Framework, Structure, TrainingSetup
@@ -162,8 +162,10 @@ class SoftmaxOnPerPixelTarget(Rule):
     )
 
     def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
-        if not head_known(setup) or not is_simplex(setup) or setup.head.units == 1:
+        if setup.head.range.constraint is not Constraint.SIMPLEX or setup.head.units == 1:
             return
+        if not is_simplex(setup) and structure_of(setup) is not Structure.CONTINUOUS:
+            return  # a distribution mapped elsewhere is compared with quantities only
         suits = target_is_distribution(setup)
         if suits is Tri.YES or structure_of(setup) in {
             Structure.CLASS_INDEX,
@@ -195,12 +197,14 @@ class SoftmaxOnPerPixelTarget(Rule):
 
 
 def _message(setup: TrainingSetup) -> str:
-    units, seen = setup.head.units, setup.target.measured
+    units, seen, made = setup.head.units, setup.target.measured, setup.head.range
     outputs = "the outputs" if units is None else f"the {units} outputs"
-    text = f"softmax makes {outputs} of a sample sum to 1, but the target holds separate values"
+    constant = format_number(made.scale + made.shift * units) if units is not None else "a constant"
+    total = "1" if is_simplex(setup) else constant
+    text = f"softmax makes {outputs} of a sample sum to {total}, but the target holds separate values"
     if seen is not None and seen.samples:
-        total = seen.mean * seen.count / seen.samples
-        return f"{text} that sum to {format_number(total)} on average"
+        mean_sum = seen.mean * seen.count / seen.samples
+        return f"{text} that sum to {format_number(mean_sum)} on average"
     if setup.target.values.unknown:
         return f"{text}, no distribution"
     return f"{text} in {values_words(setup.target)}, no distribution"
@@ -212,11 +216,10 @@ def _healthy_loss(setup: TrainingSetup) -> Iterator[Evidence]:
         return
     if setup.head.logits_recoverable is Tri.NO or on_tensorflow(setup) is Tri.NO:
         return
-    where = "On TensorFlow" if setup.backend is None else "Here"
     yield Evidence(
         "static",
-        f"{where} Keras computes this loss from the logits behind the softmax, as a sigmoid's: the printed loss will "
-        "look healthy and fall, but predict() returns the softmax. Judge the model by its predictions.",
+        "Keras on TensorFlow computes this loss from the logits behind the softmax, as a sigmoid's: the printed loss "
+        "will look healthy and fall, but predict() returns the softmax. Judge the model by its predictions.",
         setup.loss.location,
     )
 

@@ -52,7 +52,7 @@ from ae_audit.rules.facts import (
     structure_of,
     unsettled_loss,
 )
-from ae_audit.rules.findings import Severity, Unsettled, Violation
+from ae_audit.rules.findings import Evidence, Severity, Unsettled, Violation
 from ae_audit.rules.remedies import ExpectLogits, Remedy, SwapActivation
 from ae_audit.rules.repair import repair
 from ae_audit.theory.activations import Constraint
@@ -176,7 +176,7 @@ class ActivationBeforeLogitsLoss(Rule):
             location=place,
             remedies=_remedies(setup),
             spans=spans(setup, but=place, target=False),
-            evidence=evidence(setup, "head", "loss"),
+            evidence=(*evidence(setup, "head", "loss"), *_backends(setup)),
             severity=Severity.ERROR if undone is Tri.NO else Severity.WARNING,
         )
 
@@ -199,6 +199,20 @@ def _undone(setup: TrainingSetup) -> Tri:
     if setup.head.logits_recoverable is Tri.NO:
         return Tri.NO
     return on_tensorflow(setup)
+
+
+def _backends(setup: TrainingSetup) -> Iterator[Evidence]:
+    """Why the same source is right on one backend of Keras and wrong on the others."""
+    if setup.framework is not Framework.KERAS or setup.head.activation not in {"sigmoid", "softmax"}:
+        return
+    name = setup.head.activation
+    shortcut = f"Keras on TensorFlow finds the logits behind a {name} that reaches the loss untouched, and uses those"
+    if setup.backend not in {None, "tensorflow"}:
+        yield Evidence("static", f"{shortcut}; on {setup.backend} it takes the {name}'s output for a logit")
+    elif setup.head.logits_recoverable is Tri.NO:
+        yield Evidence("static", f"{shortcut}; here something lies between the {name} and the loss")
+    else:
+        yield Evidence("static", f"{shortcut}; on torch and JAX it takes the {name}'s output for a logit")
 
 
 def _remedies(setup: TrainingSetup) -> tuple[Remedy, ...]:

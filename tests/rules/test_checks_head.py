@@ -352,6 +352,7 @@ def test_the_backend_decides_in_keras(backend: str | None, recoverable: Tri, sev
     (violation,) = violations("AE104", subject)
     assert violation.severity is severity
     assert ("on torch and JAX" in violation.message) is (backend is None and recoverable is Tri.YES)
+    assert any("Keras on TensorFlow finds the logits" in item.text for item in violation.evidence)
 
 
 def test_a_tanh_is_not_undone_by_any_backend() -> None:
@@ -509,11 +510,13 @@ def test_one_sigmoid_or_none_is_proposed(
     assert remedies("AE106", single(loss, target, **facts)) == wanted
 
 
-def test_a_scaled_simplex_is_judged_by_its_box() -> None:
-    scaled = ActivationRange(ValueRange.exactly(Interval(0.0, 784.0)), Constraint.SIMPLEX, -1, scale=784.0)
-    subject = setup("softmax", "mse", GREY)
-    subject = replace(subject, head=replace(subject.head, range=scaled))
-    assert not violations("AE101", subject)
+def test_a_simplex_mapped_elsewhere_is_still_one() -> None:
+    mapped = ActivationRange(ValueRange.exactly(Interval(-1.0, 1.0)), Constraint.SIMPLEX, -1, scale=2.0, shift=-1.0)
+    subject = setup("softmax", "mse", SIGNED)
+    (violation,) = violations("AE101", replace(subject, head=replace(subject.head, range=mapped)))
+    assert violation.message.startswith("softmax makes the 784 outputs of a sample sum to -782,")
+    unknown = setup("softmax", "mse", UNKNOWN)
+    assert not violations("AE101", replace(unknown, head=replace(unknown.head, range=mapped)))
 
 
 def test_black_and_white_is_data_too() -> None:
