@@ -197,7 +197,15 @@ def _predictor(model: Any) -> Any:
     if backend() == "tensorflow" and not model.run_eagerly:
         import tensorflow as tf
 
-        return tf.function(model.predict_step, autograph=False, reduce_retracing=True)
+        traced = tf.function(model.predict_step, autograph=False)
+        known: list[Any] = []
+
+        def predict_in_graph(data: Any) -> Any:
+            if not known:  # calls of the concrete function are not counted as retracings, which TensorFlow warns of
+                known.append(traced.get_concrete_function(data))
+            return known[0](data)
+
+        return predict_in_graph
     if backend() == "torch":
         import torch
 

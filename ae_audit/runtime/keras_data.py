@@ -31,8 +31,8 @@ class Unreadable(Exception):
 class Batches:
     """The captured samples.
 
-    ``data`` has the structure that ``train_step`` is called with: ``(x,)``, ``(x, y)`` or ``(x, y, sample_weight)``, or
-    the bare element of a stream. Every array has the same length.
+    ``data`` has the structure that ``train_step`` is called with: ``x``, ``(x, y)`` or ``(x, y, sample_weight)``.
+    Every array has the same length.
     """
 
     data: Any
@@ -94,9 +94,11 @@ def read(
     sampled = [tree().map_structure(sample, part) for part in whole]
     if class_weight is not None and sampled[2] is None and isinstance(sampled[1], np.ndarray):
         sampled[2] = _class_weights(sampled[1], class_weight)
-    data = tuple(sampled)
+    data: Any = tuple(sampled)
     while len(data) > 1 and data[-1] is None:
         data = data[:-1]
+    if len(data) == 1 and not isinstance(sampled[0], (list, tuple)):
+        data = sampled[0]  # without a target, Keras hands a training step the bare input
     return Batches(data, int(batch_size or KERAS_BATCH_SIZE), whole[0], whole[1])
 
 

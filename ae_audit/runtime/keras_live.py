@@ -10,7 +10,7 @@ from ae_audit.runtime.keras_capture import KerasCapture
 from ae_audit.runtime.keras_data import read
 from ae_audit.runtime.keras_program import KerasProgram
 from ae_audit.runtime.keras_setups import Occasion, captures_of
-from ae_audit.runtime.keras_state import compiled_as
+from ae_audit.runtime.keras_state import compiled_as, torch_modes
 
 LIVE = Location("<live model>", 1)
 
@@ -52,11 +52,8 @@ def capture_live(
         kept = model._compile_loss._user_loss if compiled and model._compile_loss is not None else None
         model.compile(optimizer=chosen, loss=loss if loss is not None else kept)
 
-    with (
-        compiled_as(model, compile_model)
-        if loss is not None or optimizer is not None or not compiled
-        else nullcontext()
-    ):
+    as_given = compiled and loss is None and optimizer is None
+    with torch_modes(model), nullcontext() if as_given else compiled_as(model, compile_model):
         if y is None and model._compile_loss is not None:
             y = x
         batches = read(x, y, batch_size=batch_size)

@@ -122,10 +122,15 @@ class KerasProgram:
         with ExitStack() as stack:
             stack.enter_context(self._looking())
             watch = stack.enter_context(watching(self.modules, self.locate))
-            if backend() == "jax":
-                self._jax_step(data)
-            else:
-                self.model.train_step(self.tensors(data))
+            try:
+                if backend() == "jax":
+                    self._jax_step(data)
+                else:
+                    self.model.train_step(self.tensors(data))
+            except Exception:
+                # torch's cross-entropy refuses targets outside [0, 1]: what it refused was seen, and trials raise it
+                if not watch.losses:
+                    raise
         return watch
 
     def call_model(self, data: Any, training: bool = False) -> Any:

@@ -56,6 +56,7 @@ class ModelState:
     def installed(self) -> Iterator[None]:
         """The model as it stood, put back afterwards to how it stands."""
         with ExitStack() as stack:
+            stack.enter_context(torch_modes(self.model))
             for name, value in self.compiled.items():
                 stack.enter_context(attribute(self.model, name, value))
             for item, trainable in self.trainable:
@@ -78,6 +79,27 @@ def compiled_as(model: Any, compile_model: Callable[[], None]) -> Iterator[None]
                 own[name] = before[name]
             else:
                 own.pop(name, None)
+
+
+@contextmanager
+def torch_modes(model: Any) -> Iterator[None]:
+    """On the torch backend, put back afterwards which modules are in training mode, and the gradients."""
+    import keras
+
+    if keras.config.backend() != "torch":
+        yield
+        return
+    modes = [(module, module.training) for module in model.modules()]
+    gradients = [(parameter, parameter.grad) for parameter in model.parameters()]
+    for parameter, _ in gradients:
+        parameter.grad = None
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+        for parameter, gradient in gradients:
+            parameter.grad = gradient
 
 
 @contextmanager

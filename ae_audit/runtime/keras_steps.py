@@ -75,12 +75,13 @@ class TensorFlowSteps:
             return float(self._run(order))
         looped = self._looped()
         try:
-            looped.get_concrete_function(tf.TensorSpec([None, order.shape[1]], tf.int32))
+            concrete = looped.get_concrete_function(tf.TensorSpec([None, order.shape[1]], tf.int32))
         except Exception:  # a step that a loop cannot hold; the program's own faults come up again below
-            step = tf.function(self._model.train_step, autograph=False, reduce_retracing=True)
+            train_step = self._model.train_step
+            step = tf.function(lambda batch: train_step(batch), autograph=False, reduce_retracing=True)
             self._run = self._step_by_step(step)
         else:
-            self._run = looped
+            self._run = concrete
         return float(self._run(order))
 
     def _looped(self) -> Any:
@@ -120,15 +121,12 @@ class TensorFlowSteps:
         return tree().map_structure(lambda leaf: None if leaf is None else tf.gather(leaf, rows), self._data)
 
     def _draws_from_a_stream(self) -> bool:
-        concrete = getattr(self._run, "_list_all_concrete_functions", None)
-        if concrete is None:
+        graph = getattr(self._run, "graph", None)
+        if graph is None:
             return True
-        return any(
-            node.op in STATEFUL_RANDOM
-            for function in concrete()
-            for body in (function.graph.as_graph_def(),)
-            for node in (*body.node, *(inner for item in body.library.function for inner in item.node_def))
-        )
+        definition = graph.as_graph_def()
+        inner = (node for function in definition.library.function for node in function.node_def)
+        return any(node.op in STATEFUL_RANDOM for node in (*definition.node, *inner))
 
 
 class TorchSteps:

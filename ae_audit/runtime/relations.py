@@ -16,6 +16,10 @@ LOOKED_AT = 1 << 20
 """values that are compared at most; the arrays hold a few MiB, and a relation shows in far fewer"""
 RELATED = 0.3
 """correlation from which two arrays of one shape count as two forms of one thing, one of them corrupted"""
+BLOTTED = 0.9
+"""share of the differing values that must be one of two values for a corruption that blots out"""
+ROUGHER = 1.05
+"""how much rougher the corrupted array is at least"""
 ROUNDING = 1e-4
 """relative error that float32 arithmetic may leave in an affine map"""
 
@@ -46,7 +50,7 @@ def relation_of(
         return (Relation.SAME, None) if same else (Relation.RESCALED, scale)
     if structure in LABELS:
         return Relation.LABELS, None
-    return _corruption(x, y), None
+    return _corruption(inputs, targets), None
 
 
 def _numeric(array: Array) -> bool:
@@ -71,35 +75,31 @@ def _affine(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, floa
     return (scale, shift) if np.allclose(y, scale * x + shift, rtol=0.0, atol=tolerance) else None
 
 
-def _corruption(x: NDArray[np.float64], y: NDArray[np.float64]) -> Relation:
+def _corruption(inputs: Array, targets: Array) -> Relation:
     """Which of the two is the other with noise added or values blotted out; OTHER where they have little in common."""
-    if abs(_correlation(x, y)) < RELATED:
+    x, y = _rows(inputs), _rows(targets)
+    if abs(_correlation(x.reshape(-1), y.reshape(-1))) < RELATED:
         return Relation.OTHER
     differ = x != y
     blotted_input, blotted_target = _blot_share(x[differ]), _blot_share(y[differ])
-    if not differ.all() and max(blotted_input, blotted_target) > 0.9 and blotted_input != blotted_target:
+    if not differ.all() and max(blotted_input, blotted_target) > BLOTTED and blotted_input != blotted_target:
         return Relation.NOISED_INPUT if blotted_input > blotted_target else Relation.NOISED_TARGET
-    scale, shift = np.polyfit(y, x, 1)
-    noise = x - (scale * y + shift)
-    # noise is independent of what it was added to: the residual of the clean array hangs together with the noisy one
-    if _structured(noise, y) <= _structured(_residual(y, x), x):
-        return Relation.NOISED_INPUT
-    return Relation.NOISED_TARGET
+    rough_input, rough_target = _roughness(x), _roughness(y)
+    if max(rough_input, rough_target) < ROUGHER * min(rough_input, rough_target):
+        # values without neighbours to resemble: noise shows as variance only
+        rough_input, rough_target = float(x.std()), float(y.std())
+    return Relation.NOISED_INPUT if rough_input >= rough_target else Relation.NOISED_TARGET
 
 
-def _residual(of: NDArray[np.float64], by: NDArray[np.float64]) -> NDArray[np.float64]:
-    scale, shift = np.polyfit(by, of, 1)
-    return np.asarray(of - (scale * by + shift))
+def _rows(array: Array) -> NDArray[np.float64]:
+    rows = array.reshape(len(array), -1)
+    return np.asarray(rows[: max(1, LOOKED_AT // max(1, rows.shape[1]))], dtype=np.float64)
 
 
-def _structured(residual: NDArray[np.float64], base: NDArray[np.float64]) -> float:
-    """How much of the residual hangs together with ``base`` beyond a straight line, by its means in bins of that."""
-    edges = np.quantile(base, np.linspace(0, 1, 21)[1:-1])
-    bins = np.digitize(base, np.unique(edges))
-    counts = np.bincount(bins)
-    sums = np.bincount(bins, weights=residual)
-    means = np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0)
-    return float(np.sum(counts * means**2))
+def _roughness(rows: NDArray[np.float64]) -> float:
+    """How much neighbouring values differ, as a share of the variance; 2 where they have nothing in common."""
+    variance = float(rows.var())
+    return 0.0 if variance == 0 or rows.shape[1] < 2 else float(np.mean(np.diff(rows, axis=1) ** 2)) / variance
 
 
 def _blot_share(values: NDArray[np.float64]) -> float:

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# threads that spin while they wait make torch ten times slower as soon as the cores are shared
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 keras = pytest.importorskip("keras")
 
 

@@ -1,0 +1,237 @@
+"""The head is found behind layers, functions and arithmetic, and can be exchanged there."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from ae_audit.rules.remedies import SwapActivation
+from ae_audit.theory.activations import Constraint
+from ae_audit.theory.ranges import Tri
+from ae_audit.training_setup import Structure
+
+layers = keras.layers
+ops = keras.ops
+WIDTH = 24
+
+
+@pytest.fixture(scope="module")
+def data():
+    return np.random.default_rng(0).random((256, WIDTH), dtype=np.float32)
+
+
+def functional(*output):
+    def make():
+        inputs = keras.Input((WIDTH,))
+        values = layers.Dense(8, activation="relu")(inputs)
+        for step in output:
+            values = step(values)
+        return keras.Model(inputs, values)
+
+    return make
+
+
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.hidden = layers.Dense(8, activation="relu")
+        self.out = layers.Dense(WIDTH, activation="sigmoid")
+
+    def call(self, inputs, training=False):
+        return self.out(self.hidden(inputs))
+
+
+class Arithmetic(Subclassed):
+    def call(self, inputs):
+        return 2 * self.out(self.hidden(inputs)) - 1
+
+
+class Functions(Subclassed):
+    def __init__(self):
+        super().__init__()
+        self.out = layers.Dense(WIDTH)
+
+    def call(self, inputs):
+        return ops.reshape(ops.sigmoid(self.out(self.hidden(inputs))), (-1, WIDTH))
+
+
+class HandWritten(Functions):
+    def call(self, inputs):
+        return 1 / (1 + ops.exp(-ops.tanh(self.out(self.hidden(inputs)))))
+
+
+def span(setup):
+    return setup.head.range.values.hull.lo, setup.head.range.values.hull.hi
+
+
+CASES = {
+    "dense": (functional(layers.Dense(WIDTH, activation="tanh")), "tanh", (-1, 1), ()),
+    "activation layer": (functional(layers.Dense(WIDTH), layers.Activation("sigmoid")), "sigmoid", (0, 1), ()),
+    "softmax layer": (functional(layers.Dense(WIDTH), layers.Softmax()), "softmax", (0, 1), ()),
+    "relu layer": (functional(layers.Dense(WIDTH), layers.ReLU(max_value=2.0)), "relu", (0, 2), ()),
+    "operation": (functional(layers.Dense(WIDTH), ops.sigmoid), "sigmoid", (0, 1), ()),
+    "keras.activations": (functional(layers.Dense(WIDTH), keras.activations.softplus), "softplus", (0, np.inf), ()),
+    "affine": (
+        functional(layers.Dense(WIDTH, activation="sigmoid"), lambda values: 2 * values - 1),
+        "sigmoid",
+        (-1, 1),
+        ("multiply", "subtract"),
+    ),
+    "rescaling": (
+        functional(layers.Dense(WIDTH, activation="sigmoid"), layers.Rescaling(255.0)),
+        "sigmoid",
+        (0, 255),
+        ("Rescaling",),
+    ),
+    "reshape": (
+        functional(layers.Dense(WIDTH, activation="sigmoid"), layers.Reshape((4, 6)), layers.Reshape((WIDTH,))),
+        "sigmoid",
+        (0, 1),
+        ("Reshape", "Reshape"),
+    ),
+    "batch norm": (
+        functional(layers.Dense(WIDTH, activation="sigmoid"), layers.BatchNormalization()),
+        "sigmoid",
+        (-np.inf, np.inf),
+        ("BatchNormalization",),
+    ),
+    "twice": (
+        functional(layers.Dense(WIDTH, activation="sigmoid"), layers.Activation("sigmoid")),
+        "sigmoid",
+        (0.5, pytest.approx(0.7311, abs=1e-3)),
+        (),
+    ),
+    "nested": (
+        functional(
+            keras.Sequential([keras.Input((8,)), layers.Dense(WIDTH, activation="tanh"), layers.Dropout(0.1)], name="d")
+        ),
+        "tanh",
+        (-1, 1),
+        ("Dropout",),
+    ),
+    "subclassed": (Subclassed, "sigmoid", (0, 1), ()),
+    "arithmetic": (Arithmetic, "sigmoid", (-1, 1), ("2 · output + -1",)),
+    "functions": (Functions, "sigmoid", (0, 1), ()),
+    "linear": (functional(layers.Dense(WIDTH)), "linear", (-np.inf, np.inf), ()),
+    "lambda": (
+        functional(layers.Dense(WIDTH, activation=lambda values: ops.softmax(values, axis=-1))),
+        "softmax",
+        (0, 1),
+        (),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_heads(name, data, catch):
+    make, activation, values, after = CASES[name]
+
+    def program():
+        model = make()
+        model.compile("sgd", "mse")
+        model.fit(data, data)
+
+    (capture,) = catch(program).captures
+    head = capture.setup.head
+    assert head.activation == activation
+    assert span(capture.setup) == values
+    assert head.after == after
+    assert head.shape == (None, WIDTH)
+    assert (head.range.constraint is Constraint.SIMPLEX) == (activation == "softmax")
+
+
+@pytest.mark.parametrize(
+    "name", ["dense", "softmax layer", "operation", "subclassed", "arithmetic", "functions", "lambda"]
+)
+def test_activations_are_exchanged_in_place_and_put_back(name, data, catch):
+    make = CASES[name][0]
+
+    def program():
+        model = make()
+        model.compile("sgd", "mse")
+        model.fit(data * 0.5 + 3, data * 0.5 + 3)
+
+    (capture,) = catch(program).captures
+    before = capture.trial((), 0).evaluate().predictions
+    shifted = capture.trial((SwapActivation("exponential"),), 0)
+    assert shifted.evaluate().predictions.max() > before.max()
+    shifted.advance(3)
+    assert np.array_equal(capture.trial((), 0).evaluate().predictions, before)
+
+
+def test_a_hand_written_activation_is_unknown_but_its_values_are_seen(data, catch):
+    def program():
+        model = HandWritten()
+        model.compile("sgd", "mse")
+        model.fit(data, data)
+
+    (capture,) = catch(program).captures
+    head = capture.setup.head
+    assert head.activation is None
+    assert head.range.values.hull.is_real_line
+    assert 0.26 < head.range.values.reach.lo < head.range.values.reach.hi < 0.74
+
+
+def test_convolutional_autoencoder(catch, digits, fitted):
+    images = digits[:256].reshape(-1, 28, 28, 1)
+
+    def program():
+        inputs = keras.Input((28, 28, 1))
+        code = layers.MaxPooling2D(4)(layers.Conv2D(8, 3, activation="relu", padding="same")(inputs))
+        decoded = layers.UpSampling2D(4)(layers.Conv2D(8, 3, activation="relu", padding="same")(code))
+        output = layers.Conv2D(1, 3, activation="sigmoid", padding="same")(decoded)
+        output = layers.Cropping2D(2)(layers.ZeroPadding2D(2)(output))
+        model = keras.Model(inputs, output)
+        model.compile("adam", "binary_crossentropy")
+        model.fit(images, images, batch_size=32)
+
+    (capture,) = catch(program).captures
+    head = capture.setup.head
+    assert (head.activation, head.after) == ("sigmoid", ("ZeroPadding2D", "Cropping2D"))
+    assert head.logits_recoverable is Tri.NO  # the padding is in the way
+    assert capture.setup.target.structure is Structure.CONTINUOUS
+    assert fitted(capture, steps=20) > fitted(capture, steps=1)
+
+
+def test_segmentation_with_a_softmax_over_channels(catch):
+    random = np.random.default_rng(0)
+    images = random.random((64, 8, 8, 1), dtype=np.float32)
+    masks = np.eye(3, dtype=np.float32)[random.integers(0, 3, (64, 8, 8))]
+
+    def program():
+        model = keras.Sequential([keras.Input((8, 8, 1)), layers.Conv2D(3, 3, padding="same", activation="softmax")])
+        model.compile("adam", "categorical_crossentropy")
+        model.fit(images, masks)
+
+    (capture,) = catch(program).captures
+    setup = capture.setup
+    assert (setup.head.activation, setup.head.axis, setup.head.units) == ("softmax", -1, 3)
+    assert setup.target.structure is Structure.ONE_HOT
+    assert setup.target.distribution_along(setup.head.axis) is Tri.YES
+
+
+def test_several_outputs_and_losses(data, catch):
+    labels = np.arange(len(data)) % 3
+
+    def program():
+        inputs = keras.Input((WIDTH,))
+        code = layers.Dense(8, activation="relu")(inputs)
+        image = layers.Dense(WIDTH, activation="sigmoid", name="image")(code)
+        label = layers.Dense(3, activation="softmax", name="label")(code)
+        model = keras.Model(inputs, [image, label])
+        model.compile("adam", ["mse", "sparse_categorical_crossentropy"], loss_weights=[1.0, 0.5])
+        model.fit(data, [data, labels])
+
+    image, label = catch(program).captures
+    assert (image.setup.head.activation, image.setup.loss.name, image.setup.loss.weight) == ("sigmoid", "mse", 1.0)
+    assert (label.setup.head.activation, label.setup.loss.name, label.setup.loss.weight) == (
+        "softmax",
+        "sparse_cce",
+        0.5,
+    )
+    assert image.trial((), 0).evaluate().predictions.shape == (256, WIDTH)
+    assert label.trial((), 0).evaluate().predictions.shape == (256, 3)
+    assert label.targets.shape == (256,)
+    swapped = image.trial((SwapActivation("linear"),), 0).evaluate().predictions
+    assert swapped.min() < 0

@@ -1,0 +1,225 @@
+"""Training steps and losses of the user's own: variational autoencoders, add_loss, hand-written losses."""
+
+from __future__ import annotations
+
+import keras
+import pytest
+
+from ae_audit.rules.remedies import ExpectLogits, Rescale, SwapActivation, SwapLoss
+from ae_audit.runtime.captures import CannotApply
+from ae_audit.theory.ranges import Tri
+from ae_audit.training_setup import Relation
+
+layers = keras.layers
+ops = keras.ops
+WIDTH = 784
+
+
+@pytest.fixture(scope="module")
+def data(digits):
+    return digits[:512]
+
+
+class Sampling(layers.Layer):
+    def __init__(self, **arguments):
+        super().__init__(**arguments)
+        self.seed_generator = keras.random.SeedGenerator(1)
+
+    def call(self, inputs):
+        mean, log_var = inputs
+        noise = keras.random.normal(ops.shape(mean), seed=self.seed_generator)
+        return mean + ops.exp(0.5 * log_var) * noise
+
+
+def encoder():
+    inputs = keras.Input((WIDTH,))
+    hidden = layers.Dense(64, activation="relu")(inputs)
+    mean, log_var = layers.Dense(8, name="z_mean")(hidden), layers.Dense(8, name="z_log_var")(hidden)
+    return keras.Model(inputs, [mean, log_var, Sampling()([mean, log_var])])
+
+
+def decoder(activation="sigmoid"):
+    layer = layers.Dense(WIDTH, activation=activation)
+    return keras.Sequential([keras.Input((8,)), layers.Dense(64, activation="relu"), layer])
+
+
+def kl(mean, log_var):
+    return -0.5 * ops.mean(ops.sum(1 + log_var - ops.square(mean) - ops.exp(log_var), axis=1))
+
+
+class TrainedByStep(keras.Model):
+    """The variational autoencoder of Keras' own tutorial: a training step, and no call."""
+
+    def __init__(self, activation="sigmoid"):
+        super().__init__()
+        self.encoder, self.decoder = encoder(), decoder(activation)
+        self.loss_tracker = keras.metrics.Mean(name="loss")
+
+    @property
+    def metrics(self):
+        return [self.loss_tracker]
+
+    def losses_of(self, data):
+        mean, log_var, z = self.encoder(data)
+        reconstruction = self.decoder(z)
+        entropy = keras.losses.binary_crossentropy(data, reconstruction)
+        return WIDTH * ops.mean(entropy) + kl(mean, log_var)
+
+    def train_step(self, data):
+        if keras.config.backend() == "tensorflow":
+            import tensorflow as tf
+
+            with tf.GradientTape() as tape:
+                loss = self.losses_of(data)
+            gradients = tape.gradient(loss, self.trainable_weights)
+            self.optimizer.apply_gradients(zip(gradients, self.trainable_weights, strict=True))
+        else:
+            import torch
+
+            self.zero_grad()
+            loss = self.losses_of(data)
+            loss.backward()
+            with torch.no_grad():
+                weights = list(self.trainable_weights)
+                self.optimizer.apply([weight.value.grad for weight in weights], weights)
+        self.loss_tracker.update_state(loss)
+        return {"loss": self.loss_tracker.result()}
+
+
+class AddsLoss(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.encoder, self.decoder = encoder(), decoder()
+
+    def call(self, inputs):
+        mean, log_var, z = self.encoder(inputs)
+        output = self.decoder(z)
+        self.add_loss(ops.mean(keras.losses.binary_crossentropy(inputs, output)))
+        self.add_loss(kl(mean, log_var) / WIDTH)
+        return output
+
+
+class ByHand(TrainedByStep):
+    def losses_of(self, data):
+        _, _, z = self.encoder(data)
+        return ops.mean(ops.square(data - self.decoder(z)))
+
+
+def test_a_training_step_without_call(catch, data, fitted):
+    def program():
+        model = TrainedByStep()
+        model.compile(keras.optimizers.Adam())
+        history = model.fit(data, epochs=3, batch_size=64)
+        assert list(history.history) == ["loss"]
+
+    (capture,) = catch(program).captures
+    setup = capture.setup
+    assert (setup.loss.name, setup.loss.from_logits, setup.loss.custom) == ("bce", Tri.NO, False)
+    assert setup.head.activation == "sigmoid"
+    assert setup.relation is Relation.SAME
+    assert setup.model.variational is Tri.YES
+    with open(__file__) as source:
+        assert "binary_crossentropy(data" in source.read().splitlines()[setup.location.line - 1]
+    assert fitted(capture, steps=60) > fitted(capture, steps=1)
+    assert capture.trial((), 0).evaluate().targets.shape == (512, WIDTH)
+    linear = capture.trial((SwapActivation("linear"),), 0).evaluate().predictions
+    assert linear.min() < 0
+    brighter = capture.trial((Rescale(255.0),), 0).evaluate()
+    assert brighter.targets.max() == pytest.approx(255)
+    with pytest.raises(CannotApply, match="one array"):
+        capture.trial((Rescale(255.0, input=False),), 0)
+
+
+def test_the_loss_of_a_training_step_is_exchanged(catch, data):
+    def program():
+        model = TrainedByStep(activation=None)
+        model.compile("adam")
+        model.fit(data, batch_size=64)
+
+    (capture,) = catch(program).captures
+    assert capture.setup.head.activation == "linear"
+    wrong = capture.trial((), 0).advance(10)
+    right = capture.trial((ExpectLogits(True),), 0).advance(10)
+    assert right < wrong
+    squared = capture.trial((SwapLoss("mse"),), 0).advance(10)
+    assert squared != pytest.approx(wrong, rel=0.05)
+
+
+def test_the_same_seed_gives_the_same_figures_with_random_layers(catch, data):
+    def program():
+        model = TrainedByStep()
+        model.compile("adam")
+        model.fit(data, batch_size=64)
+
+    (capture,) = catch(program).captures
+    runs = []
+    for seed in (1, 2, 1):
+        trial = capture.trial((), seed)
+        runs.append([trial.advance(5), trial.advance(5)])
+    assert runs[0] == runs[2] != runs[1]
+
+
+def test_add_loss(catch, data, fitted):
+    def program():
+        model = AddsLoss()
+        model.compile("adam")
+        model.fit(data, batch_size=64)
+
+    (capture,) = catch(program).captures
+    assert (capture.setup.loss.name, capture.setup.head.activation) == ("bce", "sigmoid")
+    assert capture.setup.relation is Relation.SAME
+    assert fitted(capture, steps=60) > fitted(capture, steps=1)
+
+
+def test_a_loss_written_out_by_hand(catch, data):
+    class Callable(ByHand):
+        def call(self, inputs):
+            return self.decoder(self.encoder(inputs)[2])
+
+        def losses_of(self, data):
+            return ops.mean(ops.square(data - self(data)))
+
+    def program():
+        model = Callable()
+        model.compile("adam")
+        model.fit(data, batch_size=64)
+
+    (capture,) = catch(program).captures
+    setup = capture.setup
+    assert (setup.loss.name, setup.loss.custom) == (None, True)
+    assert setup.head.activation == "sigmoid"
+    assert setup.relation is Relation.SAME
+    with pytest.raises(CannotApply, match="by hand"):
+        capture.trial((SwapLoss("mse"),), 0)
+    trial = capture.trial((), 0)
+    assert trial.advance(10) > trial.advance(30)
+
+
+def test_a_custom_loss_function_is_recognised_by_its_values(catch, data):
+    def reconstruction(y_true, y_pred):
+        return WIDTH * keras.losses.binary_crossentropy(y_true, y_pred)
+
+    def program():
+        model = keras.Sequential([keras.Input((WIDTH,)), layers.Dense(8), layers.Dense(WIDTH, activation="sigmoid")])
+        model.compile("adam", reconstruction)
+        model.fit(data, data)
+
+    (capture,) = catch(program).captures
+    loss = capture.setup.loss
+    assert (loss.name, loss.custom, loss.written) == ("bce", True, "reconstruction")
+    assert "times 784" in loss.trail[0].text
+
+
+def test_compute_loss_of_the_users_own(catch, data):
+    class Own(keras.Model):
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+            return keras.losses.MeanSquaredError()(y, y_pred)
+
+    def program():
+        inputs = keras.Input((WIDTH,))
+        model = Own(inputs, layers.Dense(WIDTH, activation="tanh")(layers.Dense(8)(inputs)))
+        model.compile("adam", "mae")
+        model.fit(data, data)
+
+    (capture,) = catch(program).captures
+    assert (capture.setup.loss.name, capture.setup.head.activation) == ("mse", "tanh")

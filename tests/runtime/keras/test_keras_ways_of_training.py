@@ -1,0 +1,208 @@
+"""Every way of handing data to Keras ends in the same capture."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from ae_audit.training_setup import Relation, Structure
+
+layers = keras.layers
+WIDTH = 24
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Three hidden factors, so that there is something to learn."""
+    random = np.random.default_rng(0)
+    factors = random.random((640, 3)) @ random.random((3, WIDTH))
+    return (factors / factors.max()).astype("float32")
+
+
+def small(activation="sigmoid", loss="mse", **arguments):
+    model = keras.Sequential(
+        [keras.Input((WIDTH,)), layers.Dense(8, activation="relu"), layers.Dense(WIDTH, activation=activation)]
+    )
+    model.compile("adam", loss, **arguments)
+    return model
+
+
+def batches_of(data, size=32):
+    return [data[start : start + size] for start in range(0, len(data), size)]
+
+
+class Pairs(keras.utils.PyDataset):
+    def __init__(self, data):
+        super().__init__()
+        self.data = data
+
+    def __len__(self):
+        return len(self.data) // 32
+
+    def __getitem__(self, index):
+        part = self.data[32 * index : 32 * index + 32]
+        return part, part
+
+
+def as_generator(data):
+    def generate():
+        while True:
+            for part in batches_of(data):
+                yield part, part
+
+    return {"x": generate(), "steps_per_epoch": 20}
+
+
+def as_tf_data(data):
+    tf = pytest.importorskip("tensorflow")
+    return {"x": tf.data.Dataset.from_tensor_slices((data, data)).shuffle(100, seed=1).batch(32).repeat(), "epochs": 1}
+
+
+def as_torch_loader(data):
+    torch = pytest.importorskip("torch")
+    tensor = torch.from_numpy(data)
+    return {"x": torch.utils.data.DataLoader(torch.utils.data.TensorDataset(tensor, tensor), batch_size=32)}
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        lambda data: {"x": data, "y": data},
+        lambda data: {"x": data, "y": data.copy()},
+        lambda data: {"x": Pairs(data)},
+        as_generator,
+        as_tf_data,
+        as_torch_loader,
+    ],
+    ids=["array", "copy", "PyDataset", "generator", "tf.data", "DataLoader"],
+)
+def test_ways(way, data, catch):
+    arguments = way(data)
+    result = {}
+
+    def program():
+        result["history"] = small().fit(**arguments)
+
+    caught = catch(program)
+    assert caught.problems == []
+    (capture,) = caught.captures
+    setup = capture.setup
+    assert setup.relation is Relation.SAME
+    assert setup.target.structure is Structure.CONTINUOUS
+    assert 0 <= setup.target.values.hull.lo < setup.target.values.hull.hi <= 1
+    assert capture.batch_size == 32
+    assert capture.targets.shape[1:] == (WIDTH,)
+    assert "loss" in result["history"].history
+    first = capture.trial((), 0)
+    assert first.advance(20) > first.advance(60)
+
+
+def test_train_on_batch(data, catch):
+    returned = []
+
+    def program():
+        model = small(metrics=["mae"])
+        for part in batches_of(data)[:12]:
+            returned.append(model.train_on_batch(part, part))
+
+    (capture,) = catch(program).captures
+    assert len(capture.targets) == 8 * 32
+    assert capture.batch_size == 32
+    assert capture.setup.relation is Relation.SAME
+    assert len(returned) == 12
+    assert all(len(values) == 2 for values in returned)
+
+
+def test_a_short_train_on_batch_loop_is_handed_on_at_the_end(data, catch):
+    def program():
+        small().train_on_batch(data[:16], data[:16])
+
+    (capture,) = catch(program).captures
+    assert len(capture.targets) == 16
+
+
+def test_a_second_training_is_a_second_capture_and_the_first_keeps_its_loss(data, catch, fitted):
+    def program():
+        model = small(loss="mae")
+        model.fit(data, data)
+        model.compile("sgd", "mse")
+        model.fit(data, data * 2)
+
+    first, second = catch(program).captures
+    assert [capture.setup.loss.name for capture in (first, second)] == ["mae", "mse"]
+    assert [capture.setup.optimizer for capture in (first, second)] == ["Adam", "SGD"]
+    assert second.setup.relation is Relation.RESCALED
+    alone = first.trial((), 0).advance(5)
+    second.trial((), 0).advance(5)
+    assert first.trial((), 0).advance(5) == alone
+
+
+def test_predict_and_evaluate_still_work(data, catch):
+    shapes = []
+
+    def program():
+        model = small()
+        model.fit(data, data)
+        shapes.append(model.predict(data[:4], verbose=0).shape)
+        shapes.append(np.shape(model.evaluate(data, data, verbose=0)))
+
+    catch(program)
+    assert shapes == [(4, WIDTH), ()]
+
+
+def test_labels_and_sample_weights(data, catch, r2):
+    labels = np.arange(len(data)) % 5
+
+    def program():
+        model = keras.Sequential([keras.Input((WIDTH,)), layers.Dense(5, activation="softmax")])
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        model.fit(data, labels, class_weight={0: 1.0, 1: 2.0, 2: 1.0, 3: 1.0, 4: 1.0})
+
+    (capture,) = catch(program).captures
+    assert capture.setup.relation is Relation.LABELS
+    assert capture.setup.target.structure is Structure.CLASS_INDEX
+    assert (capture.setup.head.activation, capture.setup.head.units) == ("softmax", 5)
+    trial = capture.trial((), 0)
+    trial.advance(10)
+    assert r2(trial.evaluate()) < 1
+
+
+def test_denoising(data, catch):
+    random = np.random.default_rng(1)
+    clean = np.repeat(random.random((640, 1), dtype=np.float32), WIDTH, axis=1)
+
+    def program(target, source):
+        def run():
+            small().fit(source, target)
+
+        return run
+
+    noisy = np.clip(clean + random.normal(0, 0.2, clean.shape), 0, 1).astype("float32")
+    assert catch(program(clean, noisy)).captures[0].setup.relation is Relation.NOISED_INPUT
+    assert catch(program(noisy, clean)).captures[0].setup.relation is Relation.NOISED_TARGET
+
+
+def test_data_that_cannot_be_read_is_a_problem_and_no_crash(catch):
+    def program():
+        small().fit(np.array(["a", "b"]), np.array(["a", "b"]))
+
+    caught = catch(program)
+    assert caught.captures == []
+    assert "cannot be captured" in caught.problems[0]
+
+
+def test_the_programs_own_fault_comes_through(data, catch):
+    def program():
+        small().fit(data, data[:, :5])
+
+    with pytest.raises(Exception, match=r"shape|size|dimension"):
+        catch(program).captures[0].trial((), 0).advance(1)
+
+
+def test_an_uncompiled_model_fails_as_it_would(data, catch):
+    def program():
+        keras.Sequential([keras.Input((WIDTH,)), layers.Dense(3)]).fit(data, data)
+
+    with pytest.raises(ValueError, match="compile"):
+        catch(program)
