@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ae_audit.static import arrays, tensors
+from ae_audit.static import arrays, operators, tensors
 from ae_audit.static.arguments import Call
 from ae_audit.static.knowledge import torch_functional as names
 from ae_audit.static.knowledge import torch_heads as heads
@@ -175,6 +175,11 @@ def join(run: Run, value: Value, call: Call, name: str) -> Value:
     parts = [*items, *([] if rest is None else [rest])]
     if not parts:
         return Unknown("nothing joined", call.where)
+    if any(isinstance(part, LossValue) for part in parts):
+        total: Value = parts[0]
+        for part in parts[1:]:
+            total = operators.binary(run, "+", total, part, call.where)
+        return total
     if any(isinstance(part, Tensor) for part in parts):
         return tensors.concatenated(run, parts, call.where, Framework.TORCH)
     found = [array for array in (run.as_array(part) for part in parts) if array is not None]
