@@ -75,10 +75,29 @@ def swap_activation(to: str, place: Location | None, framework: Framework, texts
     """The edits after which the activation at ``place`` is ``to``; None where the source does not show how."""
     text = texts.at(place) if place is not None else None
     node = text.node_at(place) if text is not None and place is not None else None
-    if text is None or node is None:
+    if text is None or node is None or _shared(node, text, texts):
         return None
     edit = (_keras if framework is Framework.KERAS else _torch)(to, node, text, texts)
     return None if edit is None else (edit,)
+
+
+def _shared(node: ast.expr, text: Text, texts: Texts) -> bool:
+    """Whether the activation is given a name that is used in several places, of which the output is only one."""
+    parent = text.parents.get(node)
+    if isinstance(parent, ast.Assign):
+        names = [dotted(target) for target in parent.targets]
+        return any(name is None or texts.uses(text, name) > 1 for name in names)
+    if isinstance(parent, ast.arguments):
+        function = text.parents[parent]
+        with_default = [*parent.posonlyargs, *parent.args][-len(parent.defaults) :] if parent.defaults else []
+        pairs = [
+            *zip(with_default, parent.defaults, strict=True),
+            *zip(parent.kwonlyargs, parent.kw_defaults, strict=True),
+        ]
+        names = [argument.arg for argument, default in pairs if default is node]
+        loads = [part for part in ast.walk(function) if isinstance(part, ast.Name) and part.id in names]
+        return len(loads) > 1
+    return False
 
 
 def quoted(to: str, node: ast.Constant, text: Text) -> Edit | None:

@@ -121,6 +121,22 @@ class Texts:
         pieces = (self.get(text.path, cell) for cell in cells)
         return any(name in _imported(piece.tree) for piece in pieces if piece is not None and piece.tree is not None)
 
+    def uses(self, text: Text, name: str) -> int:
+        """How often ``name`` (``act``, ``self.act``) is read in ``text``, in a notebook in any of its cells."""
+        pieces = [text] if text.cell is None else list(self._cells(text.path))
+        trees = [piece.tree for piece in pieces if piece.tree is not None]
+        return sum(
+            isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load) and dotted(node) == name
+            for tree in trees
+            for node in ast.walk(tree)
+        )
+
+    def _cells(self, path: str) -> Iterator[Text]:
+        cell = 0
+        while (piece := self.get(path, cell)) is not None:
+            yield piece
+            cell += 1
+
 
 def parse(source: str, *, notebook: bool = False) -> ast.Module | None:
     """The syntax tree of ``source``, None where it has none; in a notebook's cell, magics count as comments."""

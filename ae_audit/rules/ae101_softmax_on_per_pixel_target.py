@@ -47,6 +47,7 @@ from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.facts import (
     BINARY,
     CATEGORICAL,
+    ROUNDING,
     beaten_by_the_mean,
     evidence,
     head_place,
@@ -62,7 +63,7 @@ from ae_audit.rules.facts import (
 from ae_audit.rules.findings import Evidence, Severity, Unsettled, Violation
 from ae_audit.rules.repair import repair
 from ae_audit.theory.activations import Constraint
-from ae_audit.theory.intervals import format_number
+from ae_audit.theory.intervals import UNIT, format_number
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import Framework, Structure, TrainingSetup
 
@@ -216,6 +217,8 @@ def _healthy_loss(setup: TrainingSetup) -> Iterator[Evidence]:
         return
     if setup.head.logits_recoverable is Tri.NO or on_tensorflow(setup) is Tri.NO:
         return
+    if setup.target.values.leaves(UNIT, ROUNDING) is not Tri.NO:
+        return  # outside [0, 1] the loss runs to -inf, and nobody takes that for healthy
     yield Evidence(
         "static",
         "Keras on TensorFlow computes this loss from the logits behind the softmax, as a sigmoid's: the printed loss "

@@ -19,7 +19,7 @@ deeper nets the two are level: a warning.)
 
 ## When it stays silent
 
-With outputs that are unbounded on a side (`relu` and `linear` lose nothing on [0, 1]), and where the target leaves the
+With outputs that are unbounded on a side (`relu` and `linear` are common on [0, 1]), and where the target leaves the
 range on the other side (that is AE102). Where the target is unknown it says nothing: AE102 already asks for it.
 
 ## Fix safety

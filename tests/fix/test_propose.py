@@ -166,6 +166,49 @@ def test_what_the_source_does_not_show_stays_a_sentence(source: str, at: str, to
     assert fix == Fix("sigmoid at the output", safe=False)
 
 
+SHARED = """
+class Net(nn.Module):
+    def __init__(self):
+        self.act = nn.ReLU()
+        self.out = nn.Sigmoid()
+    def forward(self, x):
+        x = self.act(x)
+        return self.out(self.act(x))
+"""
+
+
+@pytest.mark.parametrize(("at", "edited"), [("nn.ReLU()", False), ("nn.Sigmoid()", True)])
+def test_an_activation_used_in_several_places_is_left_alone(at: str, edited: bool) -> None:
+    fix = fix_of(SHARED, (SwapActivation("tanh"),), framework=TORCH, head=at)
+    assert bool(fix.edits) is edited
+
+
+@pytest.mark.parametrize(
+    ("body", "edited"),
+    [
+        ("return Dense(9, activation=act)(x)", True),
+        ("return Dense(9, activation=act)(Dense(4, activation=act)(x))", False),
+    ],
+)
+def test_a_default_that_several_layers_share_is_left_alone(body: str, edited: bool) -> None:
+    source = f"def build(x, act='relu'):\n    {body}\n"
+    fix = fix_of(source, (SwapActivation("tanh"),), framework=KERAS, head="'relu'")
+    assert bool(fix.edits) is edited
+
+
+def test_other_cells_use_it_too() -> None:
+    cells = ["act = nn.ReLU()", "m = nn.Sequential(a, act)", "k = nn.Sequential(b, act)"]
+    setup = TrainingSetup(TORCH, Location("n.ipynb", 1, cell=1), head=Head(location=place(cells[0], "nn.ReLU()", 0)))
+    finding = Finding("AE102", "x", Severity.ERROR, "m", setup.location, remedies=(SwapActivation("tanh"),))
+
+    def edits(kept: list[str]) -> int:
+        fix = propose(finding, setup, lambda path, cell: kept[cell] if cell is not None and cell < len(kept) else None)
+        return 0 if fix is None else len(fix.edits)
+
+    assert edits(cells) == 0
+    assert edits(cells[:2]) == 1
+
+
 @pytest.mark.parametrize(
     ("framework", "name", "before", "remedy", "after"),
     [
@@ -338,7 +381,7 @@ def test_the_cell_of_a_notebook_is_edited_past_its_magics() -> None:
     cells = ["import keras", "%matplotlib inline\nh = Dense(9, activation='softmax')\n!ls"]
     setup = TrainingSetup(KERAS, Location("n.ipynb", 1, cell=1), head=Head(location=place(cells[1], "'softmax'", 1)))
     finding = Finding("AE101", "x", Severity.ERROR, "m", setup.location, remedies=(SwapActivation("sigmoid"),))
-    fix = propose(finding, setup, lambda path, cell: cells[cell] if cell is not None else None)
+    fix = propose(finding, setup, lambda path, cell: cells[cell] if cell is not None and cell < len(cells) else None)
     assert fix is not None
     assert apply(cells[1], fix.edits, cell=1) == cells[1].replace("softmax", "sigmoid")
     assert apply(cells[0], fix.edits, cell=0) == cells[0]
