@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ae_audit.errors import FindingsError, UsageError
+from ae_audit.errors import UsageError
 from ae_audit.location import Location
-from ae_audit.results import Report
-from ae_audit.rules.findings import Severity
+from ae_audit.report.presented import PresentedReport
 
 if TYPE_CHECKING:
     from ae_audit.runtime.captures import Capture
 
 __all__ = ["Report", "audit"]
+
+Report = PresentedReport
 
 
 def audit(
@@ -29,7 +30,7 @@ def audit(
     optimizer: Any = None,
     batch_size: int = 100,
     seed: int = 0,
-) -> Report:
+) -> PresentedReport:
     """Audit ``model`` as it would be trained on ``x`` and ``y`` under ``loss``. The model is left as it was.
 
     Args:
@@ -66,19 +67,7 @@ def audit(
         found = settled(capture, setup, options, lambda _: None)
         findings += [replace(finding, setup=index) for finding in found]
     _, undecided = check(setups, select=tuple(select) or None)
-    return Report(tuple(findings), tuple(setups), undecided, files=(location.path,))
-
-
-def raise_for_findings(report: Report, severity: Severity = Severity.ERROR) -> None:
-    """Raise where a finding of ``severity`` or worse stands.
-
-    Raises:
-        FindingsError: whose text is the report.
-    """
-    if report.at_or_above(severity):
-        from ae_audit.report.concise import render
-
-        raise FindingsError("\n" + render(report))
+    return PresentedReport(tuple(findings), tuple(setups), undecided, files=(location.path,))
 
 
 def _captures(

@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ae_audit.discovery import AuditTarget
-from ae_audit.engine.static_run import FileAudit, assemble, audit_file, audit_statically, finish, judge, read_file
+from ae_audit.engine.static_run import (
+    FileAudit,
+    assemble,
+    audit_file,
+    audit_statically,
+    finish,
+    internal_error,
+    read_file,
+)
 from ae_audit.progress import Progress
+from ae_audit.records import replace
 from ae_audit.results import Report
 from ae_audit.settings import Settings
 from ae_audit.source_text import Sources
@@ -50,20 +59,22 @@ def _through_all_stages(
     progress.begin(len(targets))
     for target in targets:
         progress.step(target.path, "reading")
-        if not target.run:
-            yield audit_file(target, settings, sources)
+        static = audit_file(target, settings, sources)
+        # where nothing was found that could train, or Python cannot parse it, running shows no more
+        if not target.run or not static.relevant or any(error.stage == "static" for error in static.errors):
+            yield static
         else:
-            read = read_file(target, sources)
-            # where nothing was found that could train, or Python cannot parse it, running shows no more
-            if not read.relevant or any(error.stage == "static" for error in read.errors):
-                yield finish(judge(read, settings), sources)
-            else:
-                from ae_audit.engine.running import run_file
-
-                try:
-                    seen = run_file(read, settings, progress)
-                except KeyboardInterrupt:
-                    yield finish(judge(read, settings), sources)
-                    raise
-                yield finish(seen, sources)
+            try:
+                yield _run(target, settings, progress, sources)
+            except KeyboardInterrupt:
+                yield static
+                raise
+            except Exception as error:  # a bug of ours in the later stages of this one file
+                yield replace(static, errors=(*static.errors, internal_error(target.path, "runtime", error)))
         progress.done(target.path)
+
+
+def _run(target: AuditTarget, settings: Settings, progress: Progress, sources: Sources) -> FileAudit:
+    from ae_audit.engine.running import run_file
+
+    return finish(run_file(read_file(target, sources), settings, progress), sources)

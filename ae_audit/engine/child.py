@@ -35,7 +35,7 @@ def main() -> None:
 
     request = session.request
     static = tuple(from_json(TrainingSetup, item) for item in request["setups"])
-    recording = Recording(request, static, _Places(request), session.emit, session.guard)
+    recording = Recording(request, static, _Places(request), session.emit, session.guard, session.working_folder)
     recording.run()
     recording.settle()
     session.finish()

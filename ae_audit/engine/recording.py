@@ -51,11 +51,13 @@ class Recording:
         shown: Callable[[Location], Location],
         emit: Emit,
         guard: Guard | None = None,
+        working_folder: str | None = None,
     ) -> None:
         self._request = request
         self._static = static
         self._shown = shown
         self._emit = emit
+        self._working_folder = working_folder
         self._interception = Interception(guard=guard, emit=emit)
         self._recorders: list[Recorder] = []
         self._places_seen: set[Location] = set()
@@ -69,7 +71,7 @@ class Recording:
         self._interception.when_imported("keras", self._watch_keras)
         path, argv = self._request["path"], self._request["argv"]
         try:
-            outcome = run_script(path, argv, is_notebook=self._request["notebook"])
+            outcome = run_script(path, argv, is_notebook=self._request["notebook"], working_folder=self._working_folder)
         finally:
             for recorder in reversed(self._recorders):
                 with _Guarded(self._emit, "runtime"):
@@ -93,11 +95,18 @@ class Recording:
                 self._emit({"event": "note", "text": f"only the first {MOST_CAPTURES} training setups were looked at"})
                 break
             with _Guarded(self._emit, "runtime"):
-                seen = relocated(capture.setup, self._shown)
+                seen = self._labelled(relocated(capture.setup, self._shown))
                 setup = certified(seen, capture.targets, None if index is None else self._static[index])
                 self._emit({"event": "setup", "number": number, "static": index, "setup": to_json(setup)})
             with _Guarded(self._emit, "probe"):
                 self._probe(number, capture, setup)
+
+    def _labelled(self, setup: TrainingSetup) -> TrainingSetup:
+        """Say of the data that they stand in for others, where any did: which of them reached this loss is unknown."""
+        if not self._interception.stand_ins.used:
+            return setup
+        target, fed = replace(setup.target, stand_in=True), replace(setup.input, stand_in=True)
+        return replace(setup, target=target, input=fed)
 
     def _probe(self, number: int, capture: Capture, setup: TrainingSetup) -> None:
         left = self._request["timeout"] - (time.monotonic() - self._began)

