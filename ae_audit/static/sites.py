@@ -121,6 +121,7 @@ def collect(executions: list[Execution]) -> tuple[tuple[TrainingSetup, ...], tup
             key = (made.setup.location, made.setup.loss.location if several_losses else None)
             groups.setdefault(key, []).append((index, made))
     _mark_measurements(groups)
+    _add_validation(groups)
     training = any(not made.evaluation for group in groups.values() for _, made in group)
     definite = any(not made.vague for group in groups.values() for _, made in group)
     setups: list[TrainingSetup] = []
@@ -148,6 +149,32 @@ def _mark_measurements(groups: dict[tuple[object, ...], list[tuple[int, Draft]]]
         for place, (index, made) in enumerate(group):
             if made.setup.framework is Framework.TORCH and not made.trained and made.setup.head.location in trained:
                 group[place] = (index, replace(made, evaluation=True))
+
+
+def _add_validation(groups: dict[tuple[object, ...], list[tuple[int, Draft]]]) -> None:
+    """In torch, validation data are what the same untouched output meets, in the same loss, where nothing is trained."""
+    measured = [
+        (index, made.setup) for group in groups.values() for index, made in group
+        if made.setup.framework is Framework.TORCH and made.evaluation and not made.setup.target.values.unknown
+    ]  # fmt: skip
+    if not measured:
+        return
+    for group in groups.values():
+        for place, (index, made) in enumerate(group):
+            setup = made.setup
+            if not made.trained or setup.validation_target is not None or setup.head.location is None:
+                continue
+            found = next(
+                (
+                    other for other_index, other in measured
+                    if other_index == index and other.head.location == setup.head.location
+                    and other.head.range == setup.head.range and other.loss.name == setup.loss.name
+                ),
+                None,
+            )  # fmt: skip
+            if found is not None:
+                changed = replace(setup, validation_target=found.target, validation_input=found.input)
+                group[place] = (index, replace(made, setup=changed))
 
 
 def _of_one_place(group: list[tuple[int, Draft]], executions: list[Execution]) -> list[Draft]:

@@ -185,3 +185,30 @@ def test_shapes_that_do_not_meet() -> None:
     )
     assert setup.head.shape == (None, 28, 28, 1)
     assert setup.target.shape == (None, 1, 28, 28)
+
+
+VALIDATION = """
+raw = transforms.Compose([transforms.PILToTensor(), transforms.Lambda(lambda t: t.float())])
+train = DataLoader(datasets.MNIST('data', train=True, transform=transforms.ToTensor()), batch_size=32)
+test = DataLoader(datasets.MNIST('data', train=False, transform={transform}), batch_size=32)
+model = nn.Sequential(nn.Flatten(), nn.Linear(784, 784), nn.Sigmoid())
+for epoch in range(3):
+    for x, _ in train:
+        F.mse_loss(model(x), x.flatten(1)).backward()
+    with torch.no_grad():
+        for x, _ in test:
+            print(F.mse_loss(model(x){shown}, x.flatten(1){shown}))
+"""
+
+
+@pytest.mark.parametrize(("transform", "shown", "top"), [("raw", "", 255.0), ("transforms.ToTensor()", "", 1.0)])
+def test_validation_data_of_a_loop(transform: str, shown: str, top: float) -> None:
+    setup = setup_of(VALIDATION.format(transform=transform, shown=shown))
+    assert setup.validation_target is not None
+    assert setup.validation_target.values.hull.hi == top
+    assert setup.target.values.hull.hi == 1.0
+
+
+def test_an_error_shown_on_another_scale_is_no_validation_data() -> None:
+    setup = setup_of(VALIDATION.format(transform="transforms.ToTensor()", shown=" * 255"))
+    assert setup.validation_target is None
