@@ -157,7 +157,7 @@ class CategoricalLossOnReconstruction(Rule):
             message=f"{loss_words(setup)} reads its target as a distribution, but the target holds separate values: "
             f"{values_words(setup.target)}",
             location=place,
-            remedies=change.pairing,
+            remedies=change.everything if change.rescale and change.rescale.target else change.pairing,
             spans=spans(setup, but=place),
             evidence=evidence(setup, "loss", "target"),
         )

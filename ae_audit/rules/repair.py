@@ -59,7 +59,8 @@ def _for_quantities(setup: TrainingSetup) -> Repair:
     swap: SwapLoss | None = None
     if name in CATEGORICAL:
         suits_bce = scale is Scale.UNIT or (scale is Scale.NON_NEGATIVE and top_of(setup.target) is not None)
-        swap = SwapLoss("bce", from_logits=logits and _leaves_free(setup)) if suits_bce else SwapLoss("mse")
+        on_logits = _leaves_free(setup) and (logits or setup.framework is Framework.TORCH)
+        swap = SwapLoss("bce", from_logits=on_logits) if suits_bce else SwapLoss("mse")
     elif name in BINARY and (scale is Scale.FREE or (scale is Scale.NON_NEGATIVE and top_of(setup.target) is None)):
         swap = SwapLoss("mse")
     if swap is not None:
