@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -111,7 +111,7 @@ class ArmPlayer:
         self._heads: dict[int, list[Ref]] = {}
         self._done: set[int] = set()
         self._inputs: dict[int, Leaf] = {}
-        self._targets: dict[int, Leaf] = {}
+        self._regions: list[LossEvent] = []
         for loss in losses_here:
             self._prepare(loss)
 
@@ -140,8 +140,8 @@ class ArmPlayer:
 
     def _prepare(self, loss: LossEvent) -> None:
         arm = self._arm
-        if isinstance(loss.target.source, Leaf):
-            self._targets[id(loss.target.source)] = loss.target.source
+        if loss.region:
+            self._regions.append(loss)
         if arm.input != IDENTITY:
             leaf = input_leaf(loss)
             if leaf is None:
@@ -162,13 +162,20 @@ class ArmPlayer:
     def _leaf_value(self, node: Node, place: int, leaf: Leaf) -> torch.Tensor:
         arm = self._arm
         loss = self._losses.get(node.serial)
-        if loss is not None and place == loss.places[1]:
+        if loss is not None and not loss.region and place == loss.places[1]:
             return self._target_value(leaf)
+        for spelled in self._regions:
+            if node.serial in spelled.region:
+                value = rederived(leaf, self._scaled_targets(spelled))
+                return plain_value(leaf) if value is None else value
         if self._inputs and loss is None:
             changed = rederived(leaf, lambda part: arm.input(plain_value(part)) if id(part) in self._inputs else None)
             if changed is not None:
                 return changed
         return plain_value(leaf)
+
+    def _scaled_targets(self, loss: LossEvent) -> Callable[[Leaf], torch.Tensor | None]:
+        return lambda leaf: self._target_value(leaf) if leaf in loss.targets else None
 
     def _target_value(self, leaf: Leaf) -> torch.Tensor:
         value = plain_value(leaf)
@@ -192,6 +199,8 @@ class ArmPlayer:
             return node.call(*args, **kwargs)
 
     def _loss(self, node: Node, loss: LossEvent, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if loss.region:
+            return self._spelled_out(node, loss, args, kwargs)
         flat = pytree.tree_leaves((args, kwargs))
         prediction, target = flat[loss.places[0]], flat[loss.places[1]]
         if not self._arm.changes_loss:
@@ -199,6 +208,18 @@ class ArmPlayer:
                 losses.refuse_outside_unit(prediction, target)
             return node.call(*args, **kwargs)
         return losses.compute(self._arm.spec, prediction, target)
+
+    def _spelled_out(self, node: Node, loss: LossEvent, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The value of a hand-written loss, or of the one in its place."""
+        value = node.call(*args, **kwargs)
+        if not self._arm.changes_loss:
+            return value
+        prediction, target = self._player.value(loss.prediction), self.target(loss)
+        reduction = self._arm.spec.reduction or ("none" if value.shape == prediction.shape else "mean")
+        if value.dim() and reduction != "none":
+            raise CannotApply("the hand-written loss is added up later, and cannot be exchanged")
+        spec = replace(self._arm.spec, reduction=reduction)
+        return losses.compute(spec, prediction, target) / (loss.factor or 1.0)
 
 
 class _Swapping(TorchFunctionMode):

@@ -33,8 +33,13 @@ class LossEvent:
     """of prediction and target among the node's flattened arguments"""
     variational: bool = False
     weight: float | None = None
-    prediction_value: torch.Tensor | None = None
-    """kept where no tape leads to the prediction"""
+    factor: float | None = None
+    """with which ``node`` enters what is minimised"""
+    region: frozenset[int] = frozenset()
+    """of a loss spelled out by hand: the calls between prediction and ``node``"""
+    targets: tuple[Leaf, ...] = ()
+    """of a loss spelled out by hand: the leaves that hold the target"""
+    site: Site | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,10 @@ class Site:
     """of the expression that names the loss: the criterion's construction, or the call"""
     written: str | None
     custom: bool = False
+    """spelled out by hand"""
+    spec: LossSpec | None = None
+    """of a loss spelled out by hand: which one it was found to be"""
+    weight: float | None = None
     raises: str | None = None
     """what the program's own loss says to these values, where it refuses them"""
     trained: list[LossEvent] = field(default_factory=list)

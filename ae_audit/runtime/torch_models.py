@@ -27,6 +27,8 @@ class ModelStart:
 
     layers: list[str]
     normalises: bool | None = None
+    complete: bool = False
+    """whether the first call is over"""
 
 
 class ModelWatch:
@@ -83,8 +85,9 @@ class ModelWatch:
         """``module`` runs."""
         outermost = self.outermost
         start = self._starts.get(id(outermost)) if outermost is not None else None
-        if start is not None and len(start.layers) < FIRST_LAYERS and next(module.children(), None) is None:
+        if start is not None and not start.complete and next(module.children(), None) is None:
             start.layers.append(type(module).__name__)
+            start.complete = len(start.layers) >= FIRST_LAYERS
         self._stack.append(module)
         try:
             yield
@@ -131,8 +134,9 @@ class ModelWatch:
     def note_start(self, module: torch.nn.Module, normalises: bool | None) -> None:
         """A model's call is over."""
         start = self._starts.get(id(module))
-        if start is not None and start.normalises is None:
-            start.normalises = normalises
+        if start is not None:
+            start.complete = True
+            start.normalises = normalises if start.normalises is None else start.normalises
 
     def start(self, module: torch.nn.Module) -> ModelStart:
         return self._starts.get(id(module), ModelStart([]))

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn.modules.loss import _Loss
 from torch.overrides import TorchFunctionMode
+from torch.utils import _pytree as pytree
 
 from ae_audit.location import Location
 from ae_audit.runtime import torch_functions as functions
 from ae_audit.runtime import torch_losses as losses
+from ae_audit.runtime.torch_custom import custom_losses, recognise
 from ae_audit.runtime.torch_events import (
     Backward,
     Event,
@@ -35,7 +37,7 @@ from ae_audit.runtime.torch_heads import Described, HeadFollower, Holder
 from ae_audit.runtime.torch_loops import short_loops
 from ae_audit.runtime.torch_models import ModelWatch
 from ae_audit.runtime.torch_optimizers import watched_optimizers
-from ae_audit.runtime.torch_tape import Kind, Leaf, Ref, Tape, ancestors
+from ae_audit.runtime.torch_tape import Kind, Leaf, Node, Ref, Tape, ancestors
 from ae_audit.runtime.torch_tensors import TensorMap
 
 if TYPE_CHECKING:
@@ -170,7 +172,16 @@ class TorchRecorder:
                 node.location = self.user.location()
             self.tape.end(node, args, result)
         self.heads.follow(function, args, kwargs, result, holder)
+        if node is not None:
+            self._keep_origins(node, result)
         return result
+
+    def _keep_origins(self, node: Node, result: Any) -> None:
+        """What is known of a call's results, for when only the tape is left."""
+        for index, value in enumerate(pytree.tree_leaves(result)):
+            origin = self.heads.origin(value) if isinstance(value, torch.Tensor) else None
+            if origin is not None:
+                node.origins[index] = origin
 
     def _loss(self, function: functions.Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         inside = self._holder is not None
@@ -190,7 +201,7 @@ class TorchRecorder:
         self._note_loss(call, node, refusal)
         return result
 
-    def _note_loss(self, call: losses.LossCall, node: Any, refusal: str | None) -> None:
+    def _note_loss(self, call: losses.LossCall, node: Node | None, refusal: str | None) -> None:
         prediction = self.tape.ref(call.prediction) if node is None else node.leaves[call.prediction_index]
         target = self.tape.ref(call.target) if node is None else node.leaves[call.target_index]
         if not isinstance(prediction, Ref) or not isinstance(target, Ref) or target.kind is Kind.MODEL:
@@ -213,10 +224,10 @@ class TorchRecorder:
             tuple(call.prediction.shape),
             (call.prediction_index, call.target_index),
             self.heads.variational,
+            site=site,
         )
         if node is None or not call.prediction.requires_grad:
             if len(site.evaluated) < EVALUATIONS:
-                event.prediction_value = call.prediction.detach()
                 site.evaluated.append(event)
             return
         node.loss = event
@@ -260,6 +271,7 @@ class TorchRecorder:
                 holder.node = node
                 with self.quietly():
                     self.tape.end(node, args, result)
+                    self._keep_origins(node, result)
             return result
 
     def _open_owner_of(self, tensor: torch.Tensor) -> None:
@@ -290,27 +302,63 @@ class TorchRecorder:
     def note_backward(self, root: Ref) -> None:
         """Gradients of ``root`` are wanted: it is what the program minimises."""
         nodes = ancestors([root])
-        found = [node.loss for node in nodes if node.loss is not None]
         if isinstance(root.source, Leaf):
             return
+        found = [node.loss for node in nodes if node.loss is not None]
         for loss in found:
             if loss.node is not None:
-                loss.weight = weight_of(root, loss.node)
-        sites = [(loss, self._site_of(loss)) for loss in found]
+                loss.weight = loss.factor = weight_of(root, loss.node)
+        found += self._hand_written(root, [loss.node for loss in found if loss.node is not None])
         fresh = all(parameter.grad is None for parameter in self.models.parameters_of(nodes))
-        wanted = [(loss, site) for loss, site in sites if not site.complete and loss not in site.trained]
+        wanted = [loss for loss in found if loss.site is not None and not loss.site.complete]
+        if not found:
+            self._open_hidden_loss(root)
         if not wanted:
             return
         self.models.remember_modes(nodes)
         held = bytes_held(root)
         self._sink.append(Backward(root, tuple(found), fresh))
-        for loss, site in wanted:
-            site.trained.append(loss)
-            site.held += held
+        for loss in wanted:
+            if loss.site is not None and loss not in loss.site.trained:
+                loss.site.trained.append(loss)
+                loss.site.held += held
 
-    def _site_of(self, loss: LossEvent) -> Site:
-        assert loss.node is not None
-        return self.site(loss.node.location, loss.spec.name or loss.node.name)
+    def _open_hidden_loss(self, root: Ref) -> None:
+        """A model that returns its own loss hides it: from now on it is recorded call by call."""
+        for node in ancestors([root]):
+            if isinstance(node.call, torch.nn.Module) and any(shape.numel() == 1 for shape in node.shapes.values()):
+                self.models.open(node.call)
+
+    def _hand_written(self, root: Ref, known: list[Node]) -> list[LossEvent]:
+        """The losses of ``root`` that no loss function computed."""
+        found = []
+        for loss in custom_losses(root, known):
+            factor = weight_of(root, loss.value)
+            site = self.site(loss.value.location, "hand-written")
+            if site.spec is None:
+                recognised = recognise(loss, factor)
+                site.spec, site.weight = recognised or (losses.LossSpec(None, reduction=None), factor)
+                site.custom = True
+                site.location = site.named_at = loss.value.location
+                site.written = self.user.text(site.location)
+            shape = loss.prediction_shape
+            found.append(
+                LossEvent(
+                    loss.value,
+                    loss.prediction,
+                    Ref(loss.target),
+                    site.spec,
+                    loss.origin,
+                    tuple(shape or ()),
+                    variational=self.heads.variational,
+                    weight=site.weight,
+                    factor=factor,
+                    region=loss.region,
+                    targets=loss.targets,
+                    site=site,
+                )
+            )
+        return found
 
     def zeroed(self, parameters: Sequence[torch.nn.Parameter]) -> None:
         """Gradients are being reset."""

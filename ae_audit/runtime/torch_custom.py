@@ -1,0 +1,317 @@
+"""Losses spelled out by hand: finding where prediction and target meet on a tape, and which loss that is.
+
+``((out - x) ** 2).mean()`` has no loss function. Behind the value that is minimised, the calls without weights of their
+own form the loss; where one of them takes a tensor of the model's and one of the data's, prediction meets target. Which
+loss it is shows when the calls are run again on other values and compared with the losses that have names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional as F
+
+from ae_audit.runtime.torch_heads import Origin
+from ae_audit.runtime.torch_losses import LossSpec
+from ae_audit.runtime.torch_tape import Kind, Leaf, Node, Player, Ref, ancestors, plain_value, rederived
+
+DRAWS = 4
+"""pairs of random prediction and target on which a loss is compared with those that have names"""
+AGREEMENT = 2e-3
+"""relative; logarithms are guarded by an epsilon, and float32 rounds"""
+GUARD = 1e-2
+"""A constant up to here that is added before a logarithm guards it."""
+
+SPLIT = frozenset({"add", "sub", "neg", "__rsub__", "rsub", "mul", "div", "true_divide", "mean", "sum", "sqrt"})
+ELEMENTWISE_JOINS = frozenset(
+    {"sub", "__rsub__", "rsub", "mul", "add", "div", "true_divide", "pow", "lerp", "where", "minimum", "maximum"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CustomLoss:
+    """One loss without a name of its own.
+
+    ``value`` is the call that computes it, ``region`` the serials of the calls between prediction and value;
+    ``targets`` are the leaves that hold the target (all of one value).
+    """
+
+    value: Node
+    prediction: Ref
+    targets: tuple[Leaf, ...]
+    region: frozenset[int]
+
+    @property
+    def target(self) -> Leaf:
+        return self.targets[0]
+
+    @property
+    def prediction_shape(self) -> torch.Size | None:
+        source = self.prediction.source
+        return source.shapes.get(self.prediction.index) if isinstance(source, Node) else None
+
+    @property
+    def origin(self) -> Origin | None:
+        source = self.prediction.source
+        return source.origins.get(self.prediction.index) if isinstance(source, Node) else None
+
+
+def custom_losses(root: Ref, known: Sequence[Node]) -> list[CustomLoss]:
+    """The hand-written losses among the terms of ``root`` that hold none of the losses already ``known``."""
+    taken = {node.serial for node in known}
+    found = []
+    for term in _terms(root):
+        if any(node.serial in taken for node in ancestors([Ref(term)])):
+            continue
+        loss = _loss_of(term)
+        if loss is not None:
+            found.append(loss)
+    return found
+
+
+def _terms(ref: Ref) -> Iterator[Node]:
+    """The summands of a scalar, each without the factors and signs before it."""
+    node = ref.source
+    if not isinstance(node, Node) or node.kind is not Kind.MODEL:
+        return
+    parts = [part for part in node.refs() if part.kind is Kind.MODEL]
+    scalars = [part for part in parts if _numel(part) == 1]
+    if not node.is_module and node.name in SPLIT and parts and len(scalars) == len(parts):
+        for part in parts:
+            yield from _terms(part)
+    elif not node.is_module and node.name in {"add", "sub"} and len(parts) == 2:
+        joined = _data_term(parts)
+        if joined is not None:
+            yield from _terms(joined)
+        else:
+            yield node
+    elif not node.is_module and node.name in {"mean", "sum"} and len(parts) == 1:
+        inner = parts[0].source
+        sums = isinstance(inner, Node) and inner.name in {"add", "sub", "mean", "sum"} and not inner.is_module
+        split = list(_terms(parts[0])) if sums else []
+        yield split[0] if len(split) == 1 and split[0] is not inner else node
+    else:
+        yield node
+
+
+def _data_term(parts: Sequence[Ref]) -> Ref | None:
+    """Of two summands the one in which data take part, if the other says nothing of the same prediction."""
+    losses = [_loss_of(part.source) if isinstance(part.source, Node) else None for part in parts]
+    for loss, part, other in zip(losses, parts, reversed(parts), strict=True):
+        if loss is not None and losses.count(None) == 1 and loss.prediction.source not in ancestors([other]):
+            return part
+    return None
+
+
+def _loss_of(term: Node) -> CustomLoss | None:
+    region = _region(term)
+    joins = _joins(region)
+    if not joins:
+        return None
+    subtractions = [join for join in joins if join[0].name in {"sub", "__rsub__", "rsub"}]
+    chosen = subtractions[-1] if subtractions else joins[0]
+    joined = [leaf for _, _, leaf in joins]
+    target = _base(chosen[2], joined)
+    targets = tuple(_unique([target, *(base for leaf in joined if _equal(base := _base(leaf, joined), target))]))
+    partners = [ref for _, ref, leaf in joins if any(_base(leaf, joined) is one for one in targets)]
+    prediction = _common(partners, {node.serial for node in region})
+    return CustomLoss(term, prediction, targets, frozenset(node.serial for node in region))
+
+
+def _region(term: Node) -> list[Node]:
+    """The calls without weights of their own that lead to ``term``, in the order in which they ran."""
+    found: dict[int, Node] = {}
+    stack = [term]
+    while stack:
+        node = stack.pop()
+        if node.serial in found or node.kind is not Kind.MODEL or _has_weights(node):
+            continue
+        found[node.serial] = node
+        stack.extend(ref.source for ref in node.refs() if isinstance(ref.source, Node))
+    return [found[serial] for serial in sorted(found)]
+
+
+def _has_weights(node: Node) -> bool:
+    if isinstance(node.call, torch.nn.Module):
+        return next(node.call.parameters(), None) is not None
+    return any(isinstance(leaf, torch.Tensor) for leaf in node.leaves)
+
+
+def _joins(region: Sequence[Node]) -> list[tuple[Node, Ref, Leaf]]:
+    """Where a tensor of the model's meets data that could be a target: the call, the one and the other."""
+    found = []
+    for node in region:
+        if not node.is_module and node.name not in ELEMENTWISE_JOINS:
+            continue
+        ours = [ref for ref in node.refs() if ref.kind is Kind.MODEL]
+        theirs = [ref.source for ref in node.refs() if isinstance(ref.source, Leaf)]
+        if not ours:
+            continue
+        for leaf in theirs:
+            if _numel(ours[0]) == plain_value(leaf).nelement() and _varies(leaf):
+                found.append((node, ours[0], leaf))
+    return found
+
+
+def _varies(leaf: Leaf) -> bool:
+    value = leaf.value
+    return value is not None and value.nelement() > 1 and bool((value != value.reshape(-1)[0]).any())
+
+
+def _base(leaf: Leaf, joined: Sequence[Leaf]) -> Leaf:
+    """The leaf that this one was computed from, if that meets the prediction itself: ``y`` for ``1 - y``."""
+    found = leaf
+    while leaf.derived is not None:
+        parts = [part for part in leaf.derived.leaves if isinstance(part, Leaf) and part.value is not None]
+        if len(parts) != 1:
+            break
+        leaf = parts[0]
+        if any(_equal(leaf, other) for other in joined):
+            found = leaf
+    return found
+
+
+def _equal(leaf: Leaf, other: Leaf) -> bool:
+    if leaf is other:
+        return True
+    a, b = leaf.value, other.value
+    return a is not None and b is not None and a.shape == b.shape and a.dtype == b.dtype and torch.equal(a, b)
+
+
+def _unique(leaves: Sequence[Leaf]) -> list[Leaf]:
+    return list({id(leaf): leaf for leaf in leaves}.values())
+
+
+def _common(partners: Sequence[Ref], region: set[int]) -> Ref:
+    """The prediction: the nearest tensor behind all the partners, without logarithms and what guards them."""
+    chains = [_chain(ref, region) for ref in partners]
+    others = [{(id(ref.source), ref.index) for ref in chain} for chain in chains[1:]]
+    nearest = next(
+        (ref for ref in chains[0] if all((id(ref.source), ref.index) in other for other in others)), chains[0][-1]
+    )
+    if len(partners) == 1 and isinstance(nearest.source, Node) and nearest.source.name in {"log", "log_softmax"}:
+        for ref in _chain(nearest, region)[1:]:
+            nearest = ref
+            if not isinstance(ref.source, Node) or not _guards(ref.source):
+                break
+    return nearest
+
+
+def _guards(node: Node) -> bool:
+    if node.name in {"clamp", "clip", "clamp_min"}:
+        return True
+    constants = [leaf for leaf in node.leaves if isinstance(leaf, float)]
+    return node.name == "add" and any(abs(constant) <= GUARD for constant in constants)
+
+
+def _chain(ref: Ref, region: set[int]) -> list[Ref]:
+    """The tensors behind ``ref`` as far as each has one tensor of the model's behind it, the nearest first."""
+    chain = [ref]
+    while isinstance(ref.source, Node) and ref.source.serial in region:
+        behind = [part for part in ref.source.refs() if part.kind is Kind.MODEL]
+        if len(behind) != 1:
+            break
+        ref = behind[0]
+        chain.append(ref)
+    return chain
+
+
+def _numel(ref: Ref) -> int:
+    if isinstance(ref.source, Leaf):
+        return 0 if ref.source.value is None else ref.source.value.nelement()
+    shapes = ref.source.shapes
+    return shapes[ref.index].numel() if ref.index in shapes else 0
+
+
+Pointwise = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def _candidates(dim: int) -> list[tuple[LossSpec, Pointwise]]:
+    """Losses with names, value by value."""
+    found: list[tuple[LossSpec, Pointwise]] = [
+        (LossSpec("mse"), lambda p, y: (p - y) ** 2),
+        (LossSpec("mae"), lambda p, y: (p - y).abs()),
+        (LossSpec("bce"), lambda p, y: -(y * p.log() + (1 - y) * (1 - p).log())),
+        (LossSpec("bce", from_logits=True), lambda p, y: F.softplus(p) - y * p),
+        (LossSpec("log_cosh"), lambda p, y: torch.cosh(p - y).log()),
+        (LossSpec("huber", parameters=(("delta", 1.0),)), lambda p, y: F.huber_loss(p, y, reduction="none")),
+        (LossSpec("msle"), lambda p, y: (torch.log1p(p) - torch.log1p(y)) ** 2),
+        (LossSpec("mape"), lambda p, y: 100 * (p - y).abs() / y.abs()),
+        (LossSpec("poisson", parameters=(("log_input", False),)), lambda p, y: p - y * p.log()),
+        (LossSpec("cce"), lambda p, y: -y * p.log()),
+    ]
+    for axis in dict.fromkeys((1, dim - 1)) if dim > 1 else ():
+        parameters = (("axis", axis),)
+        found.append(
+            (
+                LossSpec("cce", from_logits=True, parameters=parameters),
+                lambda p, y, axis=axis: -y * F.log_softmax(p, dim=axis),  # type: ignore[misc]
+            )
+        )
+    return found
+
+
+def recognise(loss: CustomLoss, weight: float | None) -> tuple[LossSpec, float | None] | None:
+    """The named loss that a hand-written one equals up to a factor, and that factor beside its reduction.
+
+    ``weight`` is the factor with which the loss enters what is minimised.
+    """
+    shape = loss.prediction_shape
+    if shape is None or not shape or shape.numel() != plain_value(loss.target).nelement():
+        return None
+    ratios: dict[int, list[float]] = {}
+    candidates = _candidates(len(shape))
+    generator = torch.Generator().manual_seed(0)
+    for draw in range(DRAWS):
+        low, high = (0.05, 0.95) if draw % 2 else (0.3, 0.6)
+        p = low + (high - low) * torch.rand(shape, generator=generator)
+        y = low + (high - low) * torch.rand(shape, generator=generator)
+        value = _value(loss, p, y)
+        if value is None:
+            return None
+        for index, (_, function) in enumerate(candidates):
+            ratios.setdefault(index, []).append(value / float(function(p, y).sum()))
+    for index, (spec, _) in enumerate(candidates):
+        ratio = sum(ratios[index]) / DRAWS
+        if ratio == ratio and ratio != 0 and all(abs(r / ratio - 1) < AGREEMENT for r in ratios[index]):
+            return _scaled(spec, ratio * (1.0 if weight is None else weight), shape)
+    return None
+
+
+def _scaled(spec: LossSpec, factor: float, shape: torch.Size) -> tuple[LossSpec, float | None] | None:
+    """With the reduction that explains the factor."""
+    if factor <= 0:
+        return None
+    values = shape.numel()
+    for reduction, unit in (("mean", 1 / values), ("sum", 1.0)):
+        if abs(factor / unit - 1) < 10 * AGREEMENT:
+            return LossSpec(spec.name, spec.from_logits, reduction, spec.parameters), 1.0
+    return LossSpec(spec.name, spec.from_logits, None, spec.parameters), None
+
+
+def _value(loss: CustomLoss, p: torch.Tensor, y: torch.Tensor) -> float | None:
+    """The sum of the loss's values at a prediction and a target of our choice; None where it cannot be computed."""
+    target = plain_value(loss.target)
+    replaced = y.reshape(target.shape).to(target.device)
+
+    def leaf_value(node: Node, place: int, leaf: Leaf) -> torch.Tensor:
+        changed = rederived(leaf, lambda part: replaced if part in loss.targets else None)
+        return plain_value(leaf) if changed is None else changed
+
+    player = Player(leaf_value)
+    player.preset(loss.prediction, p.to(target.device))
+    try:
+        with torch.no_grad():
+            player.run([node for node in ancestors([Ref(loss.value)]) if _needed(node, loss)])
+            result = player.value(Ref(loss.value))
+    except Exception:  # whatever the program's own arithmetic raises on values that are not its own
+        return None
+    return float(result.sum()) if bool(torch.isfinite(result).all()) else None
+
+
+def _needed(node: Node, loss: CustomLoss) -> bool:
+    """Whether the node lies between prediction and value."""
+    start = loss.prediction.source
+    return node.serial in loss.region and (not isinstance(start, Node) or node.serial > start.serial)

@@ -1,0 +1,152 @@
+"""Losses spelled out by hand: where they are, and which one they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ae_audit.rules.remedies import Rescale, SwapLoss
+from ae_audit.theory.ranges import Tri
+from ae_audit.training_setup import Relation, Structure
+
+Record = Callable[..., Any]
+
+PROGRAM = """
+model = nn.Sequential(nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, 16){head})
+optimizer = torch.optim.Adam(model.parameters())
+for step in range(60):
+    x = images[(step * 50) % 400:][:50]
+    p = model(x)
+    loss = {loss}
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+
+@pytest.mark.parametrize(
+    ("head", "loss", "name", "logits", "reduction"),
+    [
+        ("", "((p - x) ** 2).mean()", "mse", False, "mean"),
+        ("", "((x - p) ** 2).sum()", "mse", False, "sum"),
+        ("", "(x - p).pow(2).sum(1).mean()", "mse", False, None),
+        ("", "torch.sqrt(((x - p) ** 2).mean())", "mse", False, "mean"),
+        ("", "torch.mean(torch.abs(p - x))", "mae", False, "mean"),
+        (
+            ", nn.Sigmoid()",
+            "-torch.mean(x * torch.log(p + 1e-8) + (1 - x) * torch.log(1 - p + 1e-8))",
+            "bce",
+            False,
+            "mean",
+        ),
+        (
+            ", nn.Sigmoid()",
+            "(-(x * p.clamp(1e-7, 1).log() + (1 - x) * (1 - p).clamp(1e-7, 1).log()).sum(dim=1)).mean()",
+            "bce",
+            False,
+            None,
+        ),
+        ("", "(F.softplus(p) - x * p).mean()", "bce", True, "mean"),
+        ("", "torch.log(torch.cosh(p - x)).mean()", "log_cosh", False, "mean"),
+        ("", "(torch.exp(p - x) + (x - p) ** 4).mean()", None, False, None),
+    ],
+)
+def test_recognised_by_what_it_computes(
+    record: Record, head: str, loss: str, name: str | None, logits: bool, reduction: str | None
+) -> None:
+    run = record(PROGRAM.format(head=head, loss=loss))
+    setup = run.only.setup
+    assert (setup.loss.name, setup.loss.reduction) == (name, reduction)
+    assert setup.loss.custom
+    assert setup.loss.from_logits is Tri.of(logits)
+    assert setup.location.line == run.line_of("loss = ")
+    assert setup.head.activation == ("sigmoid" if head else "linear")
+    assert setup.relation is Relation.SAME
+    assert np.isfinite(run.only.trial((), 0).advance(3))
+
+
+def test_one_hot_cross_entropy(record: Record) -> None:
+    run = record("""
+    labels = F.one_hot(torch.randint(0, 5, (400,)), 5).float()
+    model = nn.Linear(16, 5)
+    optimizer = torch.optim.Adam(model.parameters())
+    for step in range(60):
+        loss = -(labels * F.log_softmax(model(images), dim=1)).sum(dim=1).mean()
+        optimizer.zero_grad(); loss.backward(); optimizer.step()
+    """)
+    setup = run.only.setup
+    assert (setup.loss.name, setup.loss.from_logits) == ("cce", Tri.YES)
+    assert (setup.head.activation, setup.head.units) == ("linear", 5)
+    assert (setup.relation, setup.target.structure) == (Relation.LABELS, Structure.ONE_HOT)
+
+
+def test_beside_a_divergence_and_in_a_function_of_its_own(record: Record) -> None:
+    run = record("""
+    def objective(out, x, mean, spread):
+        distance = torch.sum((out - x) ** 2, dim=1)
+        divergence = -0.5 * torch.sum(1 + spread - mean ** 2 - torch.exp(spread), dim=1)
+        return torch.mean(distance + divergence)
+
+    encoder, decoder = nn.Linear(16, 4), nn.Sequential(nn.Linear(2, 16), nn.Sigmoid())
+    optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()])
+    for step in range(60):
+        mean, spread = encoder(images).chunk(2, dim=1)
+        out = decoder(mean + torch.exp(0.5 * spread) * torch.randn_like(mean))
+        loss = objective(out, images, mean, spread)
+        optimizer.zero_grad(); loss.backward(); optimizer.step()
+    """)
+    setup = run.only.setup
+    assert (setup.loss.name, setup.head.activation) == ("mse", "sigmoid")
+    assert setup.location.line == run.line_of("distance = ")
+    assert setup.model.variational is Tri.YES
+
+
+def test_masked_in_a_module_without_weights(record: Record) -> None:
+    run = record("""
+    class Distance(nn.Module):
+        def forward(self, out, x):
+            return ((out - x) ** 2).mean()
+
+    model, distance = nn.Linear(16, 16), Distance()
+    optimizer = torch.optim.Adam(model.parameters())
+    for step in range(60):
+        loss = distance(model(images), images)
+        optimizer.zero_grad(); loss.backward(); optimizer.step()
+    """)
+    assert run.only.setup.loss.name == "mse"
+
+
+def test_can_be_exchanged_and_rescaled(record: Record) -> None:
+    capture = record(PROGRAM.format(head="", loss="((p - 255 * x) ** 2).mean()")).only
+    assert capture.setup.relation is Relation.RESCALED
+    assert capture.setup.relation_scale == pytest.approx((255.0, 0.0), abs=1e-3)
+    written = capture.trial((), 0).advance(1)
+    rescaled = capture.trial((Rescale(1 / 255, input=False),), 0)
+    assert rescaled.advance(1) < written / 1000
+    assert rescaled.evaluate().targets.max() <= 1
+    assert capture.trial((SwapLoss("mae"),), 0).advance(1) < written
+
+
+def test_a_model_that_returns_its_own_loss(record: Record) -> None:
+    run = record("""
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = nn.Linear(16, 16)
+
+        def forward(self, x):
+            out = torch.sigmoid(self.body(x))
+            return F.binary_cross_entropy(out, x)
+
+    model = Model()
+    optimizer = torch.optim.Adam(model.parameters())
+    for step in range(60):
+        loss = model(images)
+        optimizer.zero_grad(); loss.backward(); optimizer.step()
+    """)
+    setup = run.only.setup
+    assert (setup.loss.name, setup.head.activation) == ("bce", "sigmoid")
+    assert setup.location.line == run.line_of("return F.binary")
