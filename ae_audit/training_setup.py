@@ -7,10 +7,10 @@ it can be written as JSON and read back (:mod:`ae_audit.codec`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 
 from ae_audit.location import Location, TrailStep
+from ae_audit.records import dataclass, field
 from ae_audit.theory.activations import UNKNOWN_ACTIVATION_RANGE, ActivationRange
 from ae_audit.theory.losses import Loss, find_loss
 from ae_audit.theory.ranges import UNKNOWN_RANGE, Tri, ValueRange

@@ -9,9 +9,9 @@ import inspect
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
+from ae_audit.records import dataclass
 from ae_audit.rules.findings import Severity, Unsettled, Violation
 from ae_audit.training_setup import Framework, TrainingSetup
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from ae_audit.location import Location
+from ae_audit.records import dataclass
 from ae_audit.rules.remedies import Remedy
 
 

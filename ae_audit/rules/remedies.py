@@ -5,8 +5,7 @@ The probe turns a remedy into a counterfactual arm, the fixer into an edit of th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ae_audit.records import dataclass
 from ae_audit.theory.intervals import format_number
 
 

@@ -6,8 +6,7 @@ contradict one another.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ae_audit.records import dataclass
 from ae_audit.rules.facts import (
     BINARY,
     CATEGORICAL,

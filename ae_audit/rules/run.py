@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
 
 from ae_audit.location import Location
+from ae_audit.records import dataclass, replace
 from ae_audit.rules.base import Rule
 from ae_audit.rules.findings import Finding, Severity, Undecided, Unsettled, Verdict, Violation
 from ae_audit.rules.registry import select_rules

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 
+from ae_audit.records import dataclass, field
 from ae_audit.theory import elementwise
 from ae_audit.theory.activation_names import PARAMETER_ALIASES, arguments, canonical
 from ae_audit.theory.activation_ranges import (

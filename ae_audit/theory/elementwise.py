@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
+from ae_audit.records import dataclass
 from ae_audit.theory.intervals import INFINITY, REAL_LINE, Interval
 
 Scalar = Callable[[float], float]

@@ -6,12 +6,12 @@ excess over the floor, for cross-entropies the Kullback–Leibler divergence.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ae_audit.records import dataclass
 from ae_audit.theory import array_losses
 from ae_audit.theory.loss import Link, Loss, TargetKind
 

@@ -7,7 +7,8 @@ saturates (``sigmoid(40.0) == 1.0`` in float32), so comparisons with data use :m
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+
+from ae_audit.records import dataclass
 
 INFINITY = math.inf
 

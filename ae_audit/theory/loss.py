@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 
+from ae_audit.records import dataclass, field
 from ae_audit.theory.elementwise import sigmoid
 from ae_audit.theory.intervals import INFINITY, Interval
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 
+from ae_audit.records import dataclass
 from ae_audit.theory.intervals import REAL_LINE, Interval, format_number
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from ae_audit.records import dataclass, field
 
 Default = bool | int | float | str | None
 

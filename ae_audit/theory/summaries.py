@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ae_audit.records import dataclass, replace
 from ae_audit.theory.intervals import INFINITY, Interval
 
 Floats = NDArray[np.float64]
