@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
+from ae_audit.records import dataclass, field
 from ae_audit.static.sources import Where
 from ae_audit.static.values import Const, Value, number, python
 

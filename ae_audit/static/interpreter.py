@@ -28,6 +28,8 @@ class Run:
         self.sites: list[Site] = []
         self.offers: dict[tuple[Any, ...], Offer] = {}
         self.entered: set[int] = set()
+        self.called: frozenset[int] = frozenset()
+        """what had been entered when the program itself was through"""
         self.functions: list[Function] = []
         self.classes: list[Class] = []
         self.instantiated: set[int] = set()
@@ -40,6 +42,8 @@ class Run:
         self.notes: dict[Any, Any] = {}
         """storage for knowledge tables, by their own keys"""
         self.main_text: Text | None = None
+        self.uncalled: int | None = None
+        """the function that is being entered although nothing calls it, by its node"""
         self.loops = 0
         """how many loops of an unknown number of turns are being run"""
         self.faults: list[tuple[Where, str]] = []
@@ -135,6 +139,7 @@ class Run:
 
     def emit(self, site: Site) -> None:
         """Report a place where a loss is computed."""
+        site.extra.setdefault("uncalled", self.uncalled)
         if len(self.sites) < MAX_SITES:
             self.sites.append(site)
 

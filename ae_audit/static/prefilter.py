@@ -10,6 +10,13 @@ _LOSS = re.compile(
 )
 
 
+_TRAINS = re.compile(rb"(?<!\bre)\.compile\(|\.backward\(|\.train_on_batch\(|\.fit_generator\(|\.fit\(")
+"""what trains even where the framework is imported by another module of the project"""
+_OWN_IMPORT = re.compile(rb"^\s*(?:from|import)\s+[.\w]", re.MULTILINE)
+
+
 def may_train(source: bytes) -> bool:
-    """Whether the bytes mention a framework, and something that computes a loss or trains."""
-    return _FRAMEWORK.search(source) is not None and _LOSS.search(source) is not None
+    """Whether the bytes mention a framework and something that computes a loss, or plainly train a model."""
+    if _FRAMEWORK.search(source) is not None:
+        return _LOSS.search(source) is not None
+    return _TRAINS.search(source) is not None and _OWN_IMPORT.search(source) is not None

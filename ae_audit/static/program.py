@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ae_audit.records import dataclass, field
 from ae_audit.static import calls, classes
 from ae_audit.static.arguments import Call
+from ae_audit.static.budget import MAX_STEPS, BudgetSpentError
 from ae_audit.static.decisions import Offer, Plan
 from ae_audit.static.environment import Frame, Scope
-from ae_audit.static.budget import MAX_STEPS, BudgetSpentError
 from ae_audit.static.interpreter import Run
 from ae_audit.static.registry import Registry
 from ae_audit.static.sources import Where
@@ -36,6 +36,8 @@ class Execution:
     marks: set[str] = field(default_factory=set)
     offers: tuple[Offer, ...] = ()
     faults: list[tuple[Where, str]] = field(default_factory=list)
+    called: frozenset[int] = frozenset()
+    """the functions that the program itself called, by their nodes"""
 
 
 def explore(registry: Registry, project: Project, program: Program) -> list[Execution]:
@@ -50,7 +52,7 @@ def explore(registry: Registry, project: Project, program: Program) -> list[Exec
         budget = run.steps
         exhausted = execute(run, program)
         left -= budget - max(run.steps, 0)
-        done.append(Execution(plan, run.sites, exhausted, run.marks, tuple(run.offers.values()), run.faults))
+        done.append(Execution(plan, run.sites, exhausted, run.marks, tuple(run.offers.values()), run.faults, run.called))
         for identity, offer in run.offers.items():
             if identity not in seen:
                 seen.add(identity)
@@ -68,13 +70,15 @@ def execute(run: Run, program: Program) -> bool:
         return True
     except RecursionError:
         pass
+    run.called = frozenset(run.entered)
+    exhausted = False
     try:
         _enter_the_uncalled(run)
     except (BudgetSpentError, RecursionError):
-        _finish(run)
-        return True
+        exhausted = True
+    run.uncalled = None
     _finish(run)
-    return False
+    return exhausted
 
 
 def _finish(run: Run) -> None:
@@ -132,6 +136,7 @@ def _enter_the_uncalled(run: Run) -> None:
             if id(method.node) in run.entered or method.name.startswith("__") or not _worthwhile(run, method.node):
                 continue
             receiver = instances.get(id(cls)) or run.notes.get(("instance", id(cls.node)))
+            run.uncalled = id(method.node)
             if method.name in EVALUATION_METHODS:
                 run.marks.add("no_grad")
             calls.with_unknowns(run, method, receiver or Instance(cls))
@@ -140,6 +145,7 @@ def _enter_the_uncalled(run: Run) -> None:
     for function in list(run.functions):
         if id(function.node) in run.entered or function.owner is not None or not _worthwhile(run, function.node):
             continue
+        run.uncalled = id(function.node)
         calls.with_unknowns(run, function)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 
+from ae_audit.records import dataclass, replace
 from ae_audit.results import Undecided
 from ae_audit.static import arrays, tensors
 from ae_audit.static.program import Execution
@@ -110,9 +110,12 @@ def _reasons(site: Site, setup: TrainingSetup, prediction: Value) -> Iterable[tu
 def collect(executions: list[Execution]) -> tuple[tuple[TrainingSetup, ...], tuple[Undecided, ...]]:
     """Set-ups of all runs, the same ones merged, different ones at one place told apart by their condition."""
     groups: dict[tuple[object, ...], list[tuple[int, Draft]]] = {}
+    called: set[int] = {node for execution in executions for node in execution.called}
     for index, execution in enumerate(executions):
         seen_here: set[TrainingSetup] = set()
         for site in execution.sites:
+            if site.extra.get("uncalled") in called:
+                continue  # another run calls it with real arguments
             made = draft(site, sorted(execution.marks))
             if made.setup in seen_here:
                 continue

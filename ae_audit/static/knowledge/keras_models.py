@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from ae_audit.records import dataclass, field, replace
 from ae_audit.static import ops, tensors
 from ae_audit.static.arguments import Call
 from ae_audit.static.registry import Table
@@ -44,6 +44,8 @@ class Compiled:
     optimizer: str | None
     weights: Value | None
     fitted: bool = False
+    uncalled: int | None = None
+    """the function that was entered although nothing calls it, where it was compiled in one"""
 
 
 def graph(run: Run, model: Value) -> Graph:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ae_audit.records import replace
 from ae_audit.static import arrays, losses, tensors
 from ae_audit.static.arguments import Call
 from ae_audit.static.knowledge.keras_losses import metrics_of, resolve
@@ -43,8 +43,9 @@ _COMPILED = "keras compiled"
 def _compile(run: Run, receiver: Value, call: Call) -> Value:
     optimizer = call.get(0, "optimizer")
     made = Compiled(
-        call, call.get(1, "loss"), call.get(2, "metrics"), _optimizer_name(optimizer), call.get(3, "loss_weights")
-    )
+        call, call.get(1, "loss"), call.get(2, "metrics"), _optimizer_name(optimizer), call.get(3, "loss_weights"),
+        uncalled=run.uncalled,
+    )  # fmt: skip
     known = run.notes.setdefault(_COMPILED, {})
     known[id(receiver)] = (receiver, made)
     if len(known) == 1:
@@ -77,7 +78,9 @@ def _report_unfitted(run: Run) -> None:
     for model, made in known:
         if not made.fitted and id(made.call.where.node) not in fitted:
             unknown = Unknown("the model is not fitted in this file")
+            run.uncalled = made.uncalled
             train(run, model, None, unknown, Call(made.call.where), implicit=True)
+    run.uncalled = None
 
 
 @TABLE.method("unknown", "compile")

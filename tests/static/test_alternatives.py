@@ -1,0 +1,132 @@
+"""Alternatives stay correlated: what a flag picks for the head meets what the same flag picks for the data."""
+
+from __future__ import annotations
+
+import textwrap
+
+from ae_audit.static import StaticResult, analyse_file
+
+
+def analyse(source: str) -> StaticResult:
+    return analyse_file("p.py", textwrap.dedent(source).encode())
+
+
+DATA = """
+import argparse
+from tensorflow import keras
+(x, _), _ = keras.datasets.mnist.load_data()
+def build(act):
+    model = keras.Sequential([keras.layers.Dense(784, activation=act)])
+    model.compile("adam", "mse")
+    return model
+"""
+
+
+def facts(result: StaticResult) -> set[tuple[str | None, str, str | None, bool | None]]:
+    return {
+        (s.head.activation, str(s.target.values), s.condition and s.condition.text, s.condition and s.condition.default)
+        for s in result.setups
+    }
+
+
+def test_an_option_picks_head_and_scaling_together() -> None:
+    result = analyse(DATA + textwrap.dedent("""
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--act", default="sigmoid")
+        args = parser.parse_args()
+        if args.act == "tanh":
+            x = (x - 127.5) / 127.5
+        else:
+            x = x / 255.0
+        build(args.act).fit(x, x)
+        """))
+    assert facts(result) == {
+        ("sigmoid", "[0, 1]", "args.act == 'sigmoid'", True),
+        ("tanh", "[-1, 1]", "args.act == 'tanh'", False),
+    }
+
+
+def test_a_dictionary_of_options_is_explored_by_its_keys() -> None:
+    result = analyse(DATA + textwrap.dedent("""
+        parser = argparse.ArgumentParser()
+        parser.add_argument("-a", "--act", default="one")
+        act = {"one": "sigmoid", "two": "softmax"}[parser.parse_args().act]
+        build(act).fit(x / 255.0, x / 255.0)
+        """))
+    assert {(s.head.activation, s.condition and s.condition.text) for s in result.setups} == {
+        ("sigmoid", "args.act == 'one'"), ("softmax", "args.act == 'two'"),
+    }  # fmt: skip
+
+
+def test_the_same_test_goes_the_same_way_everywhere() -> None:
+    result = analyse(DATA + textwrap.dedent("""
+        if centred():
+            x = (x - 127.5) / 127.5
+        else:
+            x = x / 255.0
+        act = "tanh" if centred() else "sigmoid"
+        build(act).fit(x, x)
+        """))
+    assert {(s.head.activation, str(s.target.values)) for s in result.setups} == {
+        ("tanh", "[-1, 1]"), ("sigmoid", "[0, 1]"),
+    }  # fmt: skip
+
+
+def test_branches_that_change_nothing_give_no_condition() -> None:
+    result = analyse(DATA + textwrap.dedent("""
+        import os
+        if not os.path.exists("out"):
+            os.makedirs("out")
+            folder = "out"
+        if verbose:
+            message = "training"
+        build("sigmoid").fit(x / 255, x / 255)
+        """))
+    assert [s.condition for s in result.setups] == [None]
+
+
+def test_a_default_parameter_of_an_uncalled_function() -> None:
+    result = analyse(DATA + textwrap.dedent("""
+        def train(data, kind="plain"):
+            act = "sigmoid"
+            if kind == "wrong":
+                act = "softmax"
+            build(act).fit(data, data)
+        """))
+    assert {(s.head.activation, s.condition and s.condition.default) for s in result.setups} == {
+        ("sigmoid", True), ("softmax", False),
+    }  # fmt: skip
+
+
+def test_a_checkpoint_branch_does_not_hide_the_model_built_in_the_other() -> None:
+    result = analyse(DATA + textwrap.dedent("""
+        import os
+        if os.path.exists("m.h5"):
+            model = keras.models.load_model("m.h5")
+        else:
+            model = build("softmax")
+        model.compile("adam", "mse")
+        model.fit(x / 255, x / 255)
+        """))
+    assert [s.head.activation for s in result.setups] == ["softmax"]
+
+
+def test_a_loop_over_settings_gives_each_its_setup() -> None:
+    result = analyse(DATA + 'for act in ["relu", "sigmoid", "tanh"]:\n    build(act).fit(x / 255, x / 255)\n')
+    assert [s.head.activation for s in result.setups] == ["relu", "sigmoid", "tanh"]
+
+
+def test_the_last_turn_of_a_counted_loop_makes_the_head() -> None:
+    result = analyse("""
+        from tensorflow import keras
+        def build(n, data):
+            model = keras.Sequential()
+            for i in range(n):
+                if i < n - 1:
+                    model.add(keras.layers.Dense(64, activation="relu"))
+                else:
+                    model.add(keras.layers.Dense(784, activation="sigmoid"))
+            model.compile("adam", "mse")
+            model.fit(data, data)
+        """)
+    assert [s.head.activation for s in result.setups] == ["sigmoid"]

@@ -1,0 +1,171 @@
+"""Data as programs prepare it: ranges, structure, relation of target to input."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+from ae_audit.static import analyse_file
+from ae_audit.theory.ranges import Tri
+from ae_audit.training_setup import Relation, Structure, TrainingSetup
+
+START = """
+import numpy as np, pandas as pd
+import tensorflow as tf
+from tensorflow import keras
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.model_selection import train_test_split
+(x, y), (x_test, y_test) = keras.datasets.mnist.load_data()
+model = keras.Sequential([keras.layers.Dense(784, activation="sigmoid")])
+model.compile("adam", "mse")
+"""
+
+
+def setup_of(rest: str) -> TrainingSetup:
+    result = analyse_file("program.py", (START + textwrap.dedent(rest)).encode())
+    assert not result.errors
+    assert len(result.setups) == 1, result
+    return result.setups[0]
+
+
+@pytest.mark.parametrize(
+    ("steps", "text"),
+    [
+        ("", "[0, 255]"),
+        ("x = x / 255.0", "[0, 1]"),
+        ("x = x.astype('float32'); x /= 255", "[0, 1]"),
+        ("x = np.divide(x, 255)", "[0, 1]"),
+        ("x = x.astype(float) * (1.0 / 255)", "[0, 1]"),
+        ("x = (x - 127.5) / 127.5", "[-1, 1]"),
+        ("x = 2 * (x / 255) - 1", "[-1, 1]"),
+        ("x = x / 255 - 0.5", "[-0.5, 0.5]"),
+        ("x = 1 - x / 255", "[0, 1]"),
+        ("x = x / x.max()", "[0, 1]"),
+        ("x = x / np.max(x_test)", "[0, 1]"),
+        ("x = (x - x.min()) / (x.max() - x.min())", "[0, 1]"),
+        ("x = (x / 255 > 0.5).astype('float32')", "[0, 1]"),
+        ("x = np.where(x > 127, 1, 0)", "[0, 1]"),
+        ("x = np.clip(x / 127.0, 0, 1)", "[0, 1]"),
+        ("x = np.concatenate([x, x_test], axis=0) / 255.", "[0, 1]"),
+        ("x = np.expand_dims(x.reshape((len(x), 28, 28)), -1)", "[0, 255]"),
+        ("scale = lambda a, by=255.0: a / by\nx = scale(x)", "[0, 1]"),
+        ("x, x_test = [a / 255.0 for a in (x, x_test)]", "[0, 1]"),
+        ("x = np.load('x.npy') / 255.0", "[0, 1]"),
+        ("x = np.load('x.npy')", "unknown"),
+        ("x = MinMaxScaler((-1, 1)).fit_transform(np.load('x.npy'))", "[-1, 1]"),
+        ("x = np.clip(np.load('x.npy'), 0, 1)", "within [0, 1]"),
+        ("x = tf.cast(x, tf.float32) / 255.0", "[0, 1]"),
+        ("x = tf.image.convert_image_dtype(x, tf.float32)", "[0, 1]"),
+    ],
+)
+def test_scaling(steps: str, text: str) -> None:
+    setup = setup_of(f"{steps}\nmodel.fit(x, x)\n".replace("\n ", "\n"))
+    assert str(setup.target.values) == text
+    assert setup.relation is Relation.SAME
+
+
+@pytest.mark.parametrize(
+    "steps",
+    ["x = StandardScaler().fit_transform(x)", "x = (x - x.mean()) / x.std()",
+     "m = np.mean(x, axis=0); s = np.std(x, axis=0)\nx = (x - m) / (s + 1e-7)"],
+)  # fmt: skip
+def test_standardised_data_has_no_bounds_but_reaches_below_zero(steps: str) -> None:
+    target = setup_of(f"{steps}\nmodel.fit(x, x)\n").target
+    assert target.standardised is Tri.YES
+    assert target.values.hull.is_real_line
+    assert target.values.reach is not None
+    assert target.values.reach.lo < 0 < target.values.reach.hi
+
+
+@pytest.mark.parametrize(
+    ("fit", "relation"),
+    [
+        ("model.fit(x, x)", Relation.SAME),
+        ("model.fit(x / 255, x)", Relation.RESCALED),
+        ("model.fit(x + np.random.normal(size=x.shape), x)", Relation.NOISED_INPUT),
+        ("model.fit(x, x + 25 * np.random.randn(*x.shape))", Relation.NOISED_TARGET),
+        ("n = np.clip(x + np.random.normal(size=x.shape), 0, 255); model.fit(n, n)", Relation.SAME),
+        ("model.fit(x, y)", Relation.LABELS),
+        ("model.fit(x, keras.utils.to_categorical(y))", Relation.LABELS),
+        ("model.fit(x, x_test)", Relation.OTHER),
+        ("d = pd.read_csv('d.csv'); model.fit(d.drop('p', axis=1), d['p'])", Relation.OTHER),
+        ("model.fit(tf.data.Dataset.from_tensor_slices((x, x)).shuffle(5).batch(8))", Relation.SAME),
+        ("model.fit(tf.data.Dataset.from_tensor_slices(x).map(lambda a: (a / 255, a)).batch(8))", Relation.RESCALED),
+    ],
+)
+def test_relation_of_target_to_input(fit: str, relation: Relation) -> None:
+    assert setup_of(fit + "\n").relation is relation
+
+
+def test_a_variable_is_what_it_was_when_the_model_saw_it() -> None:
+    source = START + textwrap.dedent("""
+        x = x / 255.0
+        model.fit(x, x)
+        x = x * 2 - 1
+        model.fit(x, x)
+        """)
+    first, second = analyse_file("p.py", source.encode()).setups
+    assert str(first.target.values) == "[0, 1]"
+    assert str(second.target.values) == "[-1, 1]"
+
+
+def test_validation_data_keeps_its_own_scale() -> None:
+    setup = setup_of("x = x / 255\nmodel.fit(x, x, validation_data=(x_test, x_test))\n")
+    assert setup.validation_target is not None
+    assert str(setup.validation_target.values) == "[0, 255]"
+
+
+def test_labels_have_their_structure() -> None:
+    assert setup_of("model.fit(x, y)\n").target.structure is Structure.CLASS_INDEX
+    hot = setup_of("model.fit(x, keras.utils.to_categorical(y, 10))\n").target
+    assert (hot.structure, hot.structure_axis, hot.shape) == (Structure.ONE_HOT, -1, (60000, 10))
+    assert setup_of("model.fit(x, (y > 4).astype(int))\n").target.structure is Structure.BINARY_LABEL
+
+
+def test_generators_of_images() -> None:
+    setup = setup_of("""
+        g = keras.preprocessing.image.ImageDataGenerator(rescale=1 / 255)
+        model.fit(g.flow_from_directory("d", class_mode="input"))
+        """)
+    assert (str(setup.target.values), setup.relation) == ("[0, 1]", Relation.SAME)
+
+
+def test_a_generator_function_and_a_sequence_class() -> None:
+    setup = setup_of("""
+        def batches(a):
+            while True:
+                yield a[:32] / 255.0, a[:32]
+        model.fit_generator(batches(x), steps_per_epoch=3)
+        """)
+    assert setup.relation is Relation.RESCALED
+    setup = setup_of("""
+        class Batches(keras.utils.Sequence):
+            def __init__(self, a): self.a = a
+            def __getitem__(self, k): return self.a[k:k + 3], self.a[k:k + 3]
+        model.fit(Batches(x / 255.0))
+        """)
+    assert (str(setup.target.values), setup.relation) == ("[0, 1]", Relation.SAME)
+
+
+def test_the_trail_says_how_a_range_is_known() -> None:
+    target = setup_of("x = x / 255.0\nmodel.fit(x, x)\n").target
+    assert [step.text for step in target.trail] == [
+        "«mnist.load_data()» is uint8 [0, 255]", "/ 255 maps [0, 255] to [0, 1]",
+    ]  # fmt: skip
+    assert target.location is not None
+    assert target.location.line == 10
+
+
+def test_lengths_of_lists_built_in_loops_are_not_invented() -> None:
+    source = START + textwrap.dedent("""
+        names = []
+        for line in open("f"):
+            if line not in names:
+                names.append(line)
+        model = keras.Sequential([keras.layers.Dense(len(names), activation="softmax")])
+        model.compile("adam", "mse")
+        model.fit(x, x)
+        """)
+    setup = analyse_file("program.py", source.encode()).setups[-1]
+    assert setup.head.units is None

@@ -1,0 +1,58 @@
+"""Source that loops, nests, grows or lies: always an answer, soon, and never an exception."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from ae_audit.static import analyse_file
+
+START = b"import keras\nloss = 1\n"
+HOSTILE = {
+    "deep parentheses": b"x=" + b"(" * 3000 + b"1" + b")" * 3000,
+    "long sum": b"x=" + b"+".join([b"1"] * 20_000),
+    "long chain": b"x=a" + b".b" * 5000,
+    "huge numbers": b"x=" + b"9" * 5000 + b"\ny=10**10**10\nz='a'*10**12\nw=[1]*10**9\nv=1<<10**9\n",
+    "null bytes": b"x=1\x00\ny=2",
+    "recursion": b"def f(x): return f(x) + f(x)\nf(1)\nclass A:\n  def __init__(self): self.a = A()\nA()\n",
+    "mutual recursion": b"def f(x): return g(x) * g(x)\ndef g(x): return f(x) * f(x)\nf(1)\n",
+    "endless loop": b"while True:\n  while True:\n    x = 1\n",
+    "comprehensions": b"x=[1 for a in range(60) for b in range(60) for c in range(60) for d in range(60)]\n",
+    "list in itself": b"l=[]\nl.append(l)\nm=keras.Sequential(l)\nm.add(m)\nm.compile(loss='mse')\nm.fit(l, l)\n",
+    "doubling list": b"l=[1]\n" + b"l=l+l\n" * 60 + b"for a in l: l.append(a)\n",
+    "doubling text": b"s='a'\n" + b"s=s+s\n" * 100,
+    "binary": b"import keras loss \xff\xfe\x00\x01" * 100,
+    "inherits itself": b"class A(A): pass\nA()\nclass C: pass\nC.__bases__ = (C,)\n",
+    "property of itself": b"class A:\n  @property\n  def x(self): return self.x\nA().x\n",
+    "yields itself": b"class A:\n  def __iter__(self): return self\n  def __getitem__(self, i): return self\n"
+    b"for x in A(): pass\na, b = A()\n",
+    "fixed point": b"Y=lambda f:(lambda x:f(lambda v:x(x)(v)))(lambda x:f(lambda v:x(x)(v)))\nY(lambda s:lambda n:s(n))(3)\n",
+    "many branches": b"def f(a):\n" + b"".join(b"  if a == %d: x = %d\n" % (i, i) for i in range(300))
+    + b"  m = keras.Sequential([keras.layers.Dense(3)]); m.compile(loss='mse'); m.fit(a, a)\n",
+    "models in models": b"m=keras.Sequential([keras.layers.Dense(1)])\n" + b"m=keras.Sequential([m, m])\n" * 30
+    + b"m.compile(loss='mse'); m.fit(x, x)\n",
+    "not numbers": b"import numpy as np\nx=np.load('a')*float('inf')/float('nan')\ny=np.clip(x, float('nan'), 3)\n"
+    b"w=np.linspace(float('nan'), 1)\nx=x*1e308*1e308-1e308*1e308\n",
+    "wrong arguments": b"from keras.layers import *\nm=keras.Sequential([Dense(-1, activation=5), Conv2D('a', 'b', strides=0),"
+    b" Reshape((-1, -1)), Dense(1e400), UpSampling2D(0), MaxPooling2D(0), Permute((9, 9)), Softmax(axis='x'), Lambda(3),"
+    b" Rescaling('a'), TimeDistributed(3), Activation(None), Concatenate(), Embedding()])\n"
+    b"m.compile(loss=['a', 3], metrics=5)\nm.fit(1, 2, validation_data=3)\nm.fit()\nm()\nkeras.Model()\nkeras.losses.mse()\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_source_is_answered_soon(name: str) -> None:
+    begun = time.process_time()
+    result = analyse_file("hostile.py", START + HOSTILE[name])
+    assert time.process_time() - begun < 5.0
+    assert result.relevant
+    assert not [item for item in result.undecided if "please report it" in item.why]
+
+
+@pytest.mark.parametrize(
+    "source", [b"\xff\xfe\x00keras loss", b"{}", b'{"cells": 3}', b'{"cells": [7, {"cell_type": "code"}]}', b"[" * 5000]
+)
+def test_hostile_notebooks(source: bytes) -> None:
+    result = analyse_file("hostile.ipynb", source + b" ")
+    assert result.setups == ()

@@ -1,0 +1,118 @@
+"""Programs in several files, notebooks, broken source, and files that are none of our business."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from ae_audit.static import analyse_file
+from ae_audit.training_setup import Relation
+
+MODEL = """
+from tensorflow import keras
+from .blocks import head
+class AE(keras.Model):
+    def __init__(self, act="softmax"):
+        super().__init__()
+        self.net = keras.Sequential([keras.layers.Dense(32), head(act)])
+    def call(self, x):
+        return self.net(x)
+"""
+BLOCKS = """
+from tensorflow.keras import layers
+def head(name):
+    return layers.Dense(784, activation=name)
+"""
+DATA = """
+from tensorflow.keras.datasets import mnist
+def load():
+    (x, _), _ = mnist.load_data()
+    return x.reshape(-1, 784) / 255.0
+"""
+TRAIN = """
+from pkg.model import AE
+from pkg import data
+if __name__ == "__main__":
+    x = data.load()
+    model = AE()
+    model.compile("adam", loss="mse")
+    model.fit(x, x)
+"""
+
+
+def test_a_src_layout_is_read_as_one_program(tmp_path: Path) -> None:
+    package = tmp_path / "src" / "pkg"
+    package.mkdir(parents=True)
+    for name, text in {"__init__": "", "model": MODEL, "blocks": BLOCKS, "data": DATA}.items():
+        (package / f"{name}.py").write_text(text)
+    (tmp_path / "pyproject.toml").write_text("")
+    script = tmp_path / "train.py"
+    script.write_text(TRAIN)
+    (setup,) = analyse_file(str(script), TRAIN.encode()).setups
+    assert setup.head.activation == "softmax"
+    assert str(setup.target.values) == "[0, 1]"
+    assert setup.relation is Relation.SAME
+    assert setup.head.location is not None
+    assert setup.head.location.path == str(package / "model.py")
+    assert setup.target.location is not None
+    assert setup.target.location.path == str(package / "data.py")
+
+
+def notebook(*cells: tuple[str, str]) -> bytes:
+    return json.dumps({"cells": [{"cell_type": kind, "source": text.splitlines(True)} for kind, text in cells]}).encode()
+
+
+def test_a_notebook_with_a_broken_cell_is_read_as_far_as_it_parses() -> None:
+    source = notebook(
+        ("markdown", "# Autoencoder"),
+        ("code", "%matplotlib inline\n!pip install keras\nfrom tensorflow import keras\nfiles = !ls\n"),
+        ("code", "this is no Python at all (\n"),
+        ("code", "%%bash\nls -l"),
+        ("code", "(x, _), _ = keras.datasets.mnist.load_data()\nprint 'shape', x.shape\nx = x / 255.\n"),
+        ("code", "m = keras.Sequential([keras.layers.Dense(784, activation='tanh')])\n\nm.compile('adam', 'mse')\nm.fit(x, x)\n"),
+    )
+    result = analyse_file("n.ipynb", source)
+    (setup,) = result.setups
+    assert setup.head.activation == "tanh"
+    assert str(setup.target.values) == "[0, 1]"
+    assert (setup.location.cell, setup.location.line) == (5, 4)
+    assert setup.head.location is not None
+    assert (setup.head.location.cell, setup.head.location.line, setup.head.location.column) == (5, 1, 58)
+    assert [(e.stage, e.cell, e.line) for e in result.errors] == [("static", 2, 1)]
+
+
+def test_python_2_is_read() -> None:
+    source = b"""
+import keras, sys
+try:
+    print "loading", sys.argv
+except IOError, error:
+    print >>sys.stderr, error
+(x, _), _ = keras.datasets.mnist.load_data()
+for i in xrange(3): print i
+m = keras.models.Sequential([keras.layers.Dense(784, activation='sigmoid')])
+m.compile('adam', 'mse')
+if 1 <> 2:
+\tm.fit(x, x)
+"""
+    result = analyse_file("old.py", source)
+    assert [s.head.activation for s in result.setups] == ["sigmoid"]
+
+
+def test_a_file_that_cannot_train_is_not_parsed() -> None:
+    assert not analyse_file("a.py", b"import numpy\nprint(((").relevant
+    assert not analyse_file("a.py", b"import keras\nprint(((").relevant
+    assert analyse_file("a.py", b"import keras\nmodel.fit(x)").relevant
+
+
+def test_nothing_but_the_standard_library_is_imported() -> None:
+    code = (
+        "import sys; before = set(sys.modules); from ae_audit.static import analyse_file\n"
+        "analyse_file('a.py', b'import keras, torch\\nmodel.fit(x, x)\\nloss = 1')\n"
+        "tops = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
+        "print(sorted(t for t in tops if t not in sys.stdlib_module_names and t != 'ae_audit'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
