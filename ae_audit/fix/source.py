@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterable, Iterator
-from difflib import unified_diff
 from functools import cached_property
 
 from ae_audit.location import Location
@@ -179,6 +178,8 @@ def apply(source: str, edits: Iterable[Edit], cell: int | None = None) -> str:
 
 def diff(path: str, before: str, after: str) -> str:
     """The unified diff from ``before`` to ``after``; empty where they are equal."""
+    from difflib import unified_diff
+
     lines = unified_diff(before.splitlines(keepends=True), after.splitlines(keepends=True), path, path)
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
