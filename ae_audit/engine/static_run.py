@@ -86,10 +86,10 @@ def judge(audit: FileAudit, settings: Settings) -> FileAudit:
     """Apply the selected rules to the setups of one file."""
     if not audit.setups:
         return audit
-    from ae_audit.rules.run import check
+    from ae_audit.rules.run import check, explained
 
     findings, undecided = check(audit.setups, select=rules_for(audit.target.path, settings))
-    return replace(audit, findings=tuple(findings), undecided=(*audit.undecided, *undecided))
+    return replace(audit, findings=tuple(findings), undecided=explained(undecided, audit.undecided))
 
 
 def finish(audit: FileAudit, sources: Sources) -> FileAudit:
