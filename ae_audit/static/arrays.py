@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ae_audit.location import TrailStep
+from ae_audit.records import replace
 from ae_audit.static.sources import Where
 from ae_audit.static.values import Array, Const, Seq, Unknown, Value
 from ae_audit.theory.intervals import REAL_LINE, UNIT, Interval, format_number
@@ -24,10 +24,12 @@ LABELS = {Structure.CLASS_INDEX, Structure.ONE_HOT, Structure.MULTI_HOT, Structu
 
 
 def unknown_array(run: Run, why: str, where: Where | None = None, source: str | None = None) -> Array:
+    """Data of which nothing is known but why."""
     return Array(root=run.fresh(), why=why, where=where, source=source)
 
 
 def of_constant(run: Run, value: Const) -> Array:
+    """A number as an array without axes."""
     number = float(value.value)
     if math.isnan(number):
         return Array(root=run.fresh(), shape=(), where=value.where, why="it is NaN")
@@ -58,6 +60,7 @@ def of_sequence(run: Run, value: Seq) -> Array | None:
 
 
 def concatenated(run: Run, parts: list[Array], where: Where | None) -> Array:
+    """Several arrays one after the other: related to what they came from where that is one array."""
     first = parts[0]
     values = first.values
     for part in parts[1:]:
@@ -88,12 +91,14 @@ def _joined_root(run: Run, parts: list[Array]) -> int:
 
 
 def step(array: Array, text: str, where: Where | None) -> tuple[TrailStep, ...]:
+    """The trail of ``array`` with one more reason."""
     if len(array.trail) >= MAX_TRAIL:
         return array.trail
     return (*array.trail, TrailStep(text, None if where is None else where.location))
 
 
 def describe_change(how: str, before: ValueRange, after: ValueRange) -> str:
+    """``/ 255 maps [0, 255] to [0, 1]``."""
     return f"{how} maps {before} to {after}" if not after.unknown else how
 
 
@@ -147,6 +152,7 @@ def increasing(
 
 
 def clipped(array: Array, lo: float | None, hi: float | None, how: str, where: Where | None) -> Array:
+    """``min(max(x, lo), hi)``; an end that is None does not cut."""
     low = -math.inf if lo is None else lo
     high = math.inf if hi is None else hi
     if low > high:
@@ -179,10 +185,12 @@ def recast(array: Array, values: ValueRange, how: str, where: Where | None, **ch
 
 
 def standardised(array: Array, how: str, where: Where | None) -> Array:
+    """Zero mean and unit variance: no bounds, but values on both sides of 0."""
     return recast(array, ValueRange(REAL_LINE, STANDARDISED_REACH), how, where, standardised=Tri.YES)
 
 
 def thresholded(run: Run, array: Array, how: str, where: Where | None) -> Array:
+    """A comparison: 0 or 1 everywhere; of class labels, one label a sample."""
     labels = array.structure in LABELS
     return recast(array, ValueRange.exactly(UNIT), how, where,
                   structure=Structure.BINARY_LABEL if labels else array.structure, structure_axis=None)  # fmt: skip
@@ -269,13 +277,16 @@ def relation(input_: Array, target: Array) -> tuple[Relation, tuple[float, float
     if input_.noise != target.noise:
         if input_.noise[: len(target.noise)] == target.noise:
             return Relation.NOISED_INPUT, None
-        if target.noise[: len(input_.noise)] == input_.noise:
+        same_scale = (input_.scale, input_.shift) == (target.scale, target.shift)
+        if target.noise[: len(input_.noise)] == input_.noise and same_scale:
             return Relation.NOISED_TARGET, None
-        return Relation.OTHER, None
+        return Relation.OTHER, None  # y = f(x) + noise is a regression
     if None in {input_.scale, input_.shift, target.scale, target.shift}:
         return (Relation.SAME if input_.scalings == target.scalings else Relation.RESCALED), None
-    assert input_.scale is not None and input_.shift is not None
-    assert target.scale is not None and target.shift is not None
+    assert input_.scale is not None
+    assert input_.shift is not None
+    assert target.scale is not None
+    assert target.shift is not None
     if math.isclose(input_.scale, target.scale, rel_tol=1e-6) and math.isclose(
         input_.shift, target.shift, rel_tol=1e-6, abs_tol=1e-9
     ):
@@ -300,6 +311,7 @@ def rebased(array: Array, placeholder: Array, actual: Array) -> Array:
 
 
 def why_unknown(value: Value) -> str | None:
+    """Why the values are unknown, where the value says so."""
     if isinstance(value, Unknown):
         return value.reason
     if isinstance(value, Array):
@@ -308,4 +320,5 @@ def why_unknown(value: Value) -> str | None:
 
 
 def short(value: float) -> str:
+    """A number as a report shows it."""
     return format_number(value)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ae_audit.records import replace
 from ae_audit.static.arguments import Call
 from ae_audit.static.sources import Where
 from ae_audit.static.values import (
@@ -18,7 +18,6 @@ from ae_audit.static.values import (
     Mapping,
     Module,
     Object,
-    Partial,
     Seq,
     Super,
     Tensor,
@@ -60,6 +59,7 @@ def find(run: Run, value: Value, name: str, where: Where | None) -> Value | None
 
 
 def library_name(run: Run, name: str) -> Value:
+    """What a qualified name of a library stands for: a constant, or the name in its one spelling."""
     normal = run.registry.normalise(name)
     if normal != name and name.startswith(("tensorflow.keras", "tensorflow.python.keras", "tf_keras")):
         run.marks.add("tf.keras")
@@ -130,6 +130,7 @@ def missing(run: Run, value: Value, name: str, where: Where | None) -> Value:
 
 
 def describe(value: Value) -> str:
+    """A value in words, for a reason."""
     if isinstance(value, Object):
         return f"«{value.cls.rpartition('.')[2]}»"
     if isinstance(value, Instance):
@@ -154,6 +155,7 @@ def child(run: Run, value: Unknown, key: object, reason: str | None = None) -> V
 
 
 def iterate(run: Run, value: Value, where: Where | None) -> tuple[list[Value], Value | None]:
+    """The known elements of an iterable, and what stands for the others."""
     if isinstance(value, Seq):
         return list(value.items), value.rest
     if isinstance(value, Mapping):
@@ -182,6 +184,7 @@ def iterate(run: Run, value: Value, where: Where | None) -> tuple[list[Value], V
 
 
 def first_axis_removed(value: Array) -> Array:
+    """One sample of an array."""
     shape = value.shape[1:] if value.shape else None
     axis = value.structure_axis
     if axis is not None and axis > 0:
@@ -195,7 +198,3 @@ def _nowhere(run: Run) -> Where:
     from ae_audit.static.sources import Text
 
     return Where(run.main_text or Text("", ""), ast.Pass())
-
-
-def bind_partial(function: Value, call: Call) -> Partial:
-    return Partial(function, tuple(call.args), tuple(call.kwargs.items()))

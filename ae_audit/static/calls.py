@@ -24,12 +24,9 @@ from ae_audit.static.values import (
     Partial,
     Seq,
     Soft,
-    Super,
-    Tensor,
     Unknown,
     Value,
 )
-from ae_audit.training_setup import Framework
 
 if TYPE_CHECKING:
     from ae_audit.static.interpreter import Run
@@ -39,6 +36,7 @@ MAX_DEPTH = 24
 
 
 def call(run: Run, function: Value, call: Call) -> Value:
+    """Call anything: dispatch by what is called."""
     run.step()
     if isinstance(function, Library):
         return _library(run, function.name, call)
@@ -129,7 +127,9 @@ def enter(run: Run, function: Function, call: Call, receiver: Value | None = Non
     if receiver is not None:
         call = Call(call.where, [receiver, *call.args], call.kwargs, call.open)
     bind(run, function, call, scope)
-    frame = Frame(scope, function.text, function, function.owner, None, package=run.project.package_of(function.text.path))
+    frame = Frame(
+        scope, function.text, function, function.owner, None, package=run.project.package_of(function.text.path)
+    )
     if function.owner is not None:
         first = next(iter([*function.node.args.posonlyargs, *function.node.args.args]), None)
         frame.receiver = scope.names.get(first.arg) if first is not None else None
@@ -178,7 +178,7 @@ def bind(run: Run, function: Function, call: Call, scope: Scope) -> None:
             scope.names[name] = _parameter(function, name)
     if spec.kwarg is not None:
         rest = _parameter(function, spec.kwarg.arg) if call.open else None
-        scope.names[spec.kwarg.arg] = Mapping({k: v for k, v in kwargs.items()}, rest)
+        scope.names[spec.kwarg.arg] = Mapping(dict(kwargs), rest)
 
 
 def _parameter(function: Function, name: str) -> Unknown:
@@ -220,11 +220,3 @@ def decorated(run: Run, function: Function, decorators: list[ast.expr], frame: F
 def with_unknowns(run: Run, function: Function, receiver: Value | None = None) -> Value:
     """Enter a function that the program never calls, with unknown arguments and its own defaults."""
     return enter(run, function, Call(function.where), receiver)
-
-
-def framework_of(value: Value) -> Framework | None:
-    return value.framework if isinstance(value, Tensor) else None
-
-
-def is_super(value: Value) -> bool:
-    return isinstance(value, Super)

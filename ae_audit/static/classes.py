@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 def define(run: Run, node: ast.ClassDef, frame: Frame) -> Class:
+    """A class statement: its body is run in a scope of its own."""
     bases = [run.evaluate(base, frame) for base in node.bases if not isinstance(base, ast.Starred)]
     made = Class(node.name, node, frame.text, bases)
     scope = Scope(frame.scope)
@@ -21,7 +22,9 @@ def define(run: Run, node: ast.ClassDef, frame: Frame) -> Class:
     run.execute(node.body, inner)
     made.attrs.update(scope.names)
     run.classes.append(made)
-    decorators = [run.evaluate(item.func if isinstance(item, ast.Call) else item, frame) for item in node.decorator_list]
+    decorators = [
+        run.evaluate(item.func if isinstance(item, ast.Call) else item, frame) for item in node.decorator_list
+    ]
     inherited = next((base.fields for base in made.lineage()[1:] if base.fields is not None), None)
     is_record = any(isinstance(d, Library) and d.name.rpartition(".")[2] == "dataclass" for d in decorators)
     is_record = is_record or any(name in {"typing.NamedTuple", "pydantic.BaseModel"} for name in made.library_bases())
@@ -74,8 +77,5 @@ def _fill(run: Run, instance: Instance, fields: list[str], call: Call) -> None:
 
 
 def methods_of(cls: Class) -> list[Function]:
+    """The functions that a class's own body defines."""
     return [value for value in cls.attrs.values() if isinstance(value, Function)]
-
-
-def is_subclass(value: Value) -> bool:
-    return isinstance(value, (Class, Library))

@@ -9,8 +9,9 @@ of another.
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 from typing import Any
+
+from ae_audit.records import dataclass
 
 Key = tuple[str, ...]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ae_audit.records import dataclass, field
 from ae_audit.static.sources import Text
 from ae_audit.static.values import Class, Value
 

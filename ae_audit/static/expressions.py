@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ae_audit.static import arrays, attributes, choices, operators
+from ae_audit.records import replace
+from ae_audit.static import attributes, choices, operators, subscripts
 from ae_audit.static.arguments import Call
 from ae_audit.static.conventions import CONVENTIONAL
 from ae_audit.static.environment import Frame, Scope
@@ -19,9 +19,7 @@ from ae_audit.static.values import (
     Instance,
     Library,
     Mapping,
-    Object,
     Seq,
-    Tensor,
     Unknown,
     Value,
 )
@@ -34,6 +32,7 @@ MAX_COMPREHENSION = 64
 
 
 def evaluate(run: Run, node: ast.expr, frame: Frame) -> Value:
+    """The abstract value of an expression."""
     run.step()
     evaluator = EVALUATORS.get(type(node))
     if evaluator is None:
@@ -80,6 +79,7 @@ def _call(run: Run, node: ast.Call, frame: Frame) -> Value:
 
 
 def arguments(run: Run, node: ast.Call, frame: Frame) -> Call:
+    """The arguments of a call, stars unpacked where their contents are known."""
     call = Call(Where(frame.text, node))
     for item in node.args:
         if isinstance(item, ast.Starred):
@@ -187,6 +187,7 @@ def _lambda(run: Run, node: ast.Lambda, frame: Frame) -> Value:
 
 
 def make_function(run: Run, node: Any, frame: Frame) -> Function:
+    """A function or lambda with its closure; defaults are evaluated now, as Python does."""
     defaults = [evaluate(run, item, frame) for item in node.args.defaults]
     kw_defaults = {
         arg.arg: evaluate(run, item, frame)
@@ -225,32 +226,8 @@ def _dictionary(run: Run, node: ast.Dict, frame: Frame) -> Value:
             else:
                 made.rest = Unknown("a dictionary merged at run time")
             continue
-        put(made, evaluate(run, key_node, frame), value)
+        subscripts.put(made, evaluate(run, key_node, frame), value)
     return made
-
-
-def key_of(value: Value) -> Any:
-    """A hashable key for a value; None where it is unknown."""
-    if isinstance(value, Const):
-        try:
-            hash(value.value)
-        except TypeError:
-            return None
-        return value.value
-    if isinstance(value, Seq) and value.rest is None:
-        parts = tuple(key_of(item) for item in value.items)
-        return None if None in parts else parts
-    if isinstance(value, Library):
-        return ("library", value.name)
-    return None
-
-
-def put(mapping: Mapping, key: Value, value: Value) -> None:
-    known = key_of(key)
-    if known is None:
-        mapping.rest = value
-    else:
-        mapping.items[known] = value
 
 
 def _comprehension(kind: str) -> Evaluator:
@@ -272,7 +249,7 @@ def _generate(run: Run, node: Any, generators: list[ast.comprehension], frame: F
 
     if not generators:
         if isinstance(node, ast.DictComp):
-            put(mapping, evaluate(run, node.key, frame), evaluate(run, node.value, frame))
+            subscripts.put(mapping, evaluate(run, node.key, frame), evaluate(run, node.value, frame))
         else:
             made.items.append(evaluate(run, node.elt, frame))
         return
@@ -297,179 +274,6 @@ def _generate(run: Run, node: Any, generators: list[ast.comprehension], frame: F
         made.rest = some.items[0] if some.items else some.rest
         if some_mapping.items or some_mapping.rest:
             mapping.rest = some_mapping.rest or next(iter(some_mapping.items.values()))
-
-
-def _subscript(run: Run, node: ast.Subscript, frame: Frame) -> Value:
-    value = evaluate(run, node.value, frame)
-    where = Where(frame.text, node)
-    if isinstance(node.slice, ast.Slice) or (
-        isinstance(node.slice, ast.Tuple) and any(isinstance(e, ast.Slice) for e in node.slice.elts)
-    ):
-        return sliced(run, value, node.slice, frame, where)
-    return item(run, value, evaluate(run, node.slice, frame), where)
-
-
-def item(run: Run, value: Value, key: Value, where: Where) -> Value:
-    """``value[key]`` for a key that is no slice."""
-    if isinstance(value, Seq):
-        return _sequence_item(run, value, key, where)
-    if isinstance(value, Mapping):
-        known = key_of(key)
-        if isinstance(key, Const) and key.soft is not None and known in value.items:
-            run.offer_values(key.soft, key.value, tuple(value.items)[:8])
-        if known is not None and known in value.items:
-            return value.items[known]
-        if known is None and len(value.items) == 1 and value.rest is None:
-            return next(iter(value.items.values()))
-        if value.rest is not None:
-            return value.rest
-        return Unknown(f"the entry «{where.written}» of a dictionary", where)
-    if isinstance(value, Const) and isinstance(value.value, (str, bytes, tuple)) and isinstance(key, Const):
-        try:
-            return Const(value.value[key.value], where)
-        except Exception:
-            return Unknown("an index out of range", where)
-    if isinstance(value, Array):
-        return _array_item(run, value, key, where)
-    if isinstance(value, Tensor):
-        return replace(value, head=replace(value.head, shape=None))
-    if isinstance(value, Unknown):
-        known = key_of(key)
-        return attributes.child(run, value, ("[]", known if known is not None else where.written))
-    if isinstance(value, (Object, Instance)):
-        method = attributes.find(run, value, "__getitem__", where)
-        if method is not None:
-            return run.call(method, Call(where, [key]))
-    return Unknown(f"«{where.written}» is not known", where)
-
-
-def _sequence_item(run: Run, value: Seq, key: Value, where: Where) -> Value:
-    if isinstance(key, Const) and isinstance(key.value, int):
-        index = key.value
-        if -len(value.items) <= index < len(value.items) and (value.rest is None or index >= 0):
-            return value.items[index]
-        if value.rest is not None:
-            return value.rest
-        return Unknown("an index out of range", where)
-    if value.rest is not None and not value.items:
-        return value.rest
-    if isinstance(key, Array) or (value.items and all(isinstance(i, Array) for i in value.items)):
-        return value.items[0] if value.items else Unknown("an element of an empty list", where)
-    if value.items and all(type(i) is type(value.items[0]) for i in value.items) and not isinstance(
-        value.items[0], Const
-    ):
-        return value.items[0]
-    return Unknown("an element whose index is not known", where)
-
-
-def _array_item(run: Run, value: Array, key: Value, where: Where) -> Value:
-    if isinstance(key, Seq) and key.kind == "tuple":
-        return _columns(value, where, any(_is_full_selection(part) for part in key.items))
-    if isinstance(key, Const) and isinstance(key.value, str):
-        return _columns(value, where, True)
-    if isinstance(key, Seq) and any(isinstance(i, Const) and isinstance(i.value, str) for i in key.items):
-        return _columns(value, where, True)
-    if isinstance(key, Const) and key.value is None:
-        return replace(value, shape=None if value.shape is None else (1, *value.shape))
-    if isinstance(key, Const) and isinstance(key.value, int):
-        return attributes.first_axis_removed(value)
-    if isinstance(key, (Array, Seq)):
-        return replace(value, shape=None if not value.shape else (None, *value.shape[1:]))
-    return attributes.first_axis_removed(value)
-
-
-def _is_full_selection(value: Value) -> bool:
-    return not isinstance(value, Const) or value.value not in {None, Ellipsis}
-
-
-def _columns(value: Array, where: Where, narrowing: bool) -> Array:
-    if not narrowing:
-        return replace(value, shape=None)
-    node = where.node
-    what = where.text.segment(node.slice) if isinstance(node, ast.Subscript) else where.written
-    narrowed = arrays.selected(value, what, None)
-    return replace(narrowed, values=replace(value.values, reach=None)) if value.structure in arrays.LABELS else narrowed
-
-
-def sliced(run: Run, value: Value, node: ast.expr, frame: Frame, where: Where) -> Value:
-    """``value[a:b]``, ``value[:, 1:]``."""
-    if isinstance(node, ast.Slice):
-        bounds = [None if part is None else evaluate(run, part, frame) for part in (node.lower, node.upper, node.step)]
-        return _range_of(run, value, bounds, where)
-    assert isinstance(node, ast.Tuple)
-    for part in node.elts:
-        if not isinstance(part, ast.Slice):
-            evaluate(run, part, frame)
-    array = value if isinstance(value, Array) else run.as_array(value) if isinstance(value, Unknown) else None
-    if array is not None:
-        narrowing = [part for index, part in enumerate(node.elts) if _narrows(part) and index > 0]
-        if not narrowing:
-            return replace(array, shape=_sliced_shape(array, node))
-        what = where.text.segment(node)
-        return arrays.selected(array, _beyond_first(what), None)
-    if isinstance(value, Tensor):
-        return replace(value, head=replace(value.head, shape=None))
-    if isinstance(value, (Object, Instance)):
-        method = attributes.find(run, value, "__getitem__", where)
-        if method is not None:
-            return run.call(method, Call(where, [Unknown("a slice", where)]))
-    return Unknown(f"«{where.written}» is not known", where)
-
-
-def _beyond_first(text: str) -> str:
-    return text.split(",", 1)[1].strip() if "," in text else text
-
-
-def _narrows(part: ast.expr) -> bool:
-    if isinstance(part, ast.Slice):
-        return part.lower is not None or part.upper is not None
-    return not (isinstance(part, ast.Constant) and part.value in {None, Ellipsis}) and not (
-        isinstance(part, ast.Attribute) and part.attr == "newaxis"
-    )
-
-
-def _sliced_shape(array: Array, node: ast.Tuple) -> tuple[int | None, ...] | None:
-    if array.shape is None or any(isinstance(p, ast.Constant) and p.value is Ellipsis for p in node.elts):
-        return None
-    shape: list[int | None] = []
-    rest = list(array.shape)
-    for part in node.elts:
-        if isinstance(part, ast.Slice):
-            if not rest:
-                return None
-            extent = rest.pop(0)
-            shape.append(extent if part.lower is None and part.upper is None else None)
-        elif (isinstance(part, ast.Constant) and part.value is None) or isinstance(part, ast.Attribute):
-            shape.append(1)
-        elif rest:
-            rest.pop(0)
-    return (*shape, *rest)
-
-
-def _range_of(run: Run, value: Value, bounds: list[Value | None], where: Where) -> Value:
-    known: list[Any] = [None if bound is None else getattr(bound, "value", ...) for bound in bounds]
-    plain = all(bound is None or isinstance(bound, int) for bound in known)
-    if isinstance(value, Seq):
-        if plain and value.rest is None:
-            return Seq(value.items[slice(*known)], value.kind, None, value.open)
-        return Seq([], value.kind, value.rest or (value.items[0] if value.items else None))
-    if isinstance(value, Const) and isinstance(value.value, (str, bytes, tuple)):
-        return Const(value.value[slice(*known)], where) if plain else Unknown("a part of a text", where)
-    if isinstance(value, Array):
-        if value.shape is not None and len(value.shape) == 1 and value.dtype is None:
-            return value
-        return replace(value, shape=None if not value.shape else (None, *value.shape[1:]))
-    if isinstance(value, Unknown):
-        if value.array is not None:
-            return value.array
-        return value
-    if isinstance(value, Tensor):
-        return value
-    if isinstance(value, (Object, Instance)):
-        method = attributes.find(run, value, "__getitem__", where)
-        if method is not None:
-            return run.call(method, Call(where, [Unknown("a slice", where)]))
-    return Unknown(f"«{where.written}» is not known", where)
 
 
 def _formatted(run: Run, node: ast.JoinedStr, frame: Frame) -> Value:
@@ -515,14 +319,83 @@ EVALUATORS: dict[type, Evaluator] = {
     ast.UnaryOp: _unary, ast.BoolOp: _boolean, ast.Compare: _compare, ast.IfExp: _conditional, ast.Lambda: _lambda,
     ast.List: _sequence("list"), ast.Tuple: _sequence("tuple"), ast.Set: _sequence("set"), ast.Dict: _dictionary,
     ast.ListComp: _comprehension("list"), ast.SetComp: _comprehension("set"),
-    ast.GeneratorExp: _comprehension("iterator"), ast.DictComp: _comprehension("dict"), ast.Subscript: _subscript,
+    ast.GeneratorExp: _comprehension("iterator"), ast.DictComp: _comprehension("dict"),
+    ast.Subscript: subscripts.subscript,
     ast.JoinedStr: _formatted, ast.NamedExpr: _named, ast.Starred: _starred, ast.Await: _awaited,
     ast.Yield: _yielded, ast.YieldFrom: _yielded,
 }  # fmt: skip
 _BUILTIN_NAMES = frozenset(
-    "abs all any bool bytes callable chr dict dir divmod enumerate eval exec filter float format frozenset getattr "
-    "hasattr hash hex id input int isinstance issubclass iter len list map max min next object open ord pow print "
-    "property range repr reversed round set setattr slice sorted staticmethod classmethod str sum super tuple type "
-    "vars zip Exception ValueError TypeError RuntimeError NotImplementedError KeyError xrange raw_input unicode "
-    "ImportError ModuleNotFoundError StopIteration AssertionError OSError IOError".split()
+    [
+        "abs",
+        "all",
+        "any",
+        "bool",
+        "bytes",
+        "callable",
+        "chr",
+        "dict",
+        "dir",
+        "divmod",
+        "enumerate",
+        "eval",
+        "exec",
+        "filter",
+        "float",
+        "format",
+        "frozenset",
+        "getattr",
+        "hasattr",
+        "hash",
+        "hex",
+        "id",
+        "input",
+        "int",
+        "isinstance",
+        "issubclass",
+        "iter",
+        "len",
+        "list",
+        "map",
+        "max",
+        "min",
+        "next",
+        "object",
+        "open",
+        "ord",
+        "pow",
+        "print",
+        "property",
+        "range",
+        "repr",
+        "reversed",
+        "round",
+        "set",
+        "setattr",
+        "slice",
+        "sorted",
+        "staticmethod",
+        "classmethod",
+        "str",
+        "sum",
+        "super",
+        "tuple",
+        "type",
+        "vars",
+        "zip",
+        "Exception",
+        "ValueError",
+        "TypeError",
+        "RuntimeError",
+        "NotImplementedError",
+        "KeyError",
+        "xrange",
+        "raw_input",
+        "unicode",
+        "ImportError",
+        "ModuleNotFoundError",
+        "StopIteration",
+        "AssertionError",
+        "OSError",
+        "IOError",
+    ]
 )

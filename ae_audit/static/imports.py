@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 def import_(run: Run, node: ast.Import, frame: Frame) -> Any:
+    """``import a.b as c``."""
     from ae_audit.static.statements import Signal
 
     for alias in node.names:
@@ -43,6 +44,7 @@ def _attach(run: Run, top: Module, name: str, frame: Frame) -> None:
 
 
 def import_from(run: Run, node: ast.ImportFrom, frame: Frame) -> Any:
+    """``from a import b``, relative imports and stars included."""
     from ae_audit.static.statements import Signal
 
     name = node.module or ""

@@ -17,6 +17,7 @@ from ae_audit.static.values import Array, Class, Const, Function, Module, Seq, S
 if TYPE_CHECKING:
     from ae_audit.static.projects import Project
 
+
 class Run:
     """The state of one execution, and the interface that knowledge handlers use."""
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ae_audit.records import replace
 from ae_audit.static.arguments import Call
 from ae_audit.static.sources import Where
 from ae_audit.static.values import (
     Array,
-    Const,
     Difference,
     LossFunction,
     LossTerm,
     LossValue,
-    Partial,
     Seq,
     Site,
     Tensor,
@@ -204,10 +202,12 @@ def reduced(run: Run, value: Value, how: str, where: Where) -> Value:
 
 
 def squared(value: Difference, where: Where) -> Difference:
+    """``error ** 2``."""
     return replace(value, power=value.power * 2, where=where)
 
 
 def absolute(value: Difference, where: Where) -> Difference:
+    """``|error|``."""
     return replace(value, absolute=True, where=where)
 
 
@@ -272,7 +272,7 @@ def _sum(run: Run, left: LossValue, right: LossValue, where: Where) -> LossValue
     terms = (*left.terms, *right.terms)
     names = {term.use.name for term in terms}
     if len(terms) == 2 and names == {_POSITIVE, _NEGATIVE}:
-        positive, negative = sorted(terms, key=lambda term: term.use.name != _POSITIVE)
+        positive, _ = sorted(terms, key=lambda term: term.use.name != _POSITIVE)
         use = LossUse(name="bce", written=where.written, location=where.location, custom=True)
         clean = positive.prediction
         weight = None if positive.weight is None else -positive.weight  # log p is the negative of the loss
@@ -305,7 +305,3 @@ def custom_uses(value: Value, where: Where, written: str | None = None) -> list[
     unknown = LossUse(name=None, written=written or where.written, location=where.location, custom=True,
                       from_logits=Tri.UNKNOWN)  # fmt: skip
     return [(unknown, None)]
-
-
-def is_callable_loss(value: Value) -> bool:
-    return not isinstance(value, (Const, Unknown, Partial))

@@ -6,9 +6,9 @@ import ast
 import math
 import operator
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ae_audit.records import replace
 from ae_audit.static import arrays, losses, tensors
 from ae_audit.static.sources import Where
 from ae_audit.static.values import (
@@ -49,6 +49,7 @@ MAX_INTEGER = 1 << 64
 
 
 def binary(run: Run, symbol: str, left: Value, right: Value, where: Where) -> Value:
+    """``left symbol right``."""
     if isinstance(left, Const) and isinstance(right, Const):
         return _constants(symbol, left, right, where)
     if isinstance(left, Seq) or isinstance(right, Seq):
@@ -268,7 +269,9 @@ def _divide(run: Run, left: Array, right: Array, a: float | None, b: float | Non
     if a is not None:
         return replace(arrays.unknown_array(run, f"the values of «{how}»", where), root=right.root, scale=None,
                        shift=None, scalings=(*right.scalings, how))  # fmt: skip
-    same = replace(left, values=_unbounded(), scale=None, shift=None, scalings=(*left.scalings, f"«{how}»"), where=where)
+    same = replace(
+        left, values=_unbounded(), scale=None, shift=None, scalings=(*left.scalings, f"«{how}»"), where=where
+    )
     return replace(same, why=left.why or f"«{how}» divides by values that are not known")
 
 
@@ -300,6 +303,7 @@ def _powered(interval: Interval, power: float) -> Interval:
 
 
 def negate(run: Run, value: Value, where: Where) -> Value:
+    """``-value``."""
     if isinstance(value, Const):
         try:
             return Const(-value.value, where, value.soft)
@@ -309,6 +313,7 @@ def negate(run: Run, value: Value, where: Where) -> Value:
 
 
 def compare(run: Run, op: ast.cmpop, left: Value, right: Value, where: Where) -> Value:
+    """``left op right``: a constant where it is decided, an array of 0 and 1 for data."""
     if isinstance(op, (ast.Is, ast.IsNot, ast.Eq, ast.NotEq)) and (_is_none(left) or _is_none(right)):
         other = right if _is_none(left) else left
         if isinstance(other, Unknown):
@@ -334,7 +339,15 @@ def compare(run: Run, op: ast.cmpop, left: Value, right: Value, where: Where) ->
 def _same_unknown(run: Run, op: ast.cmpop, left: Value, right: Value) -> bool | None:
     """``n - 1 < n`` for an unknown number n: decided by the distance of the two."""
     a, b = run.as_array(left), run.as_array(right)
-    if a is None or b is None or a.root != b.root or a.scale is None or a.scale != b.scale or a.statistic or b.statistic:
+    if (
+        a is None
+        or b is None
+        or a.root != b.root
+        or a.scale is None
+        or a.scale != b.scale
+        or a.statistic
+        or b.statistic
+    ):
         return None
     if a.shape or b.shape or a.selection or b.selection or a.noise or b.noise or a.why is None:
         return None

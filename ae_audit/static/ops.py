@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ae_audit.records import replace
 from ae_audit.static import arrays, losses, tensors
 from ae_audit.static.arguments import Call
 from ae_audit.static.sources import Where
@@ -53,6 +53,7 @@ def moved(run: Run, value: Value | None, name: str, where: Where, shape: Shape =
 
 
 def shape_of(value: Value | None) -> Shape:
+    """The shape of an array or tensor, where it is known."""
     if isinstance(value, Array):
         return value.shape
     return value.head.shape if isinstance(value, Tensor) else None
@@ -68,7 +69,7 @@ def reshaped(run: Run, value: Value | None, sizes: Any, where: Where, name: str 
             total = _total(old)
             known = math.prod(e for e in extents if e is not None)
             if total is not None and known > 0 and total % known == 0:
-                extents[[i for i, s in enumerate(sizes) if s is not None and s < 0][0]] = total // known
+                extents[next(i for i, s in enumerate(sizes) if s is not None and s < 0)] = total // known
         new = tuple(extents)
     return moved(run, value, name, where, new, untouched=False)
 
@@ -139,6 +140,7 @@ def mapped(run: Run, value: Value | None, name: str, where: Where, *, framework:
 
 
 def clipped(run: Run, value: Value | None, lo: float | None, hi: float | None, where: Where) -> Value:
+    """``clip`` of data or of an output."""
     found = data(run, value)
     if isinstance(found, Array):
         return arrays.clipped(found, lo, hi, f"clip to [{_end(lo)}, {_end(hi)}]", where)
@@ -152,6 +154,7 @@ def _end(value: float | None) -> str:
 
 
 def squared(run: Run, value: Value | None, where: Where) -> Value:
+    """``square`` of data, an output, or an error."""
     found = data(run, value)
     if isinstance(found, Difference):
         return losses.squared(found, where)
@@ -165,6 +168,7 @@ def squared(run: Run, value: Value | None, where: Where) -> Value:
 
 
 def absolute(run: Run, value: Value | None, where: Where) -> Value:
+    """``abs`` of data, an output, or an error."""
     found = data(run, value)
     if isinstance(found, Difference):
         return losses.absolute(found, where)
@@ -177,6 +181,7 @@ def absolute(run: Run, value: Value | None, where: Where) -> Value:
 
 
 def logarithm(run: Run, value: Value | None, where: Where) -> Value:
+    """``log`` of data or of an output."""
     found = data(run, value)
     if isinstance(found, Tensor):
         return tensors.logarithm(found, where)
@@ -243,6 +248,7 @@ def random(run: Run, call: Call, values: ValueRange, shape: Shape, what: str) ->
 
 
 def normal(run: Run, call: Call, mean: float | None, std: float | None, shape: Shape, what: str) -> Array:
+    """Normally distributed noise."""
     centre, width = 0.0 if mean is None else mean, 1.0 if std is None else std
     reach = Interval(centre - 2 * abs(width), centre + 2 * abs(width)) if shape != () else None
     made = random(run, call, ValueRange(reach=reach), shape, what)
@@ -250,4 +256,5 @@ def normal(run: Run, call: Call, mean: float | None, std: float | None, shape: S
 
 
 def constant_number(value: Value | None) -> float | None:
+    """A number that the program fixes."""
     return number(value)

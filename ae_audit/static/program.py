@@ -52,7 +52,9 @@ def explore(registry: Registry, project: Project, program: Program) -> list[Exec
         budget = run.steps
         exhausted = execute(run, program)
         left -= budget - max(run.steps, 0)
-        done.append(Execution(plan, run.sites, exhausted, run.marks, tuple(run.offers.values()), run.faults, run.called))
+        done.append(
+            Execution(plan, run.sites, exhausted, run.marks, tuple(run.offers.values()), run.faults, run.called)
+        )
         for identity, offer in run.offers.items():
             if identity not in seen:
                 seen.add(identity)

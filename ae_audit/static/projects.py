@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import os
 import warnings
-from dataclasses import dataclass, field
 
+from ae_audit.records import dataclass, field
 from ae_audit.static import notebooks, repair, sources
 from ae_audit.static.sources import Text
 from ae_audit.static.syntax import Syntax

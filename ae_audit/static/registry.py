@@ -59,7 +59,7 @@ class Table:
         return register
 
     def method(self, kind: str, *names: str) -> Callable[[_H], _H]:
-        """``handler(run, receiver, call) -> Value`` for methods of a kind (see :func:`kinds`), ``__call__`` included."""
+        """``handler(run, receiver, call) -> Value`` for methods of a kind, ``__call__`` included."""
 
         def register(handler: _H) -> _H:
             for name in names:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from dataclasses import dataclass
+
+from ae_audit.records import dataclass
 
 MAX_REPAIRS = 48
 _PRINT = re.compile(r"^(\s*(?:[^#'\"\s][^#'\"]*:\s+)?)print\b(?!\s*\()(.*)$")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ae_audit.records import dataclass
 from ae_audit.results import StageError, Undecided
 from ae_audit.training_setup import TrainingSetup
 

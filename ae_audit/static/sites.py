@@ -46,6 +46,7 @@ class Draft:
 
 
 def draft(site: Site, marks: Iterable[str]) -> Draft:
+    """The set-up that a site amounts to, and the reasons for what it leaves unknown."""
     prediction = site.prediction
     if isinstance(prediction, Difference):
         prediction = tensors.as_tensor(prediction)
@@ -155,7 +156,7 @@ def _mark_measurements(groups: dict[tuple[object, ...], list[tuple[int, Draft]]]
 
 
 def _add_validation(groups: dict[tuple[object, ...], list[tuple[int, Draft]]]) -> None:
-    """In torch, validation data are what the same untouched output meets, in the same loss, where nothing is trained."""
+    """In torch, validation data are what the same untouched output meets in the same loss where nothing is trained."""
     measured = [
         (index, made.setup) for group in groups.values() for index, made in group
         if made.setup.framework is Framework.TORCH and made.evaluation and not made.setup.target.values.unknown

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from ae_audit.static import attributes, choices, expressions, imports, operators
+from ae_audit.static import attributes, choices, expressions, imports, operators, subscripts
 from ae_audit.static.arguments import Call
 from ae_audit.static.budget import BudgetSpentError
 from ae_audit.static.environment import Frame
@@ -46,6 +46,7 @@ class Signal(Enum):
 
 
 def execute(run: Run, body: list[ast.stmt], frame: Frame) -> Signal:
+    """Run a block; how it was left."""
     for node in body:
         run.step()
         executor = EXECUTORS.get(type(node))
@@ -133,6 +134,7 @@ def assign(run: Run, target: ast.expr, value: Value, frame: Frame) -> None:
 
 
 def unpack(run: Run, target: ast.Tuple | ast.List, value: Value, frame: Frame) -> None:
+    """``a, *b = value``."""
     where = Where(frame.text, target)
     names = target.elts
     parts = parts_of(run, value, len(names), where)
@@ -171,6 +173,7 @@ def parts_of(run: Run, value: Value, count: int, where: Where) -> list[Value]:
 
 
 def set_attribute(run: Run, owner: Value, name: str, value: Value) -> None:
+    """``owner.name = value``."""
     if isinstance(owner, Instance):
         setter = owner.cls.attrs.get(f"{name}.setter")
         if isinstance(setter, Function):
@@ -191,7 +194,7 @@ def _set_item(run: Run, target: ast.Subscript, value: Value, frame: Frame) -> No
         _set_slice(run, target, owner, value, frame)
         return
     if isinstance(owner, Mapping):
-        expressions.put(owner, run.evaluate(target.slice, frame), value)
+        subscripts.put(owner, run.evaluate(target.slice, frame), value)
         return
     key = run.evaluate(target.slice, frame) if not isinstance(target.slice, ast.Tuple) else Unknown("a selection")
     if isinstance(owner, Seq):
@@ -202,9 +205,9 @@ def _set_item(run: Run, target: ast.Subscript, value: Value, frame: Frame) -> No
     elif isinstance(owner, Array):
         _write_into(run, target, owner, value, frame)
     elif isinstance(owner, Unknown) and isinstance(key, Const):
-        owner.children["[]", expressions.key_of(key)] = value
-    elif isinstance(owner, Library) and owner.name == "os.environ" and isinstance(key, Const):
-        if key.value == "KERAS_BACKEND" and isinstance(value, Const) and isinstance(value.value, str):
+        owner.children["[]", subscripts.key_of(key)] = value
+    elif isinstance(owner, Library) and owner.name == "os.environ" and isinstance(value, Const):
+        if isinstance(key, Const) and key.value == "KERAS_BACKEND":
             run.marks.add(f"backend:{value.value}")
 
 
@@ -219,8 +222,7 @@ def _set_slice(run: Run, target: ast.Subscript, owner: Value, value: Value, fram
 
 def _write_into(run: Run, target: ast.Subscript, owner: Array, value: Value, frame: Frame) -> None:
     """``x[...] = v``: the array may hold the new values besides the old ones."""
-    from dataclasses import replace
-
+    from ae_audit.records import replace
     from ae_audit.theory.ranges import ValueRange
 
     new = run.as_array(value)

@@ -6,17 +6,34 @@ import ast
 from collections.abc import Iterable
 
 BUILDING = frozenset(
-    "add append extend insert compile fit fit_generator add_module update pop backward train_on_batch add_loss step "
-    "setdefault map train".split()
+    [
+        "add",
+        "append",
+        "extend",
+        "insert",
+        "compile",
+        "fit",
+        "fit_generator",
+        "add_module",
+        "update",
+        "pop",
+        "backward",
+        "train_on_batch",
+        "add_loss",
+        "step",
+        "setdefault",
+        "map",
+        "train",
+    ]
 )
 """methods that change an object in a way that can matter"""
-GROWING = frozenset("append add extend insert add_module __setitem__".split())
+GROWING = frozenset(["append", "add", "extend", "insert", "add_module", "__setitem__"])
 
 
 class Traits:
     """What a block of statements does, as far as its syntax tells."""
 
-    __slots__ = ("builds", "calls", "compared", "counted", "matters", "grows")
+    __slots__ = ("builds", "calls", "compared", "counted", "grows", "matters")
 
     def __init__(self, body: Iterable[ast.AST]) -> None:
         self.matters = False

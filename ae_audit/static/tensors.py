@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ae_audit.location import TrailStep
+from ae_audit.records import replace
 from ae_audit.static import losses
 from ae_audit.static.sources import Where
-from ae_audit.static.values import Array, Difference, LossValue, Seq, Tensor, Unknown, Value, number
+from ae_audit.static.values import Array, Difference, Seq, Tensor, Unknown, Value, number
 from ae_audit.theory.activations import (
     LINEAR_RANGE,
     UNKNOWN_ACTIVATION_RANGE,
@@ -81,9 +81,7 @@ def _after(base: Tensor, layer: str, normalising: bool, head: Head) -> Tensor:
     if normalises is not Tri.YES and not base.first_layers:
         scaled_inside = any(array.placeholder and array.scalings for array in base.fed)
         normalises = Tri.YES if normalising or scaled_inside else Tri.NO
-    return replace(
-        base, head=head, first_layers=first, normalises=normalises, why=None, log_of=None, complement=False
-    )
+    return replace(base, head=head, first_layers=first, normalises=normalises, why=None, log_of=None, complement=False)
 
 
 def opaque(
@@ -111,7 +109,8 @@ def activated(
     head = base.head
     before = head.range
     if activation is None:
-        return replace(base, head=replace(head, activation=None, range=UNKNOWN_ACTIVATION_RANGE, location=place.location),
+        return replace(base, head=replace(head, activation=None, range=UNKNOWN_ACTIVATION_RANGE,
+            location=place.location),
                        why=f"the activation «{name}» is not known")  # fmt: skip
     units = head.units
     if activation.axis is not None and head.shape is not None:
@@ -194,6 +193,7 @@ def normalised(run: Run, framework: Framework, value: Value, layer: str, where: 
 
 
 def extent(shape: tuple[int | None, ...], axis: int) -> int | None:
+    """The extent along an axis; None where the shape has no such axis."""
     return shape[axis] if -len(shape) <= axis < len(shape) else None
 
 
@@ -320,6 +320,7 @@ def _epsilon(tensor: Tensor) -> Tensor:
 
 
 def squared(tensor: Tensor, where: Where) -> Tensor:
+    """``prediction ** 2``."""
     hull = tensor.head.range.values.hull
     top = max(abs(hull.lo), abs(hull.hi))
     range_ = ActivationRange(ValueRange(Interval(0.0, top * top if math.isfinite(top) else math.inf)))
@@ -406,11 +407,8 @@ def concatenated(run: Run, values: list[Value], where: Where, framework: Framewo
     return replace(base, head=Head(), why="an output joined with data")
 
 
-def is_loss_like(value: Value) -> bool:
-    return isinstance(value, (LossValue, Difference))
-
-
 def unknown_head(value: Value) -> str | None:
+    """Why the head of a prediction is unknown, where the value says so."""
     if isinstance(value, Unknown):
         return value.reason
     return value.why if isinstance(value, Tensor) else None

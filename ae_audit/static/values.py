@@ -7,10 +7,10 @@ Arrays hold data; tensors have been through weights and carry the facts of a hea
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ae_audit.location import TrailStep
+from ae_audit.records import dataclass, field
 from ae_audit.static.sources import Text, Where
 from ae_audit.theory.ranges import UNKNOWN_RANGE, Tri, ValueRange
 from ae_audit.training_setup import DataFacts, Framework, Head, LossUse, Relation, Structure
@@ -106,7 +106,7 @@ class Library(Value):
 
 
 class Object(Value):
-    """An instance of a library class: a layer, a model, a loader, a scaler. ``state`` belongs to the knowledge table."""
+    """An instance of a library class: a layer, a model, a scaler. ``state`` belongs to the knowledge table."""
 
     __slots__ = ("attrs", "call", "cls", "state", "where")
 
@@ -405,6 +405,7 @@ FALSE = Const(False)
 
 
 def is_const(value: Value | None, *kinds: type) -> bool:
+    """Whether a value is a constant, of one of ``kinds`` where some are given."""
     return isinstance(value, Const) and (not kinds or isinstance(value.value, kinds))
 
 

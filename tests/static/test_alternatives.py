@@ -30,7 +30,9 @@ def facts(result: StaticResult) -> set[tuple[str | None, str, str | None, bool |
 
 
 def test_an_option_picks_head_and_scaling_together() -> None:
-    result = analyse(DATA + textwrap.dedent("""
+    result = analyse(
+        DATA
+        + textwrap.dedent("""
         parser = argparse.ArgumentParser()
         parser.add_argument("--act", default="sigmoid")
         args = parser.parse_args()
@@ -39,7 +41,8 @@ def test_an_option_picks_head_and_scaling_together() -> None:
         else:
             x = x / 255.0
         build(args.act).fit(x, x)
-        """))
+        """)
+    )
     assert facts(result) == {
         ("sigmoid", "[0, 1]", "args.act == 'sigmoid'", True),
         ("tanh", "[-1, 1]", "args.act == 'tanh'", False),
@@ -47,33 +50,41 @@ def test_an_option_picks_head_and_scaling_together() -> None:
 
 
 def test_a_dictionary_of_options_is_explored_by_its_keys() -> None:
-    result = analyse(DATA + textwrap.dedent("""
+    result = analyse(
+        DATA
+        + textwrap.dedent("""
         parser = argparse.ArgumentParser()
         parser.add_argument("-a", "--act", default="one")
         act = {"one": "sigmoid", "two": "softmax"}[parser.parse_args().act]
         build(act).fit(x / 255.0, x / 255.0)
-        """))
+        """)
+    )
     assert {(s.head.activation, s.condition and s.condition.text) for s in result.setups} == {
         ("sigmoid", "args.act == 'one'"), ("softmax", "args.act == 'two'"),
     }  # fmt: skip
 
 
 def test_the_same_test_goes_the_same_way_everywhere() -> None:
-    result = analyse(DATA + textwrap.dedent("""
+    result = analyse(
+        DATA
+        + textwrap.dedent("""
         if centred():
             x = (x - 127.5) / 127.5
         else:
             x = x / 255.0
         act = "tanh" if centred() else "sigmoid"
         build(act).fit(x, x)
-        """))
+        """)
+    )
     assert {(s.head.activation, str(s.target.values)) for s in result.setups} == {
         ("tanh", "[-1, 1]"), ("sigmoid", "[0, 1]"),
     }  # fmt: skip
 
 
 def test_branches_that_change_nothing_give_no_condition() -> None:
-    result = analyse(DATA + textwrap.dedent("""
+    result = analyse(
+        DATA
+        + textwrap.dedent("""
         import os
         if not os.path.exists("out"):
             os.makedirs("out")
@@ -81,25 +92,31 @@ def test_branches_that_change_nothing_give_no_condition() -> None:
         if verbose:
             message = "training"
         build("sigmoid").fit(x / 255, x / 255)
-        """))
+        """)
+    )
     assert [s.condition for s in result.setups] == [None]
 
 
 def test_a_default_parameter_of_an_uncalled_function() -> None:
-    result = analyse(DATA + textwrap.dedent("""
+    result = analyse(
+        DATA
+        + textwrap.dedent("""
         def train(data, kind="plain"):
             act = "sigmoid"
             if kind == "wrong":
                 act = "softmax"
             build(act).fit(data, data)
-        """))
+        """)
+    )
     assert {(s.head.activation, s.condition and s.condition.default) for s in result.setups} == {
         ("sigmoid", True), ("softmax", False),
     }  # fmt: skip
 
 
 def test_a_checkpoint_branch_does_not_hide_the_model_built_in_the_other() -> None:
-    result = analyse(DATA + textwrap.dedent("""
+    result = analyse(
+        DATA
+        + textwrap.dedent("""
         import os
         if os.path.exists("m.h5"):
             model = keras.models.load_model("m.h5")
@@ -107,7 +124,8 @@ def test_a_checkpoint_branch_does_not_hide_the_model_built_in_the_other() -> Non
             model = build("softmax")
         model.compile("adam", "mse")
         model.fit(x / 255, x / 255)
-        """))
+        """)
+    )
     assert [s.head.activation for s in result.setups] == ["softmax"]
 
 

@@ -27,17 +27,21 @@ HOSTILE = {
     "property of itself": b"class A:\n  @property\n  def x(self): return self.x\nA().x\n",
     "yields itself": b"class A:\n  def __iter__(self): return self\n  def __getitem__(self, i): return self\n"
     b"for x in A(): pass\na, b = A()\n",
-    "fixed point": b"Y=lambda f:(lambda x:f(lambda v:x(x)(v)))(lambda x:f(lambda v:x(x)(v)))\nY(lambda s:lambda n:s(n))(3)\n",
+    "fixed point": b"Y=lambda f:(lambda x:f(lambda v:x(x)(v)))(lambda x:f(lambda v:x(x)(v)))\n"
+    b"Y(lambda s:lambda n:s(n))(3)\n",
     "many branches": b"def f(a):\n" + b"".join(b"  if a == %d: x = %d\n" % (i, i) for i in range(300))
     + b"  m = keras.Sequential([keras.layers.Dense(3)]); m.compile(loss='mse'); m.fit(a, a)\n",
     "models in models": b"m=keras.Sequential([keras.layers.Dense(1)])\n" + b"m=keras.Sequential([m, m])\n" * 30
     + b"m.compile(loss='mse'); m.fit(x, x)\n",
     "not numbers": b"import numpy as np\nx=np.load('a')*float('inf')/float('nan')\ny=np.clip(x, float('nan'), 3)\n"
     b"w=np.linspace(float('nan'), 1)\nx=x*1e308*1e308-1e308*1e308\n",
-    "wrong arguments": b"from keras.layers import *\nm=keras.Sequential([Dense(-1, activation=5), Conv2D('a', 'b', strides=0),"
-    b" Reshape((-1, -1)), Dense(1e400), UpSampling2D(0), MaxPooling2D(0), Permute((9, 9)), Softmax(axis='x'), Lambda(3),"
+    "wrong arguments": b"from keras.layers import *\nm=keras.Sequential([Dense(-1, activation=5),"
+    b" Conv2D('a', 'b', strides=0),"
+    b" Reshape((-1, -1)), Dense(1e400), UpSampling2D(0), MaxPooling2D(0), Permute((9, 9)),"
+    b" Softmax(axis='x'), Lambda(3),"
     b" Rescaling('a'), TimeDistributed(3), Activation(None), Concatenate(), Embedding()])\n"
-    b"m.compile(loss=['a', 3], metrics=5)\nm.fit(1, 2, validation_data=3)\nm.fit()\nm()\nkeras.Model()\nkeras.losses.mse()\n",
+    b"m.compile(loss=['a', 3], metrics=5)\nm.fit(1, 2, validation_data=3)\n"
+    b"m.fit()\nm()\nkeras.Model()\nkeras.losses.mse()\n",
 }  # fmt: skip
 
 

@@ -102,7 +102,8 @@ def test_a_sigmoid_head_is_seen_in_every_spelling(spelling: str) -> None:
 
 
 def test_the_head_is_placed_at_the_expression_that_names_it() -> None:
-    source = 'import keras\nact = "softmäx"; act = "softmax"\nm = keras.Sequential([keras.layers.Dense(9, activation=act)])\n'
+    source = 'import keras\nact = "softmäx"; act = "softmax"\n'
+    source += "m = keras.Sequential([keras.layers.Dense(9, activation=act)])\n"
     source += 'm.compile(loss="mse")\nm.fit(a, a)\n'
     setup = analyse_file("p.py", source.encode()).setups[0]
     place = setup.head.location
@@ -145,7 +146,9 @@ def test_layers_after_the_activation_are_recorded(after: str, names: tuple[str, 
 
 
 def test_arithmetic_on_the_output_moves_its_range() -> None:
-    setup = setup_of("i = keras.Input((784,))\nmodel = keras.Model(i, 2 * layers.Dense(784, activation='sigmoid')(i) - 1)\n")
+    setup = setup_of(
+        "i = keras.Input((784,))\nmodel = keras.Model(i, 2 * layers.Dense(784, activation='sigmoid')(i) - 1)\n"
+    )
     assert setup.head.activation == "sigmoid"
     assert setup.head.range.values.hull == Interval(-1.0, 1.0, True, True)
 

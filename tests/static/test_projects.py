@@ -61,7 +61,9 @@ def test_a_src_layout_is_read_as_one_program(tmp_path: Path) -> None:
 
 
 def notebook(*cells: tuple[str, str]) -> bytes:
-    return json.dumps({"cells": [{"cell_type": kind, "source": text.splitlines(True)} for kind, text in cells]}).encode()
+    return json.dumps(
+        {"cells": [{"cell_type": kind, "source": text.splitlines(True)} for kind, text in cells]}
+    ).encode()
 
 
 def test_a_notebook_with_a_broken_cell_is_read_as_far_as_it_parses() -> None:
@@ -71,7 +73,11 @@ def test_a_notebook_with_a_broken_cell_is_read_as_far_as_it_parses() -> None:
         ("code", "this is no Python at all (\n"),
         ("code", "%%bash\nls -l"),
         ("code", "(x, _), _ = keras.datasets.mnist.load_data()\nprint 'shape', x.shape\nx = x / 255.\n"),
-        ("code", "m = keras.Sequential([keras.layers.Dense(784, activation='tanh')])\n\nm.compile('adam', 'mse')\nm.fit(x, x)\n"),
+        (
+            "code",
+            "m = keras.Sequential([keras.layers.Dense(784, activation='tanh')])\n\n"
+            "m.compile('adam', 'mse')\nm.fit(x, x)\n",
+        ),
     )
     result = analyse_file("n.ipynb", source)
     (setup,) = result.setups

@@ -9,6 +9,7 @@ from ae_audit.static.registry import Registry, Table
 
 MODULES = (
     "python",
+    "containers",
     "numpy_arrays",
     "images",
     "sklearn_data",

@@ -1,10 +1,10 @@
-"""Images: what OpenCV, Pillow, scikit-image, imageio and Matplotlib read, and what their conversions keep or rescale."""
+"""Images: what OpenCV, Pillow, scikit-image, imageio and Matplotlib read, and what their conversions keep."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ae_audit.records import replace
 from ae_audit.static import arrays, ops
 from ae_audit.static.arguments import Call
 from ae_audit.static.registry import Table
@@ -64,7 +64,8 @@ def _read_plot(run: Run, call: Call) -> Value:
     return arrays.unknown_array(run, "«plt.imread» gives [0, 1] for PNG and [0, 255] for JPEG", call.where)
 
 
-@TABLE.function("cv2.resize", "cv2.cvtColor", "cv2.GaussianBlur", "cv2.blur", "cv2.medianBlur", "cv2.flip", "cv2.rotate",
+@TABLE.function("cv2.resize", "cv2.cvtColor", "cv2.GaussianBlur", "cv2.blur", "cv2.medianBlur", "cv2.flip",
+    "cv2.rotate",
                 "cv2.copyMakeBorder", "cv2.warpAffine", "scipy.misc.imresize", "imutils.resize", "cv2.bilateralFilter",
                 "scipy.ndimage.zoom", "scipy.ndimage.rotate", "scipy.ndimage.gaussian_filter", "cv2.undistort",
                 "PIL.ImageOps.fit", "PIL.ImageOps.grayscale", "skimage.util.random_noise_")  # fmt: skip
@@ -122,7 +123,8 @@ def _from_array(run: Run, call: Call) -> Value:
     return found or Unknown("an image", call.where)
 
 
-@TABLE.function("skimage.transform.resize", "skimage.transform.rescale", "skimage.img_as_float", "skimage.color.rgb2gray",
+@TABLE.function("skimage.transform.resize", "skimage.transform.rescale", "skimage.img_as_float",
+    "skimage.color.rgb2gray",
                 "skimage.util.img_as_float", "skimage.color.rgb2grey", "skimage.img_as_float32",
                 "skimage.transform.downscale_local_mean", "skimage.transform.rotate")  # fmt: skip
 def _to_float(run: Run, call: Call) -> Value:
@@ -182,7 +184,3 @@ def _normalize(run: Run, call: Call) -> Value:
                 "os.walk", "pathlib.Path")  # fmt: skip
 def _aside(run: Run, call: Call) -> Value:
     return Unknown(f"what «{call.name}» gives", call.where)
-
-
-def constant(value: Value) -> bool:
-    return isinstance(value, Const)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ae_audit.static import arrays, ops
+from ae_audit.records import replace
+from ae_audit.static import arrays
 from ae_audit.static.arguments import Call
 from ae_audit.static.registry import Table
 from ae_audit.static.sources import Where
-from ae_audit.static.values import Array, Const, Library, Mapping, Object, Seq, Unknown, Value
+from ae_audit.static.values import Array, Const, Mapping, Object, Seq, Unknown, Value
 from ae_audit.theory.intervals import BYTE, UNIT, Interval
 from ae_audit.theory.ranges import ValueRange
 from ae_audit.training_setup import Structure
@@ -33,7 +33,9 @@ def _labels(run: Run, source: str, count: int, classes: int, where: Where, colum
 
 
 def _pixels(run: Run, source: str, shape: tuple[int | None, ...], where: Where) -> Array:
-    made = Array(ValueRange.exactly(BYTE), "uint8", shape, Structure.CONTINUOUS, root=run.fresh(), source=source, where=where)
+    made = Array(
+        ValueRange.exactly(BYTE), "uint8", shape, Structure.CONTINUOUS, root=run.fresh(), source=source, where=where
+    )
     return replace(made, trail=arrays.step(made, f"«{source}» is uint8 [0, 255]", where))
 
 
@@ -48,6 +50,7 @@ def _data_set(call: Call) -> str:
 
 
 def image_set(run: Run, name: str, call: Call) -> Value:
+    """The four arrays of a bundled image data set."""
     shape, count, classes = _IMAGES.get(name, _IMAGES["mnist"])
     source = f"{name}.load_data()"
     halves: list[Value] = []
@@ -77,7 +80,9 @@ def _load_prices(run: Run, call: Call) -> Value:
     halves: list[Value] = []
     for _ in range(2):
         x = Array(structure=Structure.CONTINUOUS, root=run.fresh(), where=call.where, why="measurements of many scales")
-        y = Array(ValueRange(Interval(0.0, math.inf)), structure=Structure.CONTINUOUS, root=run.fresh(), where=call.where)
+        y = Array(
+            ValueRange(Interval(0.0, math.inf)), structure=Structure.CONTINUOUS, root=run.fresh(), where=call.where
+        )
         halves.append(Seq([x, y], "tuple"))
     return Seq(halves, "tuple")
 
@@ -184,7 +189,8 @@ def _with_labels(run: Run, images: Array, call: Call, mode: object) -> Value:
                        "sparse": (Structure.CLASS_INDEX, None), "int": (Structure.CLASS_INDEX, None)}.get(
         str(mode), (Structure.UNKNOWN, None))  # fmt: skip
     whole = structure is Structure.CLASS_INDEX
-    labels = Array(ValueRange(Interval(0.0, math.inf)) if whole else ValueRange.exactly(UNIT), "float32", None, structure,
+    labels = Array(ValueRange(Interval(0.0, math.inf)) if whole else ValueRange.exactly(UNIT), "float32", None,
+        structure,
                    axis, root=run.fresh(), source="the folders' names", where=call.where)  # fmt: skip
     return Seq([images, labels], "tuple")
 
@@ -280,8 +286,10 @@ def _about(run: Run, receiver: Object) -> Value:
 @TABLE.function("tensorflow_datasets.load")
 def _tfds(run: Run, call: Call) -> Value:
     name = call.constant(0, "name")
-    if isinstance(name, str) and name.split("/")[0].split(":")[0] in {*_IMAGES, "emnist", "kmnist", "celeb_a", "svhn_cropped",
-                                                        "omniglot", "horses_or_humans", "cats_vs_dogs", "oxford_flowers102",
+    if isinstance(name, str) and name.split("/")[0].split(":")[0] in {*_IMAGES, "emnist", "kmnist", "celeb_a",
+        "svhn_cropped",
+                                                        "omniglot", "horses_or_humans", "cats_vs_dogs",
+                                                        "oxford_flowers102",
                                                         "tf_flowers", "stl10"}:  # fmt: skip
         x = _pixels(run, f"tfds {name}", (None, None, None), call.where)
         y = Array(ValueRange(Interval(0.0, math.inf)), "int64", (), Structure.CLASS_INDEX, root=run.fresh(),
@@ -297,7 +305,11 @@ def _tfds(run: Run, call: Call) -> Value:
         made if split is not None and not (isinstance(split, Const) and split.value is None)
         else Mapping({"train": made, "test": made, "validation": made})
     )  # fmt: skip
-    return Seq([result, Unknown("information on a data set")], "tuple") if call.constant(None, "with_info") is True else result
+    return (
+        Seq([result, Unknown("information on a data set")], "tuple")
+        if call.constant(None, "with_info") is True
+        else result
+    )
 
 
 @TABLE.function("tensorflow.examples.tutorials.mnist.input_data.read_data_sets")
@@ -320,7 +332,3 @@ def _read_data_sets(run: Run, call: Call) -> Value:
 @TABLE.method("tensorflow.examples.mnist.half", "next_batch")
 def _next_batch(run: Run, receiver: Object, call: Call) -> Value:
     return receiver.state if isinstance(receiver.state, Value) else Unknown("a batch", call.where)
-
-
-def is_library(value: Value) -> bool:
-    return isinstance(value, Library) or ops.shape_of(value) is not None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ae_audit.records import replace
 from ae_audit.static import arrays, ops, tensors
 from ae_audit.static.arguments import Call
 from ae_audit.static.registry import Table
 from ae_audit.static.sources import Where
+from ae_audit.static.spellings import activation as canonical
 from ae_audit.static.values import (
     Array,
     Const,
@@ -28,7 +29,6 @@ from ae_audit.static.values import (
     Value,
 )
 from ae_audit.theory.activations import arguments as activation_arguments
-from ae_audit.static.spellings import activation as canonical
 from ae_audit.training_setup import Framework
 
 if TYPE_CHECKING:
@@ -210,7 +210,12 @@ def _convolution(run: Run, name: str, inputs: Value, call: Call) -> Value:
     elif old is not None and len(old) == dimensions + 2 and padding == "valid" and len(steps) == dimensions:
         window = call.constant(1, "kernel_size", "filter_length")
         windows = window if isinstance(window, tuple) else (window,) * dimensions
-        if len(windows) == dimensions and "nb_row" not in call.kwargs and len(call.args) < 3 and "dilation_rate" not in call.kwargs:
+        if (
+            len(windows) == dimensions
+            and "nb_row" not in call.kwargs
+            and len(call.args) < 3
+            and "dilation_rate" not in call.kwargs
+        ):
             spatial = tuple(
                 _unpadded(e, w, s, "Transpose" in name) for e, w, s in zip(old[1:-1], windows, steps, strict=True)
             )
@@ -390,7 +395,9 @@ def _merged(run: Run, name: str, inputs: Value | None, call: Call) -> Value:
         return Unknown("a merge of nothing", call.where)
     mode = call.constant(None, "mode")
     if name == "Merge":
-        name = {"sum": "Add", "mul": "Multiply", "ave": "Average", "concat": "Concatenate"}.get(str(mode), "Concatenate")
+        name = {"sum": "Add", "mul": "Multiply", "ave": "Average", "concat": "Concatenate"}.get(
+            str(mode), "Concatenate"
+        )
     items, rest = run.iterate(inputs, call.where)
     parts = [*items, *([] if rest is None else [rest])]
     if not any(isinstance(part, (Tensor, Object)) for part in parts):

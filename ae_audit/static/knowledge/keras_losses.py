@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ae_audit.static import losses
 from ae_audit.static.arguments import Call
 from ae_audit.static.registry import Table
 from ae_audit.static.sources import Where
-from ae_audit.static.values import Const, Library, LossFunction, Mapping, Object, Seq, Unknown, Value
 from ae_audit.static.spellings import loss as canonical
+from ae_audit.static.values import Const, Library, LossFunction, Mapping, Object, Seq, Unknown, Value
 from ae_audit.theory.losses import arguments
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import Framework, LossUse, MetricUse, Parameter
@@ -21,7 +20,8 @@ if TYPE_CHECKING:
 TABLE = Table("keras losses")
 KERAS = Framework.KERAS
 _METRICS = {
-    "acc": "accuracy", "accuracy": "accuracy", "binary_accuracy": "binary_accuracy", "BinaryAccuracy": "binary_accuracy",
+    "acc": "accuracy", "accuracy": "accuracy", "binary_accuracy": "binary_accuracy",
+    "BinaryAccuracy": "binary_accuracy",
     "categorical_accuracy": "categorical_accuracy", "CategoricalAccuracy": "categorical_accuracy",
     "sparse_categorical_accuracy": "sparse_categorical_accuracy",
     "SparseCategoricalAccuracy": "sparse_categorical_accuracy", "Accuracy": "accuracy", "auc": "auc", "AUC": "auc",
@@ -162,6 +162,7 @@ def metrics_of(run: Run, value: Value | None, where: Where) -> list[tuple[str | 
 
 
 def metric_of(value: Value, where: Where) -> MetricUse | None:
+    """One entry of ``metrics=``."""
     if isinstance(value, Const) and isinstance(value.value, str):
         return MetricUse(canonical_metric(value.value), value.value, (value.where or where).location)
     if isinstance(value, Library):
@@ -175,12 +176,9 @@ def metric_of(value: Value, where: Where) -> MetricUse | None:
 
 
 def canonical_metric(symbol: str) -> str:
+    """A metric's canonical name; its own last name where it has none."""
     last = symbol.rpartition(".")[2]
     if last in _METRICS:
         return _METRICS[last]
     found = canonical("keras", last)
     return found[0] if found is not None else last
-
-
-def with_weight(use: LossUse, weight: float | None) -> LossUse:
-    return use if weight is None else replace(use, weight=weight)

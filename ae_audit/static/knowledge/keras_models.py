@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ae_audit.records import dataclass, field, replace
-from ae_audit.static import ops, tensors
+from ae_audit.static import tensors
 from ae_audit.static.arguments import Call
 from ae_audit.static.registry import Table
 from ae_audit.static.sources import Where
@@ -228,6 +228,7 @@ def named(run: Run, value: Value, model: Value) -> Value:
 
 
 def model_name(model: Value) -> str | None:
+    """The name by which the program knows the model: its class, or the variable that it is bound to."""
     if isinstance(model, Instance):
         return model.cls.name
     if isinstance(model, Object):
@@ -424,7 +425,3 @@ def _aside(run: Run, receiver: Value, call: Call) -> Value:
                  "metrics", "history", "metrics_names", "optimizer", "stop_training", "loss")  # fmt: skip
 def _properties(run: Run, receiver: Value) -> Value:
     return Unknown("a property of a model")
-
-
-def extents(value: Value) -> tuple[int | None, ...] | None:
-    return ops.shape_of(value)

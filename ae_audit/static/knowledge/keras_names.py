@@ -1,11 +1,12 @@
-"""Keras' many import paths, brought to one name each: ``keras.layers.Dense``, ``keras.Model``, ``keras.backend.mean``."""
+"""Keras' many import paths, brought to one name each: ``keras.layers.Dense``, ``keras.Model``."""
 
 from __future__ import annotations
 
 from ae_audit.static.registry import Table
 
 TABLE = Table("keras names")
-for _root in ("tensorflow.keras", "tensorflow.python.keras", "tensorflow.contrib.keras", "tensorflow.contrib.keras.api.keras",
+for _root in ("tensorflow.keras", "tensorflow.python.keras", "tensorflow.contrib.keras",
+    "tensorflow.contrib.keras.api.keras",
               "tensorflow.contrib.keras.python.keras", "tf_keras", "keras.api", "keras.src", "keras.api._v2.keras",
               "tensorflow.keras.api._v2.keras", "keras.api._v1.keras", "tensorflow._api.v2.v2.keras",
               "tensorflow.compat.v1.keras", "tensorflow.compat.v2.keras", "keras_core"):  # fmt: skip
@@ -19,9 +20,15 @@ for _name in ("keras.models.Model", "keras.engine.Model", "keras.engine.training
     TABLE.aliases[_name] = "keras.Model"
 for _name in ("keras.models.Sequential", "keras.engine.sequential.Sequential"):
     TABLE.aliases[_name] = "keras.Sequential"
-for _name in ("keras.layers.Input", "keras.engine.Input", "keras.engine.topology.Input", "keras.engine.input_layer.Input"):
+for _name in (
+    "keras.layers.Input",
+    "keras.engine.Input",
+    "keras.engine.topology.Input",
+    "keras.engine.input_layer.Input",
+):
     TABLE.aliases[_name] = "keras.Input"
-for _name in ("keras.layers.Layer", "keras.engine.Layer", "keras.engine.topology.Layer", "keras.engine.base_layer.Layer",
+for _name in ("keras.layers.Layer", "keras.engine.Layer", "keras.engine.topology.Layer",
+    "keras.engine.base_layer.Layer",
               "keras.engine.topology.Container"):  # fmt: skip
     TABLE.aliases[_name] = "keras.Layer"
 TABLE.aliases.update(

@@ -67,6 +67,7 @@ def _optimizer(run: Run, name: str, call: Call) -> Value:
 
 
 def compiled(run: Run, model: Value) -> Compiled | None:
+    """What ``compile`` gave the model; None where it was not compiled."""
     entry = run.notes.get(_COMPILED, {}).get(id(model))
     return None if entry is None else entry[1]
 
@@ -103,7 +104,8 @@ _FIT_ONLY = ("epochs", "nb_epoch", "validation_data", "steps_per_epoch", "callba
 
 @TABLE.method("keras.Model", "fit", "fit_generator", "train_on_batch")
 def _fit(run: Run, receiver: Value, call: Call) -> Value:
-    inputs, targets = split(run, call.get(0, "x", "generator"), call.get(1, "y") if call.name != "fit_generator" else None,
+    inputs, targets = split(run, call.get(0, "x", "generator"), call.get(1,
+        "y") if call.name != "fit_generator" else None,
                             call.where)  # fmt: skip
     validation = call.get(None, "validation_data")
     val_inputs: Value | None = None
@@ -205,6 +207,7 @@ class _Context:
 
 
 def replace_targets(context: _Context, val_target: Value | None) -> _Context:
+    """The same ``fit`` with the validation target of one output."""
     return _Context(context.model, context.inputs, context.call, context.made, context.val_inputs, val_target)
 
 
@@ -263,7 +266,11 @@ def _for_output(value: Value | None, index: int, names: list[str], count: int) -
         if index < len(names) and names[index] in value.items:
             return value.items[names[index]]
         entries = list(value.items.values())
-        return entries[index] if index < len(entries) and not any(names) else (entries[0] if count == 1 and entries else None)
+        return (
+            entries[index]
+            if index < len(entries) and not any(names)
+            else (entries[0] if count == 1 and entries else None)
+        )
     if isinstance(value, Seq) and value.rest is None:
         return value.items[index] if index < len(value.items) else None
     return value
@@ -427,4 +434,3 @@ def _custom_step(run: Run, model: Instance, inputs: Value, targets: Value | None
     for site in run.sites[before:]:
         if site.model is None:
             site.model = model_name(model)
-

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ae_audit.static import arrays, attributes, ops
+from ae_audit.records import replace
+from ae_audit.static import arrays, ops
 from ae_audit.static.arguments import Call
 from ae_audit.static.registry import Table
 from ae_audit.static.values import Array, Const, Difference, Library, LossValue, Seq, Tensor, Unknown, Value, python
@@ -54,7 +54,18 @@ def _moving(run: Run, call: Call) -> Value:
 def _moved_method(run: Run, receiver: Value, call: Call) -> Value:
     name = call.name
     shape = ops.shape_of(receiver)
-    if name in {"copy", "cpu", "detach", "numpy", "to", "cuda", "clone", "contiguous", "ascontiguousarray", "nan_to_num"}:
+    if name in {
+        "copy",
+        "cpu",
+        "detach",
+        "numpy",
+        "to",
+        "cuda",
+        "clone",
+        "contiguous",
+        "ascontiguousarray",
+        "nan_to_num",
+    }:
         return receiver
     if name == "view":
         sizes = ops.sizes_of(call, 0)
@@ -217,7 +228,7 @@ def _statistic(run: Run, call: Call) -> Value:
 @TABLE.method("array", "mean", "std", "var", "max", "min", "sum", "prod", "median", "amax", "amin", "ptp")
 def _statistic_method(run: Run, receiver: Array, call: Call) -> Value:
     whole = not call.given(0, "axis", "dim")
-    return ops.reduced(run, receiver, _STATISTICS[call.name] if call.name in _STATISTICS else "max",
+    return ops.reduced(run, receiver, _STATISTICS.get(call.name, "max"),
                        call.where, whole=whole)  # fmt: skip
 
 
@@ -475,7 +486,3 @@ def _transformed(run: Run, receiver: Array, call: Call) -> Value:
               "to_csv", "any", "all", "argmax", "dot")  # fmt: skip
 def _aside(run: Run, receiver: Array, call: Call) -> Value:
     return Unknown(f"what «{call.where.written}» gives", call.where)
-
-
-def name_of(value: Value) -> str:
-    return attributes.describe(value)

@@ -1,7 +1,8 @@
-"""Python itself: built-in functions, methods of its containers, and the few standard modules that programs configure."""
+"""Python itself: built-in functions, and the few standard modules that programs are configured with."""
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
     from ae_audit.static.interpreter import Run
 
 TABLE = Table("python")
-TABLE.aliases.update({"__builtin__": "builtins", "six.moves": "builtins", "argparse.Namespace": "types.SimpleNamespace"})
+TABLE.aliases.update(
+    {"__builtin__": "builtins", "six.moves": "builtins", "argparse.Namespace": "types.SimpleNamespace"}
+)
 TABLE.constants.update(
     {
         "math.pi": math.pi, "math.e": math.e, "math.inf": math.inf, "sys.argv": Unknown("a command line argument"),
@@ -45,7 +48,7 @@ def _first(call: Call) -> Value:
 
 
 @TABLE.function("builtins.range", "builtins.xrange")
-def range_(run: Run, call: Call) -> Value:
+def _range(run: Run, call: Call) -> Value:
     bounds = [call.constant(i) for i in range(min(len(call.args), 3))]
     if bounds and all(isinstance(b, int) for b in bounds):
         try:
@@ -58,7 +61,7 @@ def range_(run: Run, call: Call) -> Value:
 
 
 @TABLE.function("builtins.len")
-def len_(run: Run, call: Call) -> Value:
+def _len(run: Run, call: Call) -> Value:
     value = _first(call)
     if isinstance(value, Seq) and value.rest is None and not value.open:
         return Const(len(value.items), call.where)
@@ -79,13 +82,13 @@ def len_(run: Run, call: Call) -> Value:
 
 
 @TABLE.function("builtins.print", "builtins.input", "builtins.open", "builtins.id", "builtins.hash")
-def no_value(run: Run, call: Call) -> Value:
+def _no_value(run: Run, call: Call) -> Value:
     return Unknown("what it reads or prints", call.where)
 
 
 @TABLE.function("builtins.list", "builtins.tuple", "builtins.set", "builtins.frozenset", "builtins.sorted",
                 "builtins.reversed", "builtins.iter")  # fmt: skip
-def sequence(run: Run, call: Call) -> Value:
+def _sequence(run: Run, call: Call) -> Value:
     kind = call.name
     if not call.args:
         return Seq([], kind)
@@ -96,22 +99,20 @@ def sequence(run: Run, call: Call) -> Value:
     if kind == "reversed":
         items = items[::-1]
     if kind == "sorted" and all(isinstance(i, Const) for i in items):
-        try:
+        with contextlib.suppress(TypeError):
             items = sorted(items, key=lambda i: i.value if isinstance(i, Const) else 0)
-        except TypeError:
-            pass
     made = Seq(items, {"sorted": "list", "reversed": "list", "iter": "iterator"}.get(kind, kind), rest)
     made.open = isinstance(value, Seq) and value.open
     return made
 
 
 @TABLE.function("builtins.next")
-def next_(run: Run, call: Call) -> Value:
+def _next(run: Run, call: Call) -> Value:
     return run.element(_first(call), call.where)
 
 
 @TABLE.function("builtins.enumerate", "tqdm.tenumerate")
-def enumerate_(run: Run, call: Call) -> Value:
+def _enumerate(run: Run, call: Call) -> Value:
     items, rest = run.iterate(_first(call), call.where)
     start = call.constant(1, "start", default=0)
     counted: list[Value] = [Seq([Const(start + i), item], "tuple") for i, item in enumerate(items)]
@@ -121,7 +122,7 @@ def enumerate_(run: Run, call: Call) -> Value:
 
 
 @TABLE.function("builtins.zip", "itertools.zip_longest")
-def zip_(run: Run, call: Call) -> Value:
+def _zip(run: Run, call: Call) -> Value:
     columns = [run.iterate(value, call.where) for value in call.args]
     known = [len(items) for items, rest in columns if rest is None]
     count = min(known) if known else 0
@@ -135,7 +136,7 @@ def zip_(run: Run, call: Call) -> Value:
 
 
 @TABLE.function("builtins.map")
-def map_(run: Run, call: Call) -> Value:
+def _map(run: Run, call: Call) -> Value:
     function = _first(call)
     columns = [run.iterate(value, call.where) for value in call.args[1:]]
     if not columns:
@@ -149,12 +150,12 @@ def map_(run: Run, call: Call) -> Value:
 
 
 @TABLE.function("builtins.filter")
-def filter_(run: Run, call: Call) -> Value:
+def _filter(run: Run, call: Call) -> Value:
     return Seq([], "iterator", run.element(call.args[1], call.where)) if len(call.args) > 1 else Seq()
 
 
 @TABLE.function("builtins.dict", "collections.OrderedDict", "collections.defaultdict", "types.SimpleNamespace")
-def dict_(run: Run, call: Call) -> Value:
+def _dict(run: Run, call: Call) -> Value:
     made = Mapping()
     value = call.get(0)
     if isinstance(value, Mapping):
@@ -180,7 +181,7 @@ _CONVERSIONS: dict[str, Any] = {"int": int, "float": float, "bool": bool, "str":
 @TABLE.function("builtins.int", "builtins.float", "builtins.bool", "builtins.str", "builtins.round", "builtins.abs",
                 "math.ceil", "math.floor", "math.sqrt", "math.log", "math.log2", "math.exp", "math.prod",
                 "builtins.pow")  # fmt: skip
-def convert(run: Run, call: Call) -> Value:
+def _convert(run: Run, call: Call) -> Value:
     name = call.name
     value = call.get(0)
     if value is None:
@@ -206,7 +207,7 @@ def convert(run: Run, call: Call) -> Value:
 
 
 @TABLE.function("builtins.min", "builtins.max")
-def extreme(run: Run, call: Call) -> Value:
+def _extreme(run: Run, call: Call) -> Value:
     name = call.name
     values = run.iterate(call.args[0], call.where)[0] if len(call.args) == 1 else call.args
     if values and all(isinstance(v, Const) for v in values):
@@ -222,7 +223,7 @@ def extreme(run: Run, call: Call) -> Value:
 
 
 @TABLE.function("builtins.sum")
-def sum_(run: Run, call: Call) -> Value:
+def _sum(run: Run, call: Call) -> Value:
     items, rest = run.iterate(_first(call), call.where)
     total: Value = call.get(1, "start") or Const(0)
     values = [*items, *([] if rest is None else [rest])]
@@ -237,7 +238,7 @@ def sum_(run: Run, call: Call) -> Value:
 
 
 @TABLE.function("builtins.isinstance", "builtins.issubclass")
-def isinstance_(run: Run, call: Call) -> Value:
+def _isinstance(run: Run, call: Call) -> Value:
     value, kind = call.get(0), call.get(1)
     kinds = kind.items if isinstance(kind, Seq) else [kind]
     names = {k.name for k in kinds if isinstance(k, Library)}
@@ -257,7 +258,7 @@ def isinstance_(run: Run, call: Call) -> Value:
 
 
 @TABLE.function("builtins.getattr")
-def getattr_(run: Run, call: Call) -> Value:
+def _getattr(run: Run, call: Call) -> Value:
     value, name = call.get(0), call.constant(1)
     if value is None or not isinstance(name, str):
         return Unknown("an attribute chosen at run time", call.where)
@@ -266,7 +267,7 @@ def getattr_(run: Run, call: Call) -> Value:
 
 
 @TABLE.function("builtins.setattr")
-def setattr_(run: Run, call: Call) -> Value:
+def _setattr(run: Run, call: Call) -> Value:
     from ae_audit.static.statements import set_attribute
 
     name = call.constant(1)
@@ -276,7 +277,7 @@ def setattr_(run: Run, call: Call) -> Value:
 
 
 @TABLE.function("builtins.hasattr")
-def hasattr_(run: Run, call: Call) -> Value:
+def _hasattr(run: Run, call: Call) -> Value:
     value, name = call.get(0), call.constant(1)
     if isinstance(value, (Instance, Module)) and isinstance(name, str):
         return Const(attributes.find(run, value, name, call.where) is not None)
@@ -284,19 +285,19 @@ def hasattr_(run: Run, call: Call) -> Value:
 
 
 @TABLE.function("builtins.type")
-def type_(run: Run, call: Call) -> Value:
+def _type(run: Run, call: Call) -> Value:
     value = _first(call)
     return value.cls if isinstance(value, Instance) else Unknown("a type", call.where)
 
 
 @TABLE.function("functools.partial", "functools.partialmethod")
-def partial(run: Run, call: Call) -> Value:
+def _partial(run: Run, call: Call) -> Value:
     return Partial(_first(call), tuple(call.args[1:]), tuple(call.kwargs.items()))
 
 
 @TABLE.function("functools.wraps", "functools.lru_cache", "functools.update_wrapper", "contextlib.contextmanager",
                 "atexit.register", "dataclasses.dataclass")  # fmt: skip
-def decorator(run: Run, call: Call) -> Value:
+def _decorator(run: Run, call: Call) -> Value:
     if call.args and isinstance(call.args[0], (Function, Class)) and call.name != "wraps":
         return call.args[0]
     return Library("functools.identity")
@@ -306,16 +307,16 @@ def decorator(run: Run, call: Call) -> Value:
                 "tqdm.auto.tqdm", "tqdm.notebook.tqdm", "tqdm.trange", "tqdm.tqdm_notebook", "rich.progress.track",
                 "progressbar.progressbar", "tqdm.std.tqdm", "tqdm.autonotebook.tqdm", "itertools.cycle",
                 "itertools.islice", "itertools.chain")  # fmt: skip
-def identity(run: Run, call: Call) -> Value:
+def _identity(run: Run, call: Call) -> Value:
     if call.name == "trange":
-        return range_(run, call)
+        return _range(run, call)
     if call.name == "cast" and len(call.args) > 1:
         return call.args[1]
     return call.args[0] if call.args else call.get(None, "iterable") or Unknown("nothing", call.where)
 
 
 @TABLE.function("dataclasses.field")
-def field(run: Run, call: Call) -> Value:
+def _field(run: Run, call: Call) -> Value:
     default = call.get(None, "default")
     if default is not None:
         return default
@@ -324,12 +325,12 @@ def field(run: Run, call: Call) -> Value:
 
 
 @TABLE.function("argparse.ArgumentParser", "optparse.OptionParser", "configargparse.ArgumentParser")
-def parser(run: Run, call: Call) -> Value:
+def _parser(run: Run, call: Call) -> Value:
     return Object("argparse.ArgumentParser", call)
 
 
 @TABLE.method("argparse.ArgumentParser", "add_argument", "add_option")
-def add_argument(run: Run, receiver: Object, call: Call) -> Value:
+def _add_argument(run: Run, receiver: Object, call: Call) -> Value:
     names = [v.value for v in call.args if isinstance(v, Const) and isinstance(v.value, str)]
     destination = call.constant(None, "dest")
     long = next((n for n in names if n.startswith("--")), names[0] if names else "")
@@ -355,19 +356,19 @@ def add_argument(run: Run, receiver: Object, call: Call) -> Value:
 
 @TABLE.method("argparse.ArgumentParser", "add_argument_group", "add_mutually_exclusive_group", "add_subparsers",
               "add_parser")  # fmt: skip
-def argument_group(run: Run, receiver: Object, call: Call) -> Value:
+def _argument_group(run: Run, receiver: Object, call: Call) -> Value:
     return receiver
 
 
 @TABLE.method("argparse.ArgumentParser", "set_defaults")
-def set_defaults(run: Run, receiver: Object, call: Call) -> Value:
+def _set_defaults(run: Run, receiver: Object, call: Call) -> Value:
     for name, value in call.kwargs.items():
         receiver.attrs[f"--{name}"] = value
     return Const(None)
 
 
 @TABLE.method("argparse.ArgumentParser", "parse_args", "parse_known_args")
-def parse_args(run: Run, receiver: Object, call: Call) -> Value:
+def _parse_args(run: Run, receiver: Object, call: Call) -> Value:
     space = Object("types.SimpleNamespace", call)
     for name, value in receiver.attrs.items():
         if name.startswith("--"):
@@ -377,156 +378,27 @@ def parse_args(run: Run, receiver: Object, call: Call) -> Value:
 
 
 @TABLE.function("builtins.vars")
-def vars_(run: Run, call: Call) -> Value:
+def _vars(run: Run, call: Call) -> Value:
     value = call.get(0)
     if isinstance(value, (Object, Instance)):
         return Mapping(dict(value.attrs))
     return Unknown("the variables of something", call.where)
 
 
-@TABLE.method("list", "append", "add", "appendleft")
-def append(run: Run, receiver: Seq, call: Call) -> Value:
-    receiver.open = receiver.open or run.loops > 0
-    if len(receiver.items) < 256:
-        receiver.items.append(_first(call))
-    else:
-        receiver.rest = _first(call)
-    return Const(None)
-
-
-@TABLE.method("list", "extend", "update")
-def extend(run: Run, receiver: Seq, call: Call) -> Value:
-    items, rest = run.iterate(_first(call), call.where)
-    receiver.open = receiver.open or run.loops > 0
-    receiver.items.extend(items[: operators.MAX_ITEMS])
-    del receiver.items[operators.MAX_ITEMS :]
-    receiver.rest = receiver.rest or rest
-    return Const(None)
-
-
-@TABLE.method("list", "insert")
-def insert(run: Run, receiver: Seq, call: Call) -> Value:
-    index = call.constant(0)
-    if isinstance(index, int) and len(call.args) > 1 and len(receiver.items) < operators.MAX_ITEMS:
-        receiver.items.insert(index, call.args[1])
-    return Const(None)
-
-
-@TABLE.method("list", "pop")
-def pop(run: Run, receiver: Seq, call: Call) -> Value:
-    index = call.constant(0, default=-1)
-    if receiver.items and isinstance(index, int) and -len(receiver.items) <= index < len(receiver.items):
-        return receiver.items.pop(index)
-    return receiver.rest or Unknown("an element of an empty list", call.where)
-
-
-@TABLE.method("list", "copy")
-def copy(run: Run, receiver: Seq, call: Call) -> Value:
-    return Seq(list(receiver.items), receiver.kind, receiver.rest, receiver.open)
-
-
-@TABLE.method("list", "reverse", "sort", "clear", "remove")
-def reorder(run: Run, receiver: Seq, call: Call) -> Value:
-    name = call.name
-    if name == "reverse":
-        receiver.items.reverse()
-    elif name == "clear":
-        receiver.items.clear()
-        receiver.rest = None
-    return Const(None)
-
-
-@TABLE.method("dict", "get", "pop", "setdefault")
-def get(run: Run, receiver: Mapping, call: Call) -> Value:
-    from ae_audit.static.expressions import key_of
-
-    given = _first(call)
-    key = key_of(given)
-    if isinstance(given, Const) and given.soft is not None and key in receiver.items:
-        run.offer_values(given.soft, given.value, tuple(receiver.items)[:8])
-    if key is not None and key in receiver.items:
-        return receiver.items[key]
-    if receiver.rest is not None:
-        return receiver.rest
-    return call.args[1] if len(call.args) > 1 else Const(None)
-
-
-@TABLE.method("dict", "update")
-def update(run: Run, receiver: Mapping, call: Call) -> Value:
-    value = call.get(0)
-    if isinstance(value, Mapping):
-        receiver.items.update(value.items)
-        receiver.rest = receiver.rest or value.rest
-    elif value is not None:
-        receiver.rest = Unknown("an entry put in at run time")
-    receiver.items.update(call.kwargs)
-    return Const(None)
-
-
-@TABLE.method("dict", "items")
-def items(run: Run, receiver: Mapping, call: Call) -> Value:
-    pairs: list[Value] = [Seq([Const(key), value], "tuple") for key, value in receiver.items.items()]
-    rest = None if receiver.rest is None else Seq([Unknown("a key"), receiver.rest], "tuple")
-    return Seq(pairs, "list", rest)
-
-
-@TABLE.method("dict", "values")
-def values(run: Run, receiver: Mapping, call: Call) -> Value:
-    return Seq(list(receiver.items.values()), "list", receiver.rest)
-
-
-@TABLE.method("dict", "keys")
-def keys(run: Run, receiver: Mapping, call: Call) -> Value:
-    return Seq([Const(key) for key in receiver.items], "list", None if receiver.rest is None else Unknown("a key"))
-
-
-@TABLE.method("dict", "copy")
-def copy_dict(run: Run, receiver: Mapping, call: Call) -> Value:
-    return Mapping(dict(receiver.items), receiver.rest)
-
-
-_TEXT_METHODS = ("lower", "upper", "strip", "lstrip", "rstrip", "title", "capitalize", "startswith", "endswith", "split",
-                 "replace", "join", "isdigit", "partition", "rpartition", "removeprefix", "removesuffix")  # fmt: skip
-
-
-@TABLE.method("str", *_TEXT_METHODS)
-def text_method(run: Run, receiver: Const, call: Call) -> Value:
-    name = call.name
-    from ae_audit.static.values import python
-
-    given = [python(value, ...) for value in call.args]
-    if name not in _TEXT_METHODS or ... in given or len(receiver.value) > 4096:
-        return Unknown("a text put together at run time", call.where)
-    try:
-        result = getattr(receiver.value, name)(*given)
-    except Exception:
-        return Unknown("a text put together at run time", call.where)
-    if isinstance(result, (list, tuple)):
-        return Seq([Const(part) for part in result[:64]], "list" if isinstance(result, list) else "tuple")
-    if isinstance(result, str) and len(result) > 4096:
-        return Unknown("a long text", call.where)
-    return Const(result, receiver.where, receiver.soft)
-
-
-@TABLE.method("str", "format", "encode")
-def text_format(run: Run, receiver: Const, call: Call) -> Value:
-    return Unknown("a text put together at run time", call.where)
-
-
 @TABLE.function("sys.exit", "os._exit", "builtins.exit", "builtins.quit")
-def leave(run: Run, call: Call) -> Value:
+def _leave(run: Run, call: Call) -> Value:
     return Library("exit")
 
 
 @TABLE.function("os.path.exists", "os.path.isfile", "os.path.isdir", "os.getenv", "time.time", "os.environ.get")
-def outside(run: Run, call: Call) -> Value:
+def _outside(run: Run, call: Call) -> Value:
     if call.constant(0) == "KERAS_BACKEND" and len(call.args) > 1:
         return call.args[1]
     return Unknown("a matter of the machine that it runs on", call.where)
 
 
 @TABLE.function("os.environ.setdefault")
-def environment_default(run: Run, call: Call) -> Value:
+def _environment_default(run: Run, call: Call) -> Value:
     backend = call.constant(1)
     if call.constant(0) == "KERAS_BACKEND" and isinstance(backend, str):
         run.marks.add(f"backend:{backend}")

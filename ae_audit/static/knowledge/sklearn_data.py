@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ae_audit.static import arrays, ops
+from ae_audit.records import replace
+from ae_audit.static import arrays
 from ae_audit.static.arguments import Call
 from ae_audit.static.registry import Table
-from ae_audit.static.values import Array, Bound, Const, Mapping, Object, Seq, Unknown, Value
+from ae_audit.static.values import Array, Object, Seq, Unknown, Value
 from ae_audit.theory.intervals import UNIT, Interval
 from ae_audit.theory.ranges import UNKNOWN_RANGE, ValueRange
 from ae_audit.training_setup import Structure
@@ -195,7 +195,8 @@ _SETS: dict[str, tuple[float, float, str]] = {
     "load_digits": (0.0, 16.0, "pixels"), "fetch_olivetti_faces": (0.0, 1.0, "pixels"),
 }  # fmt: skip
 _MEASURED = ("load_iris", "load_wine", "load_breast_cancer", "load_boston", "load_diabetes", "fetch_california_housing",
-             "fetch_covtype", "fetch_kddcup99", "fetch_lfw_people", "fetch_lfw_pairs", "fetch_20newsgroups")  # fmt: skip
+             "fetch_covtype", "fetch_kddcup99", "fetch_lfw_people", "fetch_lfw_pairs",
+             "fetch_20newsgroups")  # fmt: skip
 
 
 @TABLE.function(*(f"sklearn.datasets.{name}" for name in (*_SETS, *_MEASURED)))
@@ -227,7 +228,9 @@ def _bunch(data: Array, target: Array, call: Call) -> Value:
 @TABLE.method("sklearn.utils.Bunch", "__getitem__")
 def _bunch_item(run: Run, receiver: Object, call: Call) -> Value:
     name = call.constant(0)
-    return receiver.attrs.get(name) or Unknown("an entry of a data set") if isinstance(name, str) else Unknown("an entry")
+    return (
+        receiver.attrs.get(name) or Unknown("an entry of a data set") if isinstance(name, str) else Unknown("an entry")
+    )
 
 
 @TABLE.function("sklearn.datasets.fetch_openml", "sklearn.datasets.fetch_mldata")
@@ -236,7 +239,8 @@ def _openml(run: Run, call: Call) -> Value:
     pixels = isinstance(name, str) and "mnist" in name.lower()
     data = Array(
         ValueRange.exactly(Interval(0.0, 255.0)) if pixels else UNKNOWN_RANGE, "float64", None, Structure.CONTINUOUS,
-        root=run.fresh(), source=f"the data set {name}", where=call.where, why=None if pixels else f"the data set {name}",
+        root=run.fresh(), source=f"the data set {name}", where=call.where,
+        why=None if pixels else f"the data set {name}",
     )  # fmt: skip
     target = Array(ValueRange(Interval(0.0, 9.0)), "int64", (None,), Structure.CLASS_INDEX, root=run.fresh(),
                    source=f"the labels of {name}", where=call.where)  # fmt: skip
@@ -256,7 +260,3 @@ def _made(run: Run, call: Call) -> Value:
     values = ValueRange(Interval(0.0, math.inf)) if structure is Structure.CLASS_INDEX else UNKNOWN_RANGE
     target = Array(values, "int64", (None,), structure, root=run.fresh(), where=call.where)
     return Seq([data, target], "tuple")
-
-
-def unused(value: Value) -> bool:
-    return isinstance(value, (Const, Mapping, Bound)) or ops.shape_of(value) is None

@@ -8,6 +8,8 @@ from ae_audit.static import losses, ops, tensors
 from ae_audit.static.arguments import Call
 from ae_audit.static.knowledge.keras_losses import called, use_of
 from ae_audit.static.registry import Table
+from ae_audit.static.spellings import activation as canonical
+from ae_audit.static.spellings import loss as canonical_loss
 from ae_audit.static.values import (
     Array,
     Const,
@@ -21,9 +23,7 @@ from ae_audit.static.values import (
     Value,
 )
 from ae_audit.theory.activations import arguments as activation_arguments
-from ae_audit.static.spellings import activation as canonical
 from ae_audit.theory.intervals import Interval
-from ae_audit.static.spellings import loss as canonical_loss
 from ae_audit.theory.ranges import ValueRange
 from ae_audit.training_setup import Framework, Structure
 
@@ -35,7 +35,8 @@ KERAS = Framework.KERAS
 _ROOTS = ("tensorflow", "tensorflow.math", "keras.backend", "keras.ops", "tensorflow.nn", "tensorflow.image",
           "tensorflow.random", "tensorflow.linalg", "keras.random", "keras.activations", "tensorflow.keras.activations",
           "tensorflow.raw_ops")  # fmt: skip
-TABLE.constants.update({f"tensorflow.{name}": name for name in ("float32", "float64", "float16", "uint8", "int32", "int64",
+TABLE.constants.update({f"tensorflow.{name}": name for name in ("float32", "float64", "float16", "uint8",
+    "int32", "int64",
                                                                 "bool", "string", "bfloat16")})  # fmt: skip
 TABLE.constants["tensorflow.newaxis"] = None
 _MOVING = ("reshape", "transpose", "permute_dimensions", "expand_dims", "squeeze", "flatten", "batch_flatten",
@@ -244,7 +245,8 @@ _NAMED: dict[str, Any] = {
     "squared_difference": _squared_difference, "negative": _negated,
     "log": _log, "clip": _clip, "clip_by_value": _clip, "cast": _cast, "to_float": lambda run, first, call: first,
     "convert_image_dtype": _convert_image, "one_hot": _one_hot, "concat": _joined, "concatenate": _joined,
-    "stack": _joined, "zeros": _filled(0.0), "ones": _filled(1.0), "zeros_like": _filled(0.0), "ones_like": _filled(1.0),
+    "stack": _joined, "zeros": _filled(0.0), "ones": _filled(1.0), "zeros_like": _filled(0.0),
+    "ones_like": _filled(1.0),
     "maximum": _extremum(False), "minimum": _extremum(True), "decode_jpeg": _image_decoded,
     "decode_png": _image_decoded, "decode_image": _image_decoded, "decode_bmp": _image_decoded,
     "per_image_standardization": _standardized, "shape": _shape, "int_shape": _shape, "function": _function,
