@@ -284,6 +284,41 @@ for x, _ in loader:
         target=None,
         relation=Relation.OTHER,
     ),
+    "a noisy line to be fitted": Case(
+        """
+        x = torch.empty(1000, 1).uniform_(-10, 10)
+        y = 2 * x + 3 + torch.randn(1000, 1)
+        model = nn.Linear(1, 1)
+        for step in range(100):
+            F.mse_loss(model(x), y).backward()
+        """,
+        head="linear",
+        target=None,
+        relation=Relation.OTHER,
+    ),
+    "random codes recognised by a classifier": Case(
+        """
+        model = nn.Linear(784, 10)
+        code = torch.from_numpy(np.random.randint(0, 10, size=64))
+        loss = nn.CrossEntropyLoss()(model(torch.randn(64, 784)), code)
+        loss.backward()
+        """,
+        head="linear",
+        loss="sparse_cce",
+        target=None,
+        relation=Relation.LABELS,
+    ),
+    "axes rearranged by einops": Case(
+        LOADER
+        + """
+from einops import rearrange
+from einops.layers.torch import Rearrange
+
+model = nn.Sequential(Rearrange("b c h w -> b (c h w)"), nn.Linear(784, 784), nn.Sigmoid())
+for x, _ in loader:
+    F.mse_loss(model(x), rearrange(x, "b c h w -> b (c h w)")).backward()
+"""
+    ),
     "Keras data in a torch model": Case(
         """
         from tensorflow.keras.datasets import mnist

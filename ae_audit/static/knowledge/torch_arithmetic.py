@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ae_audit.records import replace
 from ae_audit.static import arrays, losses, operators, tensors
 from ae_audit.static.arguments import Call
 from ae_audit.static.knowledge import torch_functional as names

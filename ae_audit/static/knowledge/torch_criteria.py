@@ -5,9 +5,9 @@ Which names are losses, and what their arguments mean, is the theory's to say (:
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ae_audit.records import replace
 from ae_audit.static import losses
 from ae_audit.static.arguments import Call
 from ae_audit.static.knowledge import torch_heads as heads
@@ -87,10 +87,13 @@ def loss_use(run: Run, symbol: str, call: Call, written: str | None = None) -> L
 _NO_PARAMETERS = frozenset({"size_average", "reduce", "reduction", "weight", "pos_weight", "input", "target"})
 
 
-def resolved(use: LossUse, target: Value) -> LossUse:
-    """``cross_entropy`` named by what its target is: class indices or a distribution."""
+def resolved(use: LossUse, target: Value, prediction: Value) -> LossUse:
+    """``cross_entropy`` named by what its target is: class indices (one axis fewer) or a distribution."""
     if use.name != "cross_entropy" or not isinstance(target, Array):
         return use
+    scores = prediction.head.shape if isinstance(prediction, Tensor) else None
+    if scores is not None and target.shape is not None and len(target.shape) == len(scores) - 1:
+        return replace(use, name="sparse_cce")
     integers = target.dtype is not None and target.dtype.startswith(("int", "uint"))
     if target.structure is Structure.CLASS_INDEX or integers:
         return replace(use, name="sparse_cce")
@@ -145,7 +148,7 @@ def compared(run: Run, use: LossUse, call: Call) -> Value:
     if isinstance(prediction, Tensor) and isinstance(target, Tensor):
         # Two codes, or a student and its teacher: no data meets the head here.
         return LossValue(latent=True)
-    use = resolved(use, target)
+    use = resolved(use, target, prediction)
     if use.name in CLASS_LOSSES and isinstance(target, Array):
         target = replace(target, structure=Structure.CLASS_INDEX)
     return losses.compared(run, use, prediction, target, call.where, framework=Framework.TORCH)

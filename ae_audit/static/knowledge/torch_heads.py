@@ -7,9 +7,9 @@ dropout) it enters the network and becomes a :class:`Tensor`, which carries the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ae_audit.records import replace
 from ae_audit.static import losses, tensors
 from ae_audit.static.values import Array, Const, Difference, LossValue, Seq, Tensor, Unknown, Value
 from ae_audit.theory.activations import LINEAR_RANGE, ActivationRange, find_activation

@@ -6,8 +6,9 @@ Activations are named here only by their class; ranges and parameters are the th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from ae_audit.records import dataclass
 
 
 class Effect(Enum):
@@ -133,6 +134,9 @@ LAYERS: dict[str, Layer] = {
     "TransformerDecoder": _layer(Effect.ATTENDS),
     "TransformerDecoderLayer": _layer(Effect.ATTENDS, "d_model"),
 }
+
+FOREIGN: dict[str, Layer] = {"Rearrange": _layer(Effect.REARRANGES, "pattern")}
+"""Layers of einops, which take part in torch's containers."""
 
 CONTAINERS = frozenset({"Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict"})
 

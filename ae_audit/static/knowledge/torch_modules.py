@@ -64,6 +64,10 @@ for _part in ("activation", "linear", "conv", "pooling", "batchnorm", "dropout",
     TABLE.aliases[f"torch.nn.modules.{_part}"] = "torch.nn"
 
 
+TABLE.functions["einops.layers.torch.Rearrange"] = constructor("einops.layers.torch.Rearrange")
+TABLE.bases["einops.layers.torch.Rearrange"] = (MODULE,)
+
+
 # -- containers ------------------------------------------------------------------------------------------------------
 
 

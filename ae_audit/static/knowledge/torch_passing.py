@@ -9,7 +9,7 @@ from ae_audit.static.arguments import Call
 from ae_audit.static.knowledge import torch_heads as heads
 from ae_audit.static.knowledge import torch_shapes as shapes
 from ae_audit.static.knowledge.torch_functional import names
-from ae_audit.static.knowledge.torch_layers import LAYERS, Effect, Layer
+from ae_audit.static.knowledge.torch_layers import FOREIGN, LAYERS, Effect, Layer
 from ae_audit.static.values import (
     Array,
     Mapping,
@@ -57,7 +57,7 @@ def library_call(run: Run, layer: Object, call: Call) -> Value:
     if found is not None:
         parameters = merged_parameters(layer.call, found[2], found[1])
         return heads.activated(run, value, found[0], parameters, layer.where or call.where)
-    spec = LAYERS.get(name)
+    spec = LAYERS.get(name) or FOREIGN.get(name)
     if spec is None:
         if name == "Identity":
             return value

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ae_audit.records import replace
 from ae_audit.static import arrays, operators, tensors
 from ae_audit.static.arguments import Call
 from ae_audit.static.knowledge import torch_functional as names
@@ -226,3 +226,9 @@ def measured(run: Run, value: Value, call: Call, name: str) -> Value:
 def shape_value(shape: tuple[int | None, ...]) -> Seq:
     """A shape as a tuple."""
     return Seq([Unknown("an extent") if n is None else Const(n) for n in shape], "tuple")
+
+
+def rearrange_by_words(run: Run, value: Value, call: Call, name: str) -> Value:
+    """``einops.rearrange(x, "b c h w -> b (c h w)")``."""
+    found = carried(run, value)
+    return Unknown(f"«{name}»", call.where) if found is None else heads.moved(found, None)

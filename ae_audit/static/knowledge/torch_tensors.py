@@ -124,6 +124,13 @@ def tensor_part(run: Run, receiver: Any) -> Value:
     return Unknown("an attribute of a tensor")
 
 
+@TABLE.method("unknown", "to", "cuda", "cpu", "detach", "clone", "contiguous", "train", "eval", "float", "double")
+@TABLE.method("unknown", "half", "requires_grad_", "pin_memory")
+def unknown_itself(run: Run, receiver: Any, call: Call) -> Value:
+    """Whatever it is, a tensor or a model: it is the same elsewhere, or as another float type."""
+    return receiver if isinstance(receiver, Unknown) else Unknown("something unknown", call.where)
+
+
 NUMPY_METHODS = names.names(
     """
     reshape mean sum max min std var squeeze transpose repeat clip tolist item fill sort argmax argmin argsort dot all
@@ -153,6 +160,19 @@ def register() -> None:
 SUBJECTS = (torch_arithmetic, torch_places)
 """The modules that declare the other operations."""
 
+
+@TABLE.function("einops.rearrange", "einops.repeat", "einops.einops.rearrange", "einops.einops.repeat")
+def einops(run: Run, call: Call) -> Value:
+    """``einops.rearrange(x, "b c h w -> b (c h w)")``."""
+    value = call.get(0, "tensor")
+    return (
+        Unknown("a tensor", call.where)
+        if value is None
+        else torch_places.rearrange_by_words(run, value, call, call.name)
+    )
+
+
+TABLE.aliases["itertools.izip"] = "builtins.zip"
 register()
 for _name, _dtype in names.DTYPES.items():
     TABLE.constants[f"torch.{_name}"] = _dtype
