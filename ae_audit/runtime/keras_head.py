@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ae_audit.location import Location, TrailStep
-from ae_audit.runtime.keras_trace import Call, Watch, symbol_of
+from ae_audit.runtime.keras_trace import Call, Watch, function_symbol, symbol_of
 from ae_audit.theory import activations
 from ae_audit.theory.activations import LINEAR_RANGE, UNKNOWN_ACTIVATION_RANGE, Activation, ActivationRange
 from ae_audit.theory.intervals import REAL_LINE, Interval
@@ -21,7 +21,7 @@ _BY_RANK = ("UpSampling", "Cropping", "ZeroPadding", "MaxPooling", "AveragePooli
 _SHAPES = ("Reshape", "Flatten", "Permute", "reshape", "transpose", "moveaxis", "swapaxes")
 _GLOBAL = ("GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D")
 _PLAIN = ("RepeatVector", "Dropout", "AlphaDropout", "Resizing", "Identity", "ActivityRegularization", "Masking")
-_OPERATIONS = ("TimeDistributed", "squeeze", "expand_dims", "get_item", "flip", "cast")
+_OPERATIONS = ("squeeze", "expand_dims", "get_item", "flip", "cast")
 
 RANGE_PRESERVING = frozenset(
     {*_SHAPES, *_GLOBAL, *_PLAIN, *_OPERATIONS, *(f"{name}{rank}D" for name in _BY_RANK for rank in (1, 2, 3))}
@@ -137,8 +137,12 @@ def _walk(calls: Sequence[Call], tensor: Any, path: _Path) -> Found | None:
         if found is not None:
             # a layer of weights without an activation: whatever follows it is part of the linear head
             return found
-        recurrent = next((call for call in makers if _class_name(call) in RECURRENT), None)
-        return None if recurrent is None else _recurrent(recurrent)
+        for maker in makers:
+            if _class_name(maker) in RECURRENT:
+                return _recurrent(maker)
+            if _class_name(maker) == "TimeDistributed":
+                return _activation_among([_last_call(maker.owner.layer, tensor)])
+        return None
     return None
 
 
@@ -235,6 +239,16 @@ def _source(call: Call, tensor: Any) -> Any:
 
 def _class_name(call: Call) -> str:
     return type(call.owner).__name__ if call.site == "operation" else ""
+
+
+def _last_call(layer: Any, tensor: Any) -> Call:
+    """The call of the layer that a ``TimeDistributed`` ends with, which is never called as a layer itself."""
+    while getattr(layer, "layers", None):
+        layer = layer.layers[-1]
+    function = vars(layer).get("activation")
+    if function is not None and callable(function):
+        return Call("attribute", layer, function_symbol(function), 0, (), (tensor,))
+    return Call("operation", layer, symbol_of(layer), 0, (), (tensor,))
 
 
 def _recurrent(call: Call) -> Found | None:

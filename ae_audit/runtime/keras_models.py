@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -93,9 +94,8 @@ def _composite(owner: Any) -> bool:
 def _variational(model: Any, watch: Watch) -> Tri:
     """Whether the model samples a latent, by the names that its layers and classes are given."""
     layers = model._flatten_layers()
-    named = " ".join(
-        [model.name, *(layer.name for layer in layers), *(type(layer).__name__ for layer in layers)]
-    ).lower()
+    named = " ".join(f"{layer.name} {type(layer).__name__}" for layer in layers).lower()
+    named = re.sub(r"(up|down|sub)_?sampling", "", named)
     if any(word in named for word in ("log_var", "logvar", "z_mean", "sampling", "variational", "reparam")):
         return Tri.YES
     return Tri.NO if watch.calls else Tri.UNKNOWN

@@ -17,10 +17,10 @@ from ae_audit.runtime.keras_head import trace_head
 from ae_audit.runtime.keras_logits import logits_recoverable
 from ae_audit.runtime.keras_models import metric_uses, model_facts, trainable_parameters
 from ae_audit.runtime.keras_program import KerasProgram, LossPoint, backend
-from ae_audit.runtime.relations import LABELS, relation_of
+from ae_audit.runtime.relations import relation_of
 from ae_audit.runtime.whole_arrays import facts_of_whole
 from ae_audit.theory.ranges import Tri
-from ae_audit.training_setup import DataFacts, Framework, LossUse, Relation, TrainingSetup
+from ae_audit.training_setup import DataFacts, Framework, LossUse, Relation, Structure, TrainingSetup
 
 Array = NDArray[Any]
 
@@ -60,8 +60,10 @@ def _capture(program: KerasProgram, point: LossPoint, occasion: Occasion, facts:
     role = "class index" if loss.name in TAKES_INDEX else None
     target = facts.of(point.target_leaf, targets, role)
     relation, scale = relation_of(inputs, targets, target.structure)
-    if relation not in {Relation.LABELS, Relation.OTHER, Relation.UNKNOWN} and target.structure in LABELS:
-        target = facts.of(point.target_leaf, targets, "reconstruction")
+    related = relation not in {Relation.LABELS, Relation.OTHER, Relation.UNKNOWN}
+    if related and role is None and target.structure in {Structure.CLASS_INDEX, Structure.MULTI_HOT}:
+        role = "reconstruction"
+        target = facts.of(point.target_leaf, targets, role)
     setup = TrainingSetup(
         framework=Framework.KERAS,
         location=_location(point, occasion),
@@ -69,7 +71,7 @@ def _capture(program: KerasProgram, point: LossPoint, occasion: Occasion, facts:
         head=traced.head,
         loss=loss,
         target=target,
-        input=facts.of(source, inputs, "reconstruction" if relation is Relation.SAME else None),
+        input=facts.of(source, inputs, role if relation is Relation.SAME else None),
         relation=relation,
         relation_scale=scale,
         model=model_facts(program.model, program.watch),

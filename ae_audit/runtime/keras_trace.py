@@ -193,7 +193,7 @@ class _Recorder:
 
         @functools.wraps(original)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            call = Call("attribute", layer, _function_symbol(original), 0, tensors_in(args), arguments=dict(kwargs))
+            call = Call("attribute", layer, function_symbol(original), 0, tensors_in(args), arguments=dict(kwargs))
             outputs = original(*args, **kwargs)
             self._finish(call, outputs)
             return outputs
@@ -342,7 +342,8 @@ def symbol_of(owner: Any) -> str:
     return f"keras.ops.{re.sub(r'(?<=[a-z0-9])(?=[A-Z])', '_', cls.__name__).lower()}"
 
 
-def _function_symbol(function: Any) -> str:
+def function_symbol(function: Any) -> str:
+    """``keras.activations.sigmoid`` for Keras' own functions, else module and name."""
     name = getattr(function, "__name__", type(function).__name__)
     module = getattr(function, "__module__", "") or ""
     return f"keras.activations.{name}" if module.startswith("keras.src.activations") else f"{module}.{name}"

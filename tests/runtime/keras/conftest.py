@@ -76,7 +76,7 @@ def r2() -> Callable[[Any], float]:
 def fitted(r2: Callable[[Any], float]) -> Callable[..., float]:
     """R² of an arm after some steps."""
 
-    def fit(capture: Any, remedies: tuple[Any, ...] = (), seed: int = 0, steps: int = 200) -> float:
+    def fit(capture: Any, remedies: tuple[Any, ...] = (), seed: int = 0, steps: int = 120) -> float:
         trial = capture.trial(remedies, seed)
         trial.advance(steps)
         return r2(trial.evaluate())

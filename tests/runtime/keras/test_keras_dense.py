@@ -92,7 +92,7 @@ def test_softmax_explains_nothing_whatever_the_scale(softmax_on_raw, fitted):
     else:
         assert fitted(capture) < 0
     assert fitted(capture, (Rescale(1 / 255),)) < 0
-    assert fitted(capture, (Rescale(1 / 255), SwapActivation("sigmoid"))) > 0.25
+    assert fitted(capture, (Rescale(1 / 255), SwapActivation("sigmoid"))) > 0.1
 
 
 @on_tensorflow
@@ -178,7 +178,7 @@ def test_sigmoid_with_from_logits_depends_on_the_backend(catch, digits, fitted):
 
     (capture,) = catch(program).captures
     as_written, fixed = fitted(capture), fitted(capture, (ExpectLogits(False),))
-    assert fixed > 0.25
+    assert fixed > 0.1
     if keras.config.backend() == "tensorflow":
         assert capture.setup.head.logits_recoverable is Tri.YES
         assert as_written == pytest.approx(fixed, abs=0.02)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from ae_audit.rules.remedies import SwapActivation
+from ae_audit.runtime.captures import CannotApply
 from ae_audit.theory.activations import Constraint
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import Structure
@@ -235,3 +236,38 @@ def test_several_outputs_and_losses(data, catch):
     assert label.targets.shape == (256,)
     swapped = image.trial((SwapActivation("linear"),), 0).evaluate().predictions
     assert swapped.min() < 0
+
+
+def test_the_layer_inside_a_time_distributed_one(catch):
+    words = np.eye(6, dtype=np.float32)[np.random.default_rng(0).integers(0, 6, (64, 5))]
+
+    def program():
+        model = keras.Sequential(
+            [
+                keras.Input((5, 6)),
+                layers.LSTM(8, return_sequences=True),
+                layers.TimeDistributed(layers.Dense(6, activation="softmax")),
+            ]
+        )
+        model.compile("adam", "categorical_crossentropy")
+        model.fit(words, words)
+
+    (capture,) = catch(program).captures
+    assert (capture.setup.head.activation, capture.setup.head.axis, capture.setup.head.units) == ("softmax", -1, 6)
+    assert capture.setup.target.structure is Structure.ONE_HOT
+    swapped = capture.trial((SwapActivation("linear"),), 0).evaluate().predictions
+    assert swapped.min() < 0
+
+
+def test_recurrent_outputs_keep_the_range_of_their_activation(catch):
+    words = np.random.default_rng(0).random((64, 5, 6), dtype=np.float32)
+
+    def program():
+        model = keras.Sequential([keras.Input((5, 6)), layers.LSTM(6, return_sequences=True)])
+        model.compile("adam", "mse")
+        model.fit(words, words)
+
+    (capture,) = catch(program).captures
+    assert (capture.setup.head.activation, span(capture.setup)) == ("tanh", (-1, 1))
+    with pytest.raises(CannotApply, match="LSTM"):
+        capture.trial((SwapActivation("linear"),), 0)
