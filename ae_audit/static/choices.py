@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 def decide(
-    run: Run, test: Value, node: ast.expr, frame: Frame, *, default: bool = True, matters: bool = True
+    run: Run, test: Value, node: ast.expr, frame: Frame, *, default: bool = True, matters: bool = True,
+    text: str | None = None,
 ) -> bool:  # fmt: skip
     """Whether to take the branch that ``test`` guards."""
     known = operators.truth(test)
@@ -27,7 +28,7 @@ def decide(
             elif suggestions and run.plan.get(("soft", test.soft.source)) is None:
                 _offer_suggestions(run, test, known)
         return known
-    text = frame.text.segment(node)
+    text = text or frame.text.segment(node)
     key = ("test", frame.name, text)
     taken = run.plan.get(key)
     if taken is not None:

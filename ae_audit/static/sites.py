@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ae_audit.records import dataclass, replace
+from ae_audit.location import Location
 from ae_audit.results import Undecided
 from ae_audit.static import arrays, tensors
 from ae_audit.static.program import Execution
@@ -130,8 +131,12 @@ def collect(executions: list[Execution]) -> tuple[tuple[TrainingSetup, ...], tup
     definite = any(not made.vague for group in groups.values() for _, made in group)
     setups: list[TrainingSetup] = []
     undecided: list[Undecided] = []
+    passed: dict[Location, set[int]] = {}
     for group in groups.values():
-        for made in _of_one_place(group, executions):
+        for index, made in group:
+            passed.setdefault(made.setup.location, set()).add(index)
+    for group in groups.values():
+        for made in _of_one_place(group, executions, passed[group[0][1].setup.location]):
             if (made.evaluation and training) or (made.vague and definite):
                 continue
             setups.append(made.setup)
@@ -181,7 +186,8 @@ def _add_validation(groups: dict[tuple[object, ...], list[tuple[int, Draft]]]) -
                 group[place] = (index, replace(made, setup=changed))
 
 
-def _of_one_place(group: list[tuple[int, Draft]], executions: list[Execution]) -> list[Draft]:
+def _of_one_place(group: list[tuple[int, Draft]], executions: list[Execution], reached: set[int]) -> list[Draft]:
+    """The different set-ups of one loss at one place; ``reached``: the runs that came to the place."""
     distinct: dict[TrainingSetup, tuple[Draft, set[int]]] = {}
     for index, made in group:
         key = _essence(made.setup)
@@ -189,8 +195,9 @@ def _of_one_place(group: list[tuple[int, Draft]], executions: list[Execution]) -
             distinct[key] = (made, distinct[key][1] if key in distinct else set())
         distinct[key][1].add(index)
     if len(distinct) > 1:
+        everyone = {index for _, indices in distinct.values() for index in indices}
         distinct = _without_less_known(distinct)
-    reached = {index for _, indices in distinct.values() for index in indices}
+        reached = reached - (everyone - {index for _, indices in distinct.values() for index in indices})
     results: list[Draft] = []
     for made, indices in list(distinct.values())[:MAX_PER_LOCATION]:
         if indices == reached:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from ae_audit.static import attributes, choices, expressions, imports, operators, subscripts
+from ae_audit.static import attributes, choices, expressions, imports, operators, ops, subscripts
 from ae_audit.static.arguments import Call
 from ae_audit.static.budget import BudgetSpentError
 from ae_audit.static.environment import Frame
@@ -226,6 +226,9 @@ def _write_into(run: Run, target: ast.Subscript, owner: Array, value: Value, fra
     from ae_audit.theory.ranges import ValueRange
 
     new = run.as_array(value)
+    if new is not None and owner.dtype is not None and not owner.dtype.startswith("f"):
+        cast = ops.cast(run, new, owner.dtype, Where(frame.text, target))
+        new = cast if isinstance(cast, Array) else new
     if new is None:
         return
     empty = owner.source is not None and owner.source.endswith("empty")
@@ -408,16 +411,20 @@ def _match(run: Run, node: ast.Match, frame: Frame) -> Signal:
         if isinstance(pattern, ast.MatchValue) and isinstance(subject, Const):
             value = run.evaluate(pattern.value, frame)
             test = operators.compare(run, ast.Eq(), subject, value, Where(frame.text, node.subject))
-            if not choices.decide(run, test, pattern.value, frame):
+            if not choices.decide(run, test, pattern.value, frame, text=_case_text(node, pattern, frame)):
                 continue
         elif isinstance(pattern, ast.MatchValue):
             test = Unknown("a test on something unknown")
-            if not choices.decide(run, test, pattern.value, frame):
+            if not choices.decide(run, test, pattern.value, frame, text=_case_text(node, pattern, frame)):
                 continue
         elif isinstance(pattern, ast.MatchAs) and pattern.name is not None:
             frame.scope.bind(pattern.name, subject)
         return execute(run, case.body, frame)
     return Signal.NEXT
+
+
+def _case_text(node: ast.Match, pattern: ast.MatchValue, frame: Frame) -> str:
+    return f"{frame.text.segment(node.subject)} == {frame.text.segment(pattern.value)}"
 
 
 Executor = Callable[["Run", Any, Frame], Signal]

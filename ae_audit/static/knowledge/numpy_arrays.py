@@ -134,7 +134,8 @@ def _filled(run: Run, call: Call) -> Value:
         if given is None:
             return arrays.unknown_array(run, "an array filled with an unknown value", call.where)
         value = given
-    return Array(ValueRange.exactly(Interval(value, value)), shape=_shape_given(call), dtype="float64",
+    return Array(ValueRange.exactly(Interval(value, value)), shape=_shape_given(call),
+                 dtype=ops.dtype_name(call.get(2 if name.startswith("full") else 1, "dtype")) or "float64",
                  root=run.fresh(), where=call.where, source=name)  # fmt: skip
 
 
