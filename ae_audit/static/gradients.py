@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ae_audit.location import Location
+from ae_audit.records import replace
 from ae_audit.static.sources import Where
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import Framework, TrainingSetup

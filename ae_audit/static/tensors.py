@@ -264,9 +264,9 @@ def arithmetic(run: Run, symbol: str, left: Value, right: Value, where: Where) -
         return through_weights(run, fed.framework, [left, right], "matmul", where)
     a, b = _scalar(left), _scalar(right)
     if isinstance(left, Tensor) and b is not None:
-        return _with_number(left, symbol, b, where, reverse=False)
+        return _with_number(run, left, symbol, b, where, reverse=False)
     if isinstance(right, Tensor) and a is not None:
-        return _with_number(right, symbol, a, where, reverse=True)
+        return _with_number(run, right, symbol, a, where, reverse=True)
     if isinstance(left, Tensor) and isinstance(right, Tensor):
         return _two(run, symbol, left, right, where)
     tensor, other = (left, right) if isinstance(left, Tensor) else (right, left)
@@ -276,6 +276,9 @@ def arithmetic(run: Run, symbol: str, left: Value, right: Value, where: Where) -
         return opaque(run, tensor.framework, [tensor, other], f"«{where.written}» is not known")
     if tensor.log_of is not None and symbol == "*":
         return losses.cross_term(run, tensor.log_of, array, where)
+    if not tensor.fed and not array.random and symbol in {"+", "-", "*"} and tensor.head.range == LINEAR_RANGE:
+        # weights by themselves: y = w * x + b written out
+        return through_weights(run, tensor.framework, [tensor, array], "weights", where)
     if symbol == "-" and not array.random:
         return Difference(tensor, array, where)
     if symbol in {"+", "-"}:
@@ -296,7 +299,7 @@ def _scalar(value: Value) -> float | None:
     return number(value)
 
 
-def _with_number(tensor: Tensor, symbol: str, n: float, where: Where, *, reverse: bool) -> Value:
+def _with_number(run: Run, tensor: Tensor, symbol: str, n: float, where: Where, *, reverse: bool) -> Value:
     if not math.isfinite(n):
         return replace(tensor, head=Head(), why=f"the range of «{where.written}» is not known")
     if symbol == "+":
@@ -310,9 +313,17 @@ def _with_number(tensor: Tensor, symbol: str, n: float, where: Where, *, reverse
         return rescaled(tensor, n, 0.0, where)
     if symbol == "/" and not reverse and n != 0:
         return rescaled(tensor, 1.0 / n, 0.0, where)
+    if symbol == "/" and n == 1.0 and tensor.activation_of is not None and _one_plus_exponential(tensor):
+        return activated(run, tensor.activation_of, "sigmoid", where, framework=tensor.framework)
     if symbol == "**" and not reverse:
         return squared(tensor, where) if n == 2 else _unknown_range(tensor, where)
     return _unknown_range(tensor, where)
+
+
+def _one_plus_exponential(tensor: Tensor) -> bool:
+    """``1 + exp(-x)``, of which the sigmoid is the reciprocal."""
+    hull = tensor.head.range.values.hull
+    return tensor.head.activation == "exponential" and len(tensor.head.after) == 1 and hull.lo == 1.0
 
 
 def _epsilon(tensor: Tensor) -> Tensor:

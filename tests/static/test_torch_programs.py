@@ -319,6 +319,18 @@ for x, _ in loader:
     F.mse_loss(model(x), rearrange(x, "b c h w -> b (c h w)")).backward()
 """
     ),
+    "a sigmoid written out": Case(
+        LOADER
+        + """
+def squash(x):
+    return 1 / (1 + torch.exp(-x))
+
+layer = nn.Linear(784, 784)
+for x, _ in loader:
+    x = x.view(-1, 784)
+    F.mse_loss(squash(layer(x)), x).backward()
+"""
+    ),
     "Keras data in a torch model": Case(
         """
         from tensorflow.keras.datasets import mnist

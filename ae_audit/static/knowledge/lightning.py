@@ -32,7 +32,6 @@ TABLE = Table("training loops")
 LIGHTNING = "lightning.LightningModule"
 DATA_MODULE = "lightning.LightningDataModule"
 TRAINER = "lightning.Trainer"
-EVALUATION_STEPS = ("validation_step", "test_step", "predict_step")
 
 TABLE.aliases["pytorch_lightning"] = "lightning"
 TABLE.aliases["lightning.pytorch"] = "lightning"

@@ -131,8 +131,6 @@ BINARY: dict[str, str] = {
 }  # fmt: skip
 """Arithmetic spelled as a function or method (in place with an underscore): the operator."""
 
-REVERSED_BINARY: dict[str, str] = {"rsub": "-"}
-
 COMPARISONS = names("gt lt ge le eq ne greater less isnan isfinite logical_and")
 
 REDUCING = names(

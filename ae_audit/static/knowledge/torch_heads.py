@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ae_audit.records import replace
 from ae_audit.static import losses, tensors
+from ae_audit.static.knowledge.torch_layers import implicit_softmax_axis
 from ae_audit.static.values import Array, Const, Difference, LossValue, Seq, Tensor, Unknown, Value
 from ae_audit.theory.activations import LINEAR_RANGE, ActivationRange, find_activation
 from ae_audit.theory.intervals import REAL_LINE, Interval
@@ -107,7 +108,7 @@ def activated(
     }
     shape = shape_of(value)
     if name in {"softmax", "softmin", "log_softmax"} and "axis" not in plain and shape is not None:
-        plain["axis"] = 0 if len(shape) in {0, 1, 3} else 1
+        plain["axis"] = implicit_softmax_axis(len(shape))
     axis = plain.get("axis")
     if isinstance(value, Tensor):
         made = tensors.activated(run, value, name, where, framework=TORCH, parameters=plain)

@@ -138,7 +138,6 @@ LAYERS: dict[str, Layer] = {
 FOREIGN: dict[str, Layer] = {"Rearrange": _layer(Effect.REARRANGES, "pattern")}
 """Layers of einops, which take part in torch's containers."""
 
-CONTAINERS = frozenset({"Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict"})
 
 WRAPPERS = frozenset({"DataParallel", "parallel.DistributedDataParallel"})
 """Modules that hand everything through to the module in them."""

@@ -237,24 +237,6 @@ def reduced(shape: Shape | None, axes: Sequence[int] | None, keep: bool) -> Shap
     return tuple(n for place, n in enumerate(shape) if place not in places)
 
 
-def broadcast(first: Shape | None, second: Shape | None) -> Shape | None:
-    """The shape of an elementwise operation on both; None where they do not fit or are unknown."""
-    if first is None or second is None:
-        return None
-    rank = max(len(first), len(second))
-    merged: list[Extent] = []
-    for a, b in zip((1,) * (rank - len(first)) + first, (1,) * (rank - len(second)) + second, strict=True):
-        if a == 1 or a == b:
-            merged.append(b)
-        elif b == 1 or b is None:
-            merged.append(a)
-        elif a is None:
-            merged.append(b)
-        else:
-            return None
-    return tuple(merged)
-
-
 def product(shape: Sequence[Extent]) -> Extent:
     """The number of values, None where an extent is unknown."""
     return None if None in shape else math.prod(n for n in shape if n is not None)

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from ae_audit.static import arrays, tensors
 from ae_audit.static.arguments import Call
-from ae_audit.static.knowledge import torch_arithmetic, torch_places
+from ae_audit.static.knowledge import (
+    torch_arithmetic,  # noqa: F401  (imported for the operations that it declares)
+    torch_places,
+)
 from ae_audit.static.knowledge import torch_functional as names
 from ae_audit.static.knowledge import torch_heads as heads
 from ae_audit.static.knowledge.torch_operations import OPERATIONS, apply, carried, operation
@@ -155,10 +158,6 @@ def register() -> None:
             if name in {"abs", "square", "pow", "sqrt", "mul", "div", "add", "sub", "neg"}:
                 TABLE.methods["difference", spelling] = _as_method(spelling)
                 TABLE.methods["lossvalue", spelling] = _as_method(spelling)
-
-
-SUBJECTS = (torch_arithmetic, torch_places)
-"""The modules that declare the other operations."""
 
 
 @TABLE.function("einops.rearrange", "einops.repeat", "einops.einops.rearrange", "einops.einops.repeat")

@@ -202,7 +202,7 @@ def _through(run: Run, receiver: Any, name: str, value: Value, where: Where) -> 
 @TABLE.attribute(IMAGES, *RAW_IMAGES)
 def raw_images(run: Run, receiver: Any) -> Value:
     """``dataset.data``: all images at once, past the transform."""
-    from dataclasses import replace
+    from ae_audit.records import replace
 
     name, facts = _facts(run, receiver)
     if facts.raw is None:
@@ -216,7 +216,7 @@ def raw_images(run: Run, receiver: Any) -> Value:
 @TABLE.attribute(IMAGES, *RAW_LABELS)
 def raw_labels(run: Run, receiver: Any) -> Value:
     """``dataset.targets``: all labels at once."""
-    from dataclasses import replace
+    from ae_audit.records import replace
 
     found = label(run, receiver)
     return replace(found, shape=(None, *(found.shape or ()))) if isinstance(found, Array) else found

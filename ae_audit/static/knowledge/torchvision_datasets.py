@@ -5,8 +5,9 @@ Figures are those of the data sets' own pages and of torchvision's source (0.28)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from ae_audit.records import dataclass
 
 
 class Target(Enum):

@@ -5,8 +5,9 @@ Values are what matters here: a flip and a rotation differ only in that the seco
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from ae_audit.records import dataclass
 
 
 class Step(Enum):
