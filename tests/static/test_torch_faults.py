@@ -108,6 +108,19 @@ def test_three_statistics_for_one_channel() -> None:
         tf = transforms.Compose([transforms.ToTensor(), {THREE}])
         loader = DataLoader(datasets.ImageFolder('photos', transform=tf), batch_size=32)
         """,
+        """
+        import albumentations as A
+        import cv2
+        from albumentations.pytorch import ToTensorV2
+        from torch.utils.data import Dataset
+
+        class Photos(Dataset):
+            def __getitem__(self, i):
+                steps = A.Compose([A.Resize(64, 64), A.Normalize(), ToTensorV2()])
+                return steps(image=cv2.imread(f"{i}.png"))["image"], i
+
+        loader = DataLoader(Photos(), batch_size=32)
+        """,
     ],
 )
 def test_statistics_that_fit(data: str) -> None:

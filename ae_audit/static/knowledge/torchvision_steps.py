@@ -254,7 +254,7 @@ def normalised(run: Run, array: Array, mean: Value | None, std: Value | None, wh
     count = max(len(means), len(stds))
     means, stds = _spread(means, count), _spread(stds, count)
     how = f"Normalize({_text(means)}, {_text(stds)})"
-    channels = array.shape[-3] if array.shape is not None and len(array.shape) >= 3 else None
+    channels = channels_of(array.shape)
     misfit = (count, channels) if channels is not None and count not in {1, channels} else None
     if channels == 1:
         means, stds = means[:1], stds[:1]
@@ -268,6 +268,14 @@ def normalised(run: Run, array: Array, mean: Value | None, std: Value | None, wh
         made = arrays.recast(array, values, how, where, dtype=array.dtype)
     known = are_statistics(means, stds)
     return replace(made, standardised=Tri.YES if known else Tri.NO, dtype=array.dtype, misfit=misfit)
+
+
+def channels_of(shape: Shape) -> int | None:
+    """The number of channels of an image or a batch of images, first or last, where it can only be that."""
+    if shape is None or len(shape) < 3:
+        return None
+    extent = shape[2] if _is_channels_last(shape) else shape[-3]
+    return extent if extent in {1, 2, 3, 4} else None
 
 
 def _numbers(run: Run, value: Value | None) -> tuple[float, ...] | None:
