@@ -223,7 +223,7 @@ def _set_slice(run: Run, target: ast.Subscript, owner: Value, value: Value, fram
 def _write_into(run: Run, target: ast.Subscript, owner: Array, value: Value, frame: Frame) -> None:
     """``x[...] = v``: the array may hold the new values besides the old ones."""
     from ae_audit.records import replace
-    from ae_audit.theory.ranges import ValueRange
+    from ae_audit.theory.ranges import Tri, ValueRange
 
     new = run.as_array(value)
     if new is not None and owner.dtype is not None and not owner.dtype.startswith("f"):
@@ -243,7 +243,17 @@ def _write_into(run: Run, target: ast.Subscript, owner: Array, value: Value, fra
         assign(run, target.value, replace(new, shape=owner.shape), frame)
         return
     joined = owner.values.together(new.values)
-    assign(run, target.value, replace(owner, values=ValueRange(joined.hull, owner.values.reach)), frame)
+    column = isinstance(target.slice, ast.Constant) and isinstance(target.slice.value, str)
+    if column:
+        # a column of a table: its values occur in the table, not in every column of it
+        scalings = (*owner.scalings, f"column {frame.text.segment(target.slice)}")
+        assign(run, target.value, replace(owner, values=joined, scalings=scalings), frame)
+        return
+    partial = isinstance(target.slice, (ast.Slice, ast.Tuple, ast.Constant))
+    reach = owner.values.reach if partial else None  # a mask may have replaced just the values that are reached
+    standardised = owner.standardised if partial else Tri.UNKNOWN
+    changed = replace(owner, values=ValueRange(joined.hull, reach), standardised=standardised)
+    assign(run, target.value, changed, frame)
 
 
 def _if(run: Run, node: ast.If, frame: Frame) -> Signal:

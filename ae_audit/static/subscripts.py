@@ -11,6 +11,7 @@ from ae_audit.static.arguments import Call
 from ae_audit.static.environment import Frame
 from ae_audit.static.sources import Where
 from ae_audit.static.values import Array, Const, Instance, Library, Mapping, Object, Seq, Tensor, Unknown, Value
+from ae_audit.theory.ranges import ValueRange
 
 if TYPE_CHECKING:
     from ae_audit.static.interpreter import Run
@@ -133,7 +134,8 @@ def _columns(value: Array, where: Where, narrowing: bool) -> Array:
     node = where.node
     what = where.text.segment(node.slice) if isinstance(node, ast.Subscript) else where.written
     narrowed = arrays.selected(value, what, None)
-    return replace(narrowed, values=replace(value.values, reach=None)) if value.structure in arrays.LABELS else narrowed
+    uneven = value.structure in arrays.LABELS or any(step.startswith("column ") for step in value.scalings)
+    return replace(narrowed, values=ValueRange(value.values.hull)) if uneven else narrowed
 
 
 def sliced(run: Run, value: Value, node: ast.expr, frame: Frame, where: Where) -> Value:

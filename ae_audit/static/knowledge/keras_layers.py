@@ -88,6 +88,8 @@ def activate(run: Run, tensor: Value, given: Value | None, call: Call, where: Wh
         axis = defaults.pop("axis", None)
         return tensors.activated(run, tensor, name, where, framework=KERAS, parameters=defaults, axis=axis,
                                  written=place.written, where_name=place)  # fmt: skip
+    if isinstance(given, Object) and given.where is not None:
+        place = given.where
     if isinstance(given, (Function, Partial, Object, Instance)):
         made = run.call(given, Call(place, [tensor]))
         if isinstance(made, Tensor):

@@ -105,6 +105,18 @@ def called(run: Run, use: LossUse, call: Call) -> Value:
     return losses.compare(run, function, call)
 
 
+@TABLE.method("keras.losses.Loss", "__call__")
+def _call_own_class(run: Run, receiver: Value, call: Call) -> Value:
+    """A loss class of the user's own: its ``call(y_true, y_pred)``."""
+    made = run.call_method(receiver, "call", call)
+    return Unknown("a loss without call()", call.where) if made is None else made
+
+
+@TABLE.method("keras.losses.Loss", "__init__")
+def _init_own_class(run: Run, receiver: Value, call: Call) -> Value:
+    return Const(None)
+
+
 @TABLE.method("lossfunction", "__call__", "call")
 def _call_loss(run: Run, receiver: LossFunction, call: Call) -> Value:
     return losses.compare(run, receiver, call)

@@ -468,7 +468,11 @@ def _columns(run: Run, receiver: Array, call: Call) -> Value:
         return receiver
     node = call.where.node
     what = call.where.text.segment(getattr(node, "args", [node])[0]) if getattr(node, "args", None) else name
-    return arrays.selected(receiver, f"{name} {what}", None)
+    narrowed = arrays.selected(receiver, f"{name} {what}", None)
+    written = [step.removeprefix("column ").strip("'\"") for step in receiver.scalings if step.startswith("column ")]
+    if any(column in what for column in written):
+        return replace(narrowed, values=ValueRange(receiver.values.hull))
+    return narrowed
 
 
 @TABLE.method("array", "head", "tail", "sample", "dropna", "fillna", "reset_index", "sort_values", "shuffle", "query",
