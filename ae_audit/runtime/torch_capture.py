@@ -95,13 +95,14 @@ class TorchCapture:
 def captures_of(recorder: TorchRecorder) -> tuple[TorchCapture, ...]:
     """One capture for each loss of the recorded program, in source order.
 
-    A loss that was only computed, never trained on, is one of its own where the program trained on none; elsewhere it
-    is the validation of a loss that was.
+    A loss that was only computed, never trained on, is one of its own where the program trained on none (because it
+    ended before that, say); elsewhere it is the validation of a loss that was.
     """
     trained = [site for site in recorder.sites.values() if site.trained]
     evaluated = [site for site in recorder.sites.values() if site.evaluated and not site.trained]
+    unused = [site for site in recorder.sites.values() if site.unused]
     with recorder.quietly(), torch.no_grad():
-        captures = [_capture(recorder, site, site.trained, evaluated) for site in trained or evaluated]
+        captures = [_capture(recorder, site, site.trained, evaluated) for site in trained or unused or evaluated]
     return tuple(sorted(captures, key=lambda capture: capture.setup.location))
 
 
@@ -111,7 +112,7 @@ def _capture(
     chunks = tuple(chunk for chunk in chunks_for(site, recorder.events) if is_whole(chunk)) if site.trained else ()
     if len(chunks) > 1 and _draws(chunks[0]):
         chunks = chunks[1:]  # data drawn at random before training look like noise of the first step
-    events = [loss for chunk in chunks for loss in chunk.losses] or events or site.evaluated
+    events = [loss for chunk in chunks for loss in chunk.losses] or events or site.unused or site.evaluated
     first = events[0]
     recording = _recording(recorder, chunks, first, site)
     targets = _gathered([observed(event.target) for event in events])

@@ -164,7 +164,7 @@ def _base(leaf: Leaf, joined: Sequence[Leaf]) -> Leaf:
     """The leaf that this one was computed from, if that meets the prediction itself: ``y`` for ``1 - y``."""
     found = leaf
     while leaf.derived is not None:
-        parts = [part for part in leaf.derived.leaves if isinstance(part, Leaf) and part.value is not None]
+        parts = [part for part in leaf.derived.leaves if part.value is not None]
         if len(parts) != 1:
             break
         leaf = parts[0]

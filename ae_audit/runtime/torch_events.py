@@ -72,6 +72,8 @@ class Site:
     """what the program's own loss says to these values, where it refuses them"""
     trained: list[LossEvent] = field(default_factory=list)
     evaluated: list[LossEvent] = field(default_factory=list)
+    unused: list[LossEvent] = field(default_factory=list)
+    """the first computation with gradients, as long as none were taken"""
     held: int = 0
     """bytes of the batches that are kept for it"""
     complete: bool = False

@@ -283,8 +283,11 @@ class HeadFollower:
             if name == "add" and other.requires_grad and noisy[0].requires_grad:
                 self.variational = True
                 return False
-        alone = len(noisy) == len(tensors)
-        if alone and (name in _BINARY or name in functions.RESHAPING or name in functions.MOVING):
+        others = [tensor for tensor in tensors if not any(tensor is one for one in noisy)]
+        if any(tensor.requires_grad or self._origins.get(tensor) is not None for tensor in others):
+            return False
+        mixed = name in functions.WEIGHTED or name in functions.RESHAPING or name in functions.MOVING
+        if mixed or (name in _BINARY and all(_constant_everywhere(tensor) for tensor in others)):
             for output in outputs:
                 self._noise[output] = True
             return True
@@ -323,6 +326,10 @@ def _constant(value: Any) -> float | None:
     if isinstance(value, torch.Tensor) and value.nelement() == 1 and not value.requires_grad and value.dim() == 0:
         return float(value.detach())
     return None
+
+
+def _constant_everywhere(tensor: torch.Tensor) -> bool:
+    return tensor.nelement() == 0 or bool((tensor == tensor.reshape(-1)[0]).all())
 
 
 def _affine(name: str, constant: float, *, reverse: bool) -> tuple[float, float] | None:

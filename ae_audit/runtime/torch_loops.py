@@ -10,6 +10,27 @@ import torch
 from torch.utils.data import DataLoader
 
 
+class _FewBatches:
+    """A loader's first batches; with the ``next`` method that loaders' iterators had in older releases of torch."""
+
+    def __init__(
+        self, source: Iterator[Any], most: int, quietly: Callable[[], contextlib.AbstractContextManager[None]]
+    ) -> None:
+        self._source, self._left, self._quietly = source, most, quietly
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        if self._left <= 0:
+            raise StopIteration
+        self._left -= 1
+        with self._quietly():
+            return next(self._source)
+
+    next = __next__
+
+
 @contextlib.contextmanager
 def short_loops(
     batches: Callable[[], int], quietly: Callable[[], contextlib.AbstractContextManager[None]]
@@ -34,16 +55,9 @@ def short_loops(
         original_init(self, *args, **kwargs)
 
     def iterate(self: DataLoader[Any]) -> Iterator[Any]:
-        most = batches()
         with quietly():
             source = iter(original_iter(self))
-        for _ in range(most):
-            try:
-                with quietly():
-                    batch = next(source)
-            except StopIteration:
-                return
-            yield batch
+        return _FewBatches(source, batches(), quietly)
 
     def leave(model: Any = None, *args: Any, **kwargs: Any) -> Any:
         return model if model is not None else lambda function: function

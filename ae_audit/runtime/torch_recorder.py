@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,6 +18,9 @@ from ae_audit.location import Location
 from ae_audit.runtime import torch_functions as functions
 from ae_audit.runtime import torch_losses as losses
 from ae_audit.runtime.torch_custom import custom_losses, recognise
+from ae_audit.runtime.torch_devices import NOTE as DEVICE_NOTE
+from ae_audit.runtime.torch_devices import CpuInstead
+from ae_audit.runtime.torch_enough import PATIENCE, Enough
 from ae_audit.runtime.torch_events import (
     Backward,
     Event,
@@ -43,14 +44,8 @@ from ae_audit.runtime.torch_tensors import TensorMap
 if TYPE_CHECKING:
     from ae_audit.runtime.torch_capture import TorchCapture
 
-MOST_BYTES = 64 << 20
-"""of batches kept for one loss"""
-LEAST_STEPS = 2
-"""kept whatever they weigh"""
 EVALUATIONS = 4
 """computations of a loss outside training that are kept"""
-PATIENCE = 10.0
-"""seconds without a new loss, once every loss seen has been recorded, after which the program is ended"""
 
 
 class TorchRecorder:
@@ -62,6 +57,7 @@ class TorchRecorder:
             any, it ends once every loss that was seen has been.
         max_steps: training steps recorded at each loss.
         deadline: ``time.monotonic()`` at which the program is ended whatever was seen.
+        patience: seconds without a new loss, once every loss seen was recorded, after which the program is ended.
         stop: the exception that ends the program; ``None`` lets it go on (a loop of our own).
     """
 
@@ -85,12 +81,9 @@ class TorchRecorder:
         """every optimized parameter, by identity, with its value before the first step"""
         self.tape = Tape(self._open_owner_of)
         self.heads = HeadFollower(self._describe_activation)
-        self._expected = [place for place in expected_losses if place.path]
-        self._max_steps = max_steps
-        self._deadline = deadline
-        self._patience = patience
-        self._stop = stop
+        self._enough = Enough(expected_losses, max_steps, deadline, patience, stop)
         self._cut_loops = cut_loops
+        self._devices = CpuInstead()
         self._paused = 0
         self._steps = 0
         self._thread = threading.get_ident()
@@ -98,7 +91,6 @@ class TorchRecorder:
         self._owners: TensorMap[weakref.ref[torch.nn.Module]] = TensorMap()
         self._drawn = 0
         self._sink = self.events
-        self._last_news = time.monotonic()
         self._installed = contextlib.ExitStack()
 
     # --- installing -------------------------------------------------------------------------------------------------
@@ -115,10 +107,11 @@ class TorchRecorder:
         stack = self._installed
         stack.enter_context(self.models.watching(self._call_module))
         stack.enter_context(watched_optimizers(self))
+        stack.enter_context(self._devices.pretending())
         if self._cut_loops:
-            stack.enter_context(short_loops(self._batches_wanted, self.quietly))
+            stack.enter_context(short_loops(lambda: self._enough.batches(self.sites.values()), self.quietly))
         stack.enter_context(_Mode(self))
-        self._last_news = time.monotonic()
+        self._enough.news()
 
     def remove(self) -> None:
         """Leave torch as it was."""
@@ -133,6 +126,11 @@ class TorchRecorder:
         finally:
             self._paused -= 1
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the reader must know of how the program was run."""
+        return (DEVICE_NOTE,) if self._devices.asked else ()
+
     def captures(self) -> tuple[TorchCapture, ...]:
         """One for each loss that met a target, in the order of their places in the source."""
         from ae_audit.runtime.torch_capture import captures_of
@@ -143,15 +141,21 @@ class TorchRecorder:
 
     def handle(self, function: functions.Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run one torch function of the program, and take note of it."""
+        name = functions.short_name(function)
+        if self._devices.absent and (kwargs or name in {"to", "cuda"}):
+            moved = self._devices.redirected(name, args, kwargs)
+            if moved is not None:
+                if name == "cuda":
+                    return args[0]
+                args, kwargs = moved
         if self._paused or threading.get_ident() != self._thread:
             return function(*args, **kwargs)
-        if function is torch.Tensor.backward or function is torch.autograd.backward:
+        if name in functions.SILENT:
+            return function(*args, **kwargs)
+        if name == "backward":
             return self._backward(function, args, kwargs)
         if losses.is_loss(function):
             return self._loss(function, args, kwargs)
-        name = functions.short_name(function)
-        if name in functions.SILENT:
-            return function(*args, **kwargs)
         if name in functions.RANDOM:
             self._drawn += 1
         if self._holder is not None:
@@ -162,12 +166,16 @@ class TorchRecorder:
         return self._outside_modules(function, args, kwargs)
 
     def _outside_modules(self, function: functions.Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        name = functions.short_name(function)
+        if name not in functions.RANDOM and not self.tape.concerns(args, kwargs):
+            result = function(*args, **kwargs)  # preparing data: nothing to record
+            if name in functions.ARITHMETIC:
+                self.tape.derive(function, args, kwargs, result)
+            return result
         node = self.tape.begin(function, args, kwargs)
         result = function(*args, **kwargs)
         holder = Holder(node)
-        if node is None:
-            self.tape.derive(function, args, kwargs, result)
-        else:
+        if node is not None:
             if node.kind is Kind.MODEL:
                 node.location = self.user.location()
             self.tape.end(node, args, result)
@@ -192,7 +200,11 @@ class TorchRecorder:
             self.models.open_current()
         refusal = losses.raises_on(call)
         node = self.tape.begin(function, args, kwargs) if not inside else None
-        result = losses.surrogate(call) if refusal else function(*args, **kwargs)
+        try:
+            result = losses.surrogate(call) if refusal else function(*args, **kwargs)
+        except Exception as cause:  # the program ends here, and this is why
+            self._note_loss(call, None, " ".join(str(cause).split()))
+            raise
         if node is not None:
             self.tape.end(node, args, result)
             node.location = self.user.location()
@@ -231,6 +243,8 @@ class TorchRecorder:
                 site.evaluated.append(event)
             return
         node.loss = event
+        if not site.trained and not site.unused:
+            site.unused.append(event)
 
     def site(self, location: Location | None, name: str) -> Site:
         """The site of a loss of that name at that place."""
@@ -241,7 +255,7 @@ class TorchRecorder:
         )
         if key not in self.sites:
             self.sites[key] = Site(key, None, None, None)
-            self._last_news = time.monotonic()
+            self._enough.news()
         return self.sites[key]
 
     # --- modules ----------------------------------------------------------------------------------------------------
@@ -254,6 +268,7 @@ class TorchRecorder:
         with self.models.inside(module):
             if self._holder is not None or self.models.transparent(module):
                 return original(module, *args, **kwargs)
+            self._enough.in_time()
             with self.quietly():
                 self.models.remember(module)
                 node = self.tape.begin(module, args, kwargs)
@@ -269,6 +284,7 @@ class TorchRecorder:
                 if node.kind is Kind.DATA and self._drawn > drawn:
                     node.kind = Kind.NOISE
                 holder.node = node
+                node.location = self.user.location()
                 with self.quietly():
                     self.tape.end(node, args, result)
                     self._keep_origins(node, result)
@@ -321,6 +337,7 @@ class TorchRecorder:
         for loss in wanted:
             if loss.site is not None and loss not in loss.site.trained:
                 loss.site.trained.append(loss)
+                loss.site.unused.clear()
                 loss.site.held += held
 
     def _open_hidden_loss(self, root: Ref) -> None:
@@ -333,6 +350,9 @@ class TorchRecorder:
         """The losses of ``root`` that no loss function computed."""
         found = []
         for loss in custom_losses(root, known):
+            calls = [node.call for node in ancestors([Ref(loss.value)]) if node.serial in loss.region]
+            if any(isinstance(call, torch.nn.Module) and self.models.transparent(call) for call in calls):
+                continue  # a loss with a name was seen inside: the next step shows it
             factor = weight_of(root, loss.value)
             site = self.site(loss.value.location, "hand-written")
             if site.spec is None:
@@ -362,7 +382,7 @@ class TorchRecorder:
 
     def zeroed(self, parameters: Sequence[torch.nn.Parameter]) -> None:
         """Gradients are being reset."""
-        if not self._paused and not self._all_complete():
+        if not self._paused and not self._enough.all_complete(self.sites.values()):
             self._sink.append(Zeroed(tuple(parameters)))
 
     def before_step(
@@ -372,7 +392,7 @@ class TorchRecorder:
         if self._paused or threading.get_ident() != self._thread:
             return None
         event = self.note_step(optimizer)
-        self._settle()
+        self._enough.settle(self.sites.values())
         self._steps += 1
         self._paused += 1
         closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
@@ -394,7 +414,7 @@ class TorchRecorder:
                     with self.quietly():
                         self.initial[id(parameter)] = (parameter, parameter.detach().clone())
         event = Step(record)
-        if not self._all_complete():
+        if not self._enough.all_complete(self.sites.values()):
             self._sink.append(event)
         return event
 
@@ -421,42 +441,6 @@ class TorchRecorder:
 
         return wrapped
 
-    # --- enough -----------------------------------------------------------------------------------------------------
-
-    def _settle(self) -> None:
-        """Mark what is complete, and end the program if nothing more is wanted."""
-        for site in self.sites.values():
-            if not site.complete and site.trained:
-                heavy = site.held >= MOST_BYTES and len(site.trained) >= LEAST_STEPS
-                if len(site.trained) >= self._max_steps or heavy:
-                    site.complete = True
-                    self._last_news = time.monotonic()
-        if self._stop is None:
-            return
-        now = time.monotonic()
-        late = self._deadline is not None and now > self._deadline
-        if late or (self._all_complete() and (self._all_expected() or now - self._last_news > self._patience)):
-            raise self._stop
-
-    def _all_complete(self) -> bool:
-        trained = [site for site in self.sites.values() if site.trained]
-        return bool(trained) and all(site.complete for site in trained)
-
-    def _all_expected(self) -> bool:
-        seen = {
-            (os.path.realpath(path), cell, line)
-            for site in self.sites.values()
-            if site.complete or site.evaluated
-            for path, cell, line in site.lines
-        }
-        return all(
-            any((os.path.realpath(place.path), place.cell, line) in seen for line in _lines(place))
-            for place in self._expected
-        )
-
-    def _batches_wanted(self) -> int:
-        return 1 if self._all_complete() else self._max_steps + LEAST_STEPS
-
     # --- places -----------------------------------------------------------------------------------------------------
 
     def _depends_on_weights(self, tensor: torch.Tensor) -> bool:
@@ -469,10 +453,6 @@ class TorchRecorder:
             return self.user.text(place) or _spelled(module), place
         location = self.user.location()
         return self.user.text(location), location
-
-
-def _lines(place: Location) -> range:
-    return range(place.line, (place.end_line or place.line) + 1)
 
 
 def _is_leaf(module: torch.nn.Module) -> bool:

@@ -16,7 +16,7 @@ import torch
 from torch.utils import _pytree as pytree
 
 from ae_audit.location import Location
-from ae_audit.runtime.torch_functions import ARITHMETIC, RANDOM, short_name, writes_in_place
+from ae_audit.runtime.torch_functions import RANDOM, short_name, writes_in_place
 from ae_audit.runtime.torch_tensors import TensorMap, size_in_bytes, version
 
 if TYPE_CHECKING:
@@ -58,14 +58,18 @@ class Leaf:
 
 
 class Derived:
-    """Arithmetic on data: the function, and its flattened arguments with leaves in place of tensors."""
+    """Arithmetic on data: the function, and its arguments with leaves in place of tensors."""
 
-    __slots__ = ("depth", "function", "leaves", "spec")
+    __slots__ = ("args", "depth", "function", "kwargs")
 
-    def __init__(self, function: Callable[..., Any], leaves: list[Any], spec: Any) -> None:
-        self.function, self.leaves, self.spec = function, leaves, spec
-        before = [leaf.derived for leaf in leaves if isinstance(leaf, Leaf)]
+    def __init__(self, function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> None:
+        self.function, self.args, self.kwargs = function, args, kwargs
+        before = [leaf.derived for leaf in args if isinstance(leaf, Leaf)]
         self.depth: int = 1 + max((derived.depth for derived in before if derived is not None), default=0)
+
+    @property
+    def leaves(self) -> list[Leaf]:
+        return [leaf for leaf in self.args if isinstance(leaf, Leaf)]
 
 
 class Ref:
@@ -143,8 +147,18 @@ class Tape:
             return Kind.MODEL
         entry = self._refs.get(tensor)
         if entry is not None:
-            return entry[0].kind
+            return entry[0].source.kind
         return Kind.MODEL if tensor.requires_grad else Kind.DATA
+
+    def concerns(self, args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
+        """Whether any argument depends on weights or on chance."""
+        for value in (*args, *kwargs.values()) if kwargs else args:
+            if isinstance(value, torch.Tensor):
+                if self.kind(value) is not Kind.DATA:
+                    return True
+            elif isinstance(value, (tuple, list)) and self.concerns(value, {}):
+                return True
+        return False
 
     def ref(self, tensor: torch.Tensor) -> Ref:
         """The place of a tensor in the graph; a leaf is made of what the graph does not hold."""
@@ -200,12 +214,13 @@ class Tape:
                 node.shapes[index] = value.shape
 
     def derive(self, function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], result: Any) -> None:
-        """Remember arithmetic on data."""
-        if not isinstance(result, torch.Tensor) or short_name(function) not in ARITHMETIC or writes_in_place(function):
+        """Remember an elementwise calculation on data alone."""
+        if not isinstance(result, torch.Tensor) or result.dim() == 0 or writes_in_place(function):
             return
-        flat, spec = pytree.tree_flatten((tuple(args), kwargs))
+        if any(isinstance(value, torch.Tensor) for value in kwargs.values()):
+            return
         leaves: list[Any] = []
-        for value in flat:
+        for value in args:
             if not isinstance(value, torch.Tensor):
                 leaves.append(value)
                 continue
@@ -214,7 +229,7 @@ class Tape:
                 entry = Ref(Leaf()), version(value)
                 self._refs[value] = entry
             leaves.append(entry[0].source)
-        derived = Derived(function, leaves, spec)
+        derived = Derived(function, leaves, kwargs)
         if derived.depth <= DEEPEST_DERIVATION:
             leaf = Leaf()
             leaf.derived = derived
@@ -235,7 +250,9 @@ class Tape:
 
 def is_live(tensor: torch.Tensor) -> bool:
     """Whether the tensor is a weight: it stays itself in the graph."""
-    return isinstance(tensor, torch.nn.Parameter) or (tensor.is_leaf and tensor.requires_grad)
+    if type(tensor) is not torch.Tensor and isinstance(tensor, torch.nn.Parameter):
+        return True
+    return tensor.requires_grad and tensor.is_leaf
 
 
 def ancestors(refs: Iterable[Ref]) -> list[Node]:
@@ -336,22 +353,21 @@ def rederived(leaf: Leaf, replace: Callable[[Leaf], torch.Tensor | None]) -> tor
     changed = replace(leaf)
     if changed is not None or leaf.derived is None:
         return changed
-    flat: list[Any] = []
+    args: list[Any] = []
     any_changed = False
-    for part in leaf.derived.leaves:
+    for part in leaf.derived.args:
         if not isinstance(part, Leaf):
-            flat.append(part)
+            args.append(part)
             continue
         value = rederived(part, replace)
         any_changed = any_changed or value is not None
         value = part.value if value is None else value
         if value is None:
             return None
-        flat.append(value)
+        args.append(value)
     if not any_changed:
         return None
-    args, kwargs = pytree.tree_unflatten(flat, leaf.derived.spec)
-    result = leaf.derived.function(*args, **kwargs)
+    result = leaf.derived.function(*args, **leaf.derived.kwargs)
     assert isinstance(result, torch.Tensor)
     return result
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from ae_audit.runtime.captures import CannotApply
 from ae_audit.runtime.scripts import HowItEnded
@@ -268,12 +269,12 @@ def test_goes_on_to_the_losses_that_are_expected(record: Record) -> None:
     program = """
     first = nn.Linear(16, 16)
     optimizer = torch.optim.Adam(first.parameters())
-    for step in range(1000):
+    for step in range(60):
         loss = F.mse_loss(first(images), images)
         optimizer.zero_grad(); loss.backward(); optimizer.step()
     second = nn.Linear(16, 16)
     optimizer = torch.optim.Adam(second.parameters())
-    for step in range(1000):
+    for step in range(60):
         loss = F.l1_loss(second(images), images)
         optimizer.zero_grad(); loss.backward(); optimizer.step()
     raise RuntimeError("never reached")
@@ -284,3 +285,112 @@ def test_goes_on_to_the_losses_that_are_expected(record: Record) -> None:
     again = record(program, expected=lines)
     assert [capture.setup.location.line for capture in again.captures] == list(lines)
     assert again.outcome.how is HowItEnded.STOPPED
+
+
+def test_a_program_that_ends_at_its_loss(record: Record) -> None:
+    """torch refuses a target of another size; the setup is known all the same."""
+    run = record("""
+    model = nn.Sequential(nn.Linear(16, 16), nn.Sigmoid())
+    optimizer = torch.optim.Adam(model.parameters())
+    loss = F.binary_cross_entropy(model(images), images.view(-1, 4, 4))
+    """)
+    assert run.outcome.how is HowItEnded.RAISED
+    (capture,) = run.captures
+    assert capture.raises is not None
+    assert "target size" in capture.raises
+    assert capture.setup.target.shape == (400, 4, 4)
+    assert capture.setup.head.shape == (None, 16)
+
+
+def test_what_is_put_on_an_absent_device_stays(record: Record) -> None:
+    run = record("""
+    device = torch.device("cuda")
+    model = nn.Linear(16, 16).cuda()
+    more = nn.Linear(16, 16).to(device)
+    optimizer = torch.optim.Adam([*model.parameters(), *more.parameters()])
+    for step in range(60):
+        batch = images[:50].to("cuda:0")
+        noise = torch.zeros(50, 16, device=device)
+        loss = F.mse_loss(more(model(batch + noise)), batch.cuda())
+        optimizer.zero_grad(); loss.backward(); optimizer.step()
+    """)
+    assert run.only.setup.loss.name == "mse"
+    if not torch.cuda.is_available():
+        assert len(run.recorder.notes) == 1
+
+
+def test_validation_in_the_loop_is_no_setup_of_its_own(record: Record) -> None:
+    run = record("""
+    model = nn.Sequential(nn.Linear(16, 16), nn.Sigmoid())
+    criterion = nn.BCELoss()
+    optimizer = torch.optim.Adam(model.parameters())
+    for epoch in range(20):
+        model.eval()
+        with torch.no_grad():
+            held_out = criterion(model(255 * images[:50]), images[:50])
+        model.train()
+        loss = criterion(model(images), images)
+        optimizer.zero_grad(); loss.backward(); optimizer.step()
+    """)
+    setup = run.only.setup
+    assert setup.location.line == run.line_of("loss = criterion")
+    assert setup.validation_input is not None
+    assert setup.validation_input.values.hull.hi > 200
+
+
+def test_tensors_kept_by_a_model_open_it(record: Record) -> None:
+    """The divergence is an attribute of the model: after the first step its forward is recorded call by call."""
+    run = record("""
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encoder, self.decoder = nn.Linear(16, 4), nn.Linear(4, 16)
+
+        def forward(self, x):
+            code = self.encoder(x)
+            self.penalty = code.pow(2).sum()
+            return torch.sigmoid(self.decoder(code))
+
+    model = Net()
+    optimizer = torch.optim.Adam(model.parameters())
+    for step in range(60):
+        out = model(images)
+        loss = F.binary_cross_entropy(out, images, reduction="sum") + 0.5 * model.penalty
+        optimizer.zero_grad(); loss.backward(); optimizer.step()
+    """)
+    trial = run.only.trial((), 0)
+    assert trial.advance(20) > trial.advance(20)
+
+
+def test_closures_are_called_by_the_optimizer(record: Record) -> None:
+    run = record("""
+    model = nn.Linear(16, 16)
+    optimizer = torch.optim.LBFGS(model.parameters(), max_iter=4)
+    for step in range(60):
+        def closure():
+            optimizer.zero_grad()
+            loss = F.mse_loss(model(images), images)
+            loss.backward()
+            return loss
+        optimizer.step(closure)
+    """)
+    assert run.only.setup.optimizer == "LBFGS"
+    trial = run.only.trial((), 0)
+    assert trial.advance(3) > trial.advance(3)
+
+
+def test_recurrent_state_carried_over_batches(record: Record) -> None:
+    run = record("""
+    model, read_out = nn.GRU(4, 8, batch_first=True), nn.Linear(8, 4)
+    optimizer = torch.optim.Adam([*model.parameters(), *read_out.parameters()])
+    state = None
+    for step in range(60):
+        x = images[:50].view(50, 4, 4)
+        out, state = model(x, state)
+        state = state.detach()
+        loss = F.mse_loss(read_out(out), x)
+        optimizer.zero_grad(); loss.backward(); optimizer.step()
+    """)
+    trial = run.only.trial((), 0)
+    assert trial.advance(20) > trial.advance(20)
+    assert run.only.setup.head.activation == "linear"
