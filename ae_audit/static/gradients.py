@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ae_audit.static.projects import Program
 
 _RESETTING = ("zero_grad", ".grad", "requires_grad_(False)")
-_FOREIGN = ("lightning", "ignite", "fastai", "skorch", "deepspeed", "Trainer(", "dist_autograd", "distributed.autograd")
+_FOREIGN = ("lightning", "ignite", "fastai", "skorch", "deepspeed", "transformers", "dist_autograd", "distributed.autograd")
 """loops of others, which reset gradients themselves"""
 
 
