@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ae_audit.runtime.keras_data import tree
+from ae_audit.runtime.keras_swap import attribute
 
 Order = NDArray[np.int32]
 """sample indices, shape (steps, batch)"""
@@ -167,21 +168,29 @@ class BatchSteps:
     def __init__(self, model: Any, data: Any) -> None:
         self._model = model
         self._data = tree().map_structure(lambda leaf: None if leaf is None else np.asarray(leaf), data)
+        self._function: Any = None
+        own_step = model.train_step
+
+        def train_step(*args: Any, **kwargs: Any) -> Any:
+            # a function for each arm: JAX would find the graph of another arm under the model's own method
+            return own_step(*args, **kwargs)
+
+        self._train_step = train_step
 
     def fresh(self, seed: int) -> None:
-        """Seed states are variables of the model."""
-        # the compiled step of JAX holds the state of the trial before
-        self._model.train_function = None
-        self._model.jax_state_sharding = None
+        """Nothing: seed states are variables of the model, and the compiled step takes the variables anew each time."""
 
     def run(self, order: Order) -> float:
-        self._model.reset_metrics()
-        reported = LossReader(self._model)
+        model = self._model
+        model.reset_metrics()
+        reported = LossReader(model)
         losses = []
-        for row in order:
-            batch = tree().map_structure(lambda leaf, row=row: None if leaf is None else leaf[row], self._data)
-            parts = batch if isinstance(batch, tuple) else (batch,)
-            losses.append(float(np.mean(reported(self._model.train_on_batch(*parts, return_dict=True)))))
+        with attribute(model, "train_step", self._train_step), attribute(model, "train_function", self._function):
+            for row in order:
+                batch = tree().map_structure(lambda leaf, row=row: None if leaf is None else leaf[row], self._data)
+                parts = batch if isinstance(batch, tuple) else (batch,)
+                losses.append(float(np.mean(reported(model.train_on_batch(*parts, return_dict=True)))))
+            self._function = model.train_function
         return float(np.mean(losses))
 
 
