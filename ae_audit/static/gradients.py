@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from ae_audit.static.projects import Program
 
 _RESETTING = ("zero_grad", ".grad", "requires_grad_(False)")
-_FOREIGN = ("lightning", "ignite", "fastai", "skorch", "deepspeed", "transformers", "dist_autograd", "distributed.autograd")
+_FOREIGN = (
+    "lightning",
+    "ignite",
+    "fastai",
+    "skorch",
+    "deepspeed",
+    "transformers",
+    "dist_autograd",
+    "distributed.autograd",
+)
 """loops of others, which reset gradients themselves"""
 
 
@@ -38,9 +47,7 @@ def told(setups: tuple[TrainingSetup, ...], program: Program) -> tuple[TrainingS
     if reset is Tri.NO and not _steps(program):
         reset = Tri.UNKNOWN
     return tuple(
-        replace(setup, gradients_reset=reset, backward_location=place)
-        if setup.framework is Framework.TORCH
-        else setup
+        replace(setup, gradients_reset=reset, backward_location=place) if setup.framework is Framework.TORCH else setup
         for setup in setups
     )
 
