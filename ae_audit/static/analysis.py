@@ -6,7 +6,7 @@ import sys
 
 from ae_audit.results import StageError, Undecided
 from ae_audit.static import gradients, prefilter, sites
-from ae_audit.static.knowledge import registry
+from ae_audit.static.knowledge import registry_for
 from ae_audit.static.program import Execution, explore
 from ae_audit.static.projects import Project, parse
 from ae_audit.static.result import StaticResult
@@ -38,7 +38,7 @@ def analyse_file(path: str, source: bytes, *, project_root: str | None = None) -
     if limit < RECURSION_LIMIT:
         sys.setrecursionlimit(RECURSION_LIMIT)
     try:
-        executions = explore(registry(), project, program)
+        executions = explore(registry_for(source), project, program)
         setups, undecided = sites.collect(executions)
         setups = gradients.told(setups, program)
     except (RecursionError, MemoryError):

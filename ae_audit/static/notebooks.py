@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 from ae_audit.static.sources import Text
@@ -23,6 +22,8 @@ def cells(path: str, source: str) -> list[Text]:
     Raises:
         NotebookError: if the source is not the JSON of a notebook.
     """
+    import json  # scripts, which are most of what is read, do without it
+
     try:
         document = json.loads(source)
     except (ValueError, RecursionError) as error:

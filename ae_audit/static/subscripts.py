@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ae_audit.records import replace
 from ae_audit.static import arrays, attributes
 from ae_audit.static.arguments import Call
 from ae_audit.static.environment import Frame

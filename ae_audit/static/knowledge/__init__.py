@@ -7,19 +7,9 @@ from importlib import import_module
 
 from ae_audit.static.registry import Registry, Table
 
-MODULES = (
-    "python",
-    "containers",
-    "numpy_arrays",
-    "images",
-    "sklearn_data",
-    "keras_names",
-    "keras_layers",
-    "keras_losses",
-    "keras_models",
-    "keras_training",
-    "keras_data",
-    "tf_ops",
+BASE = ("python", "containers", "numpy_arrays", "images", "sklearn_data", "albumentations")
+KERAS = ("keras_names", "keras_layers", "keras_losses", "keras_models", "keras_training", "keras_data", "tf_ops")
+TORCH = (
     "torch_modules",
     "torch_tensors",
     "torch_creation",
@@ -28,13 +18,25 @@ MODULES = (
     "torchvision_data",
     "torchvision_steps",
     "torchvision_models",
-    "albumentations",
     "lightning",
 )
+MODULES = (*BASE[:-1], *KERAS, *TORCH, BASE[-1])
+"""in this order: later tables win"""
+_KERAS_MARKS = (b"keras", b"tensorflow")
+_TORCH_MARKS = (b"torch", b"lightning", b"ignite", b"accelerate", b"fastai", b"skorch")
 
 
-@lru_cache(maxsize=1)
-def registry() -> Registry:
-    """All tables, loaded once."""
-    tables: list[Table] = [import_module(f"{__name__}.{name}").TABLE for name in MODULES]
+def registry_for(source: bytes) -> Registry:
+    """The tables that a program needs: those of one framework where it names only one, else all of them."""
+    keras = any(mark in source for mark in _KERAS_MARKS)
+    torch = any(mark in source for mark in _TORCH_MARKS)
+    return registry(keras or not torch, torch or not keras)
+
+
+@lru_cache(maxsize=4)
+def registry(keras: bool = True, torch: bool = True) -> Registry:
+    """The tables, each loaded once."""
+    left_out = (() if keras else KERAS) + (() if torch else TORCH)
+    names = [name for name in MODULES if name not in left_out]
+    tables: list[Table] = [import_module(f"{__name__}.{name}").TABLE for name in names]
     return Registry(tables)
