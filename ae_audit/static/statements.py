@@ -26,6 +26,8 @@ from ae_audit.static.values import (
     Tensor,
     Unknown,
     Value,
+    is_const,
+    python,
 )
 
 if TYPE_CHECKING:
@@ -206,9 +208,9 @@ def _set_item(run: Run, target: ast.Subscript, value: Value, frame: Frame) -> No
         _write_into(run, target, owner, value, frame)
     elif isinstance(owner, Unknown) and isinstance(key, Const):
         owner.children["[]", subscripts.key_of(key)] = value
-    elif isinstance(owner, Library) and owner.name == "os.environ" and isinstance(value, Const):
-        if isinstance(key, Const) and key.value == "KERAS_BACKEND":
-            run.marks.add(f"backend:{value.value}")
+    elif isinstance(owner, Library) and owner.name == "os.environ" and is_const(key, str) and is_const(value, str):
+        name, text = python(key), python(value)
+        run.marks.add(f"backend:{text}" if name == "KERAS_BACKEND" else f"environment:{name}")
 
 
 def _set_slice(run: Run, target: ast.Subscript, owner: Value, value: Value, frame: Frame) -> None:
