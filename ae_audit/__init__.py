@@ -6,14 +6,14 @@ from ae_audit.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
-    from ae_audit.api import Report, audit
+    from ae_audit.api import Report, assert_sound, audit
 
-__all__ = ["Report", "__version__", "audit"]
+__all__ = ["Report", "__version__", "assert_sound", "audit"]
 
 
 def __getattr__(name: str) -> object:
     """Load the Python interface when it is first asked for: the command and the pytest plugin do without it."""
-    if name in {"Report", "audit"}:
+    if name in {"Report", "assert_sound", "audit"}:
         from importlib import import_module
 
         return getattr(import_module("ae_audit.api"), name)

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from ae_audit.errors import UsageError
 from ae_audit.location import Location
 from ae_audit.report.presented import PresentedReport
+from ae_audit.rules.findings import Severity
 
 if TYPE_CHECKING:
     from ae_audit.runtime.captures import Capture
 
-__all__ = ["Report", "audit"]
+__all__ = ["Report", "assert_sound", "audit"]
 
 Report = PresentedReport
 
@@ -27,6 +28,7 @@ def audit(
     loss: Any = None,
     probe: bool = True,
     select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
     optimizer: Any = None,
     batch_size: int = 100,
     seed: int = 0,
@@ -41,6 +43,7 @@ def audit(
             left out for a compiled Keras model.
         probe: whether findings are settled by short fits (a few seconds each on a CPU).
         select: codes, code prefixes or names of rules; empty for all.
+        ignore: codes, code prefixes or names of rules to leave out.
         optimizer: as the framework takes it; the compiled one, or Adam, where left out.
         batch_size: samples in a batch of those fits.
         seed: of the fits; equal seeds give equal figures.
@@ -51,23 +54,99 @@ def audit(
     Raises:
         UsageError: if the model belongs to no known framework, the loss is missing, or a rule is unknown.
     """
-    caller = sys._getframe(1)
-    location = Location(caller.f_code.co_filename, caller.f_lineno)
+    return audit_at(
+        _caller(),
+        model,
+        x,
+        y,
+        loss=loss,
+        probe=probe,
+        select=select,
+        ignore=ignore,
+        optimizer=optimizer,
+        batch_size=batch_size,
+        seed=seed,
+    )
+
+
+def assert_sound(
+    model: Any,
+    x: Any,
+    y: Any = None,
+    *,
+    loss: Any = None,
+    fail_on: Severity | str = Severity.ERROR,
+    probe: bool = True,
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    optimizer: Any = None,
+    batch_size: int = 100,
+    seed: int = 0,
+) -> None:
+    """Audit as :func:`audit` does, and fail where a finding of ``fail_on`` or worse stands: for unittest and the like.
+
+    Raises:
+        FindingsError: an ``AssertionError`` whose text is the report.
+        UsageError: as :func:`audit`.
+        ValueError: if ``fail_on`` is no severity.
+    """
+    __tracebackhide__ = True
+    Severity(fail_on)  # before the slow part
+    report = audit_at(
+        _caller(),
+        model,
+        x,
+        y,
+        loss=loss,
+        probe=probe,
+        select=select,
+        ignore=ignore,
+        optimizer=optimizer,
+        batch_size=batch_size,
+        seed=seed,
+    )
+    report.raise_for_findings(fail_on)
+
+
+def audit_at(
+    location: Location,
+    model: Any,
+    x: Any,
+    y: Any,
+    *,
+    loss: Any,
+    probe: bool,
+    select: Sequence[str],
+    ignore: Sequence[str],
+    optimizer: Any,
+    batch_size: int,
+    seed: int,
+) -> PresentedReport:
+    """:func:`audit`, with the place in the source that the findings are reported at."""
+    from ae_audit.rules.registry import select_rules
+
+    rules = tuple(rule.code for rule in select_rules(tuple(select) or None, ignore))
     captures = _captures(model, x, y, loss, optimizer, batch_size, location)
 
     from ae_audit.engine.settling import SettlingOptions, certified, settled
     from ae_audit.probe import ProbeOptions
     from ae_audit.rules.run import check
 
-    options = SettlingOptions(tuple(select), ProbeOptions(seed=seed) if probe else None)
+    options = SettlingOptions(rules, ProbeOptions(seed=seed) if probe else None)
     setups, findings = [], []
     for index, capture in enumerate(captures):
         setup = certified(capture.setup, capture.targets)
         setups.append(setup)
         found = settled(capture, setup, options, lambda _: None)
         findings += [replace(finding, setup=index) for finding in found]
-    _, undecided = check(setups, select=tuple(select) or None)
+    _, undecided = check(setups, select=rules)
     return PresentedReport(tuple(findings), tuple(setups), undecided, files=(location.path,))
+
+
+def _caller() -> Location:
+    """Where the function that calls this one was called."""
+    caller = sys._getframe(2)
+    return Location(caller.f_code.co_filename, caller.f_lineno)
 
 
 def _captures(

@@ -52,13 +52,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def exit_code(report: Report, settings: Settings) -> int:
     """What the command returns for a report: 0, 1 or 3."""
-    failed = bool(report.at_or_above(settings.fail_on))
-    unread = any(error.stage == "static" for error in report.errors)
-    if settings.fail_on_undecided and (report.undecided or unread):
-        failed = True
-    if failed:
+    from ae_audit.gate import fails, nothing_audited
+
+    if fails(report, settings):
         return FINE if settings.exit_zero else FOUND
-    return FINE if report.setups or report.undecided else NOTHING
+    return NOTHING if nothing_audited(report) else FINE
 
 
 def _audit(arguments: Sequence[str]) -> int:

@@ -72,6 +72,14 @@ def walk(folder: str, settings: Settings) -> Iterator[str]:
     yield from closed  # folders that cannot be read: reading them as files will say why
 
 
+def excluded(path: str, settings: Settings) -> bool:
+    """Whether the settings exclude the file at ``path``, or a folder that holds it."""
+    base = os.path.dirname(settings.config_file) if settings.config_file else os.getcwd()
+    patterns = (*settings.exclude, *settings.extend_exclude)
+    within = os.path.relpath(path, base).split(os.sep)
+    return any(_excluded(os.path.join(base, *within[:end]), patterns, base) for end in range(1, len(within) + 1))
+
+
 def path_matches(path: str, pattern: str, base: str | None) -> bool:
     """Whether ``pattern`` stands for ``path``: its name, its path relative to ``base``, or a folder that holds it."""
     if fnmatch(os.path.basename(path), pattern):
