@@ -28,6 +28,9 @@ from ae_audit.static.values import (
 if TYPE_CHECKING:
     from ae_audit.static.interpreter import Run
 
+OF = ("of",)
+"""the key under which a part of an unknown result keeps that result"""
+
 
 def find(run: Run, value: Value, name: str, where: Where | None) -> Value | None:
     """The attribute ``name`` of a value; None where nothing is known of it."""
@@ -117,7 +120,7 @@ def missing(run: Run, value: Value, name: str, where: Where | None) -> Value:
                 assert array is not None
                 child = Bound(array, name)
             else:
-                child = Unknown(value.reason, where)
+                child = _part(value, value.reason, where)
             value.children[name] = child
         return child
     if isinstance(value, Tensor):
@@ -150,8 +153,18 @@ def child(run: Run, value: Unknown, key: object, reason: str | None = None) -> V
     """The part of an unknown that ``key`` names; always the same one."""
     found = value.children.get(key)
     if found is None:
-        found = value.children[key] = Unknown(reason or value.reason, value.where)
+        found = value.children[key] = _part(value, reason or value.reason, value.where)
     return found
+
+
+def _part(whole: Unknown, reason: str, where: Where | None) -> Unknown:
+    """A new part of ``whole``; where that was returned by a call, the part remembers which."""
+    made = Unknown(reason, where)
+    if "()" in whole.children:
+        made.children[OF] = whole
+    elif OF in whole.children:
+        made.children[OF] = whole.children[OF]
+    return made
 
 
 def iterate(run: Run, value: Value, where: Where | None) -> tuple[list[Value], Value | None]:

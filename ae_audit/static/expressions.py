@@ -14,6 +14,7 @@ from ae_audit.static.environment import Frame, Scope
 from ae_audit.static.sources import Where
 from ae_audit.static.values import (
     Array,
+    Bound,
     Const,
     Function,
     Instance,
@@ -63,7 +64,11 @@ def _name(run: Run, node: ast.Name, frame: Frame) -> Value:
 
 
 def _attribute(run: Run, node: ast.Attribute, frame: Frame) -> Value:
-    return run.attribute(evaluate(run, node.value, frame), node.attr, Where(frame.text, node))
+    owner = evaluate(run, node.value, frame)
+    found = run.attribute(owner, node.attr, Where(frame.text, node))
+    if isinstance(owner, Unknown) and isinstance(found, Bound) and found.function is None:
+        return attributes.child(run, owner, (".", node.attr))  # not called: an attribute that a method is named like
+    return found
 
 
 def _call(run: Run, node: ast.Call, frame: Frame) -> Value:
@@ -74,7 +79,11 @@ def _call(run: Run, node: ast.Call, frame: Frame) -> Value:
             return Super(frame.owner, frame.receiver)
     if isinstance(node.func, ast.Name) and node.func.id in {"locals", "globals", "vars"} and not node.args:
         return Mapping(dict(frame.scope.names))
-    function = evaluate(run, node.func, frame)
+    if isinstance(node.func, ast.Attribute):
+        owner = evaluate(run, node.func.value, frame)
+        function = run.attribute(owner, node.func.attr, Where(frame.text, node.func))
+    else:
+        function = evaluate(run, node.func, frame)
     return run.call(function, arguments(run, node, frame))
 
 

@@ -8,12 +8,16 @@ from importlib import import_module
 from ae_audit.static.registry import Registry, Table
 
 BASE = ("python", "containers", "numpy_arrays", "images", "sklearn_data", "albumentations")
-KERAS = ("keras_names", "keras_layers", "keras_losses", "keras_models", "keras_training", "keras_data", "tf_ops")
+KERAS = (
+    "keras_names", "keras_layers", "keras_losses", "keras_models", "keras_training", "keras_data", "tf_ops",
+    "segmentation_models",
+)
 TORCH = (
     "torch_modules",
     "torch_tensors",
     "torch_creation",
     "torch_criteria",
+    "torch_distributions",
     "torch_data",
     "torchvision_data",
     "torchvision_steps",

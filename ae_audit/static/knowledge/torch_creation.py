@@ -30,7 +30,7 @@ from ae_audit.static.values import (
 )
 from ae_audit.theory.intervals import REAL_LINE, Interval
 from ae_audit.theory.ranges import ValueRange
-from ae_audit.training_setup import Head, Structure
+from ae_audit.training_setup import Structure
 
 if TYPE_CHECKING:
     from ae_audit.static.interpreter import Run
@@ -296,45 +296,3 @@ def optimizer_step(run: Run, receiver: Any, call: Call) -> Value:
         if isinstance(value, (Function, Instance)):
             return run.call(value, Call(call.where))
     return NONE
-
-
-# -- distributions ---------------------------------------------------------------------------------------------------
-
-DISTRIBUTION = "torch.distributions.Distribution"
-
-
-@TABLE.prefix("torch.distributions")
-def distribution(run: Run, name: str, call: Call) -> Value:
-    """A distribution; ``kl_divergence`` of two of them is a latent term."""
-    if name.endswith("kl_divergence"):
-        found = [tensor for value in call.args for tensor in _parameters(run, value)]
-        return heads.undetermined(run, Seq(list(found)), "a divergence of two codes", call.where)
-    made = Object(DISTRIBUTION, call)
-    made.state = name.rpartition(".")[2]
-    return made
-
-
-def _parameters(run: Run, value: Value) -> list[Tensor]:
-    if isinstance(value, Object) and value.call is not None:
-        return [tensor for item in value.call.values() for tensor in run.find_tensors(item)]
-    return run.find_tensors(value)
-
-
-@TABLE.method(DISTRIBUTION, "rsample", "sample")
-def draw(run: Run, receiver: Any, call: Call) -> Value:
-    """A random code around what the encoder says."""
-    from ae_audit.theory.activations import LINEAR_RANGE
-    from ae_audit.theory.ranges import Tri
-
-    found = _parameters(run, receiver)
-    if not found:
-        return Array(values=NORMAL, random=True, root=run.fresh(), where=call.where, source="a distribution")
-    head = Head(activation="linear", range=LINEAR_RANGE, shape=found[0].head.shape, logits_recoverable=Tri.NO)
-    return replace(found[0], head=head, variational=Tri.YES, why=None)
-
-
-@TABLE.attribute(DISTRIBUTION, "mean", "loc", "probs", "logits")
-def centre(run: Run, receiver: Any) -> Value:
-    """The parameter that a distribution was given first."""
-    given = receiver.call.get(0, "loc", "probs", "logits") if isinstance(receiver, Object) and receiver.call else None
-    return given if given is not None else Unknown("a parameter of a distribution")

@@ -309,6 +309,8 @@ def module_training(run: Run, receiver: Any) -> Value:
 def parameter(run: Run, call: Call) -> Value:
     """Weights of the user's own."""
     given = call.get(0, "data")
+    if given is not None and call.constant(1, "requires_grad", default=True) is False:
+        return run.as_array(given) or given  # a constant, kept as a parameter for its device
     shape = given.shape if isinstance(given, Array) else None
     return heads.parameter(shape)
 

@@ -1,0 +1,122 @@
+"""Torch programs whose model, data set or loss is not the usual: parts out of reach, likelihoods, constants."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+from ae_audit.static import analyse_file
+from ae_audit.theory.ranges import Tri
+from ae_audit.training_setup import Relation, TrainingSetup
+
+HEAD = """
+import numpy as np
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from torchvision import datasets, transforms
+from torch.distributions import Bernoulli, Categorical, Independent, Laplace, Normal, Poisson, StudentT
+
+loader = torch.utils.data.DataLoader(datasets.MNIST("data", transform=transforms.ToTensor()), batch_size=64)
+net = nn.Sequential(nn.Linear(784, 32), nn.ReLU(), nn.Linear(32, 784))
+optimizer = torch.optim.Adam(net.parameters())
+"""
+
+
+def setups_of(body: str) -> tuple[TrainingSetup, ...]:
+    result = analyse_file("program.py", (HEAD + textwrap.dedent(body)).encode())
+    assert not result.errors
+    return result.setups
+
+
+def setup_of(body: str) -> TrainingSetup:
+    setups = setups_of(body)
+    assert len(setups) == 1, setups
+    return setups[0]
+
+
+LIKELIHOODS = {
+    "Normal(y, 1.0)": ("gaussian_nll", Tri.NO),
+    "Normal(loc=torch.sigmoid(y), scale=0.1)": ("gaussian_nll", Tri.NO),
+    "torch.distributions.Normal(y, torch.exp(y))": ("gaussian_nll", Tri.NO),
+    "Independent(Normal(y, 1.0), 1)": ("gaussian_nll", Tri.NO),
+    "Laplace(y, 1.0)": ("mae", Tri.NO),
+    "Poisson(F.softplus(y))": ("poisson", Tri.NO),
+    "Bernoulli(torch.sigmoid(y))": ("bce", Tri.NO),
+    "Bernoulli(probs=torch.sigmoid(y))": ("bce", Tri.NO),
+    "Bernoulli(logits=y)": ("bce", Tri.YES),
+    "Bernoulli(None, y)": ("bce", Tri.YES),
+    "StudentT(3.0, y)": (None, Tri.UNKNOWN),
+}
+
+
+@pytest.mark.parametrize("distribution", LIKELIHOODS)
+def test_a_negative_log_likelihood_of_data_is_a_loss(distribution: str) -> None:
+    setup = setup_of(f"""
+    for img, _ in loader:
+        x = img.view(-1, 784)
+        y = net(x)
+        loss = -{distribution}.log_prob(x).sum(-1).mean()
+        loss.backward()
+    """)
+    assert (setup.loss.name, setup.loss.from_logits) == LIKELIHOODS[distribution]
+    assert setup.relation is Relation.SAME
+
+
+def test_the_log_likelihood_of_a_code_is_no_comparison_with_data() -> None:
+    setup = setup_of("""
+    for img, _ in loader:
+        x = img.view(-1, 784)
+        q = Normal(net(x)[:, :20], 1.0)
+        z = q.rsample()
+        latent = q.log_prob(z).sum(-1) - Normal(0.0, 1.0).log_prob(z).sum(-1)
+        loss = F.mse_loss(net(x), x) + latent.mean()
+        loss.backward()
+    """)
+    assert setup.loss.name == "mse"
+
+
+def test_a_policy_gradient_compares_nothing_with_data() -> None:
+    assert not setups_of("""
+    for img, _ in loader:
+        policy = Categorical(logits=net(img.view(-1, 784)))
+        action = policy.sample()
+        loss = -(policy.log_prob(action) * 2.0).mean()
+        loss.backward()
+    """)
+
+
+def test_a_parameter_without_gradient_is_the_data_in_it() -> None:
+    setup = setup_of("""
+    for img, _ in loader:
+        valid = nn.Parameter(torch.FloatTensor(64, 1).fill_(1.0), requires_grad=False)
+        loss = F.binary_cross_entropy(torch.sigmoid(net(img.view(-1, 784))), valid)
+        loss.backward()
+    """)
+    assert setup.target.values.hull.lo == setup.target.values.hull.hi == 1.0
+
+
+def test_a_parameter_with_gradient_is_weights() -> None:
+    setup = setup_of("""
+    weights = nn.Parameter(torch.rand(784))
+    for img, _ in loader:
+        x = img.view(-1, 784)
+        loss = F.mse_loss(torch.sigmoid(x * weights), x)
+        loss.backward()
+    """)
+    assert setup.head.activation == "sigmoid"
+    assert setup.relation is Relation.SAME
+
+
+@pytest.mark.parametrize("attribute", ["sample", "mean", "logits", "last_hidden_state"])
+def test_an_attribute_of_what_an_unknown_model_returns_is_its_prediction(attribute: str) -> None:
+    setup = setup_of(f"""
+    from somewhere import Model
+    model = Model()
+    for img, _ in loader:
+        loss = F.mse_loss(model(img, 0).{attribute}, img)
+        loss.backward()
+    """)
+    assert setup.head.activation is None
+    assert (setup.target.values.hull.lo, setup.target.values.hull.hi) == (0.0, 1.0)
