@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 MOST_ARRAY_BYTES = 8 << 20
 """of targets, and of inputs, that facts are computed on"""
+COMPARED = 4
+"""batches of which input and target are compared"""
 
 
 class TorchCapture:
@@ -46,7 +49,8 @@ class TorchCapture:
 
     Attributes:
         setup: what was seen.
-        targets: as the loss saw them, batch axis first.
+        targets: as the loss saw them, batch axis first; where a softmax's vector was reshaped before the loss, so that
+            no axis of its own is left, in the shape that it had.
         inputs: what entered the model for them.
         raises: the sentence with which the program's own loss refuses these values, or None.
     """
@@ -129,7 +133,10 @@ def _capture(
         optimizer=_optimizer(chunks),
         seen_by=("runtime",),
     )
-    setup = _with_data(setup, first, entries[0], inputs, targets)
+    if _reshaped_vector(first):
+        targets = _in_layout(targets, first)
+    pairs = [(entry, event.target) for entry, event in zip(entries, events, strict=True) if entry is not None]
+    setup = _with_data(setup, first, pairs[:COMPARED], inputs, targets)
     if site.trained:
         setup = _with_validation(setup, validations)
     return TorchCapture(setup, targets, inputs, recording, first, site.raises)
@@ -160,9 +167,27 @@ def _recording(recorder: TorchRecorder, chunks: tuple[Chunk, ...], first: LossEv
     )
 
 
+def _reshaped_vector(first: LossEvent) -> bool:
+    """Whether the prediction is a vector of a softmax in another shape, so that its axis is gone."""
+    origin = first.origin
+    if origin is None or origin.range.constraint is None or origin.range.axis is not None or origin.shape is None:
+        return False
+    return math.prod(origin.shape) == math.prod(first.prediction_shape)
+
+
+def _in_layout(targets: Array, first: LossEvent) -> Array:
+    """The targets in the shape that the activation's own output has."""
+    assert first.origin is not None
+    assert first.origin.shape is not None
+    return targets.reshape(-1, *first.origin.shape[1:])
+
+
 def _head(first: LossEvent) -> Head:
     origin = first.origin
     shape = (None, *first.prediction_shape[1:])
+    if origin is not None and origin.shape is not None and _reshaped_vector(first):
+        shape = (None, *origin.shape[1:])
+        origin = replace(origin, range=replace(origin.range, axis=origin.axis))
     if origin is None:
         return Head(shape=shape, units=_channels(first.prediction_shape))
     return Head(
@@ -224,21 +249,41 @@ def _optimizer(chunks: Sequence[Chunk]) -> str | None:
 
 
 def _with_data(
-    setup: TrainingSetup, first: LossEvent, entry: Ref | None, inputs: Array, targets: Array
+    setup: TrainingSetup, first: LossEvent, pairs: Sequence[tuple[Ref, Ref]], inputs: Array, targets: Array
 ) -> TrainingSetup:
     is_index = setup.loss.name in {"sparse_cce", "nll"}
     role = "class index" if is_index else None
     target = facts_of(targets, role=role) if targets.size else DataFacts()
-    relation, scale = Relation.UNKNOWN, None
-    if targets.size and inputs.size:
-        relation, scale = relation_of(inputs, targets, target.structure)
-        relation = _by_tape(first, entry, relation)
-        scale = scale if relation is Relation.RESCALED else None
-        if relation in IMAGES and not is_index:
-            target = facts_of(targets, role="reconstruction")
+    relation, scale = _relation(first, pairs, target.structure)
+    if relation in IMAGES and not is_index:
+        target = facts_of(targets, role="reconstruction")
     input_role = "reconstruction" if relation in IMAGES else None
     seen = facts_of(inputs, role=input_role) if inputs.size else DataFacts()
     return replace(setup, target=target, input=seen, relation=relation, relation_scale=scale)
+
+
+def _relation(
+    first: LossEvent, pairs: Sequence[tuple[Ref, Ref]], structure: Structure
+) -> tuple[Relation, tuple[float, float] | None]:
+    """How targets come from what entered the model, batch by batch."""
+    arrays = [(_array(observed(entry)), _array(observed(target))) for entry, target in pairs]
+    known = [(x, y) for x, y in arrays if x is not None and y is not None]
+    if not known:
+        return Relation.UNKNOWN, None
+    if all(_is_sample_of(y, x) for x, y in known):
+        return Relation.SAME, None
+    alike = [(x, y) for x, y in known if x.shape[1:] == known[0][0].shape[1:] and y.shape[1:] == known[0][1].shape[1:]]
+    x, y = (np.concatenate(side) for side in zip(*alike, strict=True))
+    relation, scale = relation_of(x, y, structure)
+    relation = _by_tape(first, pairs[0][0], relation)
+    return relation, scale if relation is Relation.RESCALED else None
+
+
+def _is_sample_of(target: Array, batch: Array) -> bool:
+    """Whether the target is one sample of the batch: a loss that is computed sample by sample."""
+    if not len(batch) or batch[0].size != target.size or len(batch) == len(target) or target.size < 2:
+        return False
+    return bool((batch.reshape(len(batch), -1) == target.reshape(1, -1)).all(axis=1).any())
 
 
 IMAGES = frozenset({Relation.SAME, Relation.RESCALED, Relation.NOISED_INPUT, Relation.NOISED_TARGET})
@@ -292,24 +337,29 @@ def _with_validation(setup: TrainingSetup, validations: Sequence[Site]) -> Train
     return setup
 
 
+def _array(tensor: torch.Tensor | None) -> Array | None:
+    if tensor is None:
+        return None
+    tensor = tensor.detach().cpu()
+    tensor = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
+    return tensor.numpy() if tensor.dim() else tensor.reshape(1).numpy()
+
+
 def _gathered(tensors: Sequence[torch.Tensor | None]) -> Array:
     """The batches as one array, within bounds; empty where there is none."""
-    arrays: list[np.ndarray[Any, Any]] = []
+    arrays: list[Array] = []
     held = 0
-    shape: tuple[int, ...] | None = None
     seen: set[int] = set()
     for tensor in tensors:
         if tensor is None or id(tensor) in seen:
             continue
         seen.add(id(tensor))
-        if shape is not None and (tuple(tensor.shape[1:]) != shape or not tensor.dim()):
+        room = (MOST_ARRAY_BYTES - held) * max(len(tensor), 1) // max(size_in_bytes(tensor), 1) if tensor.dim() else 1
+        part = _array(tensor[: max(1, room)] if tensor.dim() else tensor)
+        if part is None or (arrays and part.shape[1:] != arrays[0].shape[1:]):
             continue
-        shape = tuple(tensor.shape[1:])
-        part = tensor if tensor.dim() else tensor.reshape(1)
-        room = (MOST_ARRAY_BYTES - held) * max(len(part), 1) // max(size_in_bytes(part), 1)
-        part = part[: max(1, room)].detach().cpu()
-        arrays.append(part.float().numpy() if part.dtype == torch.bfloat16 else part.numpy())
-        held += size_in_bytes(part)
+        arrays.append(part)
+        held += part.nbytes
         if held >= MOST_ARRAY_BYTES:
             break
     return np.concatenate(arrays) if arrays else np.empty(0, dtype=np.float32)

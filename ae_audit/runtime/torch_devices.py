@@ -10,8 +10,6 @@ import torch
 
 NOTE = "there is no CUDA device here: what the program puts on one stayed on the CPU"
 
-Call = tuple[tuple[Any, ...], dict[str, Any]]
-
 
 class CpuInstead:
     """Turns calls that ask for CUDA into calls that do not, where torch has none.
@@ -24,25 +22,16 @@ class CpuInstead:
         self.absent = not torch.cuda.is_available()
         self.asked = False
 
-    def redirected(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
-        """The call of the torch function ``name`` without CUDA; None where it may stay as it is."""
-        if name == "cuda":
-            self.asked = True
-            return args[:1], {}
-        if name == "to" and any(_is_cuda(value) for value in args[1:]):
-            self.asked = True
-            return tuple("cpu" if _is_cuda(value) else value for value in args), self._without(kwargs)
-        if "device" in kwargs and _is_cuda(kwargs["device"]):
-            self.asked = True
-            return args, self._without(kwargs)
-        return None
-
-    def _without(self, kwargs: dict[str, Any]) -> dict[str, Any]:
-        return {key: "cpu" if key == "device" and _is_cuda(value) else value for key, value in kwargs.items()}
+    def redirected(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Keyword arguments without a CUDA device."""
+        if not self.absent or not _is_cuda(kwargs.get("device")):
+            return kwargs
+        self.asked = True
+        return {**kwargs, "device": "cpu"}
 
     @contextlib.contextmanager
     def pretending(self) -> Iterator[None]:
-        """Let questions about the absent device be answered instead of raising."""
+        """Let tensors and modules stay where they are, and questions about the absent device be answered."""
         if not self.absent:
             yield
             return
@@ -54,13 +43,28 @@ class CpuInstead:
             "get_device_capability": lambda *_: (0, 0),
         }
         originals = {name: getattr(torch.cuda, name) for name in answers}
+        move = torch.Tensor.to
+
+        def cuda(tensor: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+            self.asked = True
+            return tensor
+
+        def to(tensor: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+            if any(_is_cuda(value) for value in args):
+                self.asked = True
+                args = tuple("cpu" if _is_cuda(value) else value for value in args)
+            return move(tensor, *args, **self.redirected(kwargs))
+
         for name, answer in answers.items():
             setattr(torch.cuda, name, answer)
+        torch.Tensor.cuda = cuda  # type: ignore[assignment,method-assign]
+        torch.Tensor.to = to  # type: ignore[assignment,method-assign]
         try:
             yield
         finally:
             for name, original in originals.items():
                 setattr(torch.cuda, name, original)
+            del torch.Tensor.cuda, torch.Tensor.to  # the base class has the originals
 
 
 def _is_cuda(value: Any) -> bool:

@@ -401,8 +401,10 @@ def _reshaped(range: ActivationRange, before: torch.Tensor, after: torch.Tensor)
 
 
 def _moved(range: ActivationRange, name: str, args: Sequence[Any], before: torch.Tensor) -> ActivationRange:
-    if range.constraint is None or range.axis is None:
+    if range.constraint is None:
         return range
+    if range.axis is None:
+        return range.free()
     axis = range.axis % before.dim()
     if name == "permute":
         order = args[1] if len(args) > 1 and isinstance(args[1], (tuple, list)) else args[1:]

@@ -91,6 +91,7 @@ class TorchRecorder:
         self._owners: TensorMap[weakref.ref[torch.nn.Module]] = TensorMap()
         self._drawn = 0
         self._sink = self.events
+        self._present = self._following = False
         self._installed = contextlib.ExitStack()
 
     # --- installing -------------------------------------------------------------------------------------------------
@@ -110,11 +111,21 @@ class TorchRecorder:
         stack.enter_context(self._devices.pretending())
         if self._cut_loops:
             stack.enter_context(short_loops(lambda: self._enough.batches(self.sites.values()), self.quietly))
-        stack.enter_context(_Mode(self))
         self._enough.news()
+        self._present = True
+
+    def begin(self) -> None:
+        """Follow every torch function from now on: a model, a loss or an optimizer is in use.
+
+        Before that a program prepares its data, at full speed.
+        """
+        if not self._following and self._present:
+            self._following = True
+            self._installed.enter_context(_Mode(self))
 
     def remove(self) -> None:
         """Leave torch as it was."""
+        self._present = self._following = False
         self._installed.close()
 
     @contextlib.contextmanager
@@ -142,12 +153,8 @@ class TorchRecorder:
     def handle(self, function: functions.Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run one torch function of the program, and take note of it."""
         name = functions.short_name(function)
-        if self._devices.absent and (kwargs or name in {"to", "cuda"}):
-            moved = self._devices.redirected(name, args, kwargs)
-            if moved is not None:
-                if name == "cuda":
-                    return args[0]
-                args, kwargs = moved
+        if kwargs:
+            kwargs = self._devices.redirected(kwargs)
         if self._paused or threading.get_ident() != self._thread:
             return function(*args, **kwargs)
         if name in functions.SILENT:
@@ -265,6 +272,7 @@ class TorchRecorder:
     ) -> Any:
         if self._paused or threading.get_ident() != self._thread:
             return original(module, *args, **kwargs)
+        self.begin()
         with self.models.inside(module):
             if self._holder is not None or self.models.transparent(module):
                 return original(module, *args, **kwargs)

@@ -11,7 +11,7 @@ import torch
 
 from ae_audit.runtime.captures import Array, CannotApply, Evaluation
 from ae_audit.runtime.torch_arms import Arm, ArmPlayer
-from ae_audit.runtime.torch_events import Backward, Chunk, Event, LossEvent, OptimizerRecord, Step, Zeroed
+from ae_audit.runtime.torch_events import Backward, Chunk, Event, OptimizerRecord, Step, Zeroed
 from ae_audit.runtime.torch_tape import Node, ancestors, leaves_of
 from ae_audit.runtime.torch_weights import Weights
 
@@ -63,11 +63,17 @@ class TorchTrial:
         """Predictions in evaluation mode on the first recorded batches."""
         predictions, targets = [], []
         seen = 0
+        batches: set[tuple[int, ...]] = set()
         with self._weights.installed(training=False), self._random.fixed(), torch.no_grad():
             for chunk in self._recording.chunks:
                 for loss in chunk.losses[:1]:
+                    nodes = ancestors([loss.prediction, loss.target])
+                    batch = tuple(id(leaf) for leaf in leaves_of(nodes))
+                    if batch and batch in batches:
+                        continue  # the program trains on one batch throughout
+                    batches.add(batch)
                     player = ArmPlayer(self._arm, [loss], evaluating=True)
-                    player.run(self._ancestors(loss))
+                    player.run(nodes)
                     prediction = self._arm.in_data_space(player.value(loss.prediction))
                     predictions.append(_array(prediction))
                     targets.append(_array(player.target(loss)))
@@ -139,9 +145,6 @@ class TorchTrial:
         if id(event) not in self._nodes:
             self._nodes[id(event)] = ancestors([event.root])
         return self._nodes[id(event)]
-
-    def _ancestors(self, loss: LossEvent) -> list[Node]:
-        return ancestors([loss.prediction, loss.target])
 
 
 class _Random:

@@ -394,3 +394,36 @@ def test_recurrent_state_carried_over_batches(record: Record) -> None:
     trial = run.only.trial((), 0)
     assert trial.advance(20) > trial.advance(20)
     assert run.only.setup.head.activation == "linear"
+
+
+def test_a_reshaped_softmax_is_compared_in_its_own_layout(record: Record) -> None:
+    """Along no axis of the (4, 4) images do the predictions sum to 1, but over all their pixels."""
+    run = record("""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(16, 16), nn.Softmax(dim=1), nn.Unflatten(1, (1, 4, 4)))
+    optimizer = torch.optim.Adam(model.parameters())
+    pictures = images.view(-1, 1, 4, 4)
+    for step in range(60):
+        loss = F.mse_loss(model(pictures), pictures)
+        optimizer.zero_grad(); loss.backward(); optimizer.step()
+    """)
+    capture = run.only
+    assert (capture.setup.head.after, capture.setup.head.axis) == (("Reshape",), 1)
+    assert capture.setup.head.range.constraint is Constraint.SIMPLEX
+    assert capture.setup.head.range.axis == 1
+    assert capture.targets.shape == (400, 16)
+    assert capture.trial((), 0).evaluate().predictions.shape == (400, 1, 4, 4)
+
+
+def test_a_loss_computed_sample_by_sample(record: Record) -> None:
+    run = record("""
+    model = nn.Linear(16, 16)
+    optimizer = torch.optim.Adam(model.parameters())
+    for step in range(60):
+        batch = images[:8]
+        out = model(batch)
+        loss = 0
+        for prediction, target in zip(out, batch):
+            loss = loss + F.mse_loss(prediction, target)
+        optimizer.zero_grad(); loss.backward(); optimizer.step()
+    """)
+    assert run.only.setup.relation is Relation.SAME
