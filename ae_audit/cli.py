@@ -82,7 +82,7 @@ def _audit(arguments: Sequence[str]) -> int:
         report = audit_files(targets, settings, _progress(settings), sources)
     except Interrupted as stopped:
         report, interrupted = stopped.report, True
-    if targets or settings.output_format == "json" or request.outputs:
+    if targets or settings.output_format not in {"full", "concise"} or request.outputs:
         _write(report, sources, request, interrupted)
     if interrupted:
         return INTERRUPTED
@@ -99,7 +99,9 @@ def _write(report: Report, sources: Sources, request: Request, interrupted: bool
 
     settings = request.settings
     for name, path in request.outputs:
-        text = render(report, name, sources, hints=not settings.quiet, interrupted=interrupted)
+        text = render(
+            report, name, sources, hints=not settings.quiet, interrupted=interrupted, fail_on=settings.fail_on
+        )
         try:
             with open(path, "w", encoding="utf-8", newline="\n") as file:
                 file.write(text)
@@ -113,7 +115,12 @@ def _write(report: Report, sources: Sources, request: Request, interrupted: bool
         color=settings.color,
         hints=not settings.quiet,
         interrupted=interrupted,
+        fail_on=settings.fail_on,
     )
+    if "github" in {settings.output_format, *(name for name, _ in request.outputs)}:
+        from ae_audit.report.github import write_step_summary
+
+        write_step_summary(report, sources)
 
 
 def _progress(settings: Settings) -> Progress:

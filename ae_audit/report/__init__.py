@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, TextIO
 
 from ae_audit.source_text import Sources
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import TextIO
+
     from ae_audit.report.page import Line
     from ae_audit.results import Report
+    from ae_audit.rules.findings import Severity
 
-__all__ = ["render", "to_terminal"]
+__all__ = ["TEXT_FORMATS", "render", "to_terminal"]
+
+TEXT_FORMATS = ("full", "concise")
+"""formats for people; the others are for programs, and are written whatever was found"""
 
 
 def render(
@@ -22,18 +28,18 @@ def render(
     width: int | None = None,
     hints: bool = False,
     interrupted: bool = False,
+    fail_on: Severity | None = None,
 ) -> str:
-    """The report as plain text in ``format`` (``full``, ``concise`` or ``json``), ending in a line break.
+    """The report as plain text in ``format`` (one of ``settings.FORMATS``), ending in a line break.
 
-    ``sources`` gives the text for excerpts (by default what is on disk); ``hints`` adds the line on how to go on.
+    ``sources`` gives the text for excerpts (by default what is on disk); ``hints`` adds the line on how to go on;
+    ``fail_on`` is the severity from which a finding is a failure, for formats that know failures.
 
     Raises:
         ValueError: for a format that does not exist.
     """
-    if format == "json":
-        from ae_audit.report.json import to_json
-
-        return to_json(report, interrupted=interrupted)
+    if format not in TEXT_FORMATS:
+        return _structured(report, format, sources or Sources(), interrupted=interrupted, fail_on=fail_on)
     from ae_audit.report.page import plain
 
     return plain(lines(report, format, sources, width=width, hints=hints, interrupted=interrupted))
@@ -83,13 +89,16 @@ def to_terminal(
     color: str = "auto",
     hints: bool = True,
     interrupted: bool = False,
+    fail_on: Severity | None = None,
 ) -> None:
     """Write the report to ``stream``, coloured, sized and spelt as the stream can show it."""
-    if format == "json":
-        from ae_audit.report.json import to_json
-
+    if format not in TEXT_FORMATS:
         utf8 = (stream.encoding or "utf-8").lower().replace("_", "-") in {"utf-8", "utf8"}
-        stream.write(to_json(report, interrupted=interrupted, ascii_only=not utf8))
+        text = _structured(
+            report, format, sources, interrupted=interrupted, fail_on=fail_on, ascii_only=format == "json" and not utf8
+        )
+        encoding = stream.encoding or "utf-8"
+        stream.write(text.encode(encoding, "xmlcharrefreplace" if format == "junit" else "replace").decode(encoding))
         stream.flush()
         return
     from ae_audit.report.page import ansi, plain
@@ -110,6 +119,44 @@ def to_terminal(
     encoding = stream.encoding or "utf-8"
     stream.write(text.encode(encoding, "replace").decode(encoding))
     stream.flush()
+
+
+def _structured(
+    report: Report,
+    format: str,
+    sources: Sources,
+    *,
+    interrupted: bool = False,
+    fail_on: Severity | None = None,
+    ascii_only: bool = False,
+) -> str:
+    """The report in a format for programs.
+
+    Raises:
+        ValueError: for a format that is none.
+    """
+    if format == "json":
+        from ae_audit.report.json import to_json
+
+        return to_json(report, interrupted=interrupted, ascii_only=ascii_only)
+    if format == "sarif":
+        from ae_audit.report.sarif import to_sarif
+
+        return to_sarif(report, sources, interrupted=interrupted)
+    if format == "github":
+        from ae_audit.report.github import to_github
+
+        return to_github(report, sources, interrupted=interrupted)
+    if format == "gitlab":
+        from ae_audit.report.gitlab import to_gitlab
+
+        return to_gitlab(report, sources)
+    if format == "junit":
+        from ae_audit.report.junit import to_junit
+        from ae_audit.rules.findings import Severity
+
+        return to_junit(report, sources, fail_on=fail_on or Severity.ERROR)
+    raise ValueError(f"no such report format: {format!r}")
 
 
 def wants_color(stream: TextIO, color: str = "auto") -> bool:

@@ -196,3 +196,31 @@ def test_file_named_like_a_command_can_still_be_audited(write: Write, audit: Aud
 def test_good_code_prints_no_hint(write: Write, audit: Audit) -> None:
     write("good.py", GOOD)
     assert audit("good.py", "--ignore", "AE3").out.splitlines()[-1].startswith("No findings")
+
+
+def test_several_formats_in_one_run(write: Write, audit: Audit, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(folder / "summary.md"))
+    (folder / "summary.md").write_text("before\n")
+    write("a.py", BAD)
+    write("b.py", "x = (\n")
+    flags = [part for name in ("sarif", "gitlab", "junit", "json") for part in (f"--{name}-output", f"out.{name}")]
+    outcome = audit(".", "--output-format", "github", *flags)
+    assert outcome.code == 1
+    assert outcome.out.startswith("::error file=a.py,line=1,")
+    assert json.loads((folder / "out.sarif").read_text())["runs"][0]["results"][0]["ruleId"] == "AE101"
+    assert json.loads((folder / "out.gitlab").read_text())[0]["check_name"] == "AE101"
+    assert json.loads((folder / "out.json").read_text())["schema_version"] == 1
+    assert (folder / "out.junit").read_text().startswith("<?xml")
+    assert (folder / "summary.md").read_text().startswith("before\n## ae-audit\n")
+
+
+@pytest.mark.parametrize("format", ["sarif", "gitlab", "junit", "json"])
+def test_formats_for_programs_are_written_where_nothing_was_found(audit: Audit, folder: Path, format: str) -> None:
+    (folder / "empty").mkdir()
+    assert audit("empty", "--output-format", format).out != ""
+
+
+def test_an_unknown_format_gets_a_suggestion(write: Write, audit: Audit) -> None:
+    write("a.py", BAD)
+    assert "Did you mean 'sarif'?" in audit("a.py", "--output-format", "sarf").err
+    assert "Did you mean '--sarif-output'?" in audit("a.py", "--sarf-output", "x").err

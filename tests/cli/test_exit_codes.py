@@ -110,7 +110,7 @@ def test_what_could_not_be_read_counts_as_undecided(write: Write, audit: Audit) 
         (["--selct", "AE101", "model.py"], "Unknown option '--selct'. Did you mean '--select'?"),
         (["--sarif-output", "x", "model.py"], "Unknown option '--sarif-output'."),
         (["--baseline", "x", "model.py"], "Unknown option '--baseline'."),
-        (["--output-format", "sarif", "."], "--output-format must be one of full, concise, json; got 'sarif'."),
+        (["--output-format", "sarf", "."], "--output-format must be one of full, concise, json, sarif, github, gitlab, junit; got 'sarf'."),
         (["--output-format", "jsn", "."], "got 'jsn'. Did you mean 'json'?"),
         (["--select", "AE1,AE999", "."], "Unknown rule 'AE999' in --select."),
         (["--select", "softmax-on-pixel-target", "."], "Did you mean 'softmax-on-per-pixel-target'?"),

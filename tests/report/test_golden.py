@@ -66,5 +66,5 @@ def test_the_same_diff_and_table_are_shown_once(rich_report: Report, sources: So
 
 
 def test_unknown_format(sources: Sources) -> None:
-    with pytest.raises(ValueError, match="sarif"):
-        render(Report(), "sarif", sources)
+    with pytest.raises(ValueError, match="sarf"):
+        render(Report(), "sarf", sources)
