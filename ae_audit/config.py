@@ -10,12 +10,15 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from typing import Any
 
 from ae_audit.errors import UsageError, did_you_mean
 from ae_audit.records import replace
 from ae_audit.rules.findings import Severity
 from ae_audit.settings import OPTIONS, Kind, Option, Settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any
 
 TABLE = "tool.ae-audit"
 _MAY_HOLD_TABLE = re.compile(rb"""tool["']?\s*\.\s*["']?ae-audit|^\s*\[\s*tool\s*\]|^\s*tool\s*=""", re.MULTILINE)
@@ -66,6 +69,8 @@ def settings_from(table: Mapping[str, Any], path: str) -> Settings:
             reason = " (code under audit must not decide that it is run)" if key == "run" else ""
             raise UsageError(f"{_shown(path)}: '{key}' can be given on the command line only{reason}.")
         changes[option.field] = checked(option, value, f"{_shown(path)}: '{key}'")
+        if option.kind is Kind.FILE:
+            changes[option.field] = os.path.join(os.path.dirname(os.path.abspath(path)), changes[option.field])
     return replace(Settings(), **changes)
 
 
@@ -78,7 +83,7 @@ def checked(option: Option, value: object, subject: str) -> Any:
     kind = option.kind
     if kind is Kind.SWITCH and isinstance(value, bool):
         return value
-    if kind in {Kind.RULES, Kind.GLOBS} and _is_list_of_strings(value):
+    if kind in {Kind.RULES, Kind.GLOBS, Kind.MODULES} and _is_list_of_strings(value):
         return tuple(value)  # type: ignore[arg-type]
     if kind is Kind.CHOICE and isinstance(value, str):
         if value not in option.choices:
@@ -92,6 +97,10 @@ def checked(option: Option, value: object, subject: str) -> Any:
         return float(value)  # type: ignore[arg-type]
     if kind is Kind.INTEGER and is_number and isinstance(value, int) and value >= 0:
         return value
+    if kind is Kind.FILE and isinstance(value, str) and value:
+        return value
+    if kind is Kind.SEVERITIES and isinstance(value, Mapping):
+        return tuple((selector, _severity(name, f"{subject}: '{selector}'")) for selector, name in value.items())
     if kind is Kind.RULES_BY_GLOB and isinstance(value, Mapping):
         for pattern, selectors in value.items():
             if not _is_list_of_strings(selectors):
@@ -101,16 +110,26 @@ def checked(option: Option, value: object, subject: str) -> Any:
     raise UsageError(f"{subject} must be {expected}; got {value!r}.")
 
 
+def _severity(value: object, subject: str) -> Severity:
+    names = [severity.value for severity in Severity]
+    if not isinstance(value, str) or value not in names:
+        hint = did_you_mean(value, names) if isinstance(value, str) else ""
+        raise UsageError(f"{subject} must be one of {', '.join(names)}; got {value!r}.{hint}")
+    return Severity(value)
+
+
 def as_toml(settings: Settings) -> str:
     """The effective settings as a ``[tool.ae-audit]`` table, with what only the command line can set as comments."""
     lines = [f"# from {settings.config_file or 'the defaults; no configuration file was found'}", f"[{TABLE}]"]
     tables: list[str] = []
     for option in OPTIONS:
         value = getattr(settings, option.field)
-        if option.kind is Kind.RULES_BY_GLOB:
+        if option.kind in {Kind.RULES_BY_GLOB, Kind.SEVERITIES}:
             if value:
                 tables += ["", f"[{TABLE}.{option.key}]"]
-                tables += [f"{_toml(pattern)} = {_toml(selectors)}" for pattern, selectors in value]
+                tables += [f"{_toml(name)} = {_toml(wanted)}" for name, wanted in value]
+            continue
+        if value is None:
             continue
         lines.append(f"{'' if option.file else '# --'}{option.key} = {_toml(value)}")
     return "\n".join([*lines, *tables]) + "\n"

@@ -7,19 +7,21 @@ more specific than a prefix, a longer prefix more than a shorter; of equals, *ig
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
 
 from ae_audit.errors import UsageError, did_you_mean
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Protocol
 
-class Named(Protocol):
-    """What selection needs of a rule."""
+    class Named(Protocol):
+        """What selection needs of a rule."""
 
-    @property
-    def code(self) -> str: ...
+        @property
+        def code(self) -> str: ...
 
-    @property
-    def name(self) -> str: ...
+        @property
+        def name(self) -> str: ...
 
 
 def matching(selector: str, rules: Sequence[Named]) -> tuple[str, ...]:

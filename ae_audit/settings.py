@@ -44,6 +44,9 @@ class Kind(Enum):
     CHOICE = "one of its choices"
     SECONDS = "a positive number of seconds"
     INTEGER = "a whole number, 0 or more"
+    FILE = "a file name"
+    MODULES = "a list of module names"
+    SEVERITIES = "a table of rule codes, code prefixes or names, each with a severity"
     RULES_BY_GLOB = "a table of patterns, each with a list of rule codes, code prefixes or names"
 
 
@@ -80,6 +83,10 @@ class Settings:
     ignore: tuple[str, ...] = ()
     per_file_ignores: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """(pattern, codes, prefixes or names); patterns are relative to the folder of ``config_file``"""
+    severity: tuple[tuple[str, Severity], ...] = ()
+    """(code, prefix or name; the severity that its findings get)"""
+    rules: tuple[str, ...] = ()
+    """modules with rules of the project's own"""
     exclude: tuple[str, ...] = DEFAULT_EXCLUDE
     extend_exclude: tuple[str, ...] = ()
     static: bool = False
@@ -96,7 +103,15 @@ class Settings:
     fail_on: Severity = Severity.ERROR
     fail_on_undecided: bool = False
     exit_zero: bool = False
+    hook: bool = False
+    baseline: str | None = None
+    """file with the fingerprints of findings that are put up with; absolute where a configuration file names it"""
+    write_baseline: str | None = None
+    fix: bool = False
+    unsafe_fixes: bool = False
+    diff: bool = False
     output_format: str = "full"
+    statistics: bool = False
     color: str = "auto"
     quiet: bool = False
     verbose: bool = False
@@ -111,6 +126,8 @@ OPTIONS = (
     Option("extend-select", Kind.RULES, "audit with these rules besides the selected", metavar="RULES", group="rules"),
     Option("ignore", Kind.RULES, "leave these rules out", metavar="RULES", group="rules"),
     Option("per-file-ignores", Kind.RULES_BY_GLOB, "leave rules out in some files", flag=False, group="rules"),
+    Option("severity", Kind.SEVERITIES, "severities in place of the rules' own", flag=False, group="rules"),
+    Option("rules", Kind.MODULES, "importable modules with rules of your own", flag=False, group="rules"),
     Option("exclude", Kind.GLOBS, "folders and files to pass over, in place of the default list", flag=False),
     Option("extend-exclude", Kind.GLOBS, "folders and files to pass over besides", flag=False),
     Option("static", Kind.SWITCH, "only read source; run nothing"),
@@ -127,7 +144,33 @@ OPTIONS = (
         "fail-on-undecided", Kind.SWITCH, "exit 1 also where something stayed undecided or unread", group="exit code"
     ),
     Option("exit-zero", Kind.SWITCH, "exit 0 where findings would make it 1", group="exit code"),
+    Option(
+        "hook",
+        Kind.SWITCH,
+        "for pre-commit: no PATH is no file, excluded files are left out, and nothing to audit is exit 0",
+        file=False,
+        group="exit code",
+    ),
+    Option("baseline", Kind.FILE, "pass over the findings recorded in this file", metavar="FILE", group="baseline"),
+    Option(
+        "write-baseline",
+        Kind.FILE,
+        "record the findings that stand in this file, and exit 0",
+        file=False,
+        metavar="FILE",
+        group="baseline",
+    ),
+    Option("fix", Kind.SWITCH, "apply safe fixes to the files", file=False, group="fixes"),
+    Option(
+        "unsafe-fixes",
+        Kind.SWITCH,
+        "with --fix or --diff: fixes that change what the program computes too",
+        file=False,
+        group="fixes",
+    ),
+    Option("diff", Kind.SWITCH, "print what fixes would change, and write nothing", file=False, group="fixes"),
     Option("output-format", Kind.CHOICE, "format on standard output", choices=FORMATS, group="output"),
+    Option("statistics", Kind.SWITCH, "print counts for each rule, not the findings", file=False, group="output"),
     Option("color", Kind.CHOICE, "when to colour", choices=("auto", "always", "never"), file=False, group="output"),
     Option("quiet", Kind.SWITCH, "no progress, no hints", file=False, group="output"),
     Option("verbose", Kind.SWITCH, "say on standard error what is being done", file=False, group="output"),

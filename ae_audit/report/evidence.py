@@ -69,9 +69,14 @@ def _add_arms(page: Page, arms: Sequence[Arm], indent: int) -> None:
                 page.lines.append(row)
     for arm in arms:
         if arm.failed is not None:
-            page.paragraph(
-                f"{arm.name}: could not be fitted: {arm.failed}", indent=indent, hang=indent + 2, style="bad"
-            )
+            page.paragraph(f"{arm.name}: {_failure(arm)}: {arm.failed}", indent=indent, hang=indent + 2, style="bad")
+
+
+def _failure(arm: Arm) -> str:
+    if not arm.r2:
+        return "could not be fitted"
+    when = "in training" if arm.loss else "at its first step"
+    return f"raises {when}, and was scored as it was then"
 
 
 def _arm_figures(arms: Sequence[Arm]) -> list[list[Segment]]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from ae_audit.location import Location
+from ae_audit.records import dataclass
 from ae_audit.report.page import Page, Segment, display_width
 from ae_audit.source_text import Sources
 
@@ -16,7 +16,8 @@ _GAP = 2
 """a gap of at most so many lines is shown rather than skipped"""
 
 
-class Mark(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Mark:
     """A place to underline, what to write there, and whether it is the finding's own."""
 
     location: Location
@@ -24,7 +25,8 @@ class Mark(NamedTuple):
     primary: bool = False
 
 
-class _Underline(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Underline:
     start: int
     end: int
     label: str
@@ -62,7 +64,10 @@ def _add_excerpt(page: Page, marks: Sequence[Mark], lines: Sequence[str], indent
         previous = number
         here = [mark for mark in marks if mark.location.line == number]
         text, columns = _expanded(page, lines[number - 1])
-        underlines = sorted(_underline(mark, lines[number - 1], columns) for mark in here)
+        underlines = sorted(
+            (_underline(mark, lines[number - 1], columns) for mark in here),
+            key=lambda one: (one.start, one.end, one.label),
+        )
         start = _window(display_width(text), underlines, room)
         shown_text = _cut(text, start, room)
         numbered = f"{' ' * indent}{number:>{gutter}} │{' ' if shown_text else ''}"
@@ -145,24 +150,26 @@ def _add_underlines(page: Page, underlines: Sequence[_Underline], bar: Segment, 
         return
     pieces = [bar]
     column = 0
-    for start, end, _, primary in underlines:
-        if end <= column:
+    for one in underlines:
+        if one.end <= column:
             continue
-        begin = max(start, column)
-        pieces += [Segment(" " * (begin - column)), Segment(("^" if primary else "-") * (end - begin), _style(primary))]
-        column = end
+        begin = max(one.start, column)
+        line = ("^" if one.primary else "-") * (one.end - begin)
+        pieces += [Segment(" " * (begin - column)), Segment(line, _style(one.primary))]
+        column = one.end
     waiting = [u for u in underlines if u.label]
     last = underlines[-1]
     if last.label and column + 1 + display_width(page.clean(last.label)) <= room:
         pieces.append(Segment(f" {last.label}", _style(last.primary)))
         waiting.remove(last)
     page.line(*pieces)
-    for start, _, label, primary in reversed(waiting):
-        fits = start + 2 + display_width(page.clean(label)) <= room
-        offset = start if fits else min(start, max(room - 40, 0))
-        lead = [bar, Segment(f"{' ' * offset}└ ", _style(primary))]
+    for one in reversed(waiting):
+        style = _style(one.primary)
+        fits = one.start + 2 + display_width(page.clean(one.label)) <= room
+        offset = one.start if fits else min(one.start, max(room - 40, 0))
+        lead = [bar, Segment(f"{' ' * offset}└ ", style)]
         before = len(page.lines)
-        page.paragraph(label, lead=lead, style=_style(primary))
+        page.paragraph(one.label, lead=lead, style=style)
         for index in range(before + 1, len(page.lines)):  # the bar goes on beside wrapped labels
             words = page.lines[index][1:]
             page.lines[index] = (Segment(page.clean(bar.text), bar.style), Segment(" " * (offset + 2)), *words)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from ae_audit.records import dataclass
 from ae_audit.report.diff import add_fix
 from ae_audit.report.evidence import add_evidence
 from ae_audit.report.excerpt import Mark, add_excerpts
@@ -59,7 +59,8 @@ def title(finding: Finding) -> list[Segment]:
     ]
 
 
-class _Told(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Told:
     """Under which finding's code a diff or a table was shown first: each is shown once."""
 
     edits: dict[tuple[Edit, ...], str]

@@ -6,7 +6,8 @@ the summary lists all.
 
 from __future__ import annotations
 
-from ae_audit.report.places import Places, relative, worst_first
+from ae_audit.fingerprints import relative
+from ae_audit.report.places import Places, worst_first
 from ae_audit.report.words import summary
 from ae_audit.results import Report
 from ae_audit.rules.findings import Finding, Severity

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ae_audit.report.places import Places, digest, fingerprints, relative, worst_first
+from ae_audit.fingerprints import digest, fingerprints, relative
+from ae_audit.report.places import Places, worst_first
 from ae_audit.results import Report
 from ae_audit.rules.findings import Finding, Severity
 from ae_audit.source_text import Sources

@@ -9,7 +9,12 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any
+
+    Json = dict[str, Any]
 
 from ae_audit.location import Location, TrailStep
 from ae_audit.report.words import counts
@@ -21,8 +26,6 @@ from ae_audit.training_setup import Certificate, DataFacts, Head, LossUse, Train
 from ae_audit.version import __version__
 
 SCHEMA_VERSION = 1
-
-Json = dict[str, Any]
 
 
 def to_json(report: Report, *, interrupted: bool = False, ascii_only: bool = False) -> str:

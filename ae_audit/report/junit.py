@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from html import escape
 
-from ae_audit.report.places import relative
+from ae_audit.fingerprints import relative
 from ae_audit.results import Report
 from ae_audit.rules.findings import Finding, Severity
 from ae_audit.source_text import Sources

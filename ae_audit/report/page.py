@@ -7,17 +7,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+
+from ae_audit.records import dataclass
 
 DEFAULT_WIDTH = 100
 """columns where the output is no terminal"""
 
 
-class Segment(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Segment:
     """A piece of text in one style; the empty style is plain."""
 
     text: str
     style: str = ""
+
+    def __iter__(self) -> Iterator[str]:
+        """Text and style, for unpacking."""
+        return iter((self.text, self.style))
 
 
 Line = tuple[Segment, ...]

@@ -11,8 +11,9 @@ import os
 from typing import Any
 
 from ae_audit.errors import UsageError
+from ae_audit.fingerprints import fingerprints, relative
 from ae_audit.location import Location
-from ae_audit.report.places import Places, fingerprints, relative, worst_first
+from ae_audit.report.places import Places, worst_first
 from ae_audit.results import Report
 from ae_audit.rules.findings import Finding, Severity
 from ae_audit.source_text import STDIN, Sources
@@ -41,7 +42,7 @@ def as_sarif(report: Report, sources: Sources, *, interrupted: bool = False) -> 
         for finding, mark in zip(found, fingerprints(found, sources), strict=True)
     ]
     for result, excused in zip(results[len(standing) :], report.suppressed, strict=True):
-        suppression = {"kind": "inSource"}
+        suppression = {"kind": "external" if excused.baseline else "inSource"}
         if excused.reason:
             suppression["justification"] = excused.reason
         result["suppressions"] = [suppression]

@@ -42,11 +42,11 @@ from ae_audit.rules.facts import (
     BINARY,
     CATEGORICAL,
     ROUNDING,
-    activation_words,
     evidence,
     head_known,
     head_place,
     loss_words,
+    output_words,
     spans,
     unsettled_head,
     unsettled_loss,
@@ -148,7 +148,7 @@ class LogitsInProbabilityLoss(Rule):
         place = head_place(setup)
         kind = "log-probabilities" if domain is NON_POSITIVE else "probabilities"
         return Violation(
-            message=f"{loss_words(setup)} takes {kind}, but {activation_words(setup)} produces values in "
+            message=f"{loss_words(setup)} takes {kind}, but {output_words(setup)} produces values in "
             f"{setup.head.range.values.hull}{_consequence(setup)}",
             location=place,
             remedies=_remedies(setup, domain),

@@ -44,11 +44,11 @@ from ae_audit.rules.facts import (
     BINARY,
     POINTWISE,
     ROUNDING,
-    activation_words,
     evidence,
     is_simplex,
     loss_place,
     loss_words,
+    output_words,
     spans,
     structure_of,
 )
@@ -157,7 +157,7 @@ def _fault(setup: TrainingSetup) -> tuple[str, Severity] | None:
         labels = structure in CLASSES | {Structure.MULTI_HOT, Structure.DISTRIBUTION, Structure.BINARY_LABEL}
         if independent and head.range.values.hull.width > 0 and (labels or _unknown_labels(setup)):
             return (
-                f"{loss_words(setup)} needs a softmax, but {activation_words(setup)} gives each class a "
+                f"{loss_words(setup)} needs a softmax, but {output_words(setup)} gives each class a "
                 "probability of its own",
                 Severity.ERROR,
             )

@@ -121,7 +121,8 @@ def _continuous(setup: TrainingSetup) -> Tri:
     """Whether the target holds values between which no class is the right one."""
     target = setup.target
     structure = structure_of(setup)
-    if structure in LABELS or exactly_binary(target) is Tri.YES:
+    one_class = target.values.hull.width == 0 and target.values.hull.lo in {0.0, 1.0}  # «all of these are real»
+    if structure in LABELS or one_class or exactly_binary(target) is Tri.YES:
         return Tri.NO
     if structure is Structure.CONTINUOUS:
         return Tri.YES

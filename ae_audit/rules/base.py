@@ -8,11 +8,14 @@ from __future__ import annotations
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import ClassVar
 
 from ae_audit.records import dataclass
 from ae_audit.rules.findings import Severity, Unsettled, Violation
 from ae_audit.training_setup import Framework, TrainingSetup
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import ClassVar
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,6 +169,11 @@ def activation_words(setup: TrainingSetup) -> str:
     return setup.head.activation or setup.head.written or "the output layer"
 
 
+def output_words(setup: TrainingSetup) -> str:
+    """What produces the prediction, as the subject of a sentence."""
+    return "the linear output" if setup.head.activation == "linear" else activation_words(setup)
+
+
 def loss_words(setup: TrainingSetup) -> str:
     """The loss as its user knows it."""
     names = {
@@ -247,8 +252,11 @@ def _certificate(setup: TrainingSetup) -> Iterator[Evidence]:
     assert bound is not None
     if bound.attainable_r2 is None:
         return
+    everywhere = bound.unreachable_share < 5e-4 and bound.attainable_r2 > 1 - 5e-5
     text = (
-        f"with any weights, R² of the predictions is at most {format_number(bound.attainable_r2)} on "
+        f"the whole target of {bound.samples} samples lies within reach of the output layer"
+        if everywhere
+        else f"with any weights, R² of the predictions is at most {format_number(bound.attainable_r2)} on "
         f"{bound.samples} samples (predicting the mean target scores 0); "
         f"{bound.unreachable_share:.1%} of the target lies where the output layer cannot go"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pkgutil
+import os
 from collections.abc import Collection
 from functools import cache
 from importlib import import_module
@@ -15,7 +15,9 @@ from ae_audit.selection import check_selectors, selected, unknown_rule
 @cache
 def all_rules() -> tuple[Rule, ...]:
     """The rules in the order of their codes."""
-    modules = (module.name for module in pkgutil.iter_modules(_package.__path__) if _holds_a_rule(module.name))
+    # pkgutil would do the same, and import inspect for it: 10 ms at every start
+    files = (file for folder in _package.__path__ for file in os.listdir(folder) if file.endswith(".py"))
+    modules = (name for file in files if _holds_a_rule(name := file.removesuffix(".py")))
     rules: list[Rule] = [import_module(f"{_package.__name__}.{name}").RULE for name in modules]
     return tuple(sorted(rules, key=lambda rule: rule.code))
 

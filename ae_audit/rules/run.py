@@ -79,7 +79,7 @@ def _findings(accusations: Iterable[_Accusation], setups: Sequence[TrainingSetup
             guilty.setdefault(key, set()).add(accusation.setup)
     for accusation in accusations:
         place = setups[accusation.setup].location
-        all_alternatives = alternatives.get(place, 0)
+        all_alternatives = 0 if accusation.condition is None else alternatives.get(place, 0)
         always = all_alternatives > 1 and len(guilty[place, accusation.rule.code]) == all_alternatives
         yield _finding(accusation, None if always else accusation.condition)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from ae_audit.records import dataclass, field
 from ae_audit.static.sources import Where
 from ae_audit.static.values import Const, Value, number, python
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any
 
 
 @dataclass(slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from ae_audit.location import TrailStep
 from ae_audit.records import replace
@@ -14,7 +13,8 @@ from ae_audit.theory.intervals import REAL_LINE, UNIT, Interval, format_number
 from ae_audit.theory.ranges import UNKNOWN_RANGE, Tri, ValueRange
 from ae_audit.training_setup import Relation, Structure
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.static.interpreter import Run
 
 MAX_TRAIL = 12
@@ -68,6 +68,8 @@ def concatenated(run: Run, parts: list[Array], where: Where | None) -> Array:
     same = all(p.root == first.root and p.selection == first.selection and p.noise == first.noise for p in parts)
     steps_same = all(p.scalings == first.scalings for p in parts)
     structure = first.structure if all(p.structure is first.structure for p in parts) else Structure.UNKNOWN
+    if structure is Structure.UNKNOWN and {(p.values.hull.lo, p.values.hull.hi) for p in parts} == {(0, 0), (1, 1)}:
+        structure = Structure.BINARY_LABEL  # ones for the real, zeros for the fake
     return replace(
         first,
         values=values,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ae_audit.records import replace
 from ae_audit.static.arguments import Call
 from ae_audit.static.sources import Where
@@ -25,7 +23,8 @@ from ae_audit.static.values import (
     Value,
 )
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.static.interpreter import Run
 
 OF = ("of",)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from ae_audit.static import attributes, classes, losses
 from ae_audit.static.arguments import Call
@@ -28,7 +27,8 @@ from ae_audit.static.values import (
     Value,
 )
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.static.interpreter import Run
 
 MAX_RECURSION = 2

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
 
 from ae_audit.static import decisions, operators
 from ae_audit.static.decisions import Offer
 from ae_audit.static.environment import Frame
 from ae_audit.static.values import Const, Value
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.static.interpreter import Run
 
 

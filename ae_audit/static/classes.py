@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
 
 from ae_audit.static.arguments import Call
 from ae_audit.static.environment import Frame, Scope
 from ae_audit.static.values import Bound, Class, Const, Function, Instance, Library, Unknown, Value
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.static.interpreter import Run
 
 

@@ -9,9 +9,12 @@ of another.
 from __future__ import annotations
 
 import ast
-from typing import Any
 
 from ae_audit.records import dataclass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any
 
 Key = tuple[str, ...]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 from ae_audit.records import replace
 from ae_audit.static import attributes, choices, operators, subscripts
@@ -25,10 +24,14 @@ from ae_audit.static.values import (
     Value,
 )
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any
+
     from ae_audit.static.interpreter import Run
 
-Evaluator = Callable[["Run", Any, Frame], Value]
+    Evaluator = Callable[["Run", Any, Frame], Value]
+
 MAX_COMPREHENSION = 64
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from ae_audit.location import Location
 from ae_audit.records import replace
@@ -16,7 +15,8 @@ from ae_audit.static.sources import Where
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import Framework, TrainingSetup
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.static.projects import Program
 
 _RESETTING = ("zero_grad", ".grad", "requires_grad_(False)")

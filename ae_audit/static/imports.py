@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING, Any
 
 from ae_audit.static import attributes
 from ae_audit.static.environment import Frame
 from ae_audit.static.values import Library, Module, Unknown, Value
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any
+
     from ae_audit.static.interpreter import Run
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING, Any
 
 from ae_audit.static import attributes, calls, expressions, statements
 from ae_audit.static.arguments import Call
@@ -14,7 +13,10 @@ from ae_audit.static.registry import Registry
 from ae_audit.static.sources import Text, Where
 from ae_audit.static.values import Array, Class, Const, Function, Module, Seq, Site, Soft, Tensor, Unknown, Value
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any
+
     from ae_audit.static.projects import Project
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ae_audit.records import replace
 from ae_audit.static.arguments import Call
 from ae_audit.static.sources import Where
@@ -23,10 +21,15 @@ from ae_audit.static.values import (
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import Framework, LossUse
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.static.interpreter import Run
 
 _POSITIVE, _NEGATIVE = "t·log(p)", "(1-t)·log(1-p)"
+EPSILON = 1e-3
+"""what is added to an error for the sake of a root or a division changes neither"""
+OVERLAPS = frozenset({"dice", "tversky"})
+"""losses that judge the overlap of two sets as a whole"""
 _NORMS = {(1.0, True): "mae", (2.0, False): "mse", (2.0, True): "mse"}
 
 
@@ -218,8 +221,18 @@ def cross_term(run: Run, prediction: Tensor, weight: Value, where: Where) -> Los
     return LossValue((LossTerm(use, prediction, weight, where),))
 
 
+def joined(left: Value, right: Value, where: Where) -> Value:
+    """Losses added up or weighted before they are called: the one that compares value with value speaks for all."""
+    functions = [side for side in (left, right) if isinstance(side, LossFunction)]
+    if len(functions) < 2 and number(right if functions[0] is left else left) is None:
+        return Unknown("a loss joined with something unknown", where)
+    return next((f for f in functions if f.use.name not in {None, *OVERLAPS}), functions[0])
+
+
 def arithmetic(run: Run, symbol: str, left: Value, right: Value, where: Where) -> Value:
     """An operator with a loss expression or an error on at least one side."""
+    from ae_audit.static import tensors
+
     a, b = number(left), number(right)
     if isinstance(left, Difference):
         if symbol == "**" and b is not None:
@@ -227,13 +240,19 @@ def arithmetic(run: Run, symbol: str, left: Value, right: Value, where: Where) -
         if symbol == "*" and isinstance(right, Difference) and right.prediction is left.prediction:
             return squared(left, where)
         if symbol in {"*", "/"} and b is not None:
-            return left
-        if symbol == "/" and isinstance(right, Array):
-            return replace(left, relative=True)
+            return replace(left, scaled=True)
+        if symbol == "/" and isinstance(right, (Array, Unknown)):
+            of_target = _identity(run, right) == _identity(run, left.target)
+            return replace(left, relative=left.relative or of_target, scaled=True)
         if symbol == "*":
-            return left
+            return replace(left, scaled=True)
     if isinstance(right, Difference) and symbol == "*":
-        return right
+        return replace(right, scaled=True)
+    if symbol in {"+", "-"} and isinstance(left, Difference) and b is not None and abs(b) <= EPSILON:
+        return left
+    if symbol in {"+", "-"} and (_is_residual(left, right) or _is_residual(right, left)):
+        sides = [tensors.as_tensor(side) if isinstance(side, Difference) else side for side in (left, right)]
+        return tensors.arithmetic(run, symbol, sides[0], sides[1], where)
     left_value = _as_loss(run, left, where)
     right_value = _as_loss(run, right, where)
     if symbol in {"+", "-"} and left_value is not None and right_value is not None:
@@ -249,6 +268,13 @@ def arithmetic(run: Run, symbol: str, left: Value, right: Value, where: Where) -
         if symbol == "*":
             return _weighted(right_value, a)
     return left_value or right_value or Unknown("a loss expression of unknown form", where)
+
+
+def _is_residual(value: Value, other: Value) -> bool:
+    """Whether ``x - net(x)`` is used as a prediction: something that is no error is added to it."""
+    if not isinstance(value, Difference) or value.power != 1.0 or value.absolute or value.relative:
+        return False
+    return not isinstance(other, (Difference, LossValue))
 
 
 def _as_loss(run: Run, value: Value, where: Where) -> LossValue | None:

@@ -6,7 +6,6 @@ import ast
 import math
 import operator
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 from ae_audit.records import replace
 from ae_audit.static import arrays, losses, tensors
@@ -15,6 +14,7 @@ from ae_audit.static.values import (
     Array,
     Const,
     Difference,
+    LossFunction,
     LossValue,
     Mapping,
     Seq,
@@ -27,7 +27,10 @@ from ae_audit.static.values import (
 from ae_audit.theory.intervals import Interval
 from ae_audit.training_setup import Structure
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any
+
     from ae_audit.static.interpreter import Run
 
 SYMBOLS: dict[type, str] = {
@@ -58,6 +61,8 @@ def binary(run: Run, symbol: str, left: Value, right: Value, where: Where) -> Va
             return done
     if isinstance(left, Mapping) and isinstance(right, Mapping) and symbol == "|":
         return Mapping({**left.items, **right.items}, left.rest or right.rest)
+    if isinstance(left, LossFunction) or isinstance(right, LossFunction):
+        return losses.joined(left, right, where)
     if isinstance(left, (LossValue, Difference)) or isinstance(right, (LossValue, Difference)):
         return losses.arithmetic(run, symbol, left, right, where)
     if isinstance(left, Tensor) or isinstance(right, Tensor):
@@ -332,7 +337,7 @@ def compare(run: Run, op: ast.cmpop, left: Value, right: Value, where: Where) ->
     if isinstance(left, Array) or isinstance(right, Array):
         base = left if isinstance(left, Array) else right
         assert isinstance(base, Array)
-        return replace(arrays.thresholded(run, base, f"«{where.written}» thresholds", where), dtype="bool")
+        return replace(arrays.thresholded(run, base, f"the comparison «{where.written}»", where), dtype="bool")
     return Unknown("a test on something unknown", where)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
 
 from ae_audit.records import replace
 from ae_audit.static import arrays, losses, tensors
@@ -26,7 +25,10 @@ from ae_audit.theory.intervals import Interval
 from ae_audit.theory.ranges import UNKNOWN_RANGE, Tri, ValueRange
 from ae_audit.training_setup import Framework, Structure
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any
+
     from ae_audit.static.interpreter import Run
 
 Shape = tuple[int | None, ...] | None

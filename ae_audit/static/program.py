@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
 
 from ae_audit.records import dataclass, field
 from ae_audit.static import calls, classes
@@ -16,7 +15,8 @@ from ae_audit.static.registry import Registry
 from ae_audit.static.sources import Where
 from ae_audit.static.values import Const, Instance, Module, Site
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.static.projects import Program, Project
 
 MAX_RUNS = 10

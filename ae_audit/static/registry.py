@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
 
 from ae_audit.static.values import (
     Array,
@@ -24,15 +23,18 @@ from ae_audit.static.values import (
     Value,
 )
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any, TypeVar
+
     from ae_audit.static.arguments import Call
     from ae_audit.static.interpreter import Run
 
-Handler = Callable[["Run", "Call"], Value]
-MethodHandler = Callable[["Run", Any, "Call"], Value]
-AttributeHandler = Callable[["Run", Any], Value]
-NameHandler = Callable[["Run", str, "Call"], Value]
-_H = TypeVar("_H", bound=Callable[..., Value])
+    Handler = Callable[["Run", "Call"], Value]
+    MethodHandler = Callable[["Run", Any, "Call"], Value]
+    AttributeHandler = Callable[["Run", Any], Value]
+    NameHandler = Callable[["Run", str, "Call"], Value]
+    _H = TypeVar("_H", bound=Callable[..., Value])
 
 
 class Table:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ae_audit.records import dataclass, replace
 from ae_audit.location import Location
+from ae_audit.records import dataclass, replace
 from ae_audit.results import Undecided
 from ae_audit.static import arrays, tensors
 from ae_audit.static.program import Execution

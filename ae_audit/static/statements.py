@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING, Any
 
 from ae_audit.static import attributes, choices, expressions, imports, operators, ops, subscripts
 from ae_audit.static.arguments import Call
@@ -30,8 +29,13 @@ from ae_audit.static.values import (
     python,
 )
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any
+
     from ae_audit.static.interpreter import Run
+
+    Executor = Callable[["Run", Any, Frame], "Signal"]
 
 MAX_UNROLLED = 32
 MAX_COUNTED = 12
@@ -439,7 +443,6 @@ def _case_text(node: ast.Match, pattern: ast.MatchValue, frame: Frame) -> str:
     return f"{frame.text.segment(node.subject)} == {frame.text.segment(pattern.value)}"
 
 
-Executor = Callable[["Run", Any, Frame], Signal]
 EXECUTORS: dict[type, Executor] = {
     ast.Expr: _expression, ast.Assign: _assign, ast.AnnAssign: _annotated, ast.AugAssign: _augmented, ast.If: _if,
     ast.For: _for, ast.AsyncFor: _for, ast.While: _while, ast.With: _with, ast.AsyncWith: _with, ast.Try: _try,

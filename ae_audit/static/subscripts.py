@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING, Any
 
 from ae_audit.records import replace
 from ae_audit.static import arrays, attributes
@@ -13,7 +12,10 @@ from ae_audit.static.sources import Where
 from ae_audit.static.values import Array, Const, Instance, Library, Mapping, Object, Seq, Tensor, Unknown, Value
 from ae_audit.theory.ranges import ValueRange
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any
+
     from ae_audit.static.interpreter import Run
 
 

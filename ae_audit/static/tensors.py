@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from ae_audit.location import TrailStep
 from ae_audit.records import replace
@@ -22,7 +21,8 @@ from ae_audit.theory.intervals import Interval
 from ae_audit.theory.ranges import Tri, ValueRange
 from ae_audit.training_setup import Framework, Head, Parameter
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.static.interpreter import Run
 
 FIRST_LAYERS = 3
@@ -203,6 +203,8 @@ def as_tensor(value: Value) -> Tensor:
     tensor = value.prediction
     if value.power != 1.0 or value.absolute:
         return replace(tensor, head=Head(), why="an error, not a prediction")
+    if value.scaled and tensor.head.range != LINEAR_RANGE:
+        return _unknown_range(tensor, value.where)
     return _combined(tensor, value.target if isinstance(value.target, Array) else None, -1.0, value.where)
 
 
@@ -213,11 +215,12 @@ def _combined(tensor: Tensor, array: Array | None, sign: float, where: Where) ->
     if head.activation == "linear" and head.range == LINEAR_RANGE:
         return replace(tensor, fed=fed, variational=variational)
     hull = head.range.values.hull
+    how = "noise" if array is not None and array.random else where.written
     if array is not None:
         hull = hull.add(array.values.affine(sign, 0.0).hull)
     return replace(
         tensor, fed=fed, variational=variational, log_of=None, complement=False,
-        head=replace(head, range=ActivationRange(ValueRange(hull)), after=(*head.after, where.written)[:8],
+        head=replace(head, range=ActivationRange(ValueRange(hull)), after=(*head.after, how)[:8],
                      logits_recoverable=Tri.NO),
     )  # fmt: skip
 

@@ -7,7 +7,6 @@ Arrays hold data; tensors have been through weights and carry the facts of a hea
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING, Any
 
 from ae_audit.location import TrailStep
 from ae_audit.records import dataclass, field
@@ -15,7 +14,10 @@ from ae_audit.static.sources import Text, Where
 from ae_audit.theory.ranges import UNKNOWN_RANGE, Tri, ValueRange
 from ae_audit.training_setup import DataFacts, Framework, Head, LossUse, Relation, Structure
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any
+
     from ae_audit.static.arguments import Call
     from ae_audit.static.environment import Scope
 
@@ -374,6 +376,8 @@ class Difference(Value):
     power: float = 1.0
     absolute: bool = False
     relative: bool = False
+    scaled: bool = False
+    """multiplied or divided by something: the same error, another prediction"""
 
 
 @dataclass(slots=True)

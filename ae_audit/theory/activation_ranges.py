@@ -87,9 +87,13 @@ class ActivationRange:
     def __str__(self) -> str:
         if self.constraint is None:
             return str(self.values)
-        base = {Constraint.SIMPLEX: "simplex", Constraint.LOG_SIMPLEX: "log-simplex", Constraint.UNIT_NORM: "sphere"}
+        base = {
+            Constraint.SIMPLEX: "shares that sum to 1",
+            Constraint.LOG_SIMPLEX: "logarithms of shares that sum to 1",
+            Constraint.UNIT_NORM: "vectors of length 1",
+        }
         where = "" if self.axis is None else f" along axis {self.axis}"
-        mapped = "" if (self.scale, self.shift) == (1.0, 0.0) else f" × {self.scale:g} + {self.shift:g}"
+        mapped = "" if (self.scale, self.shift) == (1.0, 0.0) else f", times {self.scale:g}, plus {self.shift:g}"
         return f"{base[self.constraint]}{where}{mapped}"
 
 

@@ -130,12 +130,15 @@ POSITIVE = Interval(0.0, INFINITY, True, True)
 
 
 def format_number(value: float) -> str:
-    """A number as a report shows it: ``255``, ``0.0590``, ``-∞``; at most four significant digits after rounding."""
+    """A number as a report shows it: ``255``, ``0.0590``, ``27683``, ``-∞``.
+
+    Four significant digits after rounding, more only in whole numbers below a million.
+    """
     if math.isinf(value):
         return "∞" if value > 0 else "-∞"
     if value == int(value) and abs(value) < 1e6:
         return str(int(value))
-    return f"{value:.4g}"
+    return f"{value:.0f}" if 1e4 <= abs(value) < 1e6 else f"{value:.4g}"
 
 
 def _product(a: float, b: float) -> float:

@@ -9,7 +9,13 @@ from ae_audit.static.registry import Registry, Table
 
 BASE = ("python", "containers", "numpy_arrays", "images", "sklearn_data", "albumentations")
 KERAS = (
-    "keras_names", "keras_layers", "keras_losses", "keras_models", "keras_training", "keras_data", "tf_ops",
+    "keras_names",
+    "keras_layers",
+    "keras_losses",
+    "keras_models",
+    "keras_training",
+    "keras_data",
+    "tf_ops",
     "segmentation_models",
 )
 TORCH = (

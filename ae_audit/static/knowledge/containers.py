@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ae_audit.static import operators
 from ae_audit.static.arguments import Call
 from ae_audit.static.registry import Table
 from ae_audit.static.subscripts import key_of
 from ae_audit.static.values import Const, Mapping, Seq, Unknown, Value, python
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.static.interpreter import Run
 
 TABLE = Table("containers")

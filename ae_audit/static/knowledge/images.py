@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ae_audit.records import replace
 from ae_audit.static import arrays, ops
 from ae_audit.static.arguments import Call
@@ -13,7 +11,8 @@ from ae_audit.theory.intervals import BYTE, UNIT, Interval
 from ae_audit.theory.ranges import ValueRange
 from ae_audit.training_setup import Structure
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.static.interpreter import Run
 
 TABLE = Table("images")

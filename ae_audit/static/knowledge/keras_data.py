@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from ae_audit.records import replace
 from ae_audit.static import arrays
@@ -15,7 +14,8 @@ from ae_audit.theory.intervals import BYTE, UNIT, Interval
 from ae_audit.theory.ranges import ValueRange
 from ae_audit.training_setup import Structure
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.static.interpreter import Run
 
 TABLE = Table("keras data")

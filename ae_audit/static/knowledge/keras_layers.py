@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 from ae_audit.records import replace
 from ae_audit.static import arrays, ops, tensors
@@ -31,7 +30,10 @@ from ae_audit.static.values import (
 from ae_audit.theory.activations import arguments as activation_arguments
 from ae_audit.training_setup import Framework
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any
+
     from ae_audit.static.interpreter import Run
 
 TABLE = Table("keras layers")

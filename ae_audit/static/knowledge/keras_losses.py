@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+from ae_audit.records import replace
 from ae_audit.static import losses
 from ae_audit.static.arguments import Call
 from ae_audit.static.registry import Table
@@ -14,7 +13,10 @@ from ae_audit.theory.losses import arguments
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import Framework, LossUse, MetricUse, Parameter
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any
+
     from ae_audit.static.interpreter import Run
 
 TABLE = Table("keras losses")
@@ -137,7 +139,8 @@ def resolve(run: Run, value: Value | None, where: Where) -> tuple[LossUse | None
         use = use_of(value.name, None, place)
         return (use, None, None) if use is not None else (None, None, f"the loss «{value.name}» is not known")
     if isinstance(value, LossFunction):
-        return value.use, value.function if value.use.name is None else None, value.why
+        use = value.use if value.use.location is not None else replace(value.use, location=_loss_place(where).location)
+        return use, value.function if use.name is None else None, value.why
     if isinstance(value, Unknown):
         return None, None, value.reason
     return None, value, None

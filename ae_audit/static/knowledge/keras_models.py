@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ae_audit.records import dataclass, field, replace
 from ae_audit.static import tensors
 from ae_audit.static.arguments import Call
@@ -13,7 +11,8 @@ from ae_audit.static.values import Array, Const, Instance, Mapping, Object, Seq,
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import Framework
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.static.interpreter import Run
 
 TABLE = Table("keras models")
@@ -367,7 +366,7 @@ def _multi_gpu(run: Run, call: Call) -> Value:
     return call.args[0] if call.args else Unknown("an unknown model", call.where)
 
 
-@TABLE.prefix("keras.applications", "efficientnet", "segmentation_models")
+@TABLE.prefix("keras.applications", "efficientnet")
 def _application(run: Run, name: str, call: Call) -> Value:
     short = name.rpartition(".")[2]
     if short == "preprocess_input":
@@ -422,6 +421,6 @@ def _aside(run: Run, receiver: Value, call: Call) -> Value:
 
 
 @TABLE.attribute("keras.Model", "trainable_variables", "trainable_weights", "weights", "variables", "losses",
-                 "metrics", "history", "metrics_names", "optimizer", "stop_training", "loss")  # fmt: skip
+                 "metrics", "history", "metrics_names", "optimizer", "stop_training")  # fmt: skip
 def _properties(run: Run, receiver: Value) -> Value:
     return Unknown("a property of a model")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ae_audit.records import replace
 from ae_audit.static import arrays, losses, tensors
 from ae_audit.static.arguments import Call
@@ -17,6 +15,7 @@ from ae_audit.static.values import (
     Difference,
     Instance,
     Library,
+    LossFunction,
     LossTerm,
     LossValue,
     Mapping,
@@ -31,7 +30,8 @@ from ae_audit.static.values import (
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import Framework, Head, LossUse, MetricUse
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.static.interpreter import Run
 
 TABLE = Table("keras training")
@@ -72,6 +72,34 @@ def compiled(run: Run, model: Value) -> Compiled | None:
     return None if entry is None else entry[1]
 
 
+@TABLE.attribute("keras.Model", "loss", "compiled_loss")
+def _compiled_loss(run: Run, receiver: Value) -> Value:
+    """The loss that ``compile`` was given, as a ``train_step`` of the user's own calls it."""
+    made = compiled(run, receiver)
+    if made is None or made.loss is None:
+        return Unknown("the loss given to compile()")
+    if isinstance(made.loss, (Mapping, Seq)):
+        return made.loss
+    use, custom, why = resolve(run, made.loss, made.call.where)
+    if custom is not None:
+        return custom
+    return (
+        Unknown(why or "the loss given to compile()")
+        if use is None
+        else LossFunction(use, KERAS, order="target, prediction")
+    )
+
+
+@TABLE.method("keras.Model", "compute_loss")
+def _compute_loss(run: Run, receiver: Value, call: Call) -> Value:
+    """``compute_loss(x, y, y_pred)``: the loss of ``compile`` on the target and the prediction."""
+    target, prediction = call.get(1, "y"), call.get(2, "y_pred")
+    loss = _compiled_loss(run, receiver)
+    if target is None or prediction is None:
+        return Unknown("a loss whose arguments are not known", call.where)
+    return run.call(loss, Call(call.where, [target, prediction]))
+
+
 def _report_unfitted(run: Run) -> None:
     """Models that are compiled here and fitted elsewhere: head and loss are known, the data is not."""
     known = list(run.notes.get(_COMPILED, {}).values())
@@ -94,7 +122,8 @@ def _compile_unknown(run: Run, receiver: Unknown, call: Call) -> Value:
 
 @TABLE.method("unknown", "fit", "fit_generator", "train_on_batch")
 def _fit_unknown(run: Run, receiver: Unknown, call: Call) -> Value:
-    if compiled(run, receiver) is not None or any(name in call.kwargs for name in _FIT_ONLY):
+    unmistakable = call.name == "train_on_batch" and len(call.args) + len(call.kwargs) >= 2
+    if unmistakable or compiled(run, receiver) is not None or any(name in call.kwargs for name in _FIT_ONLY):
         return _fit(run, receiver, call)
     return Unknown(receiver.reason, call.where)
 
@@ -155,7 +184,8 @@ def train(
         return
     outputs, names = predictions(run, model, inputs, call)
     if isinstance(model, Unknown):
-        outputs = [tensors.opaque(run, KERAS, [] if inputs is None else [inputs], model.reason)]
+        hidden = tensors.opaque(run, KERAS, [] if inputs is None else [inputs], model.reason)
+        outputs = [hidden] * _count_of(targets)
     before = len(run.sites)
     added_here = run.notes.get("keras added losses", {}).get(id(model), (model, []))[1]
     pending = list(added_here)
@@ -170,8 +200,9 @@ def train(
         _added(run, context, value, where, outputs)
     if made is None and not pending:
         reason = "the model is not compiled in this file" if not implicit else None
-        for output in outputs:
-            _emit(run, context, LossUse(), output, targets or Unknown("no target"), reason)
+        for index, output in enumerate(outputs):
+            target = _part(run, targets, index, names, len(outputs)) or Unknown("no target")
+            _emit(run, context, LossUse(), output, target, reason)
         return
     if made is None:
         return
@@ -189,6 +220,13 @@ def train(
     if len(run.sites) == before and not pending and made.loss is None:
         for output in outputs[:1]:
             _emit(run, context, LossUse(), output, targets or Unknown("no target"), "no loss is given to compile()")
+
+
+def _count_of(targets: Value | None) -> int:
+    """How many outputs a model out of reach has, by the targets it is given."""
+    if not isinstance(targets, Seq) or targets.rest is not None or any(isinstance(i, Const) for i in targets.items):
+        return 1
+    return max(1, len(targets.items))
 
 
 class _Context:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from ae_audit.static import losses
 from ae_audit.static.arguments import Call
 from ae_audit.static.knowledge.torch_criteria import LOSS, compared, use_of
@@ -24,7 +22,10 @@ from ae_audit.static.values import (
     is_const,
 )
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any
+
     from ae_audit.static.interpreter import Run
     from ae_audit.static.sources import Where
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 from ae_audit.records import replace
 from ae_audit.static import arrays, ops
@@ -15,7 +14,10 @@ from ae_audit.theory.intervals import UNIT, Interval
 from ae_audit.theory.ranges import ValueRange
 from ae_audit.training_setup import Framework, Structure
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any
+
     from ae_audit.static.interpreter import Run
 
 TABLE = Table("numpy")

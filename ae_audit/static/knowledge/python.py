@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-from typing import TYPE_CHECKING, Any
 
 from ae_audit.static import attributes, operators
 from ae_audit.static.arguments import Call
@@ -13,6 +12,7 @@ from ae_audit.static.values import (
     Array,
     Class,
     Const,
+    Difference,
     Function,
     Instance,
     Library,
@@ -28,7 +28,10 @@ from ae_audit.static.values import (
     Value,
 )
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any
+
     from ae_audit.static.interpreter import Run
 
 TABLE = Table("python")
@@ -198,6 +201,15 @@ def _convert(run: Run, call: Call) -> Value:
         except Exception:
             return Unknown("a conversion that fails", call.where)
         return Const(result, value.where, value.soft and Soft(value.soft.source))
+    if name in {"abs", "pow"} and isinstance(value, (Array, Tensor, Difference)):
+        from ae_audit.static import operators, ops
+
+        exponent = call.get(1)
+        if name == "abs":
+            return ops.absolute(run, value, call.where)
+        return Unknown("a power", call.where) if exponent is None else operators.binary(
+            run, "**", value, exponent, call.where
+        )  # fmt: skip
     if name in {"float", "abs", "round"} and isinstance(value, (Array, Tensor, LossValue)):
         return value
     if isinstance(value, Array) and name == "int":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from ae_audit.records import replace
 from ae_audit.static import arrays
@@ -14,7 +13,8 @@ from ae_audit.theory.intervals import UNIT, Interval
 from ae_audit.theory.ranges import UNKNOWN_RANGE, ValueRange
 from ae_audit.training_setup import Structure
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.static.interpreter import Run
 
 TABLE = Table("sklearn")

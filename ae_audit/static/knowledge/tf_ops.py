@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from ae_audit.static import losses, ops, tensors
 from ae_audit.static.arguments import Call
 from ae_audit.static.knowledge.keras_losses import called, use_of
@@ -27,7 +25,10 @@ from ae_audit.theory.intervals import Interval
 from ae_audit.theory.ranges import ValueRange
 from ae_audit.training_setup import Framework, Structure
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any
+
     from ae_audit.static.interpreter import Run
 
 TABLE = Table("tensorflow operations")

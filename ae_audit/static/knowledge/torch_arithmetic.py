@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ae_audit.records import replace
 from ae_audit.static import arrays, losses, operators, tensors
 from ae_audit.static.arguments import Call
@@ -27,7 +25,8 @@ from ae_audit.theory.intervals import UNIT, Interval
 from ae_audit.theory.ranges import ValueRange
 from ae_audit.training_setup import Structure
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.static.interpreter import Run
 
 # -- arithmetic ------------------------------------------------------------------------------------------------------
@@ -137,7 +136,7 @@ def clamp(run: Run, value: Value, call: Call, name: str) -> Value:
 def compare(run: Run, value: Value, call: Call, name: str) -> Value:
     """Truth values, no gradient."""
     if isinstance(value, Array):
-        return replace(arrays.thresholded(run, value, f"«{call.where.written}» thresholds", call.where), dtype="bool")
+        return replace(arrays.thresholded(run, value, f"the comparison «{call.where.written}»", call.where), dtype="bool")
     return Unknown("a test on values", call.where)
 
 

@@ -5,8 +5,6 @@ Which names are losses, and what their arguments mean, is the theory's to say (:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from ae_audit.records import replace
 from ae_audit.static import losses
 from ae_audit.static.arguments import Call
@@ -27,7 +25,10 @@ from ae_audit.theory.losses import RELATIONAL, arguments, canonical
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import Framework, LossUse, Structure
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any
+
     from ae_audit.static.interpreter import Run
 
 TABLE = Table("torch criteria")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from ae_audit.records import replace
 from ae_audit.static.arguments import Call
 from ae_audit.static.attributes import first_axis_removed
@@ -24,7 +22,10 @@ from ae_audit.static.values import (
 from ae_audit.theory.intervals import Interval
 from ae_audit.theory.ranges import ValueRange
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any
+
     from ae_audit.static.interpreter import Run
     from ae_audit.static.sources import Where
 

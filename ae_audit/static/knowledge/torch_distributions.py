@@ -6,8 +6,6 @@ categorical cross-entropy, Poisson.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from ae_audit.records import replace
 from ae_audit.static import losses, operators
 from ae_audit.static.arguments import Call
@@ -20,7 +18,10 @@ from ae_audit.theory.activations import LINEAR_RANGE
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import Framework, Head, LossUse
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any
+
     from ae_audit.static.interpreter import Run
 
 TABLE = Table("torch distributions")

@@ -7,7 +7,6 @@ dropout) it enters the network and becomes a :class:`Tensor`, which carries the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
 
 from ae_audit.records import replace
 from ae_audit.static import losses, tensors
@@ -18,7 +17,10 @@ from ae_audit.theory.intervals import REAL_LINE, Interval
 from ae_audit.theory.ranges import Tri, ValueRange
 from ae_audit.training_setup import Framework, Head, Parameter, Structure
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any
+
     from ae_audit.static.interpreter import Run
     from ae_audit.static.knowledge.torch_shapes import Shape
     from ae_audit.static.sources import Where

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from ae_audit.static.arguments import Call
 from ae_audit.static.knowledge import torch_heads as heads
@@ -13,7 +12,8 @@ from ae_audit.static.values import (
     Value,
 )
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.static.interpreter import Run
 
 Operation = Callable[["Run", Value, Call, str], Value]

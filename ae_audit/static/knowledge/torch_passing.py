@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
 
 from ae_audit.static.arguments import Call
 from ae_audit.static.knowledge import torch_heads as heads
@@ -23,7 +22,10 @@ from ae_audit.static.values import (
 )
 from ae_audit.theory.activations import arguments, canonical
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any
+
     from ae_audit.static.interpreter import Run
     from ae_audit.static.sources import Where
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from ae_audit.records import replace
 from ae_audit.static.arguments import Call
 from ae_audit.static.knowledge import torch_heads as heads
 from ae_audit.static.knowledge import torch_shapes as shapes
 from ae_audit.static.values import Array, Const, Seq, Tensor, Unknown, Value, python
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any
+
     from ae_audit.static.interpreter import Run
     from ae_audit.static.knowledge.torch_shapes import Shape
 

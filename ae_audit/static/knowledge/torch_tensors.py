@@ -7,7 +7,6 @@ tensor itself; it is registered as a function, as a method, and with a trailing 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 from ae_audit.static import arrays, tensors
 from ae_audit.static.arguments import Call
@@ -29,7 +28,10 @@ from ae_audit.static.values import (
 )
 from ae_audit.training_setup import Framework
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any
+
     from ae_audit.static.interpreter import Run
 
 TABLE = Table("torch tensors")

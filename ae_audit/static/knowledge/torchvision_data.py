@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 from ae_audit.location import TrailStep
 from ae_audit.static.arguments import Call
@@ -38,7 +37,10 @@ from ae_audit.theory.intervals import BYTE, UNIT
 from ae_audit.theory.ranges import Tri, ValueRange
 from ae_audit.training_setup import Structure
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any
+
     from ae_audit.static.interpreter import Run
     from ae_audit.static.sources import Where
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from ae_audit.static.arguments import Call
 from ae_audit.static.knowledge import torch_heads as heads
 from ae_audit.static.knowledge.torch_modules import MODULE
 from ae_audit.static.registry import Table
 from ae_audit.static.values import NONE, Array, Mapping, Object, Seq, Tensor, Unknown, Value
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any
+
     from ae_audit.static.interpreter import Run
 
 TABLE = Table("torchvision models")
