@@ -40,6 +40,9 @@ def merge(seen: TrainingSetup, static: TrainingSetup) -> TrainingSetup:
         validation_target=_merge_optional(seen.validation_target, static.validation_target),
         validation_input=_merge_optional(seen.validation_input, static.validation_input),
         optimizer=seen.optimizer or static.optimizer,
+        gradients_reset=_known(seen.gradients_reset, static.gradients_reset),
+        backward_location=seen.backward_location or static.backward_location,
+        certificate=seen.certificate or static.certificate,
         condition=None,
         seen_by=tuple(dict.fromkeys((*static.seen_by, *seen.seen_by))),
     )
@@ -125,7 +128,10 @@ def _merge_data(seen: DataFacts, static: DataFacts) -> DataFacts:
         structure=seen.structure if structure_known else static.structure,
         structure_axis=seen.structure_axis if structure_known else static.structure_axis,
         source=static.source or seen.source,
-        standardised=seen.standardised if seen.standardised is not Tri.UNKNOWN else static.standardised,
+        standardised=_known(seen.standardised, static.standardised),
+        noised=_known(seen.noised, static.noised),
+        normalised_channels=seen.normalised_channels or static.normalised_channels,
+        stand_in=seen.stand_in or static.stand_in,
         location=static.location or seen.location,
         trail=(*static.trail, *seen.trail),
     )
@@ -138,13 +144,18 @@ def _merge_optional(seen: DataFacts | None, static: DataFacts | None) -> DataFac
 
 
 def _merge_model(seen: ModelFacts, static: ModelFacts) -> ModelFacts:
-    known = seen.normalises_input is not Tri.UNKNOWN
     return ModelFacts(
         name=static.name or seen.name,
         first_layers=seen.first_layers or static.first_layers,
-        normalises_input=seen.normalises_input if known else static.normalises_input,
-        variational=seen.variational if seen.variational is not Tri.UNKNOWN else static.variational,
+        normalises_input=_known(seen.normalises_input, static.normalises_input),
+        variational=_known(seen.variational, static.variational),
+        latent_activation=seen.latent_activation or static.latent_activation,
+        latent_location=static.latent_location or seen.latent_location,
     )
+
+
+def _known(seen: Tri, static: Tri) -> Tri:
+    return static if seen is Tri.UNKNOWN else seen
 
 
 def _merge_metrics(seen: tuple[MetricUse, ...], static: tuple[MetricUse, ...]) -> tuple[MetricUse, ...]:

@@ -24,10 +24,8 @@ MOST_CAPTURES = 12
 """training setups of one program that are looked at; a grid search would make hundreds"""
 RUN_SHARE = 0.6
 """share of the time that the program itself may take; the rest is the probe's"""
-PROBE_SHARE = 0.5
-"""share of the time that is left which one capture's probe may take"""
-PROBE_BUDGET = 60.0
-"""seconds of wall clock that one capture's probe takes at most"""
+PROBE_SHARE = 0.9
+"""share of the time that is left which the probes may take, in equal parts"""
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -90,6 +88,7 @@ class Recording:
         """Judge and probe every capture; a failure of one leaves the others standing."""
         captures = [capture for recorder in self._recorders for capture in self._captures_of(recorder)]
         matched = [match(relocated(capture.setup, self._shown), self._static) for capture in captures]
+        count = min(len(captures), MOST_CAPTURES)
         for number, (capture, index) in enumerate(zip(captures, matched, strict=True)):
             if number >= MOST_CAPTURES:
                 self._emit({"event": "note", "text": f"only the first {MOST_CAPTURES} training setups were looked at"})
@@ -99,7 +98,7 @@ class Recording:
                 setup = certified(seen, capture.targets, None if index is None else self._static[index])
                 self._emit({"event": "setup", "number": number, "static": index, "setup": to_json(setup)})
             with _Guarded(self._emit, "probe"):
-                self._probe(number, capture, setup)
+                self._probe(number, capture, setup, 1 / (count - number))
 
     def _labelled(self, setup: TrainingSetup) -> TrainingSetup:
         """Say of the data that they stand in for others, where any did: which of them reached this loss is unknown."""
@@ -108,10 +107,10 @@ class Recording:
         target, fed = replace(setup.target, stand_in=True), replace(setup.input, stand_in=True)
         return replace(setup, target=target, input=fed)
 
-    def _probe(self, number: int, capture: Capture, setup: TrainingSetup) -> None:
+    def _probe(self, number: int, capture: Capture, setup: TrainingSetup, share: float) -> None:
         left = self._request["timeout"] - (time.monotonic() - self._began)
-        budget = max(1.0, min(PROBE_BUDGET, PROBE_SHARE * left))
-        probe = ProbeOptions(seed=self._request["seed"], budget=budget) if self._request["probe"] else None
+        patience = max(1.0, PROBE_SHARE * share * left)
+        probe = ProbeOptions(seed=self._request["seed"], time=patience) if self._request["probe"] else None
         options = SettlingOptions(tuple(self._request["rules"]), probe)
         findings = settled(capture, setup, options, lambda text: self._emit({"event": "step", "text": text}))
         self._emit({"event": "settled", "number": number, "findings": [to_json(finding) for finding in findings]})

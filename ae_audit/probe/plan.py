@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ae_audit.rules.findings import Finding
+from ae_audit.rules.registry import find_rule
 from ae_audit.rules.remedies import DropMetric, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
 
 AS_WRITTEN = "as written"
@@ -64,6 +65,9 @@ def plan(findings: Sequence[Finding]) -> Plan | None:
 
 
 def _experimental(finding: Finding) -> tuple[Remedy, ...]:
+    """The remedies that can be tried; none where the harm does not show in a short fit, as the rule says of itself."""
+    if not find_rule(finding.code).probed:
+        return ()
     return tuple(remedy for remedy in finding.remedies if not isinstance(remedy, DropMetric))
 
 

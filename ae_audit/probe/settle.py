@@ -23,12 +23,17 @@ LEAST_STEPS = 100
 
 @dataclass(frozen=True, slots=True)
 class ProbeOptions:
-    """``budget`` is in seconds of wall clock for one capture; ``most_steps`` bounds the optimizer steps of an arm."""
+    """What the probe of one capture may spend.
+
+    ``budget`` is in seconds of processor time, so that a verdict does not depend on what else the machine is doing;
+    ``time`` in seconds of wall clock; ``most_steps`` bounds the optimizer steps of an arm.
+    """
 
     seed: int = 0
     seeds: int = 3
     most_steps: int = 500
     budget: float = 60.0
+    time: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,8 @@ class _Bench:
         self.options = options
         self._progress = progress
         self._runs: dict[tuple[tuple[object, ...], int, int], _Run] = {}
-        self._deadline = time.monotonic() + options.budget
+        self._latest = time.process_time() + options.budget
+        self._deadline = time.monotonic() + options.time
         self._class_axis = capture.setup.head.axis
         self._bounds: dict[tuple[object, ...], float | None] = {}
 
@@ -140,8 +146,7 @@ class _Bench:
             for taken in range(CHUNK, steps + 1, CHUNK):
                 losses.append(trial.advance(CHUNK))
                 r2.append(self._score(trial))
-                if time.monotonic() > self._deadline:
-                    raise _OutOfTime(f"the budget of {self.options.budget:.0f} s was spent")
+                self._check_time()
                 if taken >= LEAST_STEPS and r2[-1] >= enough:
                     break
         except (_OutOfTime, NoScore):
@@ -153,6 +158,12 @@ class _Bench:
                 r2.append(self._score(trial))  # what the user is left with
             return _Run(tuple(r2), tuple(losses), _sentence(cause))
         return _Run(tuple(r2), tuple(losses))
+
+    def _check_time(self) -> None:
+        if time.process_time() > self._latest:
+            raise _OutOfTime(f"the budget of {self.options.budget:.0f} s of processor time was spent")
+        if time.monotonic() > self._deadline:
+            raise _OutOfTime(f"the {self.options.time:.0f} s left for it did not suffice; --timeout gives it more")
 
     def _score(self, trial: Trial) -> float:
         return r2_score(trial.evaluate(), self._class_axis)

@@ -8,13 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ae_audit.runtime.facts import facts_of
+from ae_audit.runtime.facts import facts_of, part_of
 from ae_audit.theory.intervals import Interval
 from ae_audit.theory.ranges import ValueRange
 from ae_audit.training_setup import DataFacts
-
-SUMMARISED_VALUES = 1 << 20
-"""values that are summarised in full (about a quarter of a second); quantiles and shares come from those"""
 
 Array = NDArray[Any]
 
@@ -27,11 +24,7 @@ def facts_of_whole(whole: Array, sample: Array | None = None, **known: Any) -> D
         sample: some of them, spread evenly, as the program feeds them; taken from ``whole`` by default.
         known: passed on (``source``, ``stand_in``, ``location``, ``trail``, ``role``).
     """
-    part = whole if sample is None else sample
-    each = max(1, part.size // max(1, len(part)))
-    most = max(16, SUMMARISED_VALUES // each)
-    if len(part) > most:
-        part = part[np.linspace(0, len(part) - 1, most).round().astype(int)]
+    part = part_of(whole if sample is None else sample)
     facts = facts_of(part, **known)
     if whole.size == part.size or not whole.size:
         return facts

@@ -42,6 +42,7 @@ def test_of_two_contradicting_remedies_the_worst_finding_is_served_and_the_other
 
 def test_what_no_experiment_can_settle_is_left_alone() -> None:
     assert plan([finding("AE203"), finding("AE401", DropMetric("accuracy"))]) is None
+    assert plan([finding("AE103", SIGMOID)]) is None, "its harm shows late: a short fit would refute it"
     outline = plan([finding("AE101", SIGMOID), finding("AE401", DropMetric("accuracy"))])
     assert outline is not None
     assert set(outline.contests) == {0}

@@ -124,6 +124,12 @@ def test_a_spent_budget_is_inconclusive_and_says_so() -> None:
     assert "budget" in settled.evidence[0].text
 
 
+def test_where_no_time_is_left_it_names_the_option_that_gives_more() -> None:
+    (settled,) = settle(NumpyCapture("relu"), [finding(SwapActivation("linear"))], ProbeOptions(time=0.0))
+    assert settled.verdict is Verdict.INCONCLUSIVE
+    assert "--timeout" in settled.evidence[0].text
+
+
 def test_a_proved_finding_stays_proved_and_gains_the_experiment() -> None:
     proved = finding(SwapActivation("linear"), verdict=Verdict.PROVED)
     (settled,) = settle(NumpyCapture("relu"), [proved], ProbeOptions())

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from ae_audit.location import Location
+from ae_audit.runtime import facts
 from ae_audit.runtime.facts import certify, facts_from, facts_of, prediction_range
+from ae_audit.runtime.whole_arrays import facts_of_whole
 from ae_audit.theory.activations import Constraint, find_activation
 from ae_audit.theory.intervals import OPEN_UNIT, Interval
 from ae_audit.theory.ranges import Tri
@@ -140,6 +142,17 @@ def test_a_linear_head_under_logits_is_seen_through_its_link() -> None:
     assert prediction_range(vector).constraint is Constraint.SIMPLEX
     assert prediction_range(vector).axis == 1
     assert prediction_range(setup_of("log_softmax", "nll")).constraint is Constraint.SIMPLEX
+
+
+def test_facts_and_certificate_of_many_samples_speak_of_the_same_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    flat = IMAGES.reshape(len(IMAGES), -1)
+    monkeypatch.setattr(facts, "MOST_VALUES", 20 * flat.shape[1])
+    certificate = certify(setup_of("sigmoid", "bce"), flat)
+    measured = facts_of_whole(flat).measured
+    assert certificate is not None
+    assert measured is not None
+    assert certificate.samples == measured.samples < len(flat)
+    assert (measured.quantiles[0], measured.quantiles[-1]) == (flat.min(), flat.max()), "ends are those of all values"
 
 
 def test_class_indices_are_judged_by_the_loss_alone() -> None:

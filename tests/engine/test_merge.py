@@ -1,0 +1,109 @@
+"""What running saw and what reading knows become one setup, and nothing that only one of them knows is lost."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import pytest
+
+from ae_audit.engine.merge import match, merge
+from ae_audit.location import Location, TrailStep
+from ae_audit.theory.intervals import UNIT, Interval
+from ae_audit.theory.ranges import Tri, ValueRange
+from ae_audit.training_setup import (
+    Certificate,
+    Condition,
+    DataFacts,
+    Framework,
+    Head,
+    LossUse,
+    Measurement,
+    MetricUse,
+    ModelFacts,
+    Relation,
+    Structure,
+    TrainingSetup,
+)
+
+FIT, ELSEWHERE = Location("model.py", 20, 1), Location("model.py", 8, 5)
+SEEN = TrainingSetup(Framework.TORCH, FIT, seen_by=("runtime",))
+MEASURED = Measurement(10, 5, 0.5, 0.1, (0.0, 0.0, 0.2, 0.5, 0.7, 1.0, 1.0), 0.0, 0.0, 0.0, 0.5, 0.1, 0)
+
+MODEL = ModelFacts("AE", ("Linear",), Tri.YES, Tri.YES, "relu", ELSEWHERE)
+DATA = DataFacts(
+    values=ValueRange.exactly(UNIT),
+    dtype="float32",
+    shape=(None, 784),
+    structure=Structure.DISTRIBUTION,
+    structure_axis=1,
+    source="mnist.load_data()",
+    standardised=Tri.NO,
+    noised=Tri.YES,
+    normalised_channels=(3, 1),
+    stand_in=True,
+    measured=MEASURED,
+    location=ELSEWHERE,
+    trail=(TrailStep("/ 255", ELSEWHERE),),
+)
+READ = TrainingSetup(
+    Framework.TORCH,
+    FIT,
+    backend="torch",
+    head=Head("sigmoid", "nn.Sigmoid()", location=ELSEWHERE),
+    loss=LossUse("bce", "nn.BCELoss()", location=ELSEWHERE),
+    target=DATA,
+    input=DATA,
+    relation=Relation.RESCALED,
+    relation_scale=(2.0, -1.0),
+    model=MODEL,
+    metrics=(MetricUse("mse", "mse"),),
+    validation_target=DATA,
+    validation_input=DATA,
+    optimizer="Adam",
+    gradients_reset=Tri.NO,
+    backward_location=ELSEWHERE,
+    certificate=Certificate(5, 0.0),
+    condition=Condition("fast", default=True),
+)
+
+
+@pytest.mark.parametrize("name", [item.name for item in fields(TrainingSetup)])
+def test_what_only_reading_knows_is_kept(name: str) -> None:
+    merged = merge(SEEN, READ)
+    if name == "condition":
+        assert merged.condition is None, "it ran, so it holds"
+    elif name == "seen_by":
+        assert merged.seen_by == ("static", "runtime")
+    else:
+        assert getattr(merged, name) == getattr(READ, name) != getattr(TrainingSetup(Framework.KERAS, ELSEWHERE), name)
+
+
+@pytest.mark.parametrize("name", [item.name for item in fields(ModelFacts)])
+def test_what_only_reading_knows_of_the_model_is_kept(name: str) -> None:
+    merged = merge(replace(SEEN, model=ModelFacts(first_layers=("Linear",))), READ).model
+    assert getattr(merged, name) == getattr(MODEL, name) != getattr(ModelFacts(), name)
+
+
+@pytest.mark.parametrize("name", [item.name for item in fields(DataFacts)])
+def test_what_only_reading_knows_of_the_data_is_kept(name: str) -> None:
+    ours = DataFacts(ValueRange.exactly(Interval(0.1, 0.9)), "float32", (10, 784), measured=MEASURED)
+    merged = merge(replace(SEEN, target=ours), READ).target
+    if name in {"values", "shape", "dtype", "measured"}:
+        assert getattr(merged, name) == getattr(ours, name), "real arrays win"
+    else:
+        assert getattr(merged, name) == getattr(DATA, name) != getattr(DataFacts(), name)
+
+
+def test_what_ran_wins_over_what_was_read() -> None:
+    seen = replace(SEEN, head=Head("tanh"), loss=LossUse("mse"), relation=Relation.SAME, optimizer="SGD")
+    merged = merge(seen, READ)
+    assert merged.head.activation == "tanh"
+    assert merged.loss.name == "mse"
+    assert merged.relation is Relation.SAME
+    assert merged.optimizer == "SGD"
+
+
+def test_of_several_alternatives_at_a_place_the_one_that_ran_is_found() -> None:
+    tanh, sigmoid = (replace(READ, head=Head(name), condition=Condition(name)) for name in ("tanh", "sigmoid"))
+    assert match(replace(SEEN, head=Head("sigmoid")), [tanh, sigmoid]) == 1
+    assert match(replace(SEEN, location=Location("model.py", 99)), [tanh, sigmoid]) is None

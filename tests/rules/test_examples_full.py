@@ -1,0 +1,137 @@
+"""Every rule's examples by reading, running and probing: the three stages must agree.
+
+One BAD and one GOOD example of each framework go through the whole command (``test_examples_static`` reads them all).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ae_audit.rules.base import Example, Rule
+from ae_audit.rules.findings import Severity
+from ae_audit.rules.registry import all_rules
+from ae_audit.training_setup import Framework
+
+pytestmark = pytest.mark.slow
+
+HERE = Path(__file__).resolve().parent
+REFUTED = {("AE104", Framework.KERAS): "Keras on TensorFlow undoes it"}
+"""findings that the experiment withdraws, and the words in which the report says why"""
+
+
+def examples(kind: str) -> list[object]:
+    """The first example of each framework, for every rule."""
+    params = []
+    for rule in all_rules():
+        first: dict[Framework, Example] = {}
+        for example in getattr(rule, kind):
+            first.setdefault(example.framework, example)
+        for framework, example in first.items():
+            params.append(pytest.param(rule, example, id=f"{rule.code}-{kind}-{framework.value}"))
+    return params
+
+
+class Warm:
+    """A server that audits programs of one framework."""
+
+    def __init__(self, framework: Framework, folder: Path) -> None:
+        self._folder = folder
+        self._reports: dict[str, dict[str, Any]] = {}
+        support = [str(HERE.parents[1]), str(HERE.parent / "support")]
+        self._process = subprocess.Popen(
+            [sys.executable, str(HERE / "warm_server.py"), framework.value],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(support), "OMP_WAIT_POLICY": "PASSIVE"},
+        )
+        ready = self._read()
+        assert ready["ready"] == framework.value
+
+    def report(self, source: str) -> dict[str, Any]:
+        """The report on a program, as JSON; of equal programs one is made."""
+        if source not in self._reports:
+            path = self._folder / f"example_{len(self._reports)}.py"
+            path.write_text(source)
+            self._write(["--output-format", "json", "--timeout", "200", str(path)])
+            answer = self._read()
+            report = json.loads(answer["out"])
+            report["exit"] = answer["code"]
+            self._reports[source] = report
+        return self._reports[source]
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(60)
+
+    def _write(self, arguments: list[str]) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(arguments) + "\n")
+        self._process.stdin.flush()
+
+    def _read(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return line
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Framework, Warm]]:
+    """The servers, started when they are first needed."""
+
+    class Started(dict[Framework, Warm]):
+        def __missing__(self, framework: Framework) -> Warm:
+            self[framework] = Warm(framework, tmp_path_factory.mktemp(framework.value))
+            return self[framework]
+
+    servers = Started()
+    yield servers
+    for server in servers.values():
+        server.close()
+
+
+def loud(report: dict[str, Any], rule: Rule) -> set[str]:
+    """Codes of the warnings and errors, and of the rule itself where it is a note."""
+    return {
+        each["code"]
+        for each in report["findings"]
+        if each["severity"] != "info" or (each["code"] == rule.code and rule.severity is Severity.INFO)
+    }
+
+
+@pytest.mark.parametrize(("rule", "example"), examples("bad"))
+def test_bad_examples_are_seen_running_and_settled(rule: Rule, example: Example, warm: dict[Framework, Warm]) -> None:
+    report = warm[example.framework].report(example.source)
+    assert report["errors"] == []
+    assert all("runtime" in setup["seen_by"] for setup in report["setups"])
+    assert loud(report, rule) == set(example.codes)
+    verdicts = {each["verdict"] for each in report["findings"] if each["code"] == rule.code}
+    why_refuted = REFUTED.get((rule.code, example.framework))
+    if why_refuted is not None:
+        assert verdicts == {"refuted"}
+        assert why_refuted in json.dumps(report)
+    else:
+        allowed = {"proved", "confirmed"} if rule.probed else {"static", "proved", "confirmed"}
+        assert verdicts <= allowed
+        assert report["exit"] == (1 if "error" in {each["severity"] for each in report["findings"]} else 0)
+
+
+@pytest.mark.parametrize(("rule", "example"), examples("good"))
+def test_good_examples_stay_good_when_they_run(rule: Rule, example: Example, warm: dict[Framework, Warm]) -> None:
+    report = warm[example.framework].report(example.source)
+    assert report["errors"] == []
+    assert report["setups"]
+    assert all("runtime" in setup["seen_by"] for setup in report["setups"])
+    assert loud(report, rule) == set()
+    assert "confirmed" not in {each["verdict"] for each in report["findings"]}
+    assert report["exit"] == 0
