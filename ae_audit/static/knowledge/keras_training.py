@@ -201,8 +201,8 @@ def train(
     if made is None and not pending:
         reason = "the model is not compiled in this file" if not implicit else None
         for index, output in enumerate(outputs):
-            target = _part(run, targets, index, names, len(outputs)) or Unknown("no target")
-            _emit(run, context, LossUse(), output, target, reason)
+            given = _part(run, targets, index, names, len(outputs)) or Unknown("no target")
+            _emit(run, context, LossUse(), output, given, reason)
         return
     if made is None:
         return
