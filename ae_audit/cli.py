@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from collections.abc import Sequence
 
     from ae_audit.arguments import Request
+    from ae_audit.discovery import AuditTarget
     from ae_audit.progress import Progress
     from ae_audit.results import Report
     from ae_audit.rules.base import Rule
@@ -23,6 +24,10 @@ FINE, FOUND, WRONG, NOTHING, INTERRUPTED = 0, 1, 2, 3, 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code, and never raises for a user's mistake."""
+    if argv is None:
+        import gc
+
+        gc.set_threshold(100_000, 50, 50)  # a short-lived process of ours: collecting early costs a twentieth of it
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments in (["--version"], ["-V"]):
         from ae_audit.version import __version__
@@ -67,30 +72,82 @@ def _audit(arguments: Sequence[str]) -> int:
         sys.stdout.write(request)
         return FINE
     from ae_audit.discovery import discover
+    from ae_audit.errors import UsageError
     from ae_audit.source_text import STDIN, Sources
 
     settings = request.settings
     targets = discover(request.paths, settings)
     sources = Sources({STDIN: sys.stdin.buffer.read()} if "-" in request.paths else None)
-    if not targets:
+    if settings.fix and "-" in request.paths:
+        raise UsageError("--fix writes into files, and - is none; --diff shows what it would change.")
+    if not targets and not settings.hook:
         where = "here" if request.paths == (".",) else f"in {', '.join(request.paths)}"
         _say(f"Nothing to audit: there is no Python file and no notebook {where}.")
     from ae_audit.engine import Interrupted, audit_files
 
+    known = None
+    if settings.baseline is not None and settings.write_baseline is None:
+        from ae_audit.baseline import read_baseline
+
+        known = read_baseline(settings.baseline)
     interrupted = False
     try:
         report = audit_files(targets, settings, _progress(settings), sources)
+        if settings.fix:
+            report, sources = _mended(report, targets, settings, sources)
     except Interrupted as stopped:
         report, interrupted = stopped.report, True
+    if known is not None and settings.baseline is not None:
+        from ae_audit.baseline import without_known
+
+        report = without_known(report, settings.baseline, known, sources, [target.path for target in targets])
+    if settings.write_baseline is not None and not interrupted:
+        from ae_audit.baseline import write_baseline
+
+        number = write_baseline(settings.write_baseline, report, sources)
+        _say(f"{number} finding{'' if number == 1 else 's'} recorded in {settings.write_baseline}.")
+        return FINE
     if targets or settings.output_format not in {"full", "concise"} or request.outputs:
         _write(report, sources, request, interrupted)
     if interrupted:
         return INTERRUPTED
     code = exit_code(report, settings)
-    if code == NOTHING and targets and not report.errors:
+    if code == NOTHING and targets and not report.errors and not settings.hook:
         files = "this file" if len(targets) == 1 else f"these {len(targets)} files"
         _say(f"Nothing to audit: no training of a Keras or PyTorch model was found in {files}.")
-    return code
+    return FINE if code == NOTHING and settings.hook else code
+
+
+def _mended(
+    report: Report, targets: Sequence[AuditTarget], settings: Settings, sources: Sources
+) -> tuple[Report, Sources]:
+    from ae_audit.mending import mend
+
+    mended = mend(report, targets, settings, _progress(settings), sources)
+    for problem in mended.problems:
+        _say(problem)
+    if mended.findings or not settings.quiet:
+        findings = "1 finding" if mended.findings == 1 else f"{mended.findings} findings"
+        files = "1 file" if mended.files == 1 else f"{mended.files} files"
+        more = f" {_unsafe_hint(mended.unsafe)}" if mended.unsafe else ""
+        _say(f"Mended {findings} in {files}.{more}")
+    return mended.report, mended.sources
+
+
+def _unsafe_hint(number: int) -> str:
+    fixes = "1 fix changes" if number == 1 else f"{number} fixes change"
+    return f"{fixes} what the program computes; --unsafe-fixes takes such in."
+
+
+def _write_diff(report: Report, sources: Sources, settings: Settings) -> None:
+    """What ``--fix`` would change, as a unified diff on standard output."""
+    from ae_audit.fix.files import diffs, plan
+
+    paths = {finding.location.path for finding in report.findings}
+    planned = plan(report.standing, paths, unsafe=settings.unsafe_fixes)
+    sys.stdout.write("".join(diffs(planned.edits, sources)))
+    if planned.unsafe and not settings.quiet:
+        _say(_unsafe_hint(planned.unsafe))
 
 
 def _write(report: Report, sources: Sources, request: Request, interrupted: bool) -> None:
@@ -107,6 +164,9 @@ def _write(report: Report, sources: Sources, request: Request, interrupted: bool
                 file.write(text)
         except OSError as error:
             raise UsageError(f"--{name}-output: {path} cannot be written: {error.strerror}.") from None
+    if settings.diff:
+        _write_diff(report, sources, settings)
+        return
     to_terminal(
         sys.stdout,
         report,
@@ -116,6 +176,7 @@ def _write(report: Report, sources: Sources, request: Request, interrupted: bool
         hints=not settings.quiet,
         interrupted=interrupted,
         fail_on=settings.fail_on,
+        statistics=settings.statistics,
     )
     if "github" in {settings.output_format, *(name for name, _ in request.outputs)}:
         from ae_audit.report.github import write_step_summary

@@ -7,7 +7,7 @@ import os
 import warnings
 
 from ae_audit.records import dataclass, field
-from ae_audit.static import notebooks, repair, sources
+from ae_audit.static import sources
 from ae_audit.static.sources import Text
 from ae_audit.static.syntax import Syntax
 
@@ -43,6 +43,8 @@ def parse(path: str, source: bytes) -> Program:
         return program
     text = sources.decode(source)
     if path.endswith(".ipynb"):
+        from ae_audit.static import notebooks
+
         try:
             units = notebooks.cells(path, text)
         except notebooks.NotebookError as error:
@@ -53,6 +55,8 @@ def parse(path: str, source: bytes) -> Program:
     for unit in units:
         parsed = _parse_unit(unit)
         if isinstance(parsed, BrokenUnit):
+            from ae_audit.static import repair  # its patterns cost a tenth of a run, and few programs need it
+
             repaired = repair.read_what_parses(unit.source)
             if repaired is None:
                 program.broken.append(parsed)

@@ -40,13 +40,16 @@ def registry_for(source: bytes) -> Registry:
     """The tables that a program needs: those of one framework where it names only one, else all of them."""
     keras = any(mark in source for mark in _KERAS_MARKS)
     torch = any(mark in source for mark in _TORCH_MARKS)
-    return registry(keras or not torch, torch or not keras)
+    if not (keras or torch):
+        return registry()
+    albumentations = b"albumentations" in source
+    return registry(keras, torch, albumentations)
 
 
-@lru_cache(maxsize=4)
-def registry(keras: bool = True, torch: bool = True) -> Registry:
+@lru_cache(maxsize=8)
+def registry(keras: bool = True, torch: bool = True, albumentations: bool = True) -> Registry:
     """The tables, each loaded once."""
-    left_out = (() if keras else KERAS) + (() if torch else TORCH)
+    left_out = (() if keras else KERAS) + (() if torch else TORCH) + (() if albumentations else BASE[-1:])
     names = [name for name in MODULES if name not in left_out]
     tables: list[Table] = [import_module(f"{__name__}.{name}").TABLE for name in names]
     return Registry(tables)
