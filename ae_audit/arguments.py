@@ -6,12 +6,15 @@ import argparse
 import os
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NoReturn
 
 from ae_audit.errors import UsageError, did_you_mean
 from ae_audit.records import dataclass, replace
 from ae_audit.settings import FORMATS, OPTIONS, Kind, Settings
 from ae_audit.version import __version__
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any, NoReturn
 
 _SEE_HELP = " 'ae-audit --help' lists the options."
 _EPILOG = """\
@@ -58,8 +61,10 @@ def read_arguments(arguments: Sequence[str]) -> Request | str:
         return parser.format_help()
     if hasattr(known, "version"):
         return f"ae-audit {__version__}\n"
-    paths = (*getattr(known, "paths", ()), *literal) or (os.curdir,)
-    return Request(paths, _settings(known, paths), _outputs(known))
+    named = (*getattr(known, "paths", ()), *literal)
+    paths = named or (os.curdir,)
+    settings = _settings(known, paths)
+    return Request(named if settings.hook else paths, settings, _outputs(known))
 
 
 class _Parser(argparse.ArgumentParser):
@@ -139,8 +144,21 @@ def _settings(given: argparse.Namespace, paths: Sequence[str]) -> Settings:
     settings = replace(settings, **changes)
     if settings.static and settings.run:
         raise UsageError("--static and --run contradict each other: one never runs anything, the other runs all.")
+    _check_together(settings)
     _check_rules(settings, set(changes))
     return settings
+
+
+def _check_together(settings: Settings) -> None:
+    """Make sure that the options make sense beside each other."""
+    if settings.fix and settings.diff:
+        raise UsageError("--fix and --diff contradict each other: one writes, the other only shows.")
+    if settings.unsafe_fixes and not (settings.fix or settings.diff):
+        raise UsageError("--unsafe-fixes goes with --fix, which applies them, or --diff, which shows them.")
+    if settings.write_baseline is not None and settings.fix:
+        raise UsageError("--write-baseline records findings and --fix mends them: run one after the other.")
+    if settings.statistics and settings.output_format not in {"full", "concise"}:
+        raise UsageError(f"--statistics is text, and --output-format {settings.output_format} is not.")
 
 
 def _configured(given: argparse.Namespace, paths: Sequence[str]) -> Settings:
@@ -186,16 +204,18 @@ def _value(key: str, raw: Any) -> Any:
 def _check_rules(settings: Settings, from_flags: set[str]) -> None:
     named = [("select", settings.select), ("extend-select", settings.extend_select), ("ignore", settings.ignore)]
     in_files = [selector for _, selectors in settings.per_file_ignores for selector in selectors]
-    if not in_files and not any(selectors for _, selectors in named):
+    in_severity = [selector for selector, _ in settings.severity]
+    if not (in_files or in_severity or settings.rules or any(selectors for _, selectors in named)):
         return
     from ae_audit.rules.registry import all_rules
     from ae_audit.selection import check_selectors
 
-    rules = all_rules()
+    rules = all_rules(settings.rules)
     for key, selectors in named:
         flag = key.replace("-", "_") in from_flags
         check_selectors(selectors, rules, f"--{key}" if flag else f"'{key}' of {settings.config_file}")
     check_selectors(in_files, rules, f"'per-file-ignores' of {settings.config_file}")
+    check_selectors(in_severity, rules, f"'severity' of {settings.config_file}")
 
 
 def _outputs(given: argparse.Namespace) -> tuple[tuple[str, str], ...]:

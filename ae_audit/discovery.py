@@ -50,6 +50,8 @@ def discover(paths: Sequence[str], settings: Settings) -> tuple[AuditTarget, ...
                 target = AuditTarget(file, run, False, _project_root(file, roots))
                 found.setdefault(os.path.abspath(file), target)
         elif os.path.exists(path):
+            if settings.hook and excluded(path, settings):
+                continue
             run = not settings.static and os.path.isfile(path)  # a pipe gives its text only once
             target = AuditTarget(path, run, project_root=_project_root(path, roots))
             found[os.path.abspath(path)] = target

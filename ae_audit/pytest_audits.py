@@ -7,7 +7,6 @@ import re
 import sys
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -18,6 +17,11 @@ from ae_audit.report.presented import PresentedReport
 from ae_audit.results import Report
 from ae_audit.rules.findings import Finding, Severity
 from ae_audit.settings import Settings
+from ae_audit.severities import overridden
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any
 
 MARK_ARGUMENTS = ("select", "ignore", "fail_on", "probe")
 _SETTINGS = pytest.StashKey[Settings]()
@@ -147,7 +151,13 @@ def audited(targets: Sequence[Any], settings: Settings) -> PresentedReport:
     from ae_audit.source_text import Sources
 
     sources = Sources()
-    return PresentedReport.of(audit_files(targets, settings, Progress(), sources), sources)
+    report = audit_files(targets, settings, Progress(), sources)
+    if settings.baseline is not None:
+        from ae_audit.baseline import read_baseline, without_known
+
+        known = read_baseline(settings.baseline)
+        report = without_known(report, settings.baseline, known, sources, [target.path for target in targets])
+    return PresentedReport.of(report, sources)
 
 
 def shown(path: str) -> str:
@@ -248,7 +258,7 @@ def _live(
     from ae_audit.api import audit_at
     from ae_audit.location import Location
 
-    return audit_at(
+    report = audit_at(
         Location(shown(caller.f_code.co_filename), caller.f_lineno),
         model,
         x,
@@ -261,6 +271,7 @@ def _live(
         batch_size=batch_size,
         seed=settings.seed,
     )
+    return replace(report, findings=tuple(overridden(report.findings, settings)))
 
 
 def _line(finding: Finding) -> str:

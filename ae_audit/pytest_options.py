@@ -16,6 +16,7 @@ VALUES = {
     "timeout": "SECONDS",
     "seed": "N",
     "device": "DEVICE",
+    "baseline": "FILE",
     "config": "FILE",
 }
 """options of the command that pytest has too, as ``--ae-audit-KEY`` and in its configuration as ``ae_audit_KEY``"""

@@ -31,10 +31,12 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Suppressed:
-    """A finding that a comment in the source excuses, and the reason that the comment gives."""
+    """A finding that a comment in the source or the baseline excuses, and the reason given."""
 
     finding: Finding
     reason: str = ""
+    baseline: bool = False
+    """whether the baseline excuses it"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ def matching(selector: str, rules: Sequence[Named]) -> tuple[str, ...]:
     if wanted.upper() == "ALL":
         return tuple(rule.code for rule in rules)
     by_name = tuple(rule.code for rule in rules if rule.name == wanted.lower())
-    if by_name or not wanted.upper().startswith("AE"):
+    if by_name or len(wanted) < 2:
         return by_name
     return tuple(rule.code for rule in rules if rule.code.startswith(wanted.upper()))
 
@@ -63,14 +63,15 @@ def selected(
     for selectors, keep in (((*(select or ("ALL",)), *extend_select), True), (ignore, False)):
         for selector in selectors:
             for code in matching(selector, rules):
-                weight = _specificity(selector)
+                weight = specificity(selector)
                 if weight > best[code] or (weight == best[code] and not keep):
                     best[code] = weight
                     (chosen.add if keep else chosen.discard)(code)
     return frozenset(chosen)
 
 
-def _specificity(selector: str) -> int:
+def specificity(selector: str) -> int:
+    """How narrowly a selector selects; the narrower wins."""
     wanted = selector.strip().upper()
     if wanted == "ALL":
         return 0

@@ -29,7 +29,7 @@ class Excuse:
     def covers(self, code: str, name: str) -> bool:
         """Whether it excuses the rule of that code and name."""
         return not self.rules or any(
-            name == rule.lower() or (rule[:2].upper() == "AE" and code.startswith(rule.upper())) for rule in self.rules
+            name == rule.lower() or (len(rule) > 1 and code.startswith(rule.upper())) for rule in self.rules
         )
 
 
@@ -59,6 +59,29 @@ def without_excused(
         else:
             excused.append(Suppressed(finding, excuse.reason))
     return tuple(standing), tuple(excused)
+
+
+def unused(
+    source: str, excused: Iterable[Suppressed], active: Callable[[str], bool]
+) -> Iterable[tuple[Excuse, tuple[str, ...]]]:
+    """Each comment of ``source`` that excuses nothing, with those of the rules it names that do (none: it names none).
+
+    ``excused`` are the findings that comments in this source excused; ``active(rule)`` says whether a rule took part.
+    """
+    findings = [item.finding for item in excused]
+    for excuse in excuses_in(source):
+        here = [f for f in findings if excuse.line in {f.location.line, f.location.end_line or f.location.line}]
+        if not excuse.rules:
+            if not here:
+                yield excuse, ()
+            continue
+        idle = tuple(
+            rule
+            for rule in excuse.rules
+            if active(rule) and not any(Excuse(0, (rule,), "").covers(f.code, f.name) for f in here)
+        )
+        if idle:
+            yield excuse, idle
 
 
 def _comments(source: str) -> Iterable[tuple[int, str]]:

@@ -79,7 +79,7 @@ def _request(audit: FileAudit, settings: Settings) -> Event:
         "argv": [],
         "notebook": path.endswith(".ipynb"),
         "setups": [to_json(setup) for setup in audit.setups],
-        "rules": sorted(rules_for(path, settings) or ()),
+        "rules": sorted(rules_for(path, replace(settings, rules=())) or ()),  # the child knows ours alone
         "probe": settings.probe,
         "seed": settings.seed,
         "device": settings.device,

@@ -16,6 +16,7 @@ from ae_audit.records import dataclass, replace
 from ae_audit.results import Note, Report, StageError, Suppressed, Undecided
 from ae_audit.rules.findings import Finding
 from ae_audit.settings import Settings
+from ae_audit.severities import overridden
 from ae_audit.source_text import Sources
 from ae_audit.training_setup import TrainingSetup
 
@@ -37,6 +38,12 @@ class FileAudit:
     errors: tuple[StageError, ...] = ()
     notes: tuple[Note, ...] = ()
     suppressed: tuple[Suppressed, ...] = ()
+    judged_by: frozenset[str] = frozenset()
+    """codes and names of the rules that took part and could see what they look for"""
+
+    def judges(self, selector: str) -> bool:
+        """Whether a rule that ``selector`` stands for took part."""
+        return any(word == selector.lower() or word.startswith(selector.upper()) for word in self.judged_by)
 
 
 def audit_statically(
@@ -86,16 +93,25 @@ def judge(audit: FileAudit, settings: Settings) -> FileAudit:
     """Apply the selected rules to the setups of one file."""
     if not audit.setups:
         return audit
+    from ae_audit.rules.registry import select_rules
     from ae_audit.rules.run import check, explained
 
-    findings, undecided = check(audit.setups, select=rules_for(audit.target.path, settings))
-    return replace(audit, findings=tuple(findings), undecided=explained(undecided, audit.undecided))
+    rules = select_rules(rules_for(audit.target.path, settings), modules=settings.rules)
+    judging = (rule for rule in rules if audit.target.run or not rule.needs_data)
+    words = frozenset(word for rule in judging for word in (rule.code, rule.name))
+    findings, undecided = check(audit.setups, select=rules_for(audit.target.path, settings), modules=settings.rules)
+    return replace(
+        audit,
+        findings=tuple(overridden(findings, settings)),
+        undecided=explained(undecided, audit.undecided),
+        judged_by=words,
+    )
 
 
 def finish(audit: FileAudit, sources: Sources) -> FileAudit:
     """Take out what the source excuses, and propose a fix for what stands."""
     if not audit.findings:
-        return audit
+        return replace(audit, notes=(*audit.notes, *_idle_excuses(audit, sources)))
     from ae_audit.fix import propose
     from ae_audit.suppressions import without_excused
 
@@ -106,7 +122,35 @@ def finish(audit: FileAudit, sources: Sources) -> FileAudit:
         )
         for finding in standing
     )
-    return replace(audit, findings=mended, suppressed=(*audit.suppressed, *suppressed))
+    audit = replace(audit, findings=mended, suppressed=(*audit.suppressed, *suppressed))
+    return replace(audit, notes=(*audit.notes, *_idle_excuses(audit, sources)))
+
+
+def _idle_excuses(audit: FileAudit, sources: Sources) -> Iterator[Note]:
+    """A note for each comment that excuses nothing, of a file of which all was decided."""
+    if not audit.setups or audit.undecided or audit.errors:
+        return
+    path = audit.target.path
+    source = sources.read(path)
+    if b"ae-audit" not in source and b"noqa" not in source:
+        return
+    from ae_audit.suppressions import unused
+
+    texts: list[tuple[int | None, str]] = [(None, sources.text(path) or "")]
+    if path.endswith(".ipynb"):
+        from ae_audit.static.notebooks import cells
+
+        texts = [(text.cell, text.source) for text in cells(path, texts[0][1])]
+    for cell, text in texts:
+        here = [
+            item
+            for item in audit.suppressed
+            if not item.baseline and (item.finding.location.path, item.finding.location.cell) == (path, cell)
+        ]
+        for excuse, rules in unused(text, here, audit.judges):
+            place = f"line {excuse.line}" if cell is None else f"cell {cell}, line {excuse.line}"
+            named = f" of {', '.join(rules)}" if rules else ""
+            yield Note(path, f"{place}: the suppression{named} excuses nothing")
 
 
 def assemble(audits: Iterable[FileAudit]) -> Report:
@@ -154,7 +198,7 @@ def rules_for(path: str, settings: Settings) -> frozenset[str] | None:
     from ae_audit.rules.registry import all_rules
     from ae_audit.selection import selected
 
-    return selected(all_rules(), settings.select, ignore, settings.extend_select)
+    return selected(all_rules(settings.rules), settings.select, ignore, settings.extend_select)
 
 
 def _was_read(audit: FileAudit) -> bool:

@@ -90,6 +90,7 @@ def to_terminal(
     hints: bool = True,
     interrupted: bool = False,
     fail_on: Severity | None = None,
+    statistics: bool = False,
 ) -> None:
     """Write the report to ``stream``, coloured, sized and spelt as the stream can show it."""
     if format not in TEXT_FORMATS:
@@ -103,15 +104,20 @@ def to_terminal(
         return
     from ae_audit.report.page import ansi, plain
 
-    page = lines(
-        report,
-        format,
-        sources,
-        width=_width(stream),
-        ascii_only=not _shows_signs(stream),
-        hints=hints,
-        interrupted=interrupted,
-    )
+    if statistics:
+        from ae_audit.report.statistics import statistics as counted
+
+        page = counted(report, ascii_only=not _shows_signs(stream))
+    else:
+        page = lines(
+            report,
+            format,
+            sources,
+            width=_width(stream),
+            ascii_only=not _shows_signs(stream),
+            hints=hints,
+            interrupted=interrupted,
+        )
     colored = wants_color(stream, color)
     if colored and os.name == "nt":
         os.system("")  # makes the Windows console understand ANSI colours

@@ -23,11 +23,14 @@ class _Accusation:
 
 
 def check(
-    setups: Sequence[TrainingSetup], select: Collection[str] | None = None, ignore: Collection[str] = ()
+    setups: Sequence[TrainingSetup],
+    select: Collection[str] | None = None,
+    ignore: Collection[str] = (),
+    modules: tuple[str, ...] = (),
 ) -> tuple[tuple[Finding, ...], tuple[Undecided, ...]]:
     """Findings, the worst first and then by place, and what could not be decided.
 
-    Selectors are codes, prefixes of codes and names; ``select=None`` is every rule.
+    Selectors are codes, prefixes of codes and names; ``select=None`` is every rule. ``modules`` hold rules besides ours.
 
     Alternatives of one place (setups with a condition) are judged together: what all of them break is a plain finding;
     what only some break is a finding under the default condition, and a note under any other.
@@ -35,7 +38,7 @@ def check(
     Raises:
         UsageError: for a selector that stands for no rule.
     """
-    rules = select_rules(select, ignore)
+    rules = select_rules(select, ignore, modules)
     accusations: list[_Accusation] = []
     unsettled: dict[tuple[int, str], tuple[Unsettled, list[str]]] = {}
     for index, setup in enumerate(setups):
