@@ -2,7 +2,7 @@
 
 A static audit defines a hundred frozen classes. The standard decorator compiles some eight functions for each, whether
 anybody calls them or not, and imports :mod:`inspect` first: together more time than reading a program takes. Here
-methods are shared between classes, and ``__init__`` is compiled when a class makes its first instance.
+methods are shared between classes, and ``__init__`` is compiled when a class has made a dozen instances.
 
 Classes made here pass for dataclasses: :func:`dataclasses.fields`, ``replace``, ``asdict`` and ``is_dataclass`` know
 them.
@@ -106,21 +106,57 @@ else:
                 body[name] = entry.default
         return fields
 
-    class _LazyInit:
-        """Stands for ``__init__`` until it is first looked up."""
+    _RARE = 12
 
-        __slots__ = ("fields", "frozen", "owner")
+    class _LazyInit:
+        """Stands for ``__init__`` until the class has made so many instances that compiling one pays."""
+
+        __slots__ = ("fields", "frozen", "made", "owner")
 
         def __init__(self, fields, frozen):
-            self.fields, self.frozen = fields, frozen
+            self.fields, self.frozen, self.made = fields, frozen, 0
 
         def __set_name__(self, owner, name):
             self.owner = owner
 
         def __get__(self, instance, owner=None):
+            self.made += 1
+            if instance is None or self.made > _RARE:
+                init = self.compiled()
+                return init if instance is None else init.__get__(instance)
+            return lambda *args, **kwargs: self.fill(instance, args, kwargs)
+
+        def compiled(self):
             init = _compiled_init(self.owner, self.fields, self.frozen)
             type.__setattr__(self.owner, "__init__", init)
-            return init if instance is None else init.__get__(instance)
+            return init
+
+        def fill(self, instance, args, kwargs):
+            """What the compiled ``__init__`` does; arguments that do not fit are left to it, for its message."""
+            put, given = object.__setattr__, iter(args)
+            used = 0
+            for name, entry in self.fields.items():
+                value = next(given, _MISSING) if entry.init else _MISSING
+                if value is not _MISSING:
+                    if name in kwargs:
+                        return self.compiled()(instance, *args, **kwargs)
+                elif entry.init and name in kwargs:
+                    value = kwargs[name]
+                    used += 1
+                elif entry.default is not _MISSING:
+                    value = entry.default
+                elif entry.default_factory is not _MISSING:
+                    value = entry.default_factory()
+                elif entry.init:
+                    return self.compiled()(instance, *args, **kwargs)
+                else:
+                    continue
+                put(instance, name, value)
+            if used < len(kwargs) or next(given, _MISSING) is not _MISSING:
+                return self.compiled()(instance, *args, **kwargs)
+            if hasattr(self.owner, "__post_init__"):
+                instance.__post_init__()
+            return None
 
     def _compiled_init(cls, fields, frozen):
         given = {"_set": object.__setattr__, "_missing": _MISSING}
