@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import ModuleType
 from typing import Any, Protocol
+
+import numpy as np
 
 from ae_audit.codec import to_json
 from ae_audit.engine.merge import match, relocated
@@ -65,6 +68,7 @@ class Recording:
     def run(self) -> None:
         """Run the program until every setup that reading found has been seen, or it ends."""
         self._interception.install()
+        self._seed()
         self._interception.when_imported("torch", self._watch_torch)
         self._interception.when_imported("keras", self._watch_keras)
         path, argv = self._request["path"], self._request["argv"]
@@ -114,6 +118,15 @@ class Recording:
         options = SettlingOptions(tuple(self._request["rules"]), probe)
         findings = settled(capture, setup, options, lambda text: self._emit({"event": "step", "text": text}))
         self._emit({"event": "settled", "number": number, "findings": [to_json(finding) for finding in findings]})
+
+    def _seed(self) -> None:
+        """Let the program draw the same initial weights and batches each time, unless it seeds them itself."""
+        seed = self._request["seed"] % 2**32  # as much as NumPy takes
+        random.seed(seed)
+        np.random.seed(seed)
+        self._interception.when_imported("torch", lambda torch: torch.manual_seed(seed))
+        self._interception.when_imported("tensorflow", lambda tensorflow: tensorflow.random.set_seed(seed))
+        self._interception.when_imported("keras", lambda keras: keras.utils.set_random_seed(seed))
 
     def _captures_of(self, recorder: Recorder) -> Sequence[Capture]:
         captures: Sequence[Capture] = ()

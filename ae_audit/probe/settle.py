@@ -31,7 +31,7 @@ class ProbeOptions:
 
     seed: int = 0
     seeds: int = 3
-    most_steps: int = 500
+    most_steps: int = 600
     budget: float = 60.0
     time: float = math.inf
 
@@ -98,7 +98,7 @@ class _Bench:
 
     def pilot(self, arm: ArmPlan) -> int:
         """Fit the fixed arm until it has plainly learned; the number of steps that every arm then takes."""
-        run = self._fit(arm, self.options.seed, self.options.most_steps, enough=LEARNED * 1.2)
+        run = self._fit(arm, self.options.seed, self.options.most_steps, enough=LEARNED)
         steps = max(LEAST_STEPS, CHUNK * len(run.r2)) if run.failed is None else LEAST_STEPS
         self._runs[(arm.remedies, self.options.seed, steps)] = run
         return steps
