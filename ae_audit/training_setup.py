@@ -12,14 +12,19 @@ from enum import Enum
 from ae_audit.location import Location, TrailStep
 from ae_audit.records import dataclass, field
 from ae_audit.theory.activations import UNKNOWN_ACTIVATION_RANGE, ActivationRange
-from ae_audit.theory.losses import Loss, find_loss
 from ae_audit.theory.ranges import UNKNOWN_RANGE, Tri, ValueRange
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from ae_audit.theory.losses import Loss
 
 Parameter = bool | int | float | str | None
 Parameters = tuple[tuple[str, Parameter], ...]
 
 
 class Framework(Enum):
+    """Whose model it is."""
+
     KERAS = "keras"
     TORCH = "torch"
 
@@ -166,6 +171,8 @@ class LossUse:
         """Domains, minimiser and floor, where the loss and its logits convention are known."""
         if self.name is None:
             return None
+        from ae_audit.theory.losses import find_loss  # reading source needs the names alone
+
         return find_loss(self.name, from_logits=self.from_logits is Tri.YES, **dict(self.parameters))
 
 
@@ -186,6 +193,8 @@ class ModelFacts:
 
 @dataclass(frozen=True, slots=True)
 class MetricUse:
+    """A metric that is computed beside the loss."""
+
     name: str
     """canonical: ``accuracy``, ``mse``, ``ssim``, ``psnr`` …"""
     written: str

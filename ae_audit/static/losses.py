@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ae_audit.records import replace
 from ae_audit.static.arguments import Call
+from ae_audit.static.attributes import OF
 from ae_audit.static.sources import Where
 from ae_audit.static.values import (
     Array,
@@ -73,8 +74,10 @@ def _from_elsewhere(run: Run, prediction: Value, target: Value, framework: Frame
     from ae_audit.static import tensors
 
     first, second = sources(run, prediction), sources(run, target)
-    if _identity(run, prediction) in {_identity(run, item) for item in second} or (second and not first):
-        prediction, target, first = target, prediction, second
+    of_parts = second or sources(run, target, parts=True)
+    if _identity(run, prediction) in {_identity(run, item) for item in of_parts} or (second and not first):
+        prediction, target, first = target, prediction, of_parts
+    first = first or sources(run, prediction, parts=True)
     own = _identity(run, target)
     same = [item for item in first if _identity(run, item) == own]
     fed = same[:1] or fed_arrays(run, prediction)
@@ -104,7 +107,7 @@ def _identity(run: Run, value: Value) -> object:
 def fed_arrays(run: Run, value: Value) -> list[Array]:
     """The data among the :func:`sources` of an unknown value; what nothing is known of may be data."""
     found: list[Array] = []
-    for item in sources(run, value):
+    for item in sources(run, value) or sources(run, value, parts=True):
         array = item if isinstance(item, Array) else None
         if isinstance(item, Unknown) and "()" not in item.children:
             array = run.as_array(item)
@@ -113,19 +116,25 @@ def fed_arrays(run: Run, value: Value) -> list[Array]:
     return found
 
 
-def sources(run: Run, value: Value, depth: int = 0) -> list[Value]:
-    """The data and unknowns that callables out of reach were given on the way to an unknown value."""
+def sources(run: Run, value: Value, depth: int = 0, *, parts: bool = False) -> list[Value]:
+    """The data and unknowns that callables out of reach were given on the way to an unknown value.
+
+    ``parts``: also for one of several things that a call returned, which may be an output or a part of a data set.
+    """
     value = _unknown_behind(run, value)
     if not isinstance(value, Unknown) or depth > 8:
         return []
     given = value.children.get("()")
+    whole = value.children.get(OF)
+    if parts and given is None and whole is not None:
+        return sources(run, whole, depth + 1)
     if not isinstance(given, Seq):
         return []
     found: list[Value] = [
         item for item in given.items if isinstance(item, Unknown) or (isinstance(item, Array) and item.shape != ())
     ]
     for item in given.items:
-        found.extend(sources(run, item, depth + 1))
+        found.extend(sources(run, item, depth + 1, parts=parts))
     return found
 
 
@@ -242,9 +251,10 @@ def arithmetic(run: Run, symbol: str, left: Value, right: Value, where: Where) -
         if symbol in {"*", "/"} and b is not None:
             return replace(left, scaled=True)
         if symbol == "/" and isinstance(right, (Array, Unknown)):
-            of_target = _identity(run, right) == _identity(run, left.target)
+            statistic = isinstance(right, Array) and right.statistic is not None
+            of_target = not statistic and _identity(run, right) == _identity(run, left.target)
             return replace(left, relative=left.relative or of_target, scaled=True)
-        if symbol == "*":
+        if symbol == "*" or (symbol == "/" and isinstance(right, Tensor)):  # by a spread that the network predicts
             return replace(left, scaled=True)
     if isinstance(right, Difference) and symbol == "*":
         return replace(right, scaled=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from ae_audit.theory import activations, losses
+from ae_audit.theory import activations, loss_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
@@ -18,7 +18,7 @@ def _activation(framework: str, symbol: str) -> tuple[str, dict[str, Any]] | Non
 
 @lru_cache(maxsize=4096)
 def _loss(framework: str, symbol: str) -> tuple[str, dict[str, Any]] | None:
-    return losses.canonical(framework, symbol)
+    return loss_names.canonical(framework, symbol)
 
 
 def activation(framework: str, symbol: str) -> tuple[str, dict[str, Any]] | None:

@@ -121,9 +121,38 @@ def _array_item(run: Run, value: Array, key: Value, where: Where) -> Value:
         return replace(value, shape=None if value.shape is None else (1, *value.shape))
     if isinstance(key, Const) and isinstance(key.value, int):
         return attributes.first_axis_removed(value)
-    if isinstance(key, (Array, Seq)):
+    if isinstance(key, (Array, Seq)) and not _is_count(key):
         return replace(value, shape=None if not value.shape else (None, *value.shape[1:]))
-    return attributes.first_axis_removed(value)
+    return _moved(attributes.first_axis_removed(value), where)
+
+
+def _is_count(key: Value) -> bool:
+    return isinstance(key, Array) and key.shape == ()
+
+
+def _moved(value: Array, where: Where) -> Array:
+    """Which stretch of a series it is, where that moves: ``x[i : i + n]``, ``x[i + n]``, ``x[1:]``, ``x[:-1]``."""
+    key = where.node.slice if isinstance(where.node, ast.Subscript) else None
+    lower, upper = (key.lower, key.upper) if isinstance(key, ast.Slice) else (key, None)
+    runs = isinstance(lower, ast.Name) and isinstance(upper, ast.BinOp)
+    if key is not None and (isinstance(lower, ast.BinOp) or runs or (isinstance(key, ast.Slice) and _is_shift(key))):
+        return replace(value, selection=(*value.selection, ast.unparse(key)))
+    return value
+
+
+def _is_shift(key: ast.Slice) -> bool:
+    """``[1:]`` and ``[:-1]``: a series and the same a few steps later."""
+    if key.step is not None or (key.lower is None) is (key.upper is None):
+        return False
+    try:
+        number = ast.literal_eval(key.lower or key.upper or key)
+    except ValueError:
+        return False
+    return isinstance(number, int) and 0 < (number if key.upper is None else -number) <= FURTHEST_SHIFT
+
+
+FURTHEST_SHIFT = 16
+"""steps by which a series is shifted against itself; more are a split into training and validation data"""
 
 
 def _is_full_selection(value: Value) -> bool:
@@ -207,10 +236,10 @@ def _range_of(run: Run, value: Value, bounds: list[Value | None], where: Where) 
     if isinstance(value, Array):
         if value.shape is not None and len(value.shape) == 1 and value.dtype is None:
             return value
-        return replace(value, shape=None if not value.shape else (None, *value.shape[1:]))
+        return _moved(replace(value, shape=None if not value.shape else (None, *value.shape[1:])), where)
     if isinstance(value, Unknown):
         if value.array is not None:
-            return value.array
+            return _moved(value.array, where)
         return value
     if isinstance(value, Tensor):
         return value

@@ -9,7 +9,7 @@ from ae_audit.static.registry import Table
 from ae_audit.static.sources import Where
 from ae_audit.static.spellings import loss as canonical
 from ae_audit.static.values import Const, Library, LossFunction, Mapping, Object, Seq, Unknown, Value
-from ae_audit.theory.losses import arguments
+from ae_audit.theory.loss_names import arguments
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import Framework, LossUse, MetricUse, Parameter
 

@@ -21,7 +21,7 @@ from ae_audit.static.values import (
     Value,
     python,
 )
-from ae_audit.theory.losses import RELATIONAL, arguments, canonical
+from ae_audit.theory.loss_names import RELATIONAL, arguments, canonical
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import Framework, LossUse, Structure
 
