@@ -21,7 +21,9 @@ _EPILOG = """\
 commands:
   ae-audit rule CODE|NAME   explain a rule
   ae-audit rule --all       list the rules
+  ae-audit rule --test RULE try a rule on its own examples
   ae-audit config           print the configuration that is in effect
+  ae-audit completion SHELL print a completion script for bash, zsh or fish
 
 exit codes:
   0  nothing at or above --fail-on        2  wrong usage or configuration, missing path
