@@ -91,7 +91,7 @@ def test_probe_may_be_left_out_and_rules_selected(digits: Any) -> None:
 
 
 def test_wrong_arguments_are_told_in_a_sentence(digits: Any) -> None:
-    with pytest.raises(UsageError, match="neither a Keras model nor a torch.nn.Module"):
+    with pytest.raises(UsageError, match=r"neither a Keras model nor a torch\.nn\.Module"):
         ae_audit.audit(object(), digits)
     with pytest.raises(UsageError, match="pass loss="):
         ae_audit.audit(torch_net(None), digits)

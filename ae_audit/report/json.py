@@ -10,12 +10,6 @@ from __future__ import annotations
 import json
 import math
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
-    from typing import Any
-
-    Json = dict[str, Any]
-
 from ae_audit.location import Location, TrailStep
 from ae_audit.report.words import counts
 from ae_audit.results import Report
@@ -24,6 +18,12 @@ from ae_audit.theory.intervals import Interval
 from ae_audit.theory.ranges import ValueRange
 from ae_audit.training_setup import Certificate, DataFacts, Head, LossUse, TrainingSetup
 from ae_audit.version import __version__
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any
+
+    Json = dict[str, Any]
 
 SCHEMA_VERSION = 1
 

@@ -30,7 +30,7 @@ def check(
 ) -> tuple[tuple[Finding, ...], tuple[Undecided, ...]]:
     """Findings, the worst first and then by place, and what could not be decided.
 
-    Selectors are codes, prefixes of codes and names; ``select=None`` is every rule. ``modules`` hold rules besides ours.
+    Selectors are codes, prefixes of codes and names; ``select=None`` is every rule. ``modules`` hold other rules.
 
     Alternatives of one place (setups with a condition) are judged together: what all of them break is a plain finding;
     what only some break is a finding under the default condition, and a note under any other.

@@ -1,1 +1,1 @@
-
+"""Running programs in a sandbox, and live objects: captures of real training setups."""

@@ -1,8 +1,9 @@
 """Captures: training setups caught live, in the form that the certificate and the probe take them.
 
-A capture holds what was seen at one loss of the running program: the filled-in :class:`TrainingSetup`, the arrays of the
-first batches, and a way of fitting the same thing again under changes. Capturing (:mod:`ae_audit.runtime.keras`,
-:mod:`ae_audit.runtime.torch`) builds them; the probe only sees these two protocols and imports no framework.
+A capture holds what was seen at one loss of the running program: the filled-in :class:`TrainingSetup`, the arrays of
+the first batches, and a way of fitting the same thing again under changes. The recorders
+(:mod:`ae_audit.runtime.keras_recorder`, :mod:`ae_audit.runtime.torch_recorder`) build them; the probe only sees these
+two protocols and imports no framework.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is right to say of each program in ``fixtures/``: the codes of errors and warnings, by reading and by running."""
+"""What is right to say of each program in ``fixtures/``: codes of errors and warnings, by reading and by running."""
 
 from __future__ import annotations
 

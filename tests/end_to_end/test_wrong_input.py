@@ -10,7 +10,7 @@ import pytest
 
 from .command import Result, ae_audit
 
-BROKEN = '''\
+BROKEN = """\
 import numpy as np
 import torch
 from torch import nn
@@ -25,7 +25,7 @@ for epoch in range(3):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-'''
+"""
 
 
 def script(folder: Path, fault: str = "") -> Path:

@@ -234,9 +234,7 @@ def test_activation_from_a_dictionary() -> None:
 
 
 def test_what_follows_the_activation_is_told() -> None:
-    setup = setup_of(
-        "model = nn.Sequential(nn.Linear(784, 784), nn.Sigmoid(), nn.Dropout(0.5), nn.Flatten())\n"
-    )
+    setup = setup_of("model = nn.Sequential(nn.Linear(784, 784), nn.Sigmoid(), nn.Dropout(0.5), nn.Flatten())\n")
     assert setup.head.activation == "sigmoid"
     assert "Dropout" in setup.head.after
 

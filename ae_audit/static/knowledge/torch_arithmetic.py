@@ -136,7 +136,8 @@ def clamp(run: Run, value: Value, call: Call, name: str) -> Value:
 def compare(run: Run, value: Value, call: Call, name: str) -> Value:
     """Truth values, no gradient."""
     if isinstance(value, Array):
-        return replace(arrays.thresholded(run, value, f"the comparison «{call.where.written}»", call.where), dtype="bool")
+        compared = arrays.thresholded(run, value, f"the comparison «{call.where.written}»", call.where)
+        return replace(compared, dtype="bool")
     return Unknown("a test on values", call.where)
 
 
