@@ -33,7 +33,7 @@ def merge(seen: TrainingSetup, static: TrainingSetup) -> TrainingSetup:
         loss=_merge_loss(seen.loss, static.loss),
         target=_merge_data(seen.target, static.target),
         input=_merge_data(seen.input, static.input),
-        relation=static.relation if seen.relation is Relation.UNKNOWN else seen.relation,
+        relation=_merge_relation(seen, static),
         relation_scale=seen.relation_scale or static.relation_scale,
         model=_merge_model(seen.model, static.model),
         metrics=_merge_metrics(seen.metrics, static.metrics),
@@ -141,6 +141,14 @@ def _merge_optional(seen: DataFacts | None, static: DataFacts | None) -> DataFac
     if seen is None or static is None:
         return seen or static
     return _merge_data(seen, static)
+
+
+def _merge_relation(seen: TrainingSetup, static: TrainingSetup) -> Relation:
+    """What ran, except that numbers do not say whether they are labels or other whole numbers, and the source may."""
+    unsaid = seen.relation is Relation.OTHER and seen.target.structure is Structure.UNKNOWN
+    if seen.relation is Relation.UNKNOWN or (unsaid and static.relation is Relation.LABELS):
+        return static.relation
+    return seen.relation
 
 
 def _merge_model(seen: ModelFacts, static: ModelFacts) -> ModelFacts:

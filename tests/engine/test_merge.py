@@ -103,6 +103,14 @@ def test_what_ran_wins_over_what_was_read() -> None:
     assert merged.optimizer == "SGD"
 
 
+def test_the_source_tells_labels_from_other_whole_numbers() -> None:
+    read = replace(READ, relation=Relation.LABELS)
+    unsaid = replace(SEEN, relation=Relation.OTHER, target=DataFacts(structure=Structure.UNKNOWN))
+    assert merge(unsaid, read).relation is Relation.LABELS
+    said = replace(unsaid, target=DataFacts(structure=Structure.CONTINUOUS))
+    assert merge(said, read).relation is Relation.OTHER
+
+
 def test_of_several_alternatives_at_a_place_the_one_that_ran_is_found() -> None:
     tanh, sigmoid = (replace(READ, head=Head(name), condition=Condition(name)) for name in ("tanh", "sigmoid"))
     assert match(replace(SEEN, head=Head("sigmoid")), [tanh, sigmoid]) == 1

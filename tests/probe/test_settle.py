@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -10,13 +11,14 @@ import pytest
 
 from ae_audit.location import Location
 from ae_audit.probe import ProbeOptions, settle
+from ae_audit.probe.bounds import bound_of
 from ae_audit.rules.findings import Finding, Severity, Verdict
 from ae_audit.rules.remedies import Remedy, SwapActivation, SwapLoss
 from ae_audit.runtime.captures import Array, CannotApply, Evaluation
 from ae_audit.theory.activations import ActivationRange
 from ae_audit.theory.intervals import Interval
-from ae_audit.theory.ranges import ValueRange
-from ae_audit.training_setup import Framework, Head, TrainingSetup
+from ae_audit.theory.ranges import Tri, ValueRange
+from ae_audit.training_setup import Framework, Head, LossUse, TrainingSetup
 
 
 def digits(samples: int = 256) -> Array:
@@ -153,3 +155,18 @@ def test_an_arm_that_can_never_beat_the_mean_is_not_fitted_for_long() -> None:
     assert len(written.curve) == 4
     assert len(fixed.curve) >= 4
     assert settled.verdict is Verdict.CONFIRMED
+
+
+def test_the_bound_of_an_arm_follows_the_link_of_its_loss() -> None:
+    head = Head("linear", range=ActivationRange.exactly(Interval(-math.inf, math.inf)))
+    bare, linked = (
+        NumpyCapture("linear", setup=TrainingSetup(Framework.TORCH, Location("a.py", 1), head=head, loss=loss))
+        for loss in (LossUse("mse"), LossUse("bce", from_logits=Tri.YES))
+    )
+    free, squashed = bound_of(bare, ()), bound_of(linked, ())
+    assert free == pytest.approx(1.0)
+    assert squashed is not None
+    assert squashed < 0.9, "the loss puts a sigmoid behind the head"
+    assert bound_of(bare, [SwapLoss("bce", from_logits=True)]) == squashed
+    assert bound_of(linked, [SwapLoss("mse")]) == free
+    assert bound_of(linked, [SwapActivation("tanh")]) is None
