@@ -120,3 +120,64 @@ def test_an_attribute_of_what_an_unknown_model_returns_is_its_prediction(attribu
     """)
     assert setup.head.activation is None
     assert (setup.target.values.hull.lo, setup.target.values.hull.hi) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("spread", ["F.softplus(net(x))", "net(x).mul(0.5).exp()", "x.std()", "(x.std() + 1e-6)"])
+def test_an_error_divided_by_a_spread_is_the_same_error(spread: str) -> None:
+    setup = setup_of(f"""
+    for img, _ in loader:
+        x = img.view(-1, 784)
+        sigma = {spread}
+        loss = torch.sum(((x - torch.sigmoid(net(x))) / sigma) ** 2) / 64 + torch.sum(sigma)
+        loss.backward()
+    """)
+    assert (setup.loss.name, setup.head.activation) == ("mse", "sigmoid")
+
+
+UNKNOWN_RESULTS = {
+    "recon, mu, logvar = vae(x)": "recon",
+    "result = vae(x)": "result[0]",
+    "result = vae(x, 3)": "result['recon']",
+    "result = vae(x).to('cpu')": "result.reconstruction",
+}
+
+
+@pytest.mark.parametrize("call", UNKNOWN_RESULTS)
+def test_one_of_several_things_that_an_unknown_model_returns_was_computed_from_its_input(call: str) -> None:
+    setup = setup_of(f"""
+    from models import VAE
+    vae = VAE()
+    for x, _ in loader:
+        {call}
+        loss = F.mse_loss({UNKNOWN_RESULTS[call]}, x * 255)
+        loss.backward()
+    """)
+    assert setup.relation is Relation.RESCALED
+    assert setup.input.values.hull.hi == 1.0
+    assert setup.target.values.hull.hi == 255.0
+
+
+def test_an_activation_of_a_part_of_what_an_unknown_model_returns_is_the_head() -> None:
+    setup = setup_of("""
+    from models import VAE
+    vae = VAE()
+    for x, _ in loader:
+        recon, mu, logvar = vae(x)
+        loss = F.binary_cross_entropy_with_logits(torch.sigmoid(recon), x)
+        loss.backward()
+    """)
+    assert setup.head.activation == "sigmoid"
+    assert setup.loss.from_logits is Tri.YES
+
+
+def test_a_batch_from_an_unknown_function_is_data_not_a_prediction() -> None:
+    setup = setup_of("""
+    from data import get_batch, corpus
+    model = nn.Sequential(nn.Linear(784, 784), nn.Sigmoid())
+    for step in range(100):
+        x, y = get_batch(corpus, step)
+        loss = F.mse_loss(y, model(x))
+        loss.backward()
+    """)
+    assert setup.head.activation == "sigmoid"
+    assert setup.relation is Relation.UNKNOWN
