@@ -230,7 +230,9 @@ def _rule(arguments: Sequence[str]) -> int:
     rules = tuple(find_rule(name, modules) for name in names)
     if testing:
         return _test(rules, modules)
-    sys.stdout.write("\n".join(map(_page, rules)))
+    from ae_audit.rules.page import markdown
+
+    sys.stdout.write("\n".join(map(markdown, rules)))
     return FINE
 
 
@@ -254,17 +256,6 @@ def _test(rules: Sequence[Rule], modules: tuple[str, ...]) -> int:
             failed = failed or wrong is not None
             sys.stdout.write(f"{'pass' if wrong is None else 'FAIL'}  {name}{'' if wrong is None else f': {wrong}'}\n")
     return FOUND if failed else FINE
-
-
-def _page(rule: Rule) -> str:
-    parts = [
-        f"# {rule.code} {rule.name}\n\nSeverity: {rule.severity.value}. Since {rule.since}.\n\n{rule.page.strip()}\n"
-    ]
-    for heading, examples in (("Example", rule.bad), ("Where it stays silent", rule.good)):
-        for example in examples:
-            title = f"## {heading} ({example.framework.value}){f': {example.note}' if example.note else ''}"
-            parts.append(f"{title}\n\n```python\n{example.source.strip()}\n```\n")
-    return "\n".join(parts)
 
 
 def _config(arguments: Sequence[str]) -> int:

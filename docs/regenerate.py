@@ -1,9 +1,11 @@
-"""Bring the parts of README.md that the program itself knows up to date: its output, and the table of rules.
+"""Bring up to date what the program itself knows: in README.md its output and the table of rules, in docs/ a page for
+each rule and the table of options.
 
-usage: python docs/regenerate.py [--check]
+usage: python docs/regenerate.py [--rules | --check]
 
-With ``--check`` nothing is written, and the exit code is 1 where the table of rules is out of date (the output holds
-measured figures, which differ a little from machine to machine, and is not compared).
+With ``--rules`` the output in README.md, which takes minutes, is left as it is. With ``--check`` nothing is written, and
+the exit code is 1 where something is out of date (the output holds measured figures, which differ a little between
+machines, and is not compared).
 """
 
 from __future__ import annotations
@@ -11,24 +13,55 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+from ae_audit.rules.page import markdown
 from ae_audit.rules.registry import all_rules
+from ae_audit.settings import OPTIONS, Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
+DOCS = ROOT / "docs"
 
 
-def with_rules(text: str) -> str:
-    """``text`` with a fresh table of rules."""
-    rows = [f"| {rule.code} | {rule.name} | {rule.severity.value} | {rule.summary} |" for rule in all_rules()]
-    table = "\n".join(["| code | name | severity | finds |", "|---|---|---|---|", *rows])
-    return re.sub(
-        r"(<!-- rules -->\n).*?(<!-- end of rules -->)",
-        lambda found: f"{found[1]}{table}\n{found[2]}",
-        text,
-        flags=re.DOTALL,
-    )
+def table_of_rules(folder: str) -> str:
+    """A row for each rule; codes link to the pages in ``folder``, if one is given."""
+    rows = [
+        f"| {f'[{rule.code}]({folder}{rule.code}.md)' if folder else rule.code} "
+        f"| {rule.name} | {rule.severity.value} | {rule.summary} |"
+        for rule in all_rules()
+    ]
+    return "\n".join(["| code | name | severity | finds |", "|---|---|---|---|", *rows])
+
+
+def table_of_options() -> str:
+    """A row for each option: flag, key, type, default, meaning."""
+    rows = []
+    for option in OPTIONS:
+        flag = f"`--{option.key}`{f', `--no-{option.key}`' if option.negatable else ''}" if option.flag else ""
+        key = f"`{option.key}`" if option.file else ""
+        kind = " \\| ".join(f"`{choice}`" for choice in option.choices) or option.kind.value
+        rows.append(f"| {flag} | {key} | {kind} | {_default(getattr(Settings(), option.field))} | {option.help} |")
+    return "\n".join(["| flag | key | value | default | meaning |", "|---|---|---|---|---|", *rows])
+
+
+def generated() -> Iterator[tuple[Path, str]]:
+    """Every file that is made of the rules and options, with its text as it ought to be."""
+    yield README, _between(README.read_text("utf-8"), "rules", table_of_rules("docs/rules/"))
+    configuration = DOCS / "configuration.md"
+    yield configuration, _between(configuration.read_text("utf-8"), "options", table_of_options())
+    head = "# The rules\n\n`ae-audit rule CODE` prints the same pages. Codes and names are accepted everywhere.\n\n"
+    yield DOCS / "rules" / "README.md", f"{head}{table_of_rules('')}\n"
+    for rule in all_rules():
+        yield DOCS / "rules" / f"{rule.code}.md", markdown(rule)
+
+
+def stale() -> list[Path]:
+    """Files that are out of date, or that belong to a rule that is no more."""
+    wanted = dict(generated())
+    old = [path for path, text in wanted.items() if not path.exists() or path.read_text("utf-8") != text]
+    return old + [path for path in sorted((DOCS / "rules").glob("*.md")) if path not in wanted]
 
 
 def with_output(text: str) -> str:
@@ -50,12 +83,34 @@ def with_output(text: str) -> str:
 
 
 def main() -> int:
-    """Rewrite or check README.md."""
-    text = README.read_text(encoding="utf-8")
+    """Rewrite or check."""
     if "--check" in sys.argv[1:]:
-        return int(with_rules(text) != text)
-    README.write_text(with_output(with_rules(text)), encoding="utf-8")
+        old = stale()
+        for path in old:
+            print(f"{path.relative_to(ROOT)} is out of date: python docs/regenerate.py --rules")
+        return int(bool(old))
+    for path in stale():
+        if path not in dict(generated()):
+            path.unlink()
+    for path, text in generated():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    if "--rules" not in sys.argv[1:]:
+        README.write_text(with_output(README.read_text("utf-8")), encoding="utf-8")
     return 0
+
+
+def _between(text: str, name: str, table: str) -> str:
+    pattern = rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)"
+    return re.sub(pattern, lambda found: f"{found[1]}{table}\n{found[2]}", text, flags=re.DOTALL)
+
+
+def _default(value: object) -> str:
+    if isinstance(value, bool):
+        return "`true`" if value else "`false`"
+    if isinstance(value, tuple):
+        return "" if not value else "a list of usual folders" if len(value) > 9 else f"`{', '.join(map(str, value))}`"
+    return "" if value is None else f"`{getattr(value, 'value', value)}`"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,46 @@
+"""The documentation says what the program does today."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+from ae_audit.settings import FORMATS
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+
+
+def test_generated_pages_are_up_to_date() -> None:
+    spec = importlib.util.spec_from_file_location("regenerate", ROOT / "docs" / "regenerate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    regenerate = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(regenerate)
+    assert regenerate.stale() == [], "python docs/regenerate.py --rules"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```|`[^`]*`", "", page.read_text("utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        if not target.startswith(("http:", "https:", "#")):
+            path, _, anchor = target.partition("#")
+            found = page.parent / path
+            assert found.exists(), target
+            headings = re.findall(r"^#+ (.*)$", found.read_text("utf-8"), flags=re.MULTILINE)
+            assert not anchor or anchor in {heading.lower().replace(" ", "-") for heading in headings}
+
+
+def test_every_format_and_flag_that_is_written_of_exists() -> None:
+    from ae_audit.completion import script
+
+    flags = set(re.findall(r"--[a-z-]+", script("bash"))) | {"--all", "--test", "--junitxml", "--FORMAT-output"}
+    for page in (page for page in PAGES if page.parent.name == "docs"):
+        for flag in re.findall(r"(?<![\w-])--[a-z][a-z-]*", page.read_text("utf-8")):
+            assert flag in flags or flag.startswith("--ae-audit"), f"{page.name}: {flag}"
+    table = (ROOT / "docs" / "formats.md").read_text("utf-8")
+    assert re.findall(r"^\| `(\w+)` \|", table, flags=re.MULTILINE) == list(FORMATS)
