@@ -3,8 +3,8 @@ each rule and the table of options.
 
 usage: python docs/regenerate.py [--rules | --check]
 
-With ``--rules`` the output in README.md, which takes minutes, is left as it is. With ``--check`` nothing is written, and
-the exit code is 1 where something is out of date (the output holds measured figures, which differ a little between
+With ``--rules`` the output in README.md, which takes minutes, is left as it is. With ``--check`` nothing is written,
+and the exit code is 1 where something is out of date (the output holds measured figures, which differ a little between
 machines, and is not compared).
 """
 
