@@ -20,7 +20,8 @@ deeper nets the two are level: a warning.)
 ## When it stays silent
 
 With outputs that are unbounded on a side (`relu` and `linear` are common on [0, 1]), and where the target leaves the
-range on the other side (that is AE102). Where the target is unknown it says nothing: AE102 already asks for it.
+range on the other side (that is AE102). With dropout after the activation, which widens the range in training only
+(AE107 speaks of that). Where the target is unknown it says nothing: AE102 already asks for it.
 
 ## Fix safety
 
@@ -117,6 +118,8 @@ class ActivationRangeWasted(Rule):
     def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
         head, target = setup.head.range, setup.target
         if head.constraint is not None or target.structure in LABELS or setup.loss.name not in POINTWISE:
+            return
+        if any("Dropout" in layer for layer in setup.head.after):
             return
         # both ends must be known to occur: a narrow hull alone could be a narrow sample of the data
         values = target.values

@@ -70,7 +70,7 @@ def facts_of(
     """
     given = np.asarray(array)
     summary = summarise(given)
-    shape = given.shape if given.ndim else (1,)
+    shape = (None, *given.shape[1:])  # how many samples were captured is no property of the data
     return facts_from(summary, shape=shape, source=source, stand_in=stand_in, location=location, trail=trail, role=role)
 
 

@@ -13,7 +13,6 @@ import torch
 from ae_audit.location import Location
 from ae_audit.rules.remedies import Remedy
 from ae_audit.runtime.captures import Array
-from ae_audit.runtime.facts import facts_of
 from ae_audit.runtime.relations import relation_of
 from ae_audit.runtime.torch_arms import Arm, input_ref
 from ae_audit.runtime.torch_events import Chunk, LossEvent, Site, chunks_for, observed
@@ -23,6 +22,7 @@ from ae_audit.runtime.torch_models import ModelWatch, modules_of
 from ae_audit.runtime.torch_tape import Kind, Node, Ref, ancestors, leaves_of
 from ae_audit.runtime.torch_tensors import size_in_bytes
 from ae_audit.runtime.torch_trial import Recording, TorchTrial, is_whole
+from ae_audit.runtime.whole_arrays import facts_of_whole
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import (
     DataFacts,
@@ -253,12 +253,15 @@ def _with_data(
 ) -> TrainingSetup:
     is_index = setup.loss.name in {"sparse_cce", "nll"}
     role = "class index" if is_index else None
-    target = facts_of(targets, role=role) if targets.size else DataFacts()
+    target = facts_of_whole(targets, role=role) if targets.size else DataFacts()
     relation, scale = _relation(first, pairs, target.structure)
-    if relation in IMAGES and not is_index:
-        target = facts_of(targets, role="reconstruction")
+    if relation in IMAGES and not is_index and target.structure is not Structure.CONTINUOUS:
+        target = facts_of_whole(targets, role="reconstruction")
     input_role = "reconstruction" if relation in IMAGES else None
-    seen = facts_of(inputs, role=input_role) if inputs.size else DataFacts()
+    if relation is Relation.SAME and not is_index and inputs.shape == targets.shape:
+        seen = target  # looking once is enough
+    else:
+        seen = facts_of_whole(inputs, role=input_role) if inputs.size else DataFacts()
     return replace(setup, target=target, input=seen, relation=relation, relation_scale=scale)
 
 
@@ -331,8 +334,8 @@ def _with_validation(setup: TrainingSetup, validations: Sequence[Site]) -> Train
             inputs = _gathered([None if entry is None else observed(entry) for entry in entries])
             return replace(
                 setup,
-                validation_target=facts_of(targets, role=role) if targets.size else None,
-                validation_input=facts_of(inputs) if inputs.size else None,
+                validation_target=facts_of_whole(targets, role=role) if targets.size else None,
+                validation_input=facts_of_whole(inputs) if inputs.size else None,
             )
     return setup
 

@@ -67,6 +67,8 @@ class Origin:
 
 LINEAR = Origin("linear", LINEAR_RANGE)
 UNKNOWN = Origin(None, UNKNOWN_ACTIVATION_RANGE)
+_LOOKED_AT = 4096
+"""values of which the scale of a dropout is read off"""
 
 
 Described = tuple[str | None, Location | None]
@@ -247,8 +249,12 @@ class HeadFollower:
     def _dropped(self, origin: Origin, first: torch.Tensor, output: torch.Tensor) -> Origin:
         if output is first or not first.nelement():
             return origin
+        # what is kept is divided by the share that is kept
+        before, after = (tensor.detach().reshape(-1)[:_LOOKED_AT] for tensor in (first, output))
+        kept = (before != 0) & (after != 0)
+        factor = float((after[kept] / before[kept]).max()) if bool(kept.any()) else 1.0
         hull = origin.range.values.hull
-        wide = Interval(min(hull.lo, 0.0) * 2.0, max(hull.hi, 0.0) * 2.0)
+        wide = Interval(min(hull.lo, 0.0) * factor, max(hull.hi, 0.0) * factor)
         reach = origin.range.values.reach
         return origin.then("Dropout", ActivationRange(ValueRange(wide, reach)))
 
