@@ -116,7 +116,7 @@ def affine(array: Array, scale: float, shift: float, how: str, where: Where | No
     return replace(
         array,
         values=values,
-        dtype="float64" if array.dtype is None or array.dtype.startswith(("u", "i")) else array.dtype,
+        dtype=_dtype_after(array.dtype, scale, shift),
         structure=structure,
         standardised=array.standardised if keep else Tri.NO if array.standardised is Tri.YES else array.standardised,
         where=where or array.where,
@@ -126,6 +126,13 @@ def affine(array: Array, scale: float, shift: float, how: str, where: Where | No
         scalings=array.scalings if keep else (*array.scalings, how),
         statistic=None if array.statistic is None else f"{array.statistic} scaled",
     )
+
+
+def _dtype_after(dtype: str | None, scale: float, shift: float) -> str | None:
+    """An unknown dtype stays unknown where whole numbers may have stayed whole (``n - 1``)."""
+    if dtype is None:
+        return None if scale.is_integer() and shift.is_integer() else "float64"
+    return "float64" if dtype.startswith(("u", "i")) else dtype
 
 
 def _finite(*numbers: float) -> bool:

@@ -79,14 +79,26 @@ def _from_elsewhere(run: Run, prediction: Value, target: Value, framework: Frame
         prediction, target, first = target, prediction, of_parts
     first = first or sources(run, prediction, parts=True)
     own = _identity(run, target)
+    fed = fed_arrays(run, prediction)
     same = [item for item in first if _identity(run, item) == own]
-    fed = same[:1] or fed_arrays(run, prediction)
+    if same and (len(fed) < 2 or _given_at_once(run, prediction, own)):
+        fed = [array for item in same[:1] if (array := run.as_array(item)) is not None]
     if not first or not fed:
         return _unknown_behind(run, prediction), target
     behind = _unknown_behind(run, prediction)
     reason = behind.reason if isinstance(behind, Unknown) else "the model is not in this file"
     shape = prediction.shape if isinstance(prediction, Array) else None
     return tensors.opaque(run, framework, fed, reason, shape=shape), target
+
+
+def _given_at_once(run: Run, prediction: Value, own: object) -> bool:
+    """Whether a model out of reach was given the target itself, not what a function out of reach mixed it into."""
+    behind = _unknown_behind(run, prediction)
+    if not isinstance(behind, Unknown):
+        return False
+    whole = behind.children.get(OF, behind)
+    given = whole.children.get("()") if isinstance(whole, Unknown) else None
+    return isinstance(given, Seq) and any(_identity(run, item) == own for item in given.items)
 
 
 def _unknown_behind(run: Run, value: Value) -> Value:

@@ -181,3 +181,31 @@ def test_a_batch_from_an_unknown_function_is_data_not_a_prediction() -> None:
     """)
     assert setup.head.activation == "sigmoid"
     assert setup.relation is Relation.UNKNOWN
+
+
+def test_noise_that_an_unknown_function_mixes_into_the_input_is_not_the_input() -> None:
+    setup = setup_of("""
+    from diffusers import DDPMScheduler, UNet2DModel
+    unet, scheduler = UNet2DModel(), DDPMScheduler(1000)
+    for x, _ in loader:
+        noise = torch.randn_like(x)
+        t = torch.randint(0, 1000, (64,))
+        loss = F.mse_loss(unet(scheduler.add_noise(x, noise, t), t).sample, noise)
+        loss.backward()
+    """)
+    assert setup.relation is not Relation.SAME
+
+
+def test_a_number_computed_from_an_unknown_number_is_no_distribution() -> None:
+    setup = setup_of("""
+    from data import load
+    images = load()
+    class Sets(torch.utils.data.Dataset):
+        def __getitem__(self, i):
+            return images[i], images[i].shape[0] - 1
+    model = nn.Linear(10, 10)
+    for sets, labels in torch.utils.data.DataLoader(Sets(), batch_size=8):
+        loss = F.cross_entropy(model(sets), labels)
+        loss.backward()
+    """)
+    assert setup.loss.name == "cross_entropy"
