@@ -222,7 +222,7 @@ def _marked(mark: pytest.Mark) -> dict[str, Any]:
         if name not in MARK_ARGUMENTS:
             hint = did_you_mean(name, MARK_ARGUMENTS) or f" It takes {', '.join(MARK_ARGUMENTS)}."
             raise UsageError(f"pytest.mark.ae_audit has no argument '{name}'.{hint}")
-    return _checked(mark.kwargs, "pytest.mark.ae_audit")
+    return _checked(dict(mark.kwargs), "pytest.mark.ae_audit")
 
 
 def _checked(arguments: dict[str, Any], subject: str) -> dict[str, Any]:

@@ -26,8 +26,8 @@ def all_rules(modules: tuple[str, ...] = ()) -> tuple[Rule, ...]:
         return tuple(sorted((*own, *rules_in(modules, own)), key=lambda rule: rule.code))
     # pkgutil would do the same, and import inspect for it: 10 ms at every start
     files = (file for folder in _package.__path__ for file in os.listdir(folder) if file.endswith(".py"))
-    modules = (name for file in files if _holds_a_rule(name := file.removesuffix(".py")))
-    rules: list[Rule] = [import_module(f"{_package.__name__}.{name}").RULE for name in modules]
+    ours = (name for file in files if _holds_a_rule(name := file.removesuffix(".py")))
+    rules: list[Rule] = [import_module(f"{_package.__name__}.{name}").RULE for name in ours]
     return tuple(sorted(rules, key=lambda rule: rule.code))
 
 
