@@ -243,3 +243,94 @@ def test_the_losses_of_segmentation_models(loss: str, name: str | None) -> None:
 def test_masks_that_are_not_scaled() -> None:
     _, codes, _ = audited(MASKS.format(masks="", network="Unet()", loss="sm.losses.bce_dice_loss"))
     assert codes == {"AE102", "AE201"}
+
+
+SERIES = """
+series = np.sin(0.1 * np.arange(200)) + 0.1 * np.random.randn(200)
+{windows}
+X, Y = np.expand_dims(np.array(X), -1), np.array(Y)
+net = keras.Sequential([keras.Input((10, 1)), layers.LSTM(5), layers.Dense({units})])
+net.compile("adam", "mse")
+net.fit(X, Y)
+"""
+
+
+@pytest.mark.parametrize(
+    ("windows", "relation"),
+    [
+        ("X = [series[t:t + 10] for t in range(150)]\nY = [series[t + 10] for t in range(150)]", Relation.OTHER),
+        ("X = [series[t:t + 10] for t in range(150)]\nY = [series[t + 1:t + 11] for t in range(150)]", Relation.OTHER),
+        ("X = [series[t:(t + 10)] for t in range(150)]\nY = [series[t:t + 10] for t in range(150)]", Relation.SAME),
+        ("X, Y = series[:-1], series[1:]", Relation.OTHER),
+        ("X, Y = series[:-1], series[:-1]", Relation.SAME),
+        ("X, Y = series[:150], series[:150]", Relation.SAME),
+    ],
+)
+def test_a_forecast_is_no_reconstruction(windows: str, relation: Relation) -> None:
+    (setup,), codes, _ = audited(SERIES.format(windows=windows, units=10))
+    if relation is Relation.SAME:  # the same noise on both sides
+        assert (setup.relation, codes) == (Relation.SAME, {"AE308"})
+    else:
+        assert (setup.relation, codes) == (Relation.OTHER, set())
+
+
+def test_batches_of_input_and_target_stay_together() -> None:
+    source = """
+    net = keras.Sequential([layers.Flatten(), layers.Dense(784, activation="sigmoid"), layers.Reshape((28, 28, 1))])
+    net.compile("adam", "mse")
+    noisy = np.clip(x + 0.1 * np.random.randn(*x.shape), 0, 1)
+    for step in range(100):
+        net.train_on_batch(noisy[step * 32:(step + 1) * 32], x[step * 32:(step + 1) * 32])
+    """
+    (setup,), codes, _ = audited(source)
+    assert setup.relation is Relation.NOISED_INPUT
+    assert not codes
+
+
+TUNED = """
+import {module} as tuning
+flat = x.reshape(-1, 784)
+def build(hp):
+    net = keras.Sequential()
+    for _ in range(hp.Int("layers", 1, 3)):
+        net.add(layers.Dense(hp.Int("units", 32, 128, step=32), activation=hp.Choice("hidden", ["relu", "tanh"])))
+    net.add(layers.Dense(784, activation=hp.Choice("output", {outputs})))
+    net.compile(keras.optimizers.Adam(hp.Float("rate", 1e-4, 1e-2)), loss="mse")
+    return net
+class Builder(tuning.HyperModel):
+    def build(self, hp):
+        return build(hp)
+tuner = tuning.{tuner}({builder}, objective="val_loss")
+tuner.search(flat, flat, epochs=5)
+"""
+
+
+@pytest.mark.parametrize("module", ["keras_tuner", "kerastuner"])
+@pytest.mark.parametrize("tuner", ["RandomSearch", "tuners.Hyperband"])
+@pytest.mark.parametrize("builder", ["build", "Builder()", "hypermodel=build"])
+def test_a_tuned_model(module: str, tuner: str, builder: str) -> None:
+    given = {"module": module, "tuner": tuner, "builder": builder}
+    (setup,), codes, _ = audited(TUNED.format(outputs=["softmax"], **given))
+    assert (setup.head.activation, setup.relation, codes) == ("softmax", Relation.SAME, {"AE101"})
+
+
+def test_each_value_of_a_choice_is_an_alternative() -> None:
+    given = {"module": "keras_tuner", "tuner": "RandomSearch", "builder": "build"}
+    setups, codes, _ = audited(TUNED.format(outputs=["sigmoid", "softmax"], **given))
+    assert {(s.head.activation, s.condition and s.condition.default) for s in setups} == {
+        ("sigmoid", True),
+        ("softmax", False),
+    }
+    assert not codes  # a note only: the default is right
+    _, codes, _ = audited(TUNED.format(outputs=["softmax", "sigmoid"], **given))
+    assert codes == {"AE101"}
+
+
+def test_the_best_model_is_trained_again() -> None:
+    given = {"module": "keras_tuner", "tuner": "RandomSearch", "builder": "build"}
+    source = TUNED.format(outputs=["softmax"], **given).replace("tuner.search(flat, flat, epochs=5)", "")
+    best = "tuner.hypermodel.build(tuner.get_best_hyperparameters()[0]).fit(flat, flat)\n"
+    (setup,), codes, _ = audited(source + best)
+    assert (setup.head.activation, codes) == ("softmax", {"AE101"})
+    (setup,), codes, _ = audited(source + "tuner.get_best_models(1)[0].fit(flat, flat)\n")
+    assert (setup.head.activation, codes) == ("softmax", {"AE101"})

@@ -17,6 +17,7 @@ KERAS = (
     "keras_data",
     "tf_ops",
     "segmentation_models",
+    "keras_tuner",
 )
 TORCH = (
     "torch_modules",

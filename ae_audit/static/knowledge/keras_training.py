@@ -124,7 +124,7 @@ def _compile_unknown(run: Run, receiver: Unknown, call: Call) -> Value:
 def _fit_unknown(run: Run, receiver: Unknown, call: Call) -> Value:
     unmistakable = call.name == "train_on_batch" and len(call.args) + len(call.kwargs) >= 2
     if unmistakable or compiled(run, receiver) is not None or any(name in call.kwargs for name in _FIT_ONLY):
-        return _fit(run, receiver, call)
+        return fit(run, receiver, call)
     return Unknown(receiver.reason, call.where)
 
 
@@ -132,7 +132,8 @@ _FIT_ONLY = ("epochs", "nb_epoch", "validation_data", "steps_per_epoch", "callba
 
 
 @TABLE.method("keras.Model", "fit", "fit_generator", "train_on_batch")
-def _fit(run: Run, receiver: Value, call: Call) -> Value:
+def fit(run: Run, receiver: Value, call: Call) -> Value:
+    """``fit`` and its relatives: every loss of the model meets its target here."""
     inputs, targets = split(run, call.get(0, "x", "generator"), call.get(1,
         "y") if call.name != "fit_generator" else None,
                             call.where)  # fmt: skip
