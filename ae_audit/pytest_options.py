@@ -41,6 +41,22 @@ def add_options(parser: pytest.Parser) -> None:
         parser.addini(f"ae_audit_{key.replace('-', '_')}", words, type="bool", default=False)
 
 
+def check_option(argument: str) -> None:
+    """Make sure that ``argument``, which begins like our options, is one of them.
+
+    Raises:
+        pytest.UsageError: with what was probably meant.
+    """
+    flag = argument.partition("=")[0]
+    known = ["--ae-audit", "--ae-audit-run", *(f"--ae-audit-{key}" for key in (*VALUES, *SWITCHES))]
+    if flag not in known:
+        import pytest
+
+        from ae_audit.errors import did_you_mean
+
+        raise pytest.UsageError(f"unknown option '{flag}'.{did_you_mean(flag, known)}")
+
+
 def flags(config: pytest.Config) -> Sequence[str]:
     """The command's arguments for what the options and the ini file ask for; options win."""
     arguments: list[str] = []

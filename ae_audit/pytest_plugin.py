@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ae_audit.pytest_options import PROPERTY, add_options, flags
+from ae_audit.pytest_options import PROPERTY, add_options, check_option, flags
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
@@ -19,6 +19,13 @@ _MARKER = "ae_audit(select, ignore, fail_on, probe): how the fixture ae_audit ju
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options, under the names that the command has."""
     add_options(parser)
+
+
+def pytest_load_initial_conftests(args: list[str]) -> None:
+    """Suggest what was meant by a misspelt option of ours, which pytest would only call unrecognized."""
+    for argument in args:
+        if argument.startswith("--ae-"):
+            check_option(argument)
 
 
 def pytest_configure(config: pytest.Config) -> None:

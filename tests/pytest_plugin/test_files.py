@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
 from xml.etree import ElementTree
 
 import pytest
@@ -116,3 +117,11 @@ def test_run_runs_the_files(pytester: pytest.Pytester, run: Run) -> None:
     result = run("--ae-audit", "--ae-audit-run")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["ae-audit: model files are run in the sandbox", "*keras_that_is_not_there*"])
+
+
+def test_a_misspelt_option_gets_a_suggestion(project: pytest.Pytester) -> None:
+    if not any(entry.name == "ae_audit" for entry in entry_points(group="pytest11")):
+        pytest.skip("the hook is called for installed plugins only")
+    result = project.runpytest_subprocess("-p", "no:hypothesispytest", "--ae-audit-selct=AE1")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: unknown option '--ae-audit-selct'. Did you mean '--ae-audit-select'?"])
