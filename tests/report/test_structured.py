@@ -13,10 +13,10 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
+from ae_audit.fingerprints import fingerprints
 from ae_audit.location import Location
 from ae_audit.report import render
 from ae_audit.report.github import step_summary, to_github
-from ae_audit.fingerprints import fingerprints
 from ae_audit.report.places import Places
 from ae_audit.report.sarif import as_sarif
 from ae_audit.results import Report, StageError
