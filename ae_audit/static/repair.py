@@ -17,6 +17,9 @@ _EXEC = re.compile(r"^(\s*)exec\s+.*$")
 _OCTAL = re.compile(r"(?<![\w.])0([0-7]{2,})\b")
 _LONG = re.compile(r"(?<![\w.])(\d+)[lL]\b")
 _UNICODE_RAW = re.compile(r"\b[uU][rR](?=['\"])")
+_ASSIGNMENT = re.compile(r"^\s*([A-Za-z_]\w*(?:\s*,\s*[A-Za-z_]\w*)*)\s*=(?!=)")
+LOST = "a_line_that_does_not_parse"
+"""the name of what a broken line would have assigned: nothing defines it, so nothing is known of it"""
 _EXPECTED_BLOCK = re.compile(r"expected an indented block after .* on line (\d+)")
 
 
@@ -97,6 +100,10 @@ def _mend(lines: list[str], error: SyntaxError, dropped: dict[int, str]) -> bool
         return False
     indent = line[: len(line) - len(line.lstrip())]
     unexpected = "unexpected indent" in message or "unindent" in message
-    lines[number - 1] = "" if unexpected else f"{indent}pass"
+    assigned = None if number in dropped else _ASSIGNMENT.match(line)
+    if assigned and line.count("(") == line.count(")") and not line.rstrip().endswith((",", "\\")):
+        lines[number - 1] = f"{indent}{assigned.group(1)} = {LOST}"  # whatever the names held before is gone
+    else:
+        lines[number - 1] = "" if unexpected else f"{indent}pass"
     dropped.setdefault(number, message)
     return True

@@ -334,3 +334,59 @@ def test_the_best_model_is_trained_again() -> None:
     assert (setup.head.activation, codes) == ("softmax", {"AE101"})
     (setup,), codes, _ = audited(source + "tuner.get_best_models(1)[0].fit(flat, flat)\n")
     assert (setup.head.activation, codes) == ("softmax", {"AE101"})
+
+
+USED_ONLY = """
+i = keras.Input((28, 28, 1))
+code = layers.Dense(32, activation="relu")(layers.Flatten()(i))
+coder = keras.Model(i, code)
+coder.compile("adam", "categorical_crossentropy")
+whole = keras.Model(i, layers.Reshape((28, 28, 1))(layers.Dense(784, activation="sigmoid")(code)))
+whole.compile("adam", "binary_crossentropy")
+{training}
+codes = coder.predict(x)
+"""
+
+
+def test_a_model_compiled_to_be_used_where_another_is_trained() -> None:
+    (setup,), codes, _ = audited(USED_ONLY.format(training="whole.fit(x, x)"))
+    assert (setup.head.activation, setup.loss.name, codes) == ("sigmoid", "bce", set())
+
+
+@pytest.mark.parametrize("training", ["", "def run(model):\n    model.fit(x, x, epochs=3)"])
+def test_a_model_that_may_be_trained_elsewhere_counts(training: str) -> None:
+    setups, codes, _ = audited(USED_ONLY.format(training=training))
+    assert {"cce", "bce"} <= {setup.loss.name for setup in setups}
+    assert codes == {"AE105"}
+
+
+def test_what_a_broken_line_assigns_is_unknown() -> None:
+    source = START + textwrap.dedent("""
+    i = keras.Input((28, 28, 1))
+    o = layers.Conv2D(1, 3, padding="same", activation="relu")(i)
+    o = layers.Conv2D(1, 3 padding="same", activation="sigmoid")(o)
+    model = keras.Model(i, o)
+    model.compile("adam", "binary_crossentropy")
+    model.fit(x, x)
+    """)
+    result = analyse_file("program.py", source.encode())
+    assert [error.line for error in result.errors] == [11]
+    assert result.setups[0].head.activation is None
+    assert result.setups[0].loss.name == "bce"
+
+
+def test_data_standardised_by_a_layer_outside_the_model() -> None:
+    source = """
+    scaler = layers.Normalization(axis=None)
+    scaler.adapt(x)
+    data = scaler(x)
+    {net}
+    net.compile("adam", "mse")
+    net.fit({fed}, {fed})
+    """
+    outside = 'net = keras.Sequential([layers.Conv2D(1, 3, padding="same", activation="sigmoid")])'
+    (setup,), codes, _ = audited(source.format(net=outside, fed="data"))
+    assert (setup.relation, codes) == (Relation.SAME, {"AE102"})
+    inside = 'net = keras.Sequential([scaler, layers.Conv2D(1, 3, padding="same", activation="sigmoid")])'
+    _, codes, _ = audited(source.format(net=inside, fed="x"))
+    assert codes == set()

@@ -28,6 +28,7 @@ from ae_audit.static.values import (
     Value,
 )
 from ae_audit.theory.activations import arguments as activation_arguments
+from ae_audit.theory.ranges import UNKNOWN_RANGE
 from ae_audit.training_setup import Framework
 
 TYPE_CHECKING = False
@@ -265,6 +266,16 @@ def _recurrent(run: Run, name: str, inputs: Value, call: Call) -> Value:
     return result
 
 
+def _standardising(run: Run, name: str, inputs: Value, call: Call) -> Value:
+    """``Normalization``: by the statistics of the data it was adapted to, of which data outside a model are."""
+    if not isinstance(inputs, Array) or inputs.placeholder:
+        return _normalising(run, name, inputs, call)
+    if any(call.given(None, option) for option in ("mean", "variance", "invert")):
+        why = "the statistics of a Normalization layer are not followed"
+        return arrays.recast(inputs, UNKNOWN_RANGE, f"{name}()", call.where, why=why)
+    return arrays.standardised(inputs, f"{name}()", call.where)
+
+
 def _normalising(run: Run, name: str, inputs: Value, call: Call) -> Value:
     return tensors.normalised(run, KERAS, inputs, name, call.where)
 
@@ -429,7 +440,7 @@ def _merged(run: Run, name: str, inputs: Value | None, call: Call) -> Value:
 Handler = Callable[["Run", str, Value, Call], Value]
 _HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(DENSE, _dense), **dict.fromkeys(CONVOLUTIONS, _convolution),
-    **dict.fromkeys(RECURRENT, _recurrent), **dict.fromkeys(NORMALISING, _normalising),
+    **dict.fromkeys(RECURRENT, _recurrent), **dict.fromkeys(NORMALISING, _normalising), "Normalization": _standardising,
     **dict.fromkeys(WEIGHTED, _weighted), **dict.fromkeys(MOVING, _moving), **dict.fromkeys(PASSING, _passing),
     "Flatten": _flatten, "Reshape": _reshape, "Activation": _activation, "Lambda": _lambda, "Rescaling": _rescaling,
     "TimeDistributed": _wrapper, "Bidirectional": _wrapper,

@@ -37,6 +37,8 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
 TABLE = Table("keras training")
 KERAS = Framework.KERAS
 _COMPILED = "keras compiled"
+_STRANGERS = "keras strangers"
+"""whether a model that is not known was trained: any compiled one may be it"""
 
 
 @TABLE.method("keras.Model", "compile")
@@ -104,7 +106,10 @@ def _report_unfitted(run: Run) -> None:
     """Models that are compiled here and fitted elsewhere: head and loss are known, the data is not."""
     known = list(run.notes.get(_COMPILED, {}).values())
     fitted = {id(made.call.where.node) for _, made in known if made.fitted}
+    only_used = bool(fitted) and not run.notes.get(_STRANGERS)
     for model, made in known:
+        if only_used and made.uncalled is None and isinstance(model, Object):
+            continue  # compiled for predict(): the program trains others
         if not made.fitted and id(made.call.where.node) not in fitted:
             unknown = Unknown("the model is not fitted in this file")
             run.uncalled = made.uncalled
@@ -185,6 +190,7 @@ def train(
         return
     outputs, names = predictions(run, model, inputs, call)
     if isinstance(model, Unknown):
+        run.notes[_STRANGERS] = True
         hidden = tensors.opaque(run, KERAS, [] if inputs is None else [inputs], model.reason)
         outputs = [hidden] * _count_of(targets)
     before = len(run.sites)
