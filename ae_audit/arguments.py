@@ -75,6 +75,8 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> _Parser:
+    # argparse asks gettext for translations that do not exist, and the search costs as much as all the rest of it
+    setattr(argparse, "_", str)  # noqa: B010
     parser = _Parser(
         prog="ae-audit",
         usage="ae-audit [options] [PATH ...]",
