@@ -19,6 +19,8 @@ CHUNK = 25
 """optimizer steps between two evaluations"""
 LEAST_STEPS = 100
 """no arm is judged earlier: the first steps of every net only find the mean image"""
+HOPELESS_STEPS = 50
+"""of an arm that cannot beat the mean whatever its weights: enough to show how it fares"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,7 @@ class _Bench:
         if arm.remedies not in self._bounds:
             self._bounds[arm.remedies] = bound_of(self.capture, arm.remedies)
         bound = self._bounds[arm.remedies]
-        return min(steps, LEAST_STEPS) if bound is not None and bound <= 0 else steps
+        return min(steps, HOPELESS_STEPS) if bound is not None and bound <= 0 else steps
 
     def _fit(self, arm: ArmPlan, seed: int, steps: int, enough: float = math.inf) -> _Run:
         self._progress(f"probe: {arm.name}, seed {seed}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch.utils import _foreach_utils
 
 from ae_audit.location import Location
 from ae_audit.runtime.torch_heads import Origin
@@ -115,7 +116,7 @@ class OptimizerRecord:
     def fresh(self) -> torch.optim.Optimizer:
         """A new optimizer of the same class and settings over the same parameters, without any state."""
         groups = [
-            {"params": parameters, **{key: _own(value) for key, value in settings.items()}}
+            {"params": parameters, **{key: _own(value) for key, value in settings.items()}, **_fused(self, parameters)}
             for parameters, settings in self.groups
         ]
         try:
@@ -126,6 +127,19 @@ class OptimizerRecord:
             twin.param_groups = groups
             twin.state = type(self.optimizer.state)(dict)
             return twin
+
+
+def _fused(record: OptimizerRecord, parameters: Sequence[torch.nn.Parameter]) -> dict[str, bool]:
+    """Let the update be one pass over the weights where torch can: it costs as much as the gradients otherwise."""
+    if type(record.optimizer) not in {torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD}:
+        return {}
+    devices: list[str] = getattr(_foreach_utils, "_get_fused_kernels_supported_devices", list)()
+    settings = record.optimizer.defaults
+    if "cpu" not in devices or isinstance(settings.get("lr"), torch.Tensor):
+        return {}
+    chosen = [settings.get(name) for name in ("foreach", "fused", "capturable", "differentiable")]
+    plain = all(parameter.device.type == "cpu" and parameter.is_floating_point() for parameter in parameters)
+    return {"fused": True} if plain and "fused" in settings and not any(chosen) else {}
 
 
 def _own(value: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from collections.abc import Mapping
 
 from ae_audit.records import dataclass, field
@@ -39,6 +41,7 @@ _KERAS_ROOTS = (
 )
 
 
+@lru_cache(maxsize=4096)
 def split(symbol: str) -> tuple[str, str]:
     """Namespace and last component, the namespace in its shortest usual form.
 

@@ -25,6 +25,12 @@ pytestmark = pytest.mark.slow
 HERE = Path(__file__).resolve().parent
 REFUTED = {("AE104", Framework.KERAS): "Keras on TensorFlow undoes it"}
 """findings that the experiment withdraws, and the words in which the report says why"""
+UNTRIED = {("AE209", Framework.TORCH)}
+"""findings whose remedy is another architecture, which no experiment can put in"""
+CLOSE = {("AE105", Framework.TORCH)}
+"""findings that no short fit settles: a softmax under NLLLoss trains too, slower from most starts but not from all"""
+RAISES = {("AE310", Framework.TORCH): "doesn't match the broadcast shape"}
+"""programs that stop before their first step, and the words in which the report says so"""
 
 
 def examples(kind: str) -> list[object]:
@@ -112,17 +118,23 @@ def loud(report: dict[str, Any], rule: Rule) -> set[str]:
 @pytest.mark.parametrize(("rule", "example"), examples("bad"))
 def test_bad_examples_are_seen_running_and_settled(rule: Rule, example: Example, warm: dict[Framework, Warm]) -> None:
     report = warm[example.framework].report(example.source)
+    assert loud(report, rule) == set(example.codes)
+    raised = RAISES.get((rule.code, example.framework))
+    if raised is not None:
+        (error,) = report["errors"]
+        assert raised in error["message"]
+        return
     assert report["errors"] == []
     assert all("runtime" in setup["seen_by"] for setup in report["setups"])
-    assert loud(report, rule) == set(example.codes)
     verdicts = {each["verdict"] for each in report["findings"] if each["code"] == rule.code}
     why_refuted = REFUTED.get((rule.code, example.framework))
     if why_refuted is not None:
         assert verdicts == {"refuted"}
         assert why_refuted in json.dumps(report)
     else:
-        allowed = {"proved", "confirmed"} if rule.probed else {"static", "proved", "confirmed"}
-        assert verdicts <= allowed
+        tried = rule.probed and (rule.code, example.framework) not in UNTRIED
+        close = {"inconclusive"} if (rule.code, example.framework) in CLOSE else set()
+        assert verdicts <= ({"proved", "confirmed", *close} if tried else {"static", "proved"})
         assert report["exit"] == (1 if "error" in {each["severity"] for each in report["findings"]} else 0)
 
 
