@@ -200,7 +200,7 @@ def finished(term: LossTerm) -> LossUse:
     name = use.name
     weight = term.weight
     if name == _POSITIVE:
-        name = "cce"
+        name = None if _is_signed(term.target) else "cce"
         weight = None if weight is None else -weight
     elif name == _NEGATIVE:
         name = None
@@ -209,6 +209,11 @@ def finished(term: LossTerm) -> LossUse:
         kinds = list(dict.fromkeys(term.reductions))
         reduction = kinds[0] if len(kinds) == 1 else " of ".join(reversed(kinds))
     return replace(use, name=name, reduction=reduction, weight=weight)
+
+
+def _is_signed(target: Value) -> bool:
+    """Whether ``t · log(p)`` weighs by values that are surely no probabilities: a reward, a code drawn at random."""
+    return isinstance(target, Array) and target.values.reach is not None and target.values.reach.lo < 0
 
 
 def reduced(run: Run, value: Value, how: str, where: Where) -> Value:

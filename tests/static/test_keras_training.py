@@ -390,3 +390,38 @@ def test_data_standardised_by_a_layer_outside_the_model() -> None:
     inside = 'net = keras.Sequential([scaler, layers.Conv2D(1, 3, padding="same", activation="sigmoid")])'
     _, codes, _ = audited(source.format(net=inside, fed="x"))
     assert codes == set()
+
+
+@pytest.mark.parametrize(
+    ("first", "shape"),
+    [
+        ("LSTM(5, input_dim=3, return_sequences=True)", (None, None, 5)),
+        ("LSTM(5, input_dim=3, input_length=7, return_sequences=True)", (None, 7, 5)),
+        ("Conv1D(5, 3, padding='same', input_dim=3, input_length=7)", (None, 7, 5)),
+        ("Dense(5, input_dim=3)", (None, 5)),
+    ],
+)
+def test_shapes_given_the_older_way(first: str, shape: tuple[int | None, ...]) -> None:
+    (setup,), _, _ = audited(f"net = keras.Sequential([layers.{first}])\nnet.compile('adam', 'mse')\nnet.fit(z, z)\n")
+    assert setup.head.shape == shape
+
+
+def test_a_vocabulary_is_no_shape() -> None:
+    net = "net = keras.Sequential([layers.Embedding(input_dim=100, output_dim=8), layers.Dense(5)])\n"
+    (setup,), _, _ = audited(net + "net.compile('adam', 'mse')\nnet.fit(z, z)\n")
+    assert setup.input.shape is None
+
+
+@pytest.mark.parametrize(("target", "name"), [("x", "cce"), ("np.random.normal(size=(60000, 784))", None)])
+def test_a_weighted_logarithm_is_a_cross_entropy_of_probabilities_only(target: str, name: str | None) -> None:
+    source = f"""
+    def gained(weight, output):
+        return -tf.reduce_mean(tf.reduce_sum(weight * tf.math.log(output + 1e-7), axis=1))
+    net = keras.Sequential([layers.Flatten(), layers.Dense(784, activation="sigmoid")])
+    net.compile("adam", gained)
+    net.fit(x.reshape(-1, 784), {target.replace("x", "x.reshape(-1, 784)")})
+    """
+    (setup,), codes, undecided = audited(source)
+    assert setup.loss.name == name
+    assert codes == ({"AE202"} if name else set())
+    assert ("loss" in {one.what for one in undecided}) is (name is None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ae_audit.records import dataclass, field, replace
 from ae_audit.static import tensors
 from ae_audit.static.arguments import Call
+from ae_audit.static.knowledge.keras_layers import RECURRENT
 from ae_audit.static.registry import Table
 from ae_audit.static.sources import Where
 from ae_audit.static.values import Array, Const, Instance, Mapping, Object, Seq, Tensor, Unknown, Value
@@ -178,12 +179,24 @@ def _sequential_input(run: Run, layers: list[Value], where: Where) -> Array:
         first = state.layers[0]
     if isinstance(first, Object) and first.call is not None:
         call = first.call
-        shape = call.constant(None, "input_shape", "input_dim")
+        shape = call.constant(None, "input_shape")
+        if shape is None:
+            shape = _by_dimension(first.cls.rpartition(".")[2], call)
         if first.cls.endswith(("Input", "InputLayer")):
             shape = call.constant(0, "input_shape", "shape")
         batch = call.constant(None, "batch_input_shape", "batch_shape")
         return placeholder(run, shape, batch, first.where or where)
     return placeholder(run, None, None, where)
+
+
+def _by_dimension(layer: str, call: Call) -> object:
+    """The shape of one sample as older programs give it: ``input_dim``, of sequences with ``input_length``."""
+    extent, length = call.constant(None, "input_dim"), call.constant(None, "input_length")
+    if layer == "Embedding":  # whose input_dim is the size of its vocabulary
+        return None if length is None else (length,)
+    if extent is not None and (layer in RECURRENT or layer.endswith("1D")):
+        return (length, extent)
+    return extent
 
 
 def _fresh_input(run: Run, inputs: list[Value], where: Where) -> Array:
