@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from collections.abc import Mapping
+from functools import lru_cache
 
 from ae_audit.records import dataclass, field
 
