@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,6 +13,10 @@ from ae_audit.gate import fails, nothing_audited
 from ae_audit.pytest_audits import audited, properties, settings_of, shown
 from ae_audit.report.presented import PresentedReport
 from ae_audit.settings import Settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any
 
 
 class ModelFiles:
