@@ -238,7 +238,7 @@ def _measured(part: str, data: DataFacts) -> Evidence:
     seen = data.measured
     assert seen is not None
     low, high = seen.quantiles[0], seen.quantiles[-1]
-    stand_in = ", a stand-in of the same shape and range" if data.stand_in else ""
+    stand_in = ", a stand-in of the same shape and range," if data.stand_in else ""
     text = (
         f"the {part} of {seen.samples} samples seen at the loss{stand_in} runs from {format_number(low)} to "
         f"{format_number(high)}, mean {format_number(seen.mean)}, standard deviation {format_number(seen.std)}"
