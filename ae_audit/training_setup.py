@@ -214,7 +214,8 @@ class Certificate:
     """share of target values (for a simplex: of target vectors) outside the activation range, in [0, 1]"""
     attainable_r2: float | None = None
     floor: float | None = None
-    """lowest value of the loss on this data, in the loss's own reduction over values; -inf where it has none"""
+    """lowest value of the loss on this data, in the loss's own reduction over values (of a sum: the share of a
+    sample); -inf where it has none"""
     mean_prediction_loss: float | None = None
     """the loss of predicting the mean target, for comparison with the floor"""
 

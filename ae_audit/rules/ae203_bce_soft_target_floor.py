@@ -38,7 +38,7 @@ from collections.abc import Iterator
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.facts import ROUNDING, evidence, exactly_binary, is_simplex, loss_place, spans
 from ae_audit.rules.findings import Evidence, Severity, Unsettled, Violation
-from ae_audit.theory.intervals import UNIT, format_number
+from ae_audit.theory.intervals import UNIT
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import Framework, Structure, TrainingSetup
 
@@ -131,7 +131,8 @@ def _message(setup: TrainingSetup) -> str:
     bound = setup.certificate
     if bound is None or bound.floor is None:
         return "binary cross-entropy on values between 0 and 1 never reaches 0: its floor is the entropy of the target"
-    text = f"this loss cannot fall below {bound.floor:.4f} on this data, the entropy of the target"
+    each = " a sample" if setup.loss.reduction == "sum" else ""
+    text = f"this loss cannot fall below {bound.floor:.4f}{each} on this data, the entropy of the target"
     if bound.mean_prediction_loss is None:
         return text
     return f"{text}; predicting the mean scores {bound.mean_prediction_loss:.4f}"
@@ -143,7 +144,7 @@ def _floor(setup: TrainingSetup) -> Iterator[Evidence]:
         if "runtime" not in setup.seen_by:
             yield Evidence("static", "the number depends on the data: run without --static to have it computed")
         return
-    text = f"judge the loss by its excess over {format_number(bound.floor)}, which is what a perfect model scores"
+    text = f"judge the loss by its excess over {bound.floor:.4f}, which is what a perfect model scores"
     figures = (("floor", bound.floor), ("mean_prediction_loss", bound.mean_prediction_loss), ("samples", bound.samples))
     yield Evidence("certificate", text, None, figures)
 

@@ -268,7 +268,9 @@ def _loss_figures(setup: TrainingSetup, loss: Loss, y: Array) -> tuple[float | N
         mean_loss = mean_prediction_loss(loss, y, axis, reduction, units)
     except (ValueError, OverflowError):  # a target outside what the loss can take at all, such as log of a negative
         return None, None
-    return _number(least), _number(mean_loss)
+    # how many samples were captured is no property of the program: a sum is given for one
+    samples = len(y) if reduction.kind == "sum" else 1
+    return _number(least / samples), _number(mean_loss / samples)
 
 
 def _number(value: float) -> float | None:

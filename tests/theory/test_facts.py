@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -196,3 +197,14 @@ def test_non_finite_targets_leave_what_can_be_said() -> None:
     assert found is not None
     assert (found.attainable_r2, found.floor) == (None, None)
     assert found.unreachable_share == pytest.approx(1 / IMAGES.size)
+
+
+def test_the_floor_of_a_summed_loss_is_that_of_one_sample() -> None:
+    setup = setup_of("sigmoid", "bce", framework=Framework.TORCH)
+    averaged, summed = (
+        certify(replace(setup, loss=replace(setup.loss, reduction=kind)), IMAGES / 255) for kind in ("mean", "sum")
+    )
+    assert averaged is not None
+    assert summed is not None
+    assert averaged.floor is not None
+    assert summed.floor == pytest.approx(averaged.floor * IMAGES[0].size)
