@@ -108,17 +108,20 @@ class _Bench:
     def scores(self, arm: ArmPlan, steps: int) -> Scores:
         runs = self.runs(arm, steps)
         failed = next((run.failed for run in runs if run.failed is not None), None)
-        return Scores(tuple(run.r2[-1] for run in runs if run.r2), failed)
+        r2 = tuple(run.r2[-1] for run in runs if run.r2)
+        # of a ruled-out arm one seed is fitted: that the others lose as well is proved, not measured
+        return Scores(r2 * len(self.seeds) if self._ruled_out(arm) else r2, failed)
 
     def runs(self, arm: ArmPlan, steps: int) -> tuple[_Run, ...]:
         worth = self._steps_worth(arm, steps)
-        for seed in self.seeds:
+        seeds = self.seeds[:1] if self._ruled_out(arm) else self.seeds
+        for seed in seeds:
             key = (arm.remedies, seed, worth)
             if key not in self._runs:
                 self._runs[key] = self._fit(arm, seed, worth)
             if self._runs[key].failed is not None:
                 return (self._runs[key],)
-        return tuple(self._runs[(arm.remedies, seed, worth)] for seed in self.seeds)
+        return tuple(self._runs[(arm.remedies, seed, worth)] for seed in seeds)
 
     def report(self, arm: ArmPlan, steps: int) -> Arm:
         """The arm as the report shows it, from the seeds that were run."""
@@ -132,11 +135,14 @@ class _Bench:
         return Arm(arm.name, tuple(run.r2[-1] for run in fitted), curve, loss, failed)
 
     def _steps_worth(self, arm: ArmPlan, steps: int) -> int:
-        """``steps``, or few where the certificate proves that the arm can never beat the mean target."""
+        return min(steps, HOPELESS_STEPS) if self._ruled_out(arm) else steps
+
+    def _ruled_out(self, arm: ArmPlan) -> bool:
+        """Whether the certificate proves that the arm can never beat the mean target."""
         if arm.remedies not in self._bounds:
             self._bounds[arm.remedies] = bound_of(self.capture, arm.remedies)
         bound = self._bounds[arm.remedies]
-        return min(steps, HOPELESS_STEPS) if bound is not None and bound <= 0 else steps
+        return bound is not None and bound <= 0
 
     def _fit(self, arm: ArmPlan, seed: int, steps: int, enough: float = math.inf) -> _Run:
         self._progress(f"probe: {arm.name}, seed {seed}")
