@@ -169,4 +169,7 @@ def test_the_bound_of_an_arm_follows_the_link_of_its_loss() -> None:
     assert squashed < 0.9, "the loss puts a sigmoid behind the head"
     assert bound_of(bare, [SwapLoss("bce", from_logits=True)]) == squashed
     assert bound_of(linked, [SwapLoss("mse")]) == free
-    assert bound_of(linked, [SwapActivation("tanh")]) is None
+    boxed = bound_of(bare, [SwapActivation("tanh")])
+    assert boxed is not None
+    assert boxed < 0.9, "tanh reaches (-1, 1) only"
+    assert bound_of(linked, [SwapActivation("softmax")]) is None
