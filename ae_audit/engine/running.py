@@ -18,6 +18,8 @@ from ae_audit.settings import Settings
 from ae_audit.training_setup import TrainingSetup
 
 CHILD = "ae_audit.engine.child"
+_FOLDERS = frozenset({"os.mkdir", "os.makedirs"})
+"""skipped calls that are not told: an empty folder is no result, and frameworks try to make theirs on import"""
 Event = dict[str, Any]
 
 
@@ -109,7 +111,8 @@ def _take(event: Event, heard: _Heard, step: Callable[[str], None]) -> None:
         case "note" | "stand_in":
             heard.notes[str(event["text"])] = None
         case "skipped":
-            heard.skipped[str(event["call"])] = None
+            if event["call"] not in _FOLDERS:
+                heard.skipped[str(event["call"])] = None
         case "not_intercepted":
             heard.notes[f"{event['module']} could not be watched: {event['why']}"] = None
         case "step":

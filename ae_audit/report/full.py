@@ -11,7 +11,7 @@ from ae_audit.report.excerpt import Mark, add_excerpts
 from ae_audit.report.page import DEFAULT_WIDTH, Line, Page, Segment, in_code
 from ae_audit.report.words import count, setup_in_words, summary
 from ae_audit.results import Note, Report
-from ae_audit.rules.findings import Arm, Edit, Finding, Severity, Verdict
+from ae_audit.rules.findings import Arm, Edit, Evidence, Finding, Severity, Verdict
 from ae_audit.source_text import Sources
 
 
@@ -105,8 +105,13 @@ def _add_brief(page: Page, heading: str, findings: Sequence[Finding]) -> None:
         condition = f" (when `{finding.condition}`)" if finding.condition is not None else ""
         page.paragraph(finding.message + condition, indent=4, hang=4)
         for evidence in finding.evidence:
-            if evidence.kind in {"certificate", "probe"}:
+            if evidence.kind in {"certificate", "probe"} or _is_reason(evidence):
                 page.paragraph(evidence.text, indent=4, hang=4, style="dim")
+
+
+def _is_reason(evidence: Evidence) -> bool:
+    """Whether it explains, as «why backends differ» does; a step of a trail has a place."""
+    return evidence.kind == "static" and evidence.location is None
 
 
 def _add_undecided(page: Page, report: Report) -> None:

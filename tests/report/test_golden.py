@@ -11,6 +11,7 @@ import pytest
 from ae_audit.report import lines, render
 from ae_audit.report.page import ansi, plain
 from ae_audit.results import Report
+from ae_audit.rules.findings import Evidence
 from ae_audit.source_text import Sources
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -68,3 +69,15 @@ def test_the_same_diff_and_table_are_shown_once(rich_report: Report, sources: So
 def test_unknown_format(sources: Sources) -> None:
     with pytest.raises(ValueError, match="sarf"):
         render(Report(), "sarf", sources)
+
+
+def test_a_withdrawn_finding_keeps_its_reason_and_drops_its_trail(rich_report: Report, sources: Sources) -> None:
+    withdrawn = rich_report.findings[3]
+    evidence = (
+        Evidence("static", "the step of a trail", withdrawn.location),
+        Evidence("static", "on torch and JAX it is applied twice"),
+        *withdrawn.evidence,
+    )
+    text = render(replace(rich_report, findings=(replace(withdrawn, evidence=evidence),)), "full", sources, width=80)
+    assert "on torch and JAX it is applied twice" in text
+    assert "the step of a trail" not in text
