@@ -33,6 +33,11 @@ def split_lines(text: str) -> list[str]:
     return _LINE_BREAK.split(text)
 
 
+def line_starts(text: str) -> list[int]:
+    """Where each line of ``text`` begins."""
+    return [0, *(match.end() for match in _LINE_BREAK.finditer(text))]
+
+
 class Sources:
     """Reads source text when it is asked for, and keeps it.
 
@@ -84,11 +89,9 @@ class Sources:
             return None
 
     def _load_cells(self, path: str) -> list[str] | None:
-        import json
+        from ae_audit.notebook_cells import all_cells
 
         try:
-            notebook = json.loads(self.read(path))
-            cells = notebook["cells"]
-            return ["".join(cell.get("source", "")) for cell in cells]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return [cell.source for cell in all_cells(decode(self.read(path)))]
+        except (OSError, ValueError):
             return None

@@ -138,9 +138,9 @@ def _idle_excuses(audit: FileAudit, sources: Sources) -> Iterator[Note]:
 
     texts: list[tuple[int | None, str]] = [(None, sources.text(path) or "")]
     if path.endswith(".ipynb"):
-        from ae_audit.static.notebooks import cells
+        from ae_audit.notebook_cells import code_cells
 
-        texts = [(text.cell, text.source) for text in cells(path, texts[0][1])]
+        texts = [(cell.index, cell.source) for cell in code_cells(texts[0][1])]
     for cell, text in texts:
         here = [
             item

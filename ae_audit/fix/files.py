@@ -6,7 +6,8 @@ import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from ae_audit.fix.source import Text, apply, diff, parse
+from ae_audit.editing import apply
+from ae_audit.fix.source import Text, diff, parse
 from ae_audit.notebook_text import cell_texts
 from ae_audit.records import dataclass
 from ae_audit.rules.findings import Edit, Finding

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 
 from ae_audit.location import Location
 from ae_audit.rules.findings import Edit
+from ae_audit.source_text import line_starts
 
 SourceOf = Callable[[str, int | None], str | None]
 """The text of a file, or of one cell of a notebook; None where there is none to be had."""
 
-_LINE_END = re.compile(r"\r\n|\r|\n")  # what Python counts as line breaks
 _MAGIC = re.compile(r"^([ \t]*)[%!?]", re.MULTILINE)
 
 
@@ -22,7 +22,7 @@ class Text:
 
     def __init__(self, path: str, cell: int | None, source: str) -> None:
         self.path, self.cell, self.source = path, cell, source
-        self.line_starts = [0, *(match.end() for match in _LINE_END.finditer(source))]
+        self.line_starts = line_starts(source)
 
     @cached_property
     def tree(self) -> ast.Module | None:
@@ -159,37 +159,12 @@ def dotted(node: ast.expr) -> str | None:
     return None
 
 
-def apply(source: str, edits: Iterable[Edit], cell: int | None = None) -> str:
-    """``source`` (a file, or the cell with that index) after those of ``edits`` that lie in it.
-
-    Raises:
-        ValueError: if two edits overlap, or one lies outside the source.
-    """
-    text = Text("", cell, source)
-    spans = sorted(_spans(text, (edit for edit in edits if edit.location.cell == cell)))
-    result, position = [], 0
-    for start, end, new in spans:
-        if start < position or end < start or end > len(source):
-            raise ValueError("the edits overlap, or one lies outside the source")
-        result += [source[position:start], new]
-        position = end
-    return "".join((*result, source[position:]))
-
-
 def diff(path: str, before: str, after: str) -> str:
     """The unified diff from ``before`` to ``after``; empty where they are equal."""
     from difflib import unified_diff
 
     lines = unified_diff(before.splitlines(keepends=True), after.splitlines(keepends=True), path, path)
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
-
-
-def _spans(text: Text, edits: Iterable[Edit]) -> Iterator[tuple[int, int, str]]:
-    for edit in edits:
-        place = edit.location
-        start = text.offset(place.line, place.column)
-        end_line, end_column = place.end_line or place.line, place.end_column or place.column
-        yield start, text.offset(end_line, end_column), edit.text
 
 
 def _imported(tree: ast.Module) -> set[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from contextlib import suppress
 
+from ae_audit.editing import apply
 from ae_audit.report.page import Page, Segment
-from ae_audit.rules.findings import Edit, Fix
+from ae_audit.rules.findings import Fix
 from ae_audit.source_text import Sources, split_lines
 
 
@@ -28,34 +29,10 @@ def add_fix(page: Page, fix: Fix, sources: Sources, *, shown_under: str | None =
     places = dict.fromkeys((edit.location.path, edit.location.cell) for edit in fix.edits)
     for path, cell in places:
         before = sources.text(path, cell)
-        edits = [edit for edit in fix.edits if (edit.location.path, edit.location.cell) == (path, cell)]
         if before is not None:
-            _add_diff(page, path, cell, before, edited(before, edits), indent + 5)
-
-
-def edited(text: str, edits: Sequence[Edit]) -> str:
-    """``text`` after ``edits``; of overlapping edits the first one counts."""
-    lines = split_lines(text)
-    starts = [0]
-    position = 0
-    for line in lines:
-        position += len(line)
-        position += 2 if text[position : position + 2] == "\r\n" else 1
-        starts.append(position)
-
-    def offset(line: int, column: int) -> int:
-        return min(starts[min(max(line - 1, 0), len(lines))] + max(column - 1, 0), len(text))
-
-    pieces: list[str] = []
-    end = 0
-    for edit in sorted(edits, key=lambda edit: edit.location):
-        place = edit.location
-        start = offset(place.line, place.column)
-        stop = offset(place.end_line or place.line, place.column if place.end_column is None else place.end_column)
-        if start >= end:
-            pieces += [text[end:start], edit.text]
-            end = max(stop, start)
-    return "".join([*pieces, text[end:]])
+            with suppress(ValueError):  # the file has changed since: the sentence above says what to do
+                after = apply(before, (edit for edit in fix.edits if edit.location.path == path), cell)
+                _add_diff(page, path, cell, before, after, indent + 5)
 
 
 def _add_diff(page: Page, path: str, cell: int | None, before: str, after: str, indent: int) -> None:

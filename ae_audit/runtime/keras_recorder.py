@@ -21,7 +21,7 @@ from ae_audit.runtime.keras_data import Batches
 from ae_audit.runtime.keras_history import plausible_history, plausible_logs
 from ae_audit.runtime.keras_program import KerasProgram, Stage, quiet
 from ae_audit.runtime.keras_setups import Occasion, captures_of
-from ae_audit.runtime.torch_frames import Place, UserCode
+from ae_audit.runtime.user_code import Place, UserCode
 
 BATCHES_OF_A_LOOP = 8
 """calls of ``train_on_batch`` on one model that make up a capture"""

@@ -23,9 +23,9 @@ from enum import Enum
 from pathlib import Path
 from typing import IO, Any
 
+from ae_audit.notebook_cells import CELL_MARK
 from ae_audit.runtime import processes, workplace
 from ae_audit.runtime.channel import EVENTS, REQUEST, WHEREABOUTS
-from ae_audit.runtime.notebook_cells import CELL_MARK
 from ae_audit.runtime.sandbox import FILE_BYTES
 
 Event = dict[str, Any]

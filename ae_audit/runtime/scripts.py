@@ -19,7 +19,7 @@ from types import CodeType, FrameType, ModuleType
 from typing import Any, NoReturn
 
 from ae_audit.location import Location
-from ae_audit.runtime.notebook_cells import CELL_MARK, CodeCell, code_cells
+from ae_audit.notebook_cells import CELL_MARK, CodeCell, code_cells
 
 _LONGEST_MESSAGE = 400
 _exit = os._exit
@@ -191,7 +191,10 @@ class _LeftByOsExit(SystemExit):
 
 
 class _Shell:
-    """What ``get_ipython()`` gives: takes every call and does nothing."""
+    """What ``get_ipython()`` gives: takes every call and does nothing; no command has any output."""
+
+    def getoutput(self, *_: object, **__: object) -> list[str]:
+        return []
 
     def __getattr__(self, name: str) -> Any:
         return lambda *_, **__: None

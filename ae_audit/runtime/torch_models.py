@@ -12,8 +12,8 @@ import torch
 from torch.nn.modules.loss import _Loss
 
 from ae_audit.location import Location
-from ae_audit.runtime.torch_frames import UserCode
 from ae_audit.runtime.torch_tape import Node
+from ae_audit.runtime.user_code import UserCode
 
 FIRST_LAYERS = 4
 """layers from the model's start that are named"""

@@ -33,13 +33,13 @@ from ae_audit.runtime.torch_events import (
     bytes_held,
     weight_of,
 )
-from ae_audit.runtime.torch_frames import UserCode
 from ae_audit.runtime.torch_heads import Described, HeadFollower, Holder
 from ae_audit.runtime.torch_loops import short_loops
 from ae_audit.runtime.torch_models import ModelWatch
 from ae_audit.runtime.torch_optimizers import watched_optimizers
 from ae_audit.runtime.torch_tape import Kind, Leaf, Node, Ref, Tape, ancestors
 from ae_audit.runtime.torch_tensors import TensorMap
+from ae_audit.runtime.user_code import UserCode
 
 if TYPE_CHECKING:
     from ae_audit.runtime.torch_capture import TorchCapture

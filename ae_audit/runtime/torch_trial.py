@@ -18,6 +18,9 @@ from ae_audit.runtime.torch_weights import Weights
 EVALUATED = 512
 """samples on which a trial is scored, rounded up to whole batches"""
 
+ONE_THREAD = 1_000_000
+"""weights of a dense model up to which one thread fits it faster than several that must be woken at every product"""
+
 
 @dataclass(frozen=True, slots=True)
 class Recording:
@@ -30,6 +33,21 @@ class Recording:
     models: tuple[torch.nn.Module, ...]
     device: torch.device
     custom: bool
+
+    @contextlib.contextmanager
+    def threads(self) -> Iterator[None]:
+        """Small dense models are fitted by one thread of the CPU; the caller's number is restored."""
+        parameters = [parameter for parameter, _ in self.parameters]
+        dense = all(parameter.ndim <= 2 for parameter in parameters)
+        before = torch.get_num_threads()
+        if self.device.type != "cpu" or not dense or sum(map(torch.numel, parameters)) > ONE_THREAD:
+            yield
+            return
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
     def weights(self, seed: int) -> Weights:
         return Weights(self.parameters, self.buffers, self.modes, self.models, seed)
@@ -53,7 +71,7 @@ class TorchTrial:
     def advance(self, steps: int) -> float:
         """Take optimizer steps; the mean of the program's own loss over them."""
         total = torch.zeros((), dtype=torch.float64)
-        with self._weights.installed(), self._random.drawing(), torch.enable_grad():
+        with self._playing(), self._random.drawing(), torch.enable_grad():
             for _ in range(steps):
                 chunk = self._recording.chunks[next(self._order)]
                 total += self._step(chunk).detach().to("cpu", torch.float64)
@@ -64,7 +82,7 @@ class TorchTrial:
         predictions, targets = [], []
         seen = 0
         batches: set[tuple[int, ...]] = set()
-        with self._weights.installed(training=False), self._random.fixed(), torch.no_grad():
+        with self._playing(training=False), self._random.fixed(), torch.no_grad():
             for chunk in self._recording.chunks:
                 for loss in chunk.losses[:1]:
                     nodes = ancestors([loss.prediction, loss.target])
@@ -81,6 +99,11 @@ class TorchTrial:
                 if seen >= EVALUATED:
                     break
         return Evaluation(_joined(predictions), _joined(targets))
+
+    @contextlib.contextmanager
+    def _playing(self, *, training: bool | None = None) -> Iterator[None]:
+        with self._recording.threads(), self._weights.installed(training=training):
+            yield
 
     def _step(self, chunk: Chunk) -> torch.Tensor:
         player = ArmPlayer(self._arm, chunk.losses)

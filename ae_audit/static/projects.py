@@ -7,7 +7,7 @@ import os
 import warnings
 
 from ae_audit.records import dataclass, field
-from ae_audit.static import sources
+from ae_audit.source_text import decode
 from ae_audit.static.sources import Text
 from ae_audit.static.syntax import Syntax
 
@@ -41,13 +41,13 @@ def parse(path: str, source: bytes) -> Program:
     if len(source) > MAX_SOURCE:
         program.broken.append(BrokenUnit(f"it is larger than {MAX_SOURCE // 1_000_000} MB", None))
         return program
-    text = sources.decode(source)
+    text = decode(source)
     if path.endswith(".ipynb"):
-        from ae_audit.static import notebooks
+        from ae_audit.notebook_cells import code_cells
 
         try:
-            units = notebooks.cells(path, text)
-        except notebooks.NotebookError as error:
+            units = [Text(path, cell.source, cell.index) for cell in code_cells(text)]
+        except ValueError as error:
             program.broken.append(BrokenUnit(str(error), None))
             return program
     else:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import ast
-import re
 
 from ae_audit.location import Location
 from ae_audit.records import dataclass
-
-_LINE_BREAK = re.compile(r"\r\n|\r|\n")
-_CODING = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
-
+from ae_audit.source_text import split_lines
 
 SEGMENT = 120
 """characters of an expression that a report quotes"""
@@ -25,7 +21,7 @@ class Text:
         self.path = path
         self.source = source
         self.cell = cell
-        self.lines: list[str] = _LINE_BREAK.split(source)
+        self.lines: list[str] = split_lines(source)
 
     def column(self, line: int, byte_offset: int) -> int:
         """The 0-based character column of a UTF-8 byte offset in a 1-based line."""
@@ -96,21 +92,3 @@ class Where:
     @property
     def written(self) -> str:
         return self.text.segment(self.node)
-
-
-def decode(source: bytes) -> str:
-    """Source bytes as text: byte-order mark and coding cookie honoured, never an exception."""
-    if source.startswith(b"\xef\xbb\xbf"):
-        source = source[3:]
-    try:
-        return source.decode("utf-8")
-    except UnicodeDecodeError:
-        pass
-    for line in source.split(b"\n", 2)[:2]:
-        cookie = _CODING.match(line)
-        if cookie:
-            try:
-                return source.decode(cookie.group(1).decode("ascii"), "replace")
-            except (LookupError, UnicodeDecodeError):
-                break
-    return source.decode("latin-1")

@@ -85,7 +85,7 @@ def test_sources_of_files_cells_and_nothing(tmp_path: Path) -> None:
     assert sources.lines("<stdin>") == ["x", "y"]
     assert [sources.text(str(notebook), cell) for cell in range(4)] == ["a\nb", "c", "", None]
     assert sources.text(str(tmp_path / "absent.py")) is None
-    for wrong in ("[]", '{"cells": 3}', '{"cells": [3]}', "{"):
+    for wrong in ("[]", '{"cells": 3}', "{"):
         notebook.write_text(wrong)
         assert Sources().text(str(notebook), 0) is None
 

@@ -9,7 +9,7 @@ import pytest
 
 from ae_audit.fix import apply, diff, propose
 from ae_audit.location import Location
-from ae_audit.rules.findings import Edit, Finding, Fix, Severity
+from ae_audit.rules.findings import Finding, Fix, Severity
 from ae_audit.rules.remedies import DropMetric, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
 from ae_audit.training_setup import DataFacts, Framework, Head, LossUse, Relation, TrainingSetup
 
@@ -396,12 +396,6 @@ def test_a_source_that_is_gone_leaves_the_sentence() -> None:
     setup = TrainingSetup(KERAS, Location("m.py", 1), head=Head(location=Location("m.py", 1, 1, 1, 5)))
     finding = Finding("AE101", "x", Severity.ERROR, "m", setup.location, remedies=(SwapActivation("sigmoid"),))
     assert propose(finding, setup, lambda path, cell: None) == Fix("sigmoid at the output", safe=False)
-
-
-def test_overlapping_edits_are_refused() -> None:
-    edits = [Edit(Location("m.py", 1, 1, 1, 4), "a"), Edit(Location("m.py", 1, 3, 1, 5), "b")]
-    with pytest.raises(ValueError, match="overlap"):
-        apply("abcdef", edits)
 
 
 def test_diff_is_unified_and_marks_a_missing_last_line_end() -> None:
