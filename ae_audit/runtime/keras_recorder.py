@@ -201,8 +201,9 @@ class KerasRecorder:
             self._busy = False
         if not captures:
             self._on_problem("no prediction and no loss were seen in this training step", location)
-        for capture in captures:
-            self._on_capture(capture)
+        with contextlib.ExitStack() as telling:  # of all outputs, though the first may be told to end the program
+            for capture in reversed(captures):
+                telling.callback(self._on_capture, capture)
 
     def _place_of(self, owner: Any) -> Location | None:
         known = self._made.get(id(owner))

@@ -122,6 +122,30 @@ def test_a_short_train_on_batch_loop_is_handed_on_at_the_end(data, catch):
     assert len(capture.targets) == 16
 
 
+def test_every_output_is_handed_on_though_the_first_ends_the_program(data):
+    from ae_audit.runtime.interception import StopProgram
+    from ae_audit.runtime.keras_recorder import KerasRecorder
+
+    captures = []
+
+    def keep(capture):
+        captures.append(capture)
+        raise StopProgram
+
+    recorder = KerasRecorder(__file__, keep)
+    recorder.attach()
+    try:
+        inputs = keras.Input((data.shape[1],))
+        outputs = [layers.Dense(data.shape[1], name="image")(inputs), layers.Dense(1, name="score")(inputs)]
+        model = keras.Model(inputs, outputs)
+        model.compile("adam", "mse")
+        with pytest.raises(StopProgram):
+            model.fit(data, [data, data[:, :1]])
+    finally:
+        recorder.detach()
+    assert [capture.setup.head.units for capture in captures] == [data.shape[1], 1]
+
+
 def test_a_second_training_is_a_second_capture_and_the_first_keeps_its_loss(data, catch, fitted):
     def program():
         model = small(loss="mae")
