@@ -15,7 +15,7 @@ import torch
 from ae_audit.location import Location
 from ae_audit.runtime import torch_functions as functions
 from ae_audit.runtime.torch_tape import Node
-from ae_audit.runtime.torch_tensors import TensorMap
+from ae_audit.runtime.torch_tensors import IdentityMap
 from ae_audit.theory.activations import LINEAR_RANGE, UNKNOWN_ACTIVATION_RANGE, ActivationRange, find_activation
 from ae_audit.theory.intervals import REAL_LINE, Interval
 from ae_audit.theory.ranges import ValueRange
@@ -83,8 +83,8 @@ class HeadFollower:
     """
 
     def __init__(self, describe: Callable[[], Described]) -> None:
-        self._origins: TensorMap[Origin] = TensorMap()
-        self._noise: TensorMap[bool] = TensorMap()
+        self._origins: IdentityMap[Origin] = IdentityMap()
+        self._noise: IdentityMap[bool] = IdentityMap()
         self._describe = describe
         self.variational = False
         """whether a sample was drawn as mean + deviation · noise, both with gradients"""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from torch.nn.modules.loss import _Loss
 
 from ae_audit.location import Location
 from ae_audit.runtime.torch_tape import Node
+from ae_audit.runtime.torch_tensors import IdentityMap
 from ae_audit.runtime.user_code import UserCode
 
 FIRST_LAYERS = 4
@@ -36,9 +36,9 @@ class ModelWatch:
 
     def __init__(self, user: UserCode) -> None:
         self._user = user
-        self._built: weakref.WeakKeyDictionary[torch.nn.Module, Location] = weakref.WeakKeyDictionary()
+        self._built: IdentityMap[Location] = IdentityMap()
         self._stack: list[torch.nn.Module] = []
-        self._opened: weakref.WeakSet[torch.nn.Module] = weakref.WeakSet()
+        self._opened: IdentityMap[bool] = IdentityMap()
         self._starts: dict[int, ModelStart] = {}
         self.seen: dict[int, torch.nn.Module] = {}
         """outermost modules, by identity, in the order of their first calls"""
@@ -96,11 +96,11 @@ class ModelWatch:
 
     def transparent(self, module: torch.nn.Module) -> bool:
         """Whether what the module does is recorded call by call, as if it stood in the loop."""
-        return isinstance(module, _Loss) or module in self._opened
+        return isinstance(module, _Loss) or self._opened.get(module) is True
 
     def open(self, module: torch.nn.Module) -> None:
         """From its next call on the module is transparent."""
-        self._opened.add(module)
+        self._opened[module] = True
 
     def open_current(self) -> None:
         """Open the module that hides what runs now."""

@@ -38,7 +38,7 @@ from ae_audit.runtime.torch_loops import short_loops
 from ae_audit.runtime.torch_models import ModelWatch
 from ae_audit.runtime.torch_optimizers import watched_optimizers
 from ae_audit.runtime.torch_tape import Kind, Leaf, Node, Ref, Tape, ancestors
-from ae_audit.runtime.torch_tensors import TensorMap
+from ae_audit.runtime.torch_tensors import IdentityMap
 from ae_audit.runtime.user_code import UserCode
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class TorchRecorder:
         self._steps = 0
         self._thread = threading.get_ident()
         self._holder: Holder | None = None
-        self._owners: TensorMap[weakref.ref[torch.nn.Module]] = TensorMap()
+        self._owners: IdentityMap[weakref.ref[torch.nn.Module]] = IdentityMap()
         self._drawn = 0
         self._sink = self.events
         self._present = self._following = False

@@ -17,7 +17,7 @@ from torch.utils import _pytree as pytree
 
 from ae_audit.location import Location
 from ae_audit.runtime.torch_functions import RANDOM, short_name, writes_in_place
-from ae_audit.runtime.torch_tensors import TensorMap, size_in_bytes, version
+from ae_audit.runtime.torch_tensors import IdentityMap, size_in_bytes, version
 
 if TYPE_CHECKING:
     from ae_audit.runtime.torch_events import LossEvent
@@ -136,7 +136,7 @@ class Tape:
     """
 
     def __init__(self, on_opaque: Callable[[torch.Tensor], None] = lambda _: None) -> None:
-        self._refs: TensorMap[tuple[Ref, int]] = TensorMap()
+        self._refs: IdentityMap[tuple[Ref, int]] = IdentityMap()
         self._serial = itertools.count()
         self._on_opaque = on_opaque
         self.tick = 0

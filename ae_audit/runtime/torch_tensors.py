@@ -1,4 +1,4 @@
-"""Facts attached to tensors for as long as these live, without touching the tensors themselves."""
+"""Facts attached to tensors and modules for as long as these live, without touching them."""
 
 from __future__ import annotations
 
@@ -10,28 +10,31 @@ import torch
 T = TypeVar("T")
 
 
-class TensorMap(Generic[T]):
-    """A dictionary from tensor objects (by identity) to facts; an entry goes when its tensor does."""
+class IdentityMap(Generic[T]):
+    """A dictionary from objects to facts; an entry goes when its object does.
+
+    Objects are told apart by identity alone: tensors compare value by value, and a module may hash itself as it likes.
+    """
 
     def __init__(self) -> None:
         self._entries: dict[int, tuple[weakref.ref[Any], T]] = {}
 
-    def get(self, tensor: torch.Tensor) -> T | None:
-        entry = self._entries.get(id(tensor))
-        return entry[1] if entry is not None and entry[0]() is tensor else None
+    def get(self, owner: object) -> T | None:
+        entry = self._entries.get(id(owner))
+        return entry[1] if entry is not None and entry[0]() is owner else None
 
-    def __setitem__(self, tensor: torch.Tensor, fact: T) -> None:
-        key = id(tensor)
+    def __setitem__(self, owner: object, fact: T) -> None:
+        key = id(owner)
 
         def forget(dead: weakref.ref[Any]) -> None:
             entry = self._entries.get(key)
             if entry is not None and entry[0] is dead:
                 del self._entries[key]
 
-        self._entries[key] = (weakref.ref(tensor, forget), fact)
+        self._entries[key] = (weakref.ref(owner, forget), fact)
 
-    def pop(self, tensor: torch.Tensor) -> None:
-        self._entries.pop(id(tensor), None)
+    def pop(self, owner: object) -> None:
+        self._entries.pop(id(owner), None)
 
 
 def size_in_bytes(tensor: torch.Tensor) -> int:
