@@ -154,7 +154,7 @@ def test_a_sound_bce_on_grey_values_is_told_its_floor(activation: str, logits: T
     (violation,) = violations("AE203", setup(activation, "bce", GREY, logits=logits))
     assert "never reaches 0" in violation.message
     assert violation.remedies == ()
-    assert any("run without --static" in item.text for item in violation.evidence)
+    assert any("a run that reaches this training" in item.text for item in violation.evidence)
 
 
 def test_the_floor_is_given_where_it_is_known() -> None:
