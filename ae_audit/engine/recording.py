@@ -101,8 +101,8 @@ class Recording:
                 seen = self._labelled(relocated(capture.setup, self._shown))
                 setup = certified(seen, capture.targets, None if index is None else self._static[index])
                 self._emit({"event": "setup", "number": number, "static": index, "setup": to_json(setup)})
-            with _Guarded(self._emit, "probe"):
-                self._probe(number, capture, setup, 1 / (count - number))
+                with _Guarded(self._emit, "probe"):
+                    self._probe(number, capture, setup, 1 / (count - number))
 
     def _labelled(self, setup: TrainingSetup) -> TrainingSetup:
         """Say of the data that they stand in for others, where any did: which of them reached this loss is unknown."""
@@ -114,8 +114,8 @@ class Recording:
     def _probe(self, number: int, capture: Capture, setup: TrainingSetup, share: float) -> None:
         left = self._request["timeout"] - (time.monotonic() - self._began)
         patience = max(1.0, PROBE_SHARE * share * left)
-        probe = ProbeOptions(seed=self._request["seed"], time=patience) if self._request["probe"] else None
-        options = SettlingOptions(tuple(self._request["rules"]), probe)
+        probe = ProbeOptions(seed=self._request["seed"], time=patience, processes=_cores())
+        options = SettlingOptions(tuple(self._request["rules"]), probe if self._request["probe"] else None)
         findings = settled(capture, setup, options, lambda text: self._emit({"event": "step", "text": text}))
         self._emit({"event": "settled", "number": number, "findings": [to_json(finding) for finding in findings]})
 
@@ -174,6 +174,12 @@ class Recording:
             for setup in self._static
             if setup.framework is framework
         ]
+
+
+def _cores() -> int:
+    """How many processes the machine has room for."""
+    available = getattr(os, "sched_getaffinity", None)  # not everywhere
+    return len(available(0)) if available is not None else os.cpu_count() or 1
 
 
 class _Torch:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from ae_audit.probe.bounds import bound_of
+from ae_audit.probe.forks import side_by_side
 from ae_audit.probe.plan import ArmPlan, Contest, Plan, plan
 from ae_audit.probe.score import NoScore, r2_score
 from ae_audit.probe.verdicts import LEARNED, SOMETHING, Comparison, Scores, compare
@@ -28,7 +31,8 @@ class ProbeOptions:
     """What the probe of one capture may spend.
 
     ``budget`` is in seconds of processor time, so that a verdict does not depend on what else the machine is doing;
-    ``time`` in seconds of wall clock; ``most_steps`` bounds the optimizer steps of an arm.
+    ``time`` in seconds of wall clock; ``most_steps`` bounds the optimizer steps of an arm. Seeds are
+    fitted side by side in up to ``processes`` processes, where the capture allows it.
     """
 
     seed: int = 0
@@ -36,6 +40,7 @@ class ProbeOptions:
     most_steps: int = 600
     budget: float = 60.0
     time: float = math.inf
+    processes: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,7 @@ class _Bench:
         self._progress = progress
         self._runs: dict[tuple[tuple[object, ...], int, int], _Run] = {}
         self._latest = time.process_time() + options.budget
+        self._process = os.getpid()
         self._deadline = time.monotonic() + options.time
         self._class_axis = capture.setup.head.axis
         self._bounds: dict[tuple[object, ...], float | None] = {}
@@ -100,6 +106,7 @@ class _Bench:
 
     def pilot(self, arm: ArmPlan) -> int:
         """Fit the fixed arm until it has plainly learned; the number of steps that every arm then takes."""
+        self._progress(f"probe: {arm.name}, seed {self.options.seed}")
         run = self._fit(arm, self.options.seed, self.options.most_steps, enough=LEARNED)
         steps = max(LEAST_STEPS, CHUNK * len(run.r2)) if run.failed is None else LEAST_STEPS
         self._runs[(arm.remedies, self.options.seed, steps)] = run
@@ -115,13 +122,22 @@ class _Bench:
     def runs(self, arm: ArmPlan, steps: int) -> tuple[_Run, ...]:
         worth = self._steps_worth(arm, steps)
         seeds = self.seeds[:1] if self._ruled_out(arm) else self.seeds
-        for seed in seeds:
-            key = (arm.remedies, seed, worth)
-            if key not in self._runs:
-                self._runs[key] = self._fit(arm, seed, worth)
-            if self._runs[key].failed is not None:
-                return (self._runs[key],)
-        return tuple(self._runs[(arm.remedies, seed, worth)] for seed in seeds)
+        processes = self.options.processes if self.capture.forks else 1
+        keys = {seed: (arm.remedies, seed, worth) for seed in seeds}
+        while True:
+            done = [self._runs[key] for key in keys.values() if key in self._runs]
+            failed = next((run for run in done if run.failed is not None), None)
+            if failed is not None:
+                return (failed,)
+            missing = [seed for seed, key in keys.items() if key not in self._runs][:processes]
+            if not missing:
+                return tuple(done)
+            self._progress(f"probe: {arm.name}, seed {', '.join(map(str, missing))}")
+            fits = [partial(self._fit, arm, seed, worth) for seed in missing]
+            for seed, run in zip(missing, side_by_side(fits, processes), strict=True):
+                self._runs[keys[seed]] = run
+                if run.failed is not None:
+                    break  # as if the seeds had been fitted in turn
 
     def report(self, arm: ArmPlan, steps: int) -> Arm:
         """The arm as the report shows it, from the seeds that were run."""
@@ -145,7 +161,7 @@ class _Bench:
         return bound is not None and bound <= 0
 
     def _fit(self, arm: ArmPlan, seed: int, steps: int, enough: float = math.inf) -> _Run:
-        self._progress(f"probe: {arm.name}, seed {seed}")
+        self._restart_clock_of_fork()
         r2: list[float] = []
         losses: list[float] = []
         trial: Trial | None = None
@@ -166,6 +182,11 @@ class _Bench:
                 r2.append(self._score(trial))  # what the user is left with
             return _Run(tuple(r2), tuple(losses), _sentence(cause))
         return _Run(tuple(r2), tuple(losses))
+
+    def _restart_clock_of_fork(self) -> None:
+        if os.getpid() != self._process:  # whose processor time begins at 0
+            self._process = os.getpid()
+            self._latest = self.options.budget / self.options.seeds
 
     def _check_time(self) -> None:
         if time.process_time() > self._latest:

@@ -76,6 +76,10 @@ class Capture(Protocol):
     def device(self) -> str:
         """``cpu`` or ``cuda``: where trials run."""
 
+    @property
+    def forks(self) -> bool:
+        """Whether a trial may run in a process forked from this one, with the same figures as here."""
+
     def trial(self, remedies: Sequence[Remedy], seed: int) -> Trial:
         """A fresh trial; seed 0 starts from the captured initial weights, other seeds from re-drawn ones.
 

