@@ -45,18 +45,56 @@ else:
 
     def replace(record, /, **changes):
         """A copy of ``record`` with some fields changed."""
-        fields = getattr(type(record), "__record_fields__", None)
+        kind = type(record)
+        fields = getattr(kind, "__record_fields__", None)
         if fields is None:
             from dataclasses import replace as standard_replace
 
             return standard_replace(record, **changes)
-        for name, entry in fields.items():
-            if entry.init:
-                if name not in changes:
-                    changes[name] = getattr(record, name)
-            elif name in changes:
-                raise ValueError(f"field {name} is declared with init=False, it cannot be specified with replace()")
-        return type(record)(**changes)
+        copier = kind.__dict__.get("__record_copier__") or _Copier(kind, fields)
+        if not copier.plain:
+            for name, entry in fields.items():
+                if entry.init:
+                    if name not in changes:
+                        changes[name] = getattr(record, name)
+                elif name in changes:
+                    raise ValueError(f"field {name} is declared with init=False, it cannot be specified with replace()")
+            return kind(**changes)
+        made = copier.copy(record)
+        for name, value in changes.items():
+            if name not in copier.putters:
+                raise TypeError(f"{kind.__name__} has no field {name!r}")
+            copier.putters[name](made, value)
+        if copier.check is not None:
+            copier.check(made)
+        return made
+
+    class _Copier:
+        """What ``replace`` needs of a class: how to copy a record, to set each field, and to check the whole."""
+
+        __slots__ = ("check", "copies", "copy", "kind", "plain", "putters")
+
+        def __init__(self, kind, fields):
+            self.kind, self.copies, self.copy = kind, 0, self.slowly
+            self.putters = {name: getattr(getattr(kind, name, None), "__set__", None) for name in fields}
+            self.plain = None not in self.putters.values() and all(entry.init for entry in fields.values())
+            self.check = getattr(kind, "__post_init__", None)
+            type.__setattr__(kind, "__record_copier__", self)
+
+        def slowly(self, record):
+            """A copy; the method that makes the next ones is compiled once that pays."""
+            self.copies += 1
+            if self.copies > _RARE:
+                given = {f"_put{index}": put for index, put in enumerate(self.putters.values())}
+                lines = "\n  ".join(f"_put{index}(made, record.{name})" for index, name in enumerate(self.putters))
+                body = f" def copy(record):\n  made = _new(_kind)\n  {lines}\n  return made\n return copy"
+                namespace = {}
+                exec(f"def make(_new, _kind, {', '.join(given)}):\n{body}", {}, namespace)
+                self.copy = namespace["make"](self.kind.__new__, self.kind, **given)
+            made = self.kind.__new__(self.kind)
+            for name, put in self.putters.items():
+                put(made, getattr(record, name))
+            return made
 
     def _made(cls, frozen, slots, eq, order, repr):
         body = dict(cls.__dict__)
@@ -175,7 +213,12 @@ else:
                 parameters.append(name)
             else:
                 continue
-            lines.append(f"_set(_self, {name!r}, {value})" if frozen else f"_self.{name} = {value}")
+            put = getattr(getattr(cls, name, None), "__set__", None) if frozen else None
+            if put is not None:  # the slot's own setter costs half of object.__setattr__
+                given[f"_put{index}"] = put
+                lines.append(f"_put{index}(_self, {value})")
+            else:
+                lines.append(f"_set(_self, {name!r}, {value})" if frozen else f"_self.{name} = {value}")
         if hasattr(cls, "__post_init__"):
             lines.append("_self.__post_init__()")
         body = "\n  ".join(lines or ["pass"])

@@ -1,7 +1,9 @@
-"""How much one run may do before it stops."""
+"""How much the runs of one program may do before they stop."""
 
-MAX_STEPS = 60_000
-"""evaluated syntax nodes in one run"""
+MAX_STEPS = 36_000
+"""evaluated syntax nodes in all runs of a program together: less than half a second"""
+FINISHING_STEPS = 2_000
+"""what closing a run may take where its steps are spent"""
 MAX_SITES = 64
 """comparisons reported by one run"""
 

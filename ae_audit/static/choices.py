@@ -60,6 +60,8 @@ def decide_block(run: Run, test: Value, node: ast.If, frame: Frame) -> bool:
     if run.loops and not node.orelse and matters and decisions.only_adds(node.body):
         matters = False  # some turn of the loop takes it
     default = not decisions.ends(node.body)
-    if default and node.orelse and decisions.trains(node.orelse) and not decisions.trains(node.body):
-        default = False  # «if there is a checkpoint, load it, else train»
+    if default and node.orelse:
+        syntax = run.project.syntax
+        # «if there is a checkpoint, load it, else train»
+        default = not syntax.of(node, node.orelse, "else").trains or syntax.of(node, node.body, "then").trains
     return decide(run, test, node.test, frame, default=default, matters=matters)

@@ -64,17 +64,6 @@ def only_adds(body: list[ast.stmt]) -> bool:
     )
 
 
-_TRAINING = {"fit", "fit_generator", "train_on_batch", "backward", "minimize", "train_model"}
-
-
-def trains(body: list[ast.stmt]) -> bool:
-    """Whether a block calls something that by its name trains a model."""
-    return any(
-        isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _TRAINING
-        for statement in body for node in ast.walk(statement)
-    )  # fmt: skip
-
-
 def ends(body: list[ast.stmt]) -> bool:
     """Whether a block surely leaves: by ``return``, ``raise``, ``continue``, ``break`` or ``sys.exit()``."""
     if not body:

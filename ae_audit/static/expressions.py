@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ae_audit.records import replace
 from ae_audit.static import attributes, choices, operators, subscripts
 from ae_audit.static.arguments import Call
+from ae_audit.static.budget import BudgetSpentError
 from ae_audit.static.conventions import CONVENTIONAL
 from ae_audit.static.environment import Frame, Scope
 from ae_audit.static.sources import Where
@@ -37,7 +38,9 @@ MAX_COMPREHENSION = 64
 
 def evaluate(run: Run, node: ast.expr, frame: Frame) -> Value:
     """The abstract value of an expression."""
-    run.step()
+    run.steps -= 1
+    if run.steps < 0:
+        raise BudgetSpentError
     evaluator = EVALUATORS.get(type(node))
     if evaluator is None:
         return Unknown("an expression of a kind that is not followed", Where(frame.text, node))

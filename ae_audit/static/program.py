@@ -7,7 +7,7 @@ import ast
 from ae_audit.records import dataclass, field
 from ae_audit.static import calls, classes
 from ae_audit.static.arguments import Call
-from ae_audit.static.budget import MAX_STEPS, BudgetSpentError
+from ae_audit.static.budget import FINISHING_STEPS, MAX_STEPS, BudgetSpentError
 from ae_audit.static.decisions import Offer, Plan
 from ae_audit.static.environment import Frame, Scope
 from ae_audit.static.interpreter import Run
@@ -20,8 +20,6 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.static.projects import Program, Project
 
 MAX_RUNS = 10
-TOTAL_STEPS = 48_000
-"""over all runs but the first, which may use up ``MAX_STEPS`` alone"""
 EVALUATION_METHODS = frozenset({"validation_step", "test_step", "predict_step", "evaluate", "validate"})
 """methods that by their name train nothing"""
 
@@ -45,13 +43,13 @@ def explore(registry: Registry, project: Project, program: Program) -> list[Exec
     done: list[Execution] = []
     pending: list[Plan] = [Plan()]
     seen: set[tuple[object, ...]] = set()
-    left = TOTAL_STEPS
-    while pending and len(done) < MAX_RUNS and left > 0:
+    left, needed = MAX_STEPS, 0
+    while pending and len(done) < MAX_RUNS and left >= needed:  # a run that breaks off early tells little
         plan = pending.pop(0)
-        run = Run(registry, project, plan, MAX_STEPS if not done else min(MAX_STEPS, left))
-        budget = run.steps
+        run = Run(registry, project, plan, left)
         exhausted = execute(run, program)
-        left -= budget - max(run.steps, 0)
+        used = left if exhausted else left - run.steps
+        left, needed = left - used, needed or used
         done.append(
             Execution(plan, run.sites, exhausted, run.marks, tuple(run.offers.values()), run.faults, run.called)
         )
@@ -84,12 +82,15 @@ def execute(run: Run, program: Program) -> bool:
 
 
 def _finish(run: Run) -> None:
-    run.steps = max(run.steps, 2_000)
+    left = run.steps
+    run.steps = max(left, FINISHING_STEPS)
     try:
         for finisher in list(run.finishers):
             finisher(run)
     except (BudgetSpentError, RecursionError):
         return
+    finally:
+        run.steps = max(0, min(left, run.steps))
 
 
 def _run_units(run: Run, program: Program) -> None:

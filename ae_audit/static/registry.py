@@ -158,7 +158,10 @@ class Registry:
         if isinstance(value, Object):
             return self.line(value.cls)
         if isinstance(value, Instance):
-            return tuple(kind for base in value.cls.library_bases() for kind in self.line(base))
+            kinds = value.cls.kinds
+            if kinds is None:
+                kinds = value.cls.kinds = tuple(kind for base in value.cls.library_bases() for kind in self.line(base))
+            return kinds
         return _KINDS.get(type(value), ()) if not isinstance(value, Const) else _const_kinds(value)
 
     def method(self, value: Value, name: str) -> MethodHandler | None:

@@ -30,10 +30,14 @@ BUILDING = frozenset(
 GROWING = frozenset(["append", "add", "extend", "insert", "add_module", "__setitem__"])
 
 
+TRAINING = frozenset(["fit", "fit_generator", "train_on_batch", "backward", "minimize", "train_model"])
+"""methods that by their name train a model"""
+
+
 class Traits:
     """What a block of statements does, as far as its syntax tells."""
 
-    __slots__ = ("builds", "calls", "compared", "counted", "grows", "matters")
+    __slots__ = ("calls", "compared", "counted", "grows", "matters", "trains")
 
     def __init__(self, body: Iterable[ast.AST]) -> None:
         self.matters = False
@@ -41,10 +45,12 @@ class Traits:
         self.grows = False
         """it adds to something: its turns differ"""
         self.calls = False
+        self.trains = False
+        """it calls something that by its name trains a model"""
         self.counted: set[str] = set()
         """names that are counted up or down"""
         self.compared: set[str] = set()
-        """names that occur in a comparison"""
+        """names that are compared, by themselves or in arithmetic"""
         for statement in body:
             for node in ast.walk(statement):
                 self._note(node)
@@ -55,6 +61,7 @@ class Traits:
             if isinstance(node.func, ast.Attribute):
                 self.matters = self.matters or node.func.attr in BUILDING
                 self.grows = self.grows or node.func.attr in GROWING
+                self.trains = self.trains or node.func.attr in TRAINING
         elif isinstance(node, (ast.Assign, ast.AnnAssign, ast.Return)):
             self.matters = True
         elif isinstance(node, ast.AugAssign):
@@ -62,7 +69,17 @@ class Traits:
             if isinstance(node.target, ast.Name):
                 self.counted.add(node.target.id)
         elif isinstance(node, ast.Compare):
-            self.compared.update(part.id for part in ast.walk(node) if isinstance(part, ast.Name))
+            for side in (node.left, *node.comparators):
+                self.compared.update(_numbers(side))
+
+
+def _numbers(node: ast.expr) -> Iterable[str]:
+    """Names that make up a number: not those that index something, or that are handed to a function."""
+    if isinstance(node, ast.Name):
+        yield node.id
+    elif isinstance(node, ast.BinOp):
+        yield from _numbers(node.left)
+        yield from _numbers(node.right)
 
 
 class Syntax:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 
 from ae_audit.location import TrailStep
 from ae_audit.records import replace
@@ -13,6 +14,7 @@ from ae_audit.static.values import Array, Difference, Seq, Tensor, Unknown, Valu
 from ae_audit.theory.activations import (
     LINEAR_RANGE,
     UNKNOWN_ACTIVATION_RANGE,
+    Activation,
     ActivationRange,
     Constraint,
     find_activation,
@@ -115,7 +117,7 @@ def activated(
     units = head.units
     if activation.axis is not None and head.shape is not None:
         units = extent(head.shape, activation.axis)
-    range_ = activation.range_of(before, units)
+    range_, produced = _produced(activation, before, units)
     trail = head.trail if head.activation not in {None, "linear"} else ()
     if name == "linear":
         return replace(base, head=replace(head, written=written or head.written, location=place.location))
@@ -130,10 +132,17 @@ def activated(
         shape=head.shape,
         logits_recoverable=Tri.YES if framework is Framework.KERAS else Tri.UNKNOWN,
         location=place.location,
-        trail=(*trail, TrailStep(f"{name}{previous} produces {range_}", place.location))[-8:],
+        trail=(*trail, TrailStep(f"{name}{previous} produces {produced}", place.location))[-8:],
     )
     return replace(base, head=made, why=base.why if before.unknown and range_.unknown else None, log_of=None,
                    complement=False, activation_of=base)  # fmt: skip
+
+
+@lru_cache(maxsize=512)
+def _produced(activation: Activation, before: ActivationRange, units: int | None) -> tuple[ActivationRange, str]:
+    """The range after an activation, and in words."""
+    made = activation.range_of(before, units)
+    return made, str(made)
 
 
 def through_nothing(run: Run, framework: Framework, value: Value) -> Tensor:

@@ -157,7 +157,7 @@ class Function(Value):
 class Class(Value):
     """A class of the user's own."""
 
-    __slots__ = ("attrs", "bases", "fields", "name", "node", "text")
+    __slots__ = ("_lineage", "attrs", "bases", "fields", "kinds", "name", "node", "text")
 
     def __init__(self, name: str, node: ast.ClassDef, text: Text, bases: list[Value]) -> None:
         self.name = name
@@ -166,17 +166,22 @@ class Class(Value):
         self.bases = bases
         self.attrs: dict[str, Value] = {}
         self.fields: list[str] | None = None
+        self.kinds: tuple[str, ...] | None = None
+        """what the registry found its library bases to inherit from, once asked"""
+        self._lineage: list[Class] | None = None
 
     def lineage(self) -> list[Class]:
-        """This class and its user-defined ancestors, nearest first."""
-        seen: list[Class] = []
-        pending: list[Value] = [self]
-        while pending and len(seen) < 32:
-            item = pending.pop(0)
-            if isinstance(item, Class) and item not in seen:
-                seen.append(item)
-                pending[0:0] = item.bases
-        return seen
+        """This class and its user-defined ancestors, nearest first; not to be changed."""
+        if self._lineage is None:
+            seen: list[Class] = []
+            pending: list[Value] = [self]
+            while pending and len(seen) < 32:
+                item = pending.pop(0)
+                if isinstance(item, Class) and item not in seen:
+                    seen.append(item)
+                    pending[0:0] = item.bases
+            self._lineage = seen
+        return self._lineage
 
     def library_bases(self) -> list[str]:
         return [base.name for cls in self.lineage() for base in cls.bases if isinstance(base, Library)]
@@ -364,6 +369,15 @@ class LossValue(Value):
     """a regulariser of a latent code (a KL term written out) is part of it"""
     reductions: tuple[str, ...] = ()
     """of the latent part"""
+    others: bool = False
+    """something else is added that is not known: another comparison, perhaps"""
+
+    @property
+    def alone(self) -> Tri:
+        """Whether there is but one comparison in it, and nothing that may be another."""
+        if len(self.terms) > 1:
+            return Tri.NO
+        return Tri.UNKNOWN if self.others or self.latent else Tri.YES
 
 
 @dataclass(frozen=True, slots=True)

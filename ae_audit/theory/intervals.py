@@ -11,6 +11,7 @@ import math
 from ae_audit.records import dataclass
 
 INFINITY = math.inf
+_ENDLESS = (-INFINITY, INFINITY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +28,11 @@ class Interval:
     hi_open: bool = False
 
     def __post_init__(self) -> None:
-        if math.isnan(self.lo) or math.isnan(self.hi) or self.lo > self.hi:
+        if not self.lo <= self.hi:  # which is False of NaN, too
             raise ValueError(f"an interval needs lo <= hi, both numbers; got {self.lo}, {self.hi}")
-        if math.isinf(self.lo):
+        if not self.lo_open and self.lo in _ENDLESS:
             object.__setattr__(self, "lo_open", True)
-        if math.isinf(self.hi):
+        if not self.hi_open and self.hi in _ENDLESS:
             object.__setattr__(self, "hi_open", True)
 
     @property
