@@ -6,7 +6,8 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
@@ -15,12 +16,29 @@ from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import DataFacts, Head, LossUse, MetricUse, ModelFacts, Relation, Structure, TrainingSetup
 
 
-def match(seen: TrainingSetup, static: Sequence[TrainingSetup]) -> int | None:
-    """Which static setup is the one that was seen running: same place, and the alternative that agrees best."""
+def match(seen: TrainingSetup, static: Sequence[TrainingSetup], taken: Collection[int] = ()) -> int | None:
+    """Which static setup is the one that was seen running: same place, and the alternative that agrees best.
+
+    Of equals one that is not ``taken``: a loop over models trains each at the same line.
+    """
     same_place = [index for index, setup in enumerate(static) if _same_place(seen.location, setup.location)]
     if not same_place:
         return None
-    return max(same_place, key=lambda index: (_agreement(seen, static[index]), -index))
+    return max(same_place, key=lambda index: (_agreement(seen, static[index]), index not in taken, -index))
+
+
+def match_all(seen: Sequence[TrainingSetup], static: Sequence[TrainingSetup]) -> list[int | None]:
+    """:func:`match` for each of ``seen``, in order."""
+    found: list[int | None] = []
+    for setup in seen:
+        found.append(match(setup, static, {index for index in found if index is not None}))
+    return found
+
+
+def to_be_seen(static: Sequence[TrainingSetup]) -> Counter[Location]:
+    """How many trainings reading expects at each place; of alternatives under conditions, only one will run."""
+    sure = Counter(setup.location for setup in static if setup.condition is None)
+    return Counter({setup.location: max(1, sure[setup.location]) for setup in static})
 
 
 def merge(seen: TrainingSetup, static: TrainingSetup) -> TrainingSetup:

@@ -14,11 +14,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from ae_audit.codec import to_json
-from ae_audit.engine.merge import match, relocated
+from ae_audit.engine.merge import match, match_all, relocated, to_be_seen
 from ae_audit.engine.settling import SettlingOptions, certified, settled
 from ae_audit.location import Location
 from ae_audit.probe import ProbeOptions
 from ae_audit.runtime.captures import Capture
+from ae_audit.runtime.deadline import stopped_after
 from ae_audit.runtime.interception import Interception, StopProgram, run_script
 from ae_audit.runtime.sandbox import Guard
 from ae_audit.training_setup import Framework, TrainingSetup
@@ -61,7 +62,7 @@ class Recording:
         self._working_folder = working_folder
         self._interception = Interception(guard=guard, emit=emit)
         self._recorders: list[Recorder] = []
-        self._places_seen: set[Location] = set()
+        self._to_be_seen = to_be_seen(static)
         self._keras_seen = 0
         self._began = time.monotonic()
 
@@ -73,7 +74,10 @@ class Recording:
         self._interception.when_imported("keras", self._watch_keras)
         path, argv = self._request["path"], self._request["argv"]
         try:
-            outcome = run_script(path, argv, is_notebook=self._request["notebook"], working_folder=self._working_folder)
+            with stopped_after(RUN_SHARE * self._request["timeout"], self._has_enough):
+                outcome = run_script(
+                    path, argv, is_notebook=self._request["notebook"], working_folder=self._working_folder
+                )
         finally:
             for recorder in reversed(self._recorders):
                 with _Guarded(self._emit, "runtime"):
@@ -91,7 +95,7 @@ class Recording:
     def settle(self) -> None:
         """Judge and probe every capture; a failure of one leaves the others standing."""
         captures = [capture for recorder in self._recorders for capture in self._captures_of(recorder)]
-        matched = [match(relocated(capture.setup, self._shown), self._static) for capture in captures]
+        matched = match_all([relocated(capture.setup, self._shown) for capture in captures], self._static)
         count = min(len(captures), MOST_CAPTURES)
         for number, (capture, index) in enumerate(zip(captures, matched, strict=True)):
             if number >= MOST_CAPTURES:
@@ -148,10 +152,15 @@ class Recording:
         self._keras_seen += 1
         index = match(relocated(capture.setup, self._shown), self._static)
         if index is not None:
-            self._places_seen.add(self._static[index].location)
-        everything = bool(self._static) and all(setup.location in self._places_seen for setup in self._static)
+            self._to_be_seen[self._static[index].location] -= 1
+        everything = bool(self._static) and all(count <= 0 for count in self._to_be_seen.values())
         if everything or self._keras_seen >= MOST_CAPTURES:
             raise StopProgram
+
+    def _has_enough(self) -> bool:
+        """Whether Keras trainings were caught, and none is being caught now; torch's recorder keeps its own time."""
+        recorders = [recorder for recorder in self._recorders if isinstance(recorder, _Keras)]
+        return any(recorder.has_caught() for recorder in recorders)
 
     def _problem(self, text: str, location: Location | None) -> None:
         where = "" if location is None else f" (line {location.line})"
@@ -222,6 +231,9 @@ class _Keras:
 
     def captures(self) -> Sequence[Capture]:
         return self._captures
+
+    def has_caught(self) -> bool:
+        return self._recorder.has_caught()
 
     def _keep(self, capture: Capture) -> None:
         self._captures.append(capture)

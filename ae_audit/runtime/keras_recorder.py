@@ -60,6 +60,7 @@ class KerasRecorder:
         self._loops: dict[int, _Loop] = {}
         self._restore: list[tuple[Any, str, Any]] = []
         self._busy = False
+        self._caught = False
 
     def attach(self, module: Any = None) -> None:
         """Stand in for Keras' training methods; to be called as soon as Keras is imported (``when_imported``)."""
@@ -88,6 +89,10 @@ class KerasRecorder:
         """The program has come to its end: hand on what was being collected."""
         for loop in list(self._loops.values()):
             self._hand_on_loop(loop)
+
+    def has_caught(self) -> bool:
+        """Whether there is something to hand on or handed on, and nothing is being caught at this moment."""
+        return not self._busy and (self._caught or any(loop.parts for loop in self._loops.values()))
 
     # What stands in
 
@@ -201,6 +206,7 @@ class KerasRecorder:
             self._busy = False
         if not captures:
             self._on_problem("no prediction and no loss were seen in this training step", location)
+        self._caught = self._caught or bool(captures)
         with contextlib.ExitStack() as telling:  # of all outputs, though the first may be told to end the program
             for capture in reversed(captures):
                 telling.callback(self._on_capture, capture)

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from ae_audit.engine.merge import match, merge
+from ae_audit.engine.merge import match, match_all, merge, to_be_seen
 from ae_audit.location import Location, TrailStep
 from ae_audit.theory.intervals import UNIT, Interval
 from ae_audit.theory.ranges import Tri, ValueRange
@@ -115,3 +115,14 @@ def test_of_several_alternatives_at_a_place_the_one_that_ran_is_found() -> None:
     tanh, sigmoid = (replace(READ, head=Head(name), condition=Condition(name)) for name in ("tanh", "sigmoid"))
     assert match(replace(SEEN, head=Head("sigmoid")), [tanh, sigmoid]) == 1
     assert match(replace(SEEN, location=Location("model.py", 99)), [tanh, sigmoid]) is None
+
+
+def test_trainings_of_a_loop_are_matched_one_by_one():
+    read = [replace(READ, condition=None), replace(READ, condition=None), replace(READ, location=ELSEWHERE)]
+    assert match_all([SEEN, SEEN, SEEN], read) == [0, 1, 0]
+    assert to_be_seen(read) == {FIT: 2, ELSEWHERE: 1}
+
+
+def test_of_alternatives_under_conditions_one_is_waited_for():
+    other = replace(READ, condition=Condition("not fast", default=False))
+    assert to_be_seen([READ, other]) == {FIT: 1}
