@@ -20,7 +20,8 @@ def propose(finding: Finding, setup: TrainingSetup | None, source_of: SourceOf) 
     """The fix for ``finding``; None where it has no remedy.
 
     A fix has edits only where all remedies have a place, the edits do not overlap, and the source still parses after
-    them. Every remedy changes what the program computes, so no fix is safe.
+    them. It is safe where it changes nothing that the program computes but a metric, and nothing in the file looks
+    that metric up by its name.
     """
     if not finding.remedies:
         return None
@@ -33,7 +34,10 @@ def propose(finding: Finding, setup: TrainingSetup | None, source_of: SourceOf) 
             return Fix(description, safe=False)
         edits += part
     kept = tuple(dict.fromkeys(edits))
-    return Fix(description, safe=False, edits=kept if _sound(kept, texts) else ())
+    edits = list(kept) if _sound(kept, texts) else []
+    metrics = [remedy.metric for remedy in finding.remedies if isinstance(remedy, DropMetric)]
+    only_shown = len(metrics) == len(finding.remedies) and not _looked_up(metrics, finding.location, texts)
+    return Fix(description, safe=bool(edits) and only_shown, edits=tuple(edits))
 
 
 def _edits(remedy: Remedy, finding: Finding, setup: TrainingSetup, texts: Texts) -> tuple[Edit, ...] | None:
@@ -60,6 +64,22 @@ def _metric(to: str | None, place: Location, texts: Texts) -> tuple[Edit, ...] |
         edit = quoted(to, node, text) if isinstance(node.value, str) else None
         return None if edit is None else (edit,)
     return (text.replace(node, f'"{to}"'),)
+
+
+def _looked_up(metrics: list[str], place: Location, texts: Texts) -> bool:
+    """Whether a string elsewhere in the file may name one of ``metrics``: a key of the history, what is monitored."""
+    text = texts.at(place)
+    if text is None or text.cell is not None or text.tree is None:
+        return True  # other cells may look it up
+    here = text.node_at(place)
+    stems = {"acc", *metrics}
+    return any(
+        isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and node is not here
+        and any(stem in node.value for stem in stems)
+        for node in ast.walk(text.tree)
+    )
 
 
 def _sound(edits: tuple[Edit, ...], texts: Texts) -> bool:

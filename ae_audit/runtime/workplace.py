@@ -144,6 +144,8 @@ def environment(
     places = {real: Path(kept[name]) for name, (real, _) in mirrored.items()}
     kept["HOME"] = str(_mirror_home(home, scratch / "home", places))
     kept.setdefault("PYTHONUSERBASE", str(home / ".local"))
+    if "PYTHONPATH" in kept:  # the program runs in another folder than the one that its entries start from
+        kept["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, kept["PYTHONPATH"].split(os.pathsep)))
     for name in ("TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "NUMBA_CACHE_DIR", "CUDA_CACHE_PATH", "WANDB_DIR"):
         kept[name] = str(caches / name.lower())
     kept |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))

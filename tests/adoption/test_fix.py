@@ -56,6 +56,15 @@ def test_unsafe_fixes_are_left_out_unless_asked_for(folder: Path, audit: Audit, 
     )
 
 
+def test_a_metric_is_replaced_without_asking(folder: Path, audit: Audit, model: str) -> None:
+    right = model.replace("softmax", "sigmoid").replace('loss="mse"', 'loss="mse", metrics=["accuracy"]')
+    (folder / "a.py").write_text(right)
+    assert "AE401" in audit("a.py").out
+    outcome = audit("a.py", "--fix")
+    assert outcome.err == "ae-audit: Mended 1 finding in 1 file.\n"
+    assert (folder / "a.py").read_text() == right.replace('"accuracy"', '"mae"')
+
+
 def test_a_diff_writes_nothing(folder: Path, audit: Audit, model: str) -> None:
     (folder / "a.py").write_text(model)
     (folder / "b.ipynb").write_bytes(notebook(model))

@@ -354,6 +354,21 @@ def test_the_metric_is_replaced() -> None:
     assert after == "compile(loss='mse', metrics=['mae'])"
 
 
+@pytest.mark.parametrize(
+    ("more", "safe"),
+    [
+        ("history.history['loss']", True),
+        ('history.history["accuracy"]', False),
+        ("EarlyStopping(monitor='val_acc')", False),
+    ],
+)
+def test_a_metric_that_nothing_looks_up_is_replaced_safely(more: str, safe: bool) -> None:
+    source = f"compile(loss='mse', metrics=['accuracy'])\n{more}\n"
+    fix = fix_of(source, (DropMetric("accuracy", to="mae"),), framework=KERAS, metric="'accuracy'")
+    assert bool(fix.edits)
+    assert fix.safe is safe
+
+
 def test_several_remedies_make_one_fix_or_none() -> None:
     source = "m = Dense(9, activation='relu')\nm.compile(loss='categorical_crossentropy')"
     remedies = (SwapActivation("sigmoid"), SwapLoss("bce"))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,9 @@ def test_links_in_circles_do_not_matter(tmp_path: Path) -> None:
     place = mirror(project / "train.py", tmp_path / "scratch")
     assert (place / "self").is_symlink()
     assert (place / "broken").is_symlink()
+
+
+def test_relative_entries_of_the_path_are_those_of_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = environment(tmp_path / "scratch", base={"HOME": "/nowhere", "PYTHONPATH": os.pathsep.join(["src", "/lib"])})
+    assert found["PYTHONPATH"] == os.pathsep.join([str(tmp_path / "src"), "/lib"])
