@@ -74,7 +74,7 @@ class Recording:
         self._interception.when_imported("keras", self._watch_keras)
         path, argv = self._request["path"], self._request["argv"]
         try:
-            with stopped_after(RUN_SHARE * self._request["timeout"], self._has_enough):
+            with stopped_after(RUN_SHARE * self._request["timeout"], self._has_enough, self._ended_early):
                 outcome = run_script(
                     path, argv, is_notebook=self._request["notebook"], working_folder=self._working_folder
                 )
@@ -161,6 +161,12 @@ class Recording:
         """Whether Keras trainings were caught, and none is being caught now; torch's recorder keeps its own time."""
         recorders = [recorder for recorder in self._recorders if isinstance(recorder, _Keras)]
         return any(recorder.has_caught() for recorder in recorders)
+
+    def _ended_early(self) -> None:
+        if any(count > 0 for count in self._to_be_seen.values()):
+            seconds = RUN_SHARE * self._request["timeout"]
+            text = f"the program was ended after {seconds:.0f} s, with some of its trainings unseen"
+            self._emit({"event": "note", "text": f"{text}; --timeout gives it more time"})
 
     def _problem(self, text: str, location: Location | None) -> None:
         where = "" if location is None else f" (line {location.line})"

@@ -14,7 +14,9 @@ _AGAIN = 0.5
 
 
 @contextlib.contextmanager
-def stopped_after(seconds: float, may_stop: Callable[[], bool]) -> Iterator[None]:
+def stopped_after(
+    seconds: float, may_stop: Callable[[], bool], on_stop: Callable[[], None] = lambda: None
+) -> Iterator[None]:
     """Raise :class:`StopProgram` in the running program when ``seconds`` have passed, as soon as ``may_stop()``.
 
     Where there are no interval timers, or outside the main thread, the program just goes on.
@@ -25,6 +27,7 @@ def stopped_after(seconds: float, may_stop: Callable[[], bool]) -> Iterator[None
 
     def look(*_: object) -> None:
         if may_stop():
+            on_stop()
             raise StopProgram
 
     before = signal.signal(signal.SIGALRM, look)

@@ -20,9 +20,10 @@ while True:
 def test_a_program_is_ended_once_it_may_be(tmp_path):
     script = tmp_path / "model.py"
     script.write_text(ENDLESS)
-    began = time.monotonic()
-    with stopped_after(0.5, lambda: time.monotonic() - began > 0.8):
+    began, told = time.monotonic(), []
+    with stopped_after(0.5, lambda: time.monotonic() - began > 0.8, lambda: told.append("ended")):
         outcome = run_script(script)
+    assert "ended" in told
     assert outcome.how is HowItEnded.STOPPED
     assert 0.8 < time.monotonic() - began < 5
 
