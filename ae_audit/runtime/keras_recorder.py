@@ -19,6 +19,7 @@ from ae_audit.runtime import keras_data
 from ae_audit.runtime.keras_capture import KerasCapture
 from ae_audit.runtime.keras_data import Batches
 from ae_audit.runtime.keras_history import plausible_history, plausible_logs
+from ae_audit.runtime.keras_inference import shortened_evaluate, shortened_predict
 from ae_audit.runtime.keras_program import KerasProgram, Stage, quiet
 from ae_audit.runtime.keras_setups import Occasion, captures_of
 from ae_audit.runtime.user_code import Place, UserCode
@@ -72,6 +73,8 @@ class KerasRecorder:
         self._replace(model, "fit", self._fit(model.fit))
         self._replace(model, "train_on_batch", self._train_on_batch(model.train_on_batch))
         self._replace(model, "compile", self._compile(model.compile))
+        self._replace(model, "predict", shortened_predict(model.predict, lambda: self._busy))
+        self._replace(model, "evaluate", shortened_evaluate(model.evaluate, lambda: self._busy))
         if hasattr(model, "fit_generator"):
             self._replace(model, "fit_generator", self._fit(model.fit_generator))
         self._replace(keras.Operation, "__new__", self._new(keras.Operation.__new__))

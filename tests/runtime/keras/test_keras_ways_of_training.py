@@ -175,6 +175,37 @@ def test_predict_and_evaluate_still_work(data, catch):
     assert shapes == [(4, WIDTH), ()]
 
 
+def test_predictions_of_what_was_not_trained_cost_little(data, catch):
+    class Batches(keras.callbacks.Callback):
+        count = 0
+
+        def on_predict_batch_end(self, batch, logs=None):
+            self.count += 1
+
+        def on_test_batch_end(self, batch, logs=None):
+            self.count += 1
+
+    long, predicted, evaluated, endless = np.tile(data, (8, 1)), Batches(), Batches(), Batches()
+    shapes = []
+
+    def batches():
+        while True:
+            yield data, data
+
+    def program():
+        model = small()
+        model.fit(long, long)
+        outputs = model.predict(long, verbose=0, callbacks=[predicted])
+        shapes.append(outputs.shape)
+        model.evaluate(long, long, verbose=0, callbacks=[evaluated])
+        model.evaluate(batches(), verbose=0, callbacks=[endless])
+
+    caught = catch(program)
+    assert shapes == [(5120, WIDTH)]
+    assert (predicted.count, evaluated.count, endless.count) == (32, 32, 8)
+    assert len(caught.captures) == 1
+
+
 def test_labels_and_sample_weights(data, catch, r2):
     labels = np.arange(len(data)) % 5
 
