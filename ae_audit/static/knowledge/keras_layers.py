@@ -196,7 +196,7 @@ def _dense(run: Run, name: str, inputs: Value, call: Call) -> Value:
     units = call.constant(0, "units", "output_dim")
     units = units if isinstance(units, int) else None
     old = ops.shape_of(inputs)
-    shape = (*old[:-1], units) if old else (None, units)
+    shape = (*old[:-1], units) if old else None
     made = tensors.through_weights(run, KERAS, inputs, name, call.where, units=units, shape=shape)
     return activate(run, made, call.get(DENSE[name], "activation"), call, call.where)
 
@@ -282,8 +282,10 @@ def _normalising(run: Run, name: str, inputs: Value, call: Call) -> Value:
 
 def _weighted(run: Run, name: str, inputs: Value, call: Call) -> Value:
     units = call.constant(1, "output_dim") if name == "Embedding" else None
-    return tensors.through_weights(run, KERAS, inputs, name, call.where,
-                                   units=units if isinstance(units, int) else None)  # fmt: skip
+    units = units if isinstance(units, int) else None
+    old = ops.shape_of(inputs)
+    shape = (*old, units) if name == "Embedding" and old is not None else None
+    return tensors.through_weights(run, KERAS, inputs, name, call.where, units=units, shape=shape)
 
 
 def _moving(run: Run, name: str, inputs: Value, call: Call) -> Value:

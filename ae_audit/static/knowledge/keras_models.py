@@ -32,6 +32,8 @@ class Graph:
     """why its outputs are unknown (loaded from a file)"""
     names: list[str] = field(default_factory=list)
     """of the outputs, where they are given by name"""
+    built_on: tuple[int | None, ...] | None = None
+    """the shape of the data that a Sequential without one of its own was first used on"""
 
 
 @dataclass(slots=True)
@@ -145,11 +147,17 @@ def _pop(run: Run, receiver: Value, call: Call) -> Value:
     return Const(None)
 
 
-def build(run: Run, model: Value, where: Where) -> Graph:
-    """The graph with inputs and outputs; those of a Sequential are computed on demand."""
+def build(run: Run, model: Value, where: Where, data: Value | None = None) -> Graph:
+    """The graph with inputs and outputs; those of a Sequential are computed on demand, for the shape of ``data``."""
     state = graph(run, model)
+    if state.sequential and state.built_on is None and isinstance(data, Array) and data.shape:
+        state.built_on = (None, *data.shape[1:])
+        if any(isinstance(value, Array) and value.shape is None for value in state.inputs):
+            state.outputs = None
     if state.sequential and state.outputs is None:
         inputs = _sequential_input(run, state.layers, where)
+        if inputs.shape is None:
+            inputs = replace(inputs, shape=state.built_on)
         state.inputs = [inputs]
         value: Value = inputs
         for layer in state.layers:

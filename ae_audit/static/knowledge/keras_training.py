@@ -280,7 +280,7 @@ def predictions(run: Run, model: Value, inputs: Value | None, call: Call) -> tup
         if fresh:
             run.notes.pop("collecting losses", None)
     else:
-        state = build(run, model, call.where)
+        state = build(run, model, call.where, inputs)
         names = state.names or _layer_names(run, state.outputs or [])
         if state.outputs is None:
             why = state.why or "the model's layers are not known"

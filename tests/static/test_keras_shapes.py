@@ -1,0 +1,42 @@
+"""The shapes of what Keras models put out, where nobody says them: from the data that a model is first used on."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+from ae_audit.rules.run import check
+from ae_audit.static import analyse_file
+from ae_audit.training_setup import TrainingSetup
+
+
+def trained(layers: str, x: str, y: str) -> TrainingSetup:
+    program = f"""
+    import numpy as np
+    from keras import Sequential, layers, losses
+    model = Sequential([{layers}])
+    model.compile(optimizer="adam", loss=losses.BinaryCrossentropy())
+    model.fit(np.random.random({x}), np.random.random({y}))
+    """
+    result = analyse_file("program.py", textwrap.dedent(program).encode())
+    assert not result.errors
+    (setup,) = result.setups
+    return setup
+
+
+@pytest.mark.parametrize(
+    ("layers", "x", "y", "shape", "broadcasts"),
+    [
+        ("layers.Dense(64), layers.Dense(1)", "(1024, 100, 1)", "(1024, 100, 1)", (None, 100, 1), False),
+        ("layers.Dense(64), layers.Dense(1)", "(1024, 7)", "(1024, 2)", (None, 1), True),
+        ("layers.Input((10,)), layers.Embedding(9, 8), layers.Dense(1)", "(5, 10)", "(5, 10)", (None, 10, 1), False),
+        ("some(), layers.Dense(1)", "(5, 10)", "(5, 10)", None, False),
+    ],
+)
+def test_the_shape_of_a_model_without_an_input(
+    layers: str, x: str, y: str, shape: tuple[int | None, ...] | None, broadcasts: bool
+) -> None:
+    setup = trained(layers, x, y)
+    assert setup.head.shape == shape
+    assert ("AE309" in {finding.code for finding in check([setup])[0]}) is broadcasts
