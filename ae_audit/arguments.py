@@ -88,7 +88,10 @@ def _parser() -> _Parser:
         argument_default=argparse.SUPPRESS,
     )
     parser.add_argument(
-        "paths", nargs="*", metavar="PATH", help="files (.py, .ipynb), folders, - for standard input (default: .)"
+        "paths",
+        nargs="*",
+        metavar="PATH",
+        help="programs (.py, .ipynb), model files (.keras, .h5, .json, .pt2), folders, - for stdin (default: .)",
     )
     groups: dict[str, Any] = {}
     for option in OPTIONS:
@@ -108,7 +111,7 @@ def _parser() -> _Parser:
                     action="store_false",
                     help=f"do not {_opposite(option.help)}",
                 )
-        elif option.kind is Kind.RULES:
+        elif option.kind in {Kind.RULES, Kind.FOLDERS}:
             group.add_argument(*flags, dest=option.field, action="append", metavar=option.metavar, help=option.help)
         else:
             metavar = option.metavar or "|".join(option.choices)
@@ -149,6 +152,10 @@ def _settings(given: argparse.Namespace, paths: Sequence[str]) -> Settings:
     if settings.static and settings.run:
         raise UsageError("--static and --run contradict each other: one never runs anything, the other runs all.")
     _check_together(settings)
+    if settings.loss is not None:
+        from ae_audit.theory.loss_choice import check_loss
+
+        check_loss(settings.loss)
     _check_rules(settings, set(changes))
     return settings
 
@@ -195,6 +202,8 @@ def _value(key: str, raw: Any) -> Any:
         value = [name.strip() for text in raw for name in text.split(",") if name.strip()]
         if not value:
             raise UsageError(f"--{key} needs {option.kind.value}.")
+    elif option.kind is Kind.FOLDERS:
+        value = [_folder(key, text) for text in raw]
     elif option.kind in {Kind.SECONDS, Kind.INTEGER}:
         try:
             value = float(raw) if option.kind is Kind.SECONDS else int(raw)
@@ -203,6 +212,13 @@ def _value(key: str, raw: Any) -> Any:
     from ae_audit.config import checked
 
     return checked(option, value, f"--{key}")
+
+
+def _folder(key: str, path: str) -> str:
+    if not os.path.isdir(path):
+        wrong = "is no folder" if os.path.exists(path) else "does not exist"
+        raise UsageError(f"--{key}: {path or 'an empty name'} {wrong}.")
+    return os.path.abspath(path)
 
 
 def _check_rules(settings: Settings, from_flags: set[str]) -> None:

@@ -9,6 +9,7 @@ from ae_audit.errors import UsageError, did_you_mean
 from ae_audit.records import dataclass
 from ae_audit.rules.registry import all_rules
 from ae_audit.settings import FORMATS, OPTIONS, Kind
+from ae_audit.theory.loss_names import spellings
 
 SHELLS = ("bash", "zsh", "fish")
 COMMANDS = ("rule", "config", "completion")
@@ -52,7 +53,10 @@ def _flags() -> Iterator[Flag]:
                 yield Flag(f"--no-{option.key}", f"do not {option.help.replace(' (the default)', '')}")
         else:
             words = rules if option.kind is Kind.RULES else option.choices
-            yield Flag(f"--{option.key}", option.help, words, option.kind is Kind.FILE, True)
+            if option.key == "loss":
+                words = tuple(sorted({*spellings("keras"), *spellings("torch")}))
+            is_file = option.kind in {Kind.FILE, Kind.DATA, Kind.FOLDERS}
+            yield Flag(f"--{option.key}", option.help, words, is_file, True)
     for name in FORMATS:
         yield Flag(f"--{name}-output", f"write the report to a file as {name}", file=True, takes_value=True)
     yield Flag("--config", "read this configuration file", file=True, takes_value=True)

@@ -21,6 +21,11 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from typing import Any
 
 TABLE = "tool.ae-audit"
+_DECIDED_BY_USERS = {
+    "run": " (code under audit must not decide that it is run)",
+    "allow-write": " (code under audit must not open its own sandbox)",
+    "allow-network": " (code under audit must not open its own sandbox)",
+}
 _MAY_HOLD_TABLE = re.compile(rb"""tool["']?\s*\.\s*["']?ae-audit|^\s*\[\s*tool\s*\]|^\s*tool\s*=""", re.MULTILINE)
 """spares most runs the import of a TOML parser; matches too often rather than too seldom"""
 
@@ -66,7 +71,7 @@ def settings_from(table: Mapping[str, Any], path: str) -> Settings:
             known = [option.key for option in OPTIONS if option.file]
             raise UsageError(f"{_shown(path)}: unknown key '{key}' in [{TABLE}].{did_you_mean(key, known)}")
         if not option.file:
-            reason = " (code under audit must not decide that it is run)" if key == "run" else ""
+            reason = _DECIDED_BY_USERS.get(key, "")
             raise UsageError(f"{_shown(path)}: '{key}' can be given on the command line only{reason}.")
         changes[option.field] = checked(option, value, f"{_shown(path)}: '{key}'")
         if option.kind is Kind.FILE:
@@ -83,7 +88,7 @@ def checked(option: Option, value: object, subject: str) -> Any:
     kind = option.kind
     if kind is Kind.SWITCH and isinstance(value, bool):
         return value
-    if kind in {Kind.RULES, Kind.GLOBS, Kind.MODULES} and _is_list_of_strings(value):
+    if kind in {Kind.RULES, Kind.GLOBS, Kind.MODULES, Kind.FOLDERS} and _is_list_of_strings(value):
         return tuple(value)  # type: ignore[arg-type]
     if kind is Kind.CHOICE and isinstance(value, str):
         if value not in option.choices:
@@ -97,8 +102,10 @@ def checked(option: Option, value: object, subject: str) -> Any:
         return float(value)  # type: ignore[arg-type]
     if kind is Kind.INTEGER and is_number and isinstance(value, int) and value >= 0:
         return value
-    if kind is Kind.FILE and isinstance(value, str) and value:
+    if kind in {Kind.FILE, Kind.DATA, Kind.NAME} and isinstance(value, str) and value:
         return value
+    if kind is Kind.SCALE and isinstance(value, str) and (scale := _scale(value)) is not None:
+        return scale
     if kind is Kind.SEVERITIES and isinstance(value, Mapping):
         return tuple((selector, _severity(name, f"{subject}: '{selector}'")) for selector, name in value.items())
     if kind is Kind.RULES_BY_GLOB and isinstance(value, Mapping):
@@ -108,6 +115,20 @@ def checked(option: Option, value: object, subject: str) -> Any:
         return tuple((pattern, tuple(selectors)) for pattern, selectors in value.items())
     expected = f"one of {', '.join(option.choices)}" if option.choices else kind.value
     raise UsageError(f"{subject} must be {expected}; got {value!r}.")
+
+
+def _scale(text: str) -> tuple[float, float] | None:
+    """``1/255`` or ``1/127.5,-1`` as factor and shift; None where it is no such thing."""
+    numbers = []
+    for part in text.split(","):
+        above, slash, below = part.partition("/")
+        try:
+            numbers.append(float(above) / float(below) if slash else float(above))
+        except (ValueError, ZeroDivisionError):
+            return None
+    factor, shift = (*numbers, 0.0) if len(numbers) == 1 else numbers if len(numbers) == 2 else (0.0, 0.0)
+    finite = abs(factor) < float("inf") and abs(shift) < float("inf")
+    return (factor, shift) if factor and finite else None
 
 
 def _severity(value: object, subject: str) -> Severity:

@@ -1,7 +1,7 @@
 """Paths on the command line become files to audit.
 
 A folder is walked in sorted order, without what is excluded; its files are only read. A file that is named is taken
-whatever its ending, and may be run.
+whatever its ending, and may be run; one that ends as model files do is loaded together with its data, if there are any.
 """
 
 from __future__ import annotations
@@ -10,13 +10,24 @@ import os
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatch
 
+from ae_audit.data_paths import DataPath, data_path
 from ae_audit.errors import UsageError, did_you_mean
 from ae_audit.records import dataclass
 from ae_audit.settings import Settings
-from ae_audit.source_text import STDIN
+from ae_audit.source_text import STDIN, is_model_file
 
 SUFFIXES = (".py", ".ipynb")
 _PROJECT_MARKS = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInput:
+    """What a model file is audited with."""
+
+    data: DataPath | None = None
+    target: DataPath | None = None
+    loss: str | None = None
+    scale: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +42,17 @@ class AuditTarget:
     """whether the user named it, rather than a folder that holds it"""
     project_root: str | None = None
     """absolute path of the folder within which first-party imports are followed"""
+    model: ModelInput | None = None
+    """of a model file: what goes with it"""
 
 
 def discover(paths: Sequence[str], settings: Settings) -> tuple[AuditTarget, ...]:
     """The files that ``paths`` (files, folders, ``-`` for standard input) stand for, each once.
 
     Raises:
-        UsageError: if a path does not exist, with the name beside it that is closest.
+        UsageError: if a path does not exist, with the name beside it that is closest, or if data do not belong to it.
     """
+    with_model = _model_input(paths, settings)
     found: dict[str, AuditTarget] = {}
     roots: dict[str, str] = {}
     for path in paths:
@@ -53,11 +67,35 @@ def discover(paths: Sequence[str], settings: Settings) -> tuple[AuditTarget, ...
             if settings.hook and excluded(path, settings):
                 continue
             run = not settings.static and os.path.isfile(path)  # a pipe gives its text only once
-            target = AuditTarget(path, run, project_root=_project_root(path, roots))
+            if is_model_file(path):
+                target = AuditTarget(path, run and with_model.data is not None, model=with_model)
+            else:
+                target = AuditTarget(path, run, project_root=_project_root(path, roots))
             found[os.path.abspath(path)] = target
         else:
             raise _missing(path)
     return tuple(found.values())
+
+
+def _model_input(paths: Sequence[str], settings: Settings) -> ModelInput:
+    given = {key: getattr(settings, key) for key in ("data", "target", "loss", "scale")}
+    flags = [f"--{key}" for key, value in given.items() if value is not None]
+    if flags and not any(is_model_file(path) for path in paths):
+        raise UsageError(f"{flags[0]} goes with a model file (.keras, .h5, .json, .pt2), and none was named.")
+    if settings.data is None:
+        if flags and flags[0] != "--loss":
+            raise UsageError(f"{flags[0]} goes with --data, which names what the model is fed.")
+        return ModelInput(loss=settings.loss)
+    if settings.static:
+        raise UsageError("--static only reads, and --data is for running: leave one of them out.")
+    data = data_path("--data", settings.data)
+    target = None if settings.target is None else data_path("--target", settings.target)
+    if settings.scale is None and (data.pictures or (target is not None and target.pictures)):
+        raise UsageError(
+            f"{data if data.pictures else target} holds pictures, whose files have values from 0 to 255: say how they "
+            "are scaled before the model sees them, with --scale 1/255 for [0, 1], or --scale 1 if they are not."
+        )
+    return ModelInput(data, target, settings.loss, settings.scale)
 
 
 def walk(folder: str, settings: Settings) -> Iterator[str]:

@@ -45,6 +45,10 @@ class Kind(Enum):
     SECONDS = "a positive number of seconds"
     INTEGER = "a whole number, 0 or more"
     FILE = "a file name"
+    DATA = "a file of data, or a folder of pictures"
+    FOLDERS = "a list of folders"
+    NAME = "a name"
+    SCALE = "a factor, and a shift after a comma: 1/255, or 1/127.5,-1"
     MODULES = "a list of module names"
     SEVERITIES = "a table of rule codes, code prefixes or names, each with a severity"
     RULES_BY_GLOB = "a table of patterns, each with a list of rule codes, code prefixes or names"
@@ -115,6 +119,19 @@ class Settings:
     color: str = "auto"
     quiet: bool = False
     verbose: bool = False
+    data: str | None = None
+    """what the model files are trained on: ``FILE`` or ``FILE:PART``"""
+    target: str | None = None
+    """what their predictions are compared with; None: ``data``"""
+    loss: str | None = None
+    """of the model files, in a spelling of Keras or torch"""
+    scale: tuple[float, float] | None = None
+    """``(factor, shift)`` that the data are multiplied by and moved by before the model is fed"""
+    allow_write: tuple[str, ...] = ()
+    """folders that audited programs may write in; never settable in a file, as ``run``"""
+    allow_network: bool = False
+    stand_in: bool = False
+    """whether data files that a program asks for and that do not exist are made up"""
     config_file: str | None = None
     """the pyproject.toml that was read"""
 
@@ -137,6 +154,54 @@ OPTIONS = (
     Option("seed", Kind.INTEGER, "seed of every random choice", metavar="N"),
     Option("device", Kind.CHOICE, "where short fits run", choices=("auto", "cpu", "cuda")),
     Option("jobs", Kind.INTEGER, "processes for reading many files; 0: one a core", metavar="N"),
+    Option(
+        "data",
+        Kind.DATA,
+        "what the model is fed: .npy, .npz[:ARRAY], .csv, .parquet, a folder of pictures",
+        file=False,
+        metavar="FILE",
+        group="model files (.keras, .h5, .json, .pt2)",
+    ),
+    Option(
+        "target",
+        Kind.DATA,
+        "what its predictions are compared with (default: the data)",
+        file=False,
+        metavar="FILE",
+        group="model files (.keras, .h5, .json, .pt2)",
+    ),
+    Option(
+        "loss",
+        Kind.NAME,
+        "its loss, as Keras or torch name it (default: the one it was compiled with)",
+        file=False,
+        metavar="NAME",
+        group="model files (.keras, .h5, .json, .pt2)",
+    ),
+    Option(
+        "scale",
+        Kind.SCALE,
+        "how the data are scaled before the model is fed: 1/255, or 1/127.5,-1",
+        file=False,
+        metavar="FACTOR[,SHIFT]",
+        group="model files (.keras, .h5, .json, .pt2)",
+    ),
+    Option(
+        "allow-write",
+        Kind.FOLDERS,
+        "a folder that programs may write in (may be repeated)",
+        file=False,
+        metavar="DIR",
+        group="sandbox",
+    ),
+    Option("allow-network", Kind.SWITCH, "let programs open network connections", file=False, group="sandbox"),
+    Option(
+        "stand-in",
+        Kind.SWITCH,
+        "make up the data files that a program asks for and that do not exist",
+        file=False,
+        group="sandbox",
+    ),
     Option(
         "fail-on", Kind.CHOICE, "lowest severity that makes the exit code 1", choices=_SEVERITIES, group="exit code"
     ),

@@ -7,6 +7,9 @@ import re
 STDIN = "<stdin>"
 """the path that reports give to what came through standard input"""
 
+MODEL_SUFFIXES = (".keras", ".h5", ".hdf5", ".json", ".pt2", ".pt", ".pth")
+"""endings of files that hold a model, and no source text to show"""
+
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")  # what Python counts as line breaks; str.splitlines knows more
 _COOKIE = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 
@@ -36,6 +39,11 @@ def split_lines(text: str) -> list[str]:
 def line_starts(text: str) -> list[int]:
     """Where each line of ``text`` begins."""
     return [0, *(match.end() for match in _LINE_BREAK.finditer(text))]
+
+
+def is_model_file(path: str) -> bool:
+    """Whether ``path`` ends as files do that hold a model."""
+    return path.lower().endswith(MODEL_SUFFIXES)
 
 
 class Sources:
@@ -83,6 +91,8 @@ class Sources:
                 self._cells[path] = self._load_cells(path)
             cells = self._cells[path]
             return cells[cell] if cells is not None and 0 <= cell < len(cells) else None
+        if is_model_file(path):
+            return None
         try:
             return decode(self.read(path))
         except (OSError, ValueError):

@@ -14,6 +14,7 @@ from ae_audit.engine.static_run import (
     internal_error,
     read_file,
 )
+from ae_audit.errors import AuditError
 from ae_audit.progress import Progress
 from ae_audit.records import replace
 from ae_audit.results import Report
@@ -68,6 +69,8 @@ def _through_all_stages(
                 yield _run(target, settings, progress, sources)
             except KeyboardInterrupt:
                 yield static
+                raise
+            except AuditError:  # the user's to mend
                 raise
             except Exception as error:  # a bug of ours in the later stages of this one file
                 yield replace(static, errors=(*static.errors, internal_error(target.path, "runtime", error)))

@@ -8,16 +8,21 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ae_audit.codec import from_json, to_json
+from ae_audit.data_paths import DataPath
+from ae_audit.discovery import ModelInput
 from ae_audit.engine.settling import with_verdicts
 from ae_audit.engine.static_run import FileAudit, judge, rules_for
+from ae_audit.errors import UsageError
 from ae_audit.progress import Progress
 from ae_audit.results import Note, StageError, Undecided
 from ae_audit.rules.findings import Finding
 from ae_audit.runtime.launch import ChildOutcome, Ending, run_child
 from ae_audit.settings import Settings
+from ae_audit.source_text import is_model_file
 from ae_audit.training_setup import TrainingSetup
 
 CHILD = "ae_audit.engine.child"
+MODEL_CHILD = "ae_audit.engine.model_child"
 _FOLDERS = frozenset({"os.mkdir", "os.makedirs"})
 """skipped calls that are not told: an empty folder is no result, and frameworks try to make theirs on import"""
 Event = dict[str, Any]
@@ -35,6 +40,9 @@ class _Heard:
     program: Event | None = None
     failures: list[tuple[str, str]] = field(default_factory=list)
     unconfined: str | None = None
+    refused: str | None = None
+    unloaded: bool = False
+    """whether a model file was not loaded: what reading left open of it stays open"""
 
 
 def run_file(audit: FileAudit, settings: Settings, progress: Progress) -> FileAudit:
@@ -44,16 +52,23 @@ def run_file(audit: FileAudit, settings: Settings, progress: Progress) -> FileAu
     """
     path = audit.target.path
     heard = _Heard()
+    request = _request(audit, settings)
+    if audit.target.model is not None:
+        request["model"] = _model_request(audit.target.path, audit.target.model)
     with progress.waiting(path, "running"):
         outcome = run_child(
-            _request(audit, settings),
-            module=CHILD,
+            request,
+            module=CHILD if audit.target.model is None else MODEL_CHILD,
             timeout=settings.timeout,
             script=path,
             on_event=_listener(heard, lambda text: progress.step(path, text)),
             env=_environment(settings),
+            allow_write=settings.allow_write,
+            allow_network=settings.allow_network,
             working_folders=(os.getcwd(),),
         )
+    if heard.refused is not None:
+        raise UsageError(f"{path}: {heard.refused}")
     completed = replace(audit, setups=_completed(audit.setups, heard), undecided=_still_undecided(audit, heard))
     judged = judge(completed, settings)
     return replace(
@@ -89,6 +104,30 @@ def _request(audit: FileAudit, settings: Settings) -> Event:
     }
 
 
+def _model_request(path: str, given: ModelInput) -> Event:
+    """What the child needs to know of a model file and of what it is audited with."""
+    from ae_audit.static.saved_models import read_model
+    from ae_audit.theory.loss_choice import loss_class
+
+    model = read_model(path, given.loss).model
+    if model is None:
+        raise UsageError(f"{path}: it changed while it was being audited.")
+
+    def named(data: DataPath | None) -> Event | None:
+        return None if data is None else {"path": os.path.realpath(data.path), "part": data.part, "name": str(data)}
+
+    return {
+        "framework": model.framework,
+        "inputs": model.inputs,
+        "foreign": model.foreign,
+        "compiled": model.loss,
+        "loss": None if given.loss is None else loss_class(model.framework, given.loss),
+        "data": named(given.data),
+        "target": named(given.target),
+        "scale": given.scale,
+    }
+
+
 def _listener(heard: _Heard, step: Callable[[str], None]) -> Callable[[Event], None]:
     def listen(event: Event) -> None:
         # The program shares the child's process and might send anything: what does not fit is not believed.
@@ -121,6 +160,10 @@ def _take(event: Event, heard: _Heard, step: Callable[[str], None]) -> None:
             heard.program = event
         case "failed":
             heard.failures.append((str(event["stage"]), str(event["message"])))
+        case "measured":
+            heard.unloaded = True
+        case "refused":
+            heard.refused = str(event["message"])
         case "blocked":
             heard.blocked[f"{event['kind']}: {event['what']}"] = None
         case "confined":
@@ -150,6 +193,8 @@ def _completed(static: tuple[TrainingSetup, ...], heard: _Heard) -> tuple[Traini
 
 def _still_undecided(audit: FileAudit, heard: _Heard) -> tuple[Undecided, ...]:
     """What reading left open, without what it left open of setups that were then seen running."""
+    if heard.unloaded:
+        return audit.undecided
     seen = {audit.setups[index].location for index, _ in heard.setups.values() if index is not None}
     settled = {(place.path, place.line, place.cell) for place in seen}
     return tuple(item for item in audit.undecided if (item.path, item.line, item.cell) not in settled)
@@ -172,9 +217,8 @@ def _errors(path: str, outcome: ChildOutcome, heard: _Heard) -> list[StageError]
         stage = "probe" if program is not None else "runtime"
         left = "what had been captured by then stands" if heard.setups else "what stands here was found by reading"
         more = "; --timeout gives it more time" if outcome.ending is Ending.TIMED_OUT else ""
-        errors.append(
-            StageError(path, stage, f"the program {outcome.sentence(path)}; {left}{more}.", outcome.line_in(path))
-        )
+        what = "the audit of the model" if is_model_file(path) else "the program"
+        errors.append(StageError(path, stage, f"{what} {outcome.sentence(path)}; {left}{more}.", outcome.line_in(path)))
     elif program is not None and program.get("how") == "completed" and not heard.setups:
         errors.append(
             StageError(

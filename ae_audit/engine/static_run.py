@@ -77,6 +77,11 @@ def audit_file(target: AuditTarget, settings: Settings, sources: Sources) -> Fil
 def read_file(target: AuditTarget, sources: Sources) -> FileAudit:
     """Read one file and let the static stage look for setups in it."""
     path = target.path
+    if target.model is not None:
+        from ae_audit.static.saved_models import read_model
+
+        read = read_model(path, target.model.loss, data=target.run).result
+        return FileAudit(target, read.relevant, read.setups, (), read.undecided, read.errors)
     try:
         source = sources.read(path)
     except OSError as error:

@@ -12,7 +12,7 @@ from ae_audit.report.page import DEFAULT_WIDTH, Line, Page, Segment, in_code
 from ae_audit.report.words import count, setup_in_words, summary
 from ae_audit.results import Note, Report
 from ae_audit.rules.findings import Arm, Edit, Evidence, Finding, Severity, Verdict
-from ae_audit.source_text import Sources
+from ae_audit.source_text import Sources, is_model_file
 
 
 def full(
@@ -162,6 +162,8 @@ def _add_heading(page: Page, text: str) -> None:
 def _hint(report: Report, main: Sequence[Finding]) -> str | None:
     if main:
         codes = list(dict.fromkeys(finding.code for finding in main))
+        if all(is_model_file(finding.location.path) for finding in main):  # there is no line to write a comment on
+            return f"`ae-audit rule {codes[0]}` explains the rule; `--ignore {codes[0]}` leaves it out."
         comment = f"# ae-audit: ignore[{codes[0]}] reason"
         return f"`ae-audit rule {codes[0]}` explains the rule; `{comment}` on the line excuses it."
     if report.undecided:

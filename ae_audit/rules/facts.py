@@ -298,6 +298,6 @@ def unsettled_loss(setup: TrainingSetup) -> Unsettled:
 
 
 def _why(setup: TrainingSetup, reason: str) -> str:
-    if "runtime" in setup.seen_by:
-        return reason
+    if "runtime" in setup.seen_by or "static" not in setup.seen_by:
+        return reason  # there is nothing more that could be run
     return f"{reason}; running the program (without --static) would settle it"

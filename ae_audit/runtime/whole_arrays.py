@@ -36,6 +36,11 @@ def facts_of_whole(whole: Array, sample: Array | None = None, **known: Any) -> D
         if non_finite == whole.size:
             return facts
         low, high = float(whole.min(where=finite, initial=np.inf)), float(whole.max(where=finite, initial=-np.inf))
+    return with_ends(facts, low, high, non_finite)
+
+
+def with_ends(facts: DataFacts, low: float, high: float, non_finite: int) -> DataFacts:
+    """``facts`` of a part, with smallest and largest finite value and the non-finite count of the whole."""
     measured = facts.measured
     if measured is not None:
         # the part's own ends are as fed (in float32), the whole's as stored; they differ by rounding only

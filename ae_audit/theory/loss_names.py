@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from ae_audit.theory.spellings import Default, Spelling, split
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from collections.abc import Mapping
+
 PARAMETER_ALIASES: dict[str, dict[str, str]] = {
     "smooth_l1": {"delta": "beta"},
     "gaussian_nll": {"var": "variance"},
@@ -324,3 +328,27 @@ _TORCHVISION_FOCAL = Spelling(
     {"from_logits": True, "apply_class_balancing": True, "alpha": 0.25, "gamma": 2.0, "reduction": "none"},
     ("prediction", "target", "alpha", "gamma", "reduction"),
 )
+
+
+def spellings(framework: str) -> tuple[str, ...]:
+    """The short names of that framework's losses: strings, functions and classes."""
+    if framework == "torch":
+        return (*_TORCH_MODULES, *_TORCH_FUNCTIONS)
+    return (*_KERAS_STRINGS, *_KERAS_CLASSES)
+
+
+def class_of(framework: str, name: str, implied: dict[str, Default]) -> str | None:
+    """The class of a framework that computes the canonical loss ``name`` with the ``implied`` parameters, if any does.
+
+    Whether it takes logits is part of a class in torch and a parameter in Keras.
+    """
+    table = _TORCH_MODULES if framework == "torch" else _KERAS_CLASSES
+    wanted = _essential(implied, framework)
+    same = (symbol for symbol, spelling in table.items() if spelling.name == name)
+    return next((symbol for symbol in same if _essential(table[symbol].defaults, framework) == wanted), None)
+
+
+def _essential(parameters: Mapping[str, Default], framework: str) -> dict[str, Default]:
+    """What tells two spellings of one loss apart: not the reduction, nor the class axis, which differs by custom."""
+    kept = {key: value for key, value in parameters.items() if key not in {"reduction", "axis", "from_logits"}}
+    return kept | {"from_logits": framework == "torch" and bool(parameters.get("from_logits", False))}

@@ -122,7 +122,7 @@ def test_bash_completes(folder: Path) -> None:
     (folder / "model.py").touch()
     assert complete(["ae-audit", "--fail-on", "w"], folder) == ["warning"]
     assert complete(["ae-audit", "--select", "AE10"], folder)[:2] == ["AE101", "AE102"]
-    assert complete(["ae-audit", "--sta"], folder) == ["--static", "--statistics"]
+    assert complete(["ae-audit", "--stat"], folder) == ["--static", "--statistics"]
     assert complete(["ae-audit", "mo"], folder) == ["model.py"]
     assert complete(["ae-audit", "ru"], folder) == ["rule"]
     flags = complete(["ae-audit", "--"], folder)

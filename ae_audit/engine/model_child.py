@@ -1,0 +1,31 @@
+"""Entry of the sandboxed child for model files: ``python -m ae_audit.engine.model_child FOLDER``.
+
+It reads the data as a stream, loads the model in safe mode, trains it a few steps as it would be trained, and judges
+and probes what was captured. Events are those of :mod:`ae_audit.engine.child`, and besides:
+
+============  =====================================================================================
+``refused``   ``message``: the data do not go with the model, which is the user's to mend
+``measured``  the model was not loaded; its data were looked at
+============  =====================================================================================
+"""
+
+from __future__ import annotations
+
+from ae_audit.runtime import channel
+
+
+def main() -> None:
+    """Run the request to its end; never returns."""
+    session = channel.enter()
+    # Only after the sandbox has closed: these import NumPy.
+    from ae_audit.codec import from_json
+    from ae_audit.engine.model_recording import ModelRecording
+    from ae_audit.training_setup import TrainingSetup
+
+    static = tuple(from_json(TrainingSetup, item) for item in session.request["setups"])
+    ModelRecording(session.request, static, session.emit).run()
+    session.finish()
+
+
+if __name__ == "__main__":
+    main()
