@@ -6,9 +6,11 @@ import ast
 import asyncio
 import builtins
 import contextlib
+import importlib.metadata
 import inspect
 import linecache
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -225,7 +227,8 @@ def _raised(error: BaseException, program: Program | None, path: Path) -> Script
     if isinstance(error, SyntaxError) and error.lineno is not None and place is None:
         place, message = _syntax_place(error, path), error.msg
     elsewhere = _deepest_of_the_users(error, program) if place is not None and program is not None else None
-    where = _at(place) + (f" (in {elsewhere})" if elsewhere else "")
+    library = _library(error)
+    where = _at(place) + (f" (in {elsewhere})" if elsewhere else "") + (f", raised by {library}" if library else "")
     return ScriptOutcome(
         HowItEnded.RAISED,
         f"{kind}{where}" + (f": {message}" if message else ""),
@@ -260,6 +263,23 @@ def _deepest_of_the_users(error: BaseException, program: Program) -> str | None:
     return None
 
 
+def _library(error: BaseException) -> str | None:
+    """``keras 3.15.1`` where that library refused what the program asked of it: other versions may not have."""
+    if isinstance(error, (OSError, MemoryError)):
+        return None
+    if isinstance(error, ImportError):
+        name = error.name
+    else:
+        frames = _frames(error)
+        name = frames[-1][0].f_globals.get("__name__") if frames else None
+    root = str(name or "").partition(".")[0]
+    if root in {"", "__main__", "ae_audit"}:
+        return None
+    with contextlib.suppress(Exception):  # it is no library, or one without a record of its installation
+        return f"{root} {importlib.metadata.version(root)}"
+    return None
+
+
 def _syntax_place(error: SyntaxError, path: Path) -> Location | None:
     name = error.filename or ""
     stem, _, cell = name.rpartition(CELL_MARK)
@@ -284,11 +304,20 @@ def _line_and_cell(place: Location | None) -> tuple[int | None, int | None]:
 
 def _message(error: BaseException) -> str:
     try:
-        return _shortened(str(error))
+        text = _shortened(str(error))
     except Exception:
         return ""
+    return _PLACE_OF_MODULE.sub("", text) if isinstance(error, ImportError) else text
+
+
+_PLACE_OF_MODULE = re.compile(r" \((?:/|\w:\\|unknown location).*\)$")
+_ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def _shortened(text: str) -> str:
-    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    """The first line, and the next where the first only announces it."""
+    lines = [line.strip() for line in _ESCAPES.sub("", text).splitlines() if line.strip()]
+    line = lines[0] if lines else ""
+    if len(lines) > 1 and (line.endswith(":") or line.startswith("Exception encountered when calling ")):
+        line = f"{line} {lines[1]}"
     return line if len(line) <= _LONGEST_MESSAGE else line[: _LONGEST_MESSAGE - 1] + "…"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ def notebook(*cells: tuple[str, str]) -> str:
     [
         ("x = 1\nraise ValueError('bad shape')", "ValueError at line 2: bad shape", 2),
         ("x = 1\nraise ValueError('first\\nsecond')", "ValueError at line 2: first", 2),
+        ("raise ValueError('\\33[1mmissing:\\33[0m\\n  bias')", "ValueError at line 1: missing: bias", 1),
         ("import nowhere_at_all", "ModuleNotFoundError at line 1: No module named 'nowhere_at_all'", 1),
         ("def f(n):\n    return f(n + 1)\nf(0)", "RecursionError at line 2: maximum recursion depth exceeded", 2),
         ("raise KeyboardInterrupt", "KeyboardInterrupt at line 1", 1),
@@ -70,6 +72,25 @@ def test_an_error_in_a_helper_names_both_places(run_program: Run) -> None:
         run_program("import helper\n\nhelper.build()", files={"helper.py": "def build():\n    return 1 / 0\n"})
     )
     assert outcome["sentence"] == "ZeroDivisionError at line 3 (in helper.py, line 2): division by zero"
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        (
+            "from numpy import nothing_such\n",
+            "ImportError at line 1, raised by numpy {}: cannot import name",
+        ),
+        ("import numpy.no_such_part\n", "ModuleNotFoundError at line 1, raised by numpy {}: No module named"),
+        ("import no_such_package\n", "ModuleNotFoundError at line 1: No module named 'no_such_package'"),
+        ("import numpy\nnumpy.broadcast_shapes(2, 3)\n", "ValueError at line 2, raised by numpy {}: "),
+        ("open('no_such_file')\n", "FileNotFoundError at line 1: "),
+    ],
+)
+def test_the_library_that_refused_is_named_with_its_version(run_program: Run, source: str, sentence: str) -> None:
+    told = ended(run_program(source))["sentence"]
+    assert told.startswith(sentence.format(metadata.version("numpy")))
+    assert "site-packages" not in told
 
 
 def test_it_runs_as_main_with_its_arguments_and_folder(run_program: Run, tmp_path: Path) -> None:
