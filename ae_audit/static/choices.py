@@ -57,9 +57,11 @@ def decide_block(run: Run, test: Value, node: ast.If, frame: Frame) -> bool:
     if operators.truth(test) is not None and not (isinstance(test, Const) and test.soft is not None):
         return bool(operators.truth(test))
     matters = run.project.syntax.of(node, [*node.body, *node.orelse], "arms").matters
-    if run.loops and not node.orelse and matters and decisions.only_adds(node.body):
-        matters = False  # some turn of the loop takes it
     default = not decisions.ends(node.body)
+    if run.loops and not node.orelse and matters:
+        asks_the_turn = any(isinstance(part, ast.Name) and part.id in run.turning for part in ast.walk(node.test))
+        if decisions.only_adds(node.body) or (default and asks_the_turn):
+            matters = False  # some turn of the loop takes it
     if default and node.orelse:
         syntax = run.project.syntax
         # «if there is a checkpoint, load it, else train»

@@ -49,6 +49,8 @@ class Run:
         """the function that is being entered although nothing calls it, by its node"""
         self.loops = 0
         """how many loops of an unknown number of turns are being run"""
+        self.turning: list[str] = []
+        """the names that their turns bind"""
         self.faults: list[tuple[Where, str]] = []
         """places that could not be followed although they should be: faults of this package, reported as undecided"""
         self._fresh = 0

@@ -189,7 +189,8 @@ def _taken_for_bytes(array: Array, divisor: float | None, where: Where) -> Array
 
     how = f"scaled by {arrays.short(divisor)}, so taken for bytes, [0, 255]"
     structure = Structure.CONTINUOUS if array.structure is Structure.UNKNOWN else array.structure
-    return replace(array, values=ValueRange.exactly(BYTE), why=None, structure=structure,
+    pictured = array.pictured or array.structure is Structure.UNKNOWN
+    return replace(array, values=ValueRange.exactly(BYTE), why=None, structure=structure, pictured=pictured,
                    trail=arrays.step(array, how, where))  # fmt: skip
 
 

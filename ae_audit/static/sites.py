@@ -7,9 +7,12 @@ from collections.abc import Iterable
 from ae_audit.location import Location
 from ae_audit.records import dataclass, replace
 from ae_audit.results import Undecided
+from ae_audit.rules.facts import POINTWISE
 from ae_audit.static import arrays, tensors
 from ae_audit.static.program import Execution
 from ae_audit.static.values import Array, Difference, Site, Tensor, Unknown, Value
+from ae_audit.theory.intervals import UNIT
+from ae_audit.theory.ranges import ValueRange
 from ae_audit.training_setup import (
     Condition,
     DataFacts,
@@ -17,10 +20,12 @@ from ae_audit.training_setup import (
     Head,
     ModelFacts,
     Relation,
+    Structure,
     TrainingSetup,
 )
 
 MAX_PER_LOCATION = 6
+_NO_RECONSTRUCTION = frozenset({Relation.OTHER, Relation.UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,11 @@ def draft(site: Site, marks: Iterable[str]) -> Draft:
         relation, scale = arrays.relation(input_, target)
     if site.relation is not None:
         relation, scale = site.relation, None
+    reasons: list[tuple[str, str]] = []
+    if target is not None and relation in _NO_RECONSTRUCTION and _may_be_mask(target, head, site.use.name):
+        target = replace(target, values=ValueRange(target.values.hull), structure=Structure.UNKNOWN)
+        if not UNIT.covers(target.values.hull):
+            reasons.append(("target range", "its files may hold masks, of 0 and 1 or of 0 and 255, or photographs"))
     model = ModelFacts(name=site.model)
     if isinstance(prediction, Tensor):
         model = ModelFacts(
@@ -76,7 +86,19 @@ def draft(site: Site, marks: Iterable[str]) -> Draft:
     )  # fmt: skip
     vague = not isinstance(prediction, Tensor) and setup.target.values.unknown
     trained = bool(site.extra.get("trained"))
-    return Draft(setup, tuple(_reasons(site, setup, prediction)), site.evaluation, vague, trained)
+    reasons.extend(_reasons(site, setup, prediction))
+    return Draft(setup, tuple(reasons), site.evaluation, vague, trained)
+
+
+def _may_be_mask(target: Array, head: Head, loss: str | None) -> bool:
+    """Whether the target may be what segmentation learns: files of two grey values, stored as 0 and 1 or 0 and 255.
+
+    Colours, and losses that measure distances, speak for pictures.
+    """
+    if not target.pictured or loss in POINTWISE:
+        return False
+    shape = head.shape
+    return shape is None or len(shape) < 3 or 3 not in {shape[1], shape[-1]}
 
 
 def _backend(framework: Framework, marks: Iterable[str]) -> str | None:

@@ -283,8 +283,11 @@ def _for(run: Run, node: ast.For | ast.AsyncFor, frame: Frame) -> Signal:
         assign(run, node.target, value, frame)
         before = len(run.sites)
         unsure = (rest is not None and index >= len(items)) or (isinstance(iterable, Seq) and iterable.open)
+        names = [part.id for part in ast.walk(node.target) if isinstance(part, ast.Name)] if unsure else []
         run.loops += unsure
+        run.turning.extend(names)
         signal = execute(run, node.body, frame)
+        del run.turning[len(run.turning) - len(names) :]
         run.loops -= unsure
         if signal in {Signal.RETURN, Signal.RAISE}:
             return signal

@@ -283,6 +283,8 @@ class Array(Value):
     """drawn at random: noise when added to something"""
     misfit: tuple[int, int] | None = None
     """statistics and channels of a per-channel normalisation that does not fit"""
+    pictured: bool = False
+    """pixels of files that only a run would open: photographs, or masks of two values"""
 
     @property
     def facts(self) -> DataFacts:

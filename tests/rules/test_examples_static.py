@@ -61,7 +61,7 @@ def test_the_fix_gives_the_fixed_example_which_audits_clean(rule: Rule, example:
     fix = propose(finding, setups[finding.setup], lambda path, cell: example.source)
     assert fix is not None
     assert fix.edits, fix.description
-    assert not fix.safe
+    assert fix.safe is (rule.code == "AE401"), "all but a metric changes what is learnt"
     mended = apply(example.source, fix.edits)
     assert mended == example.fixed
     again, _ = audit(mended)

@@ -240,9 +240,45 @@ def test_the_losses_of_segmentation_models(loss: str, name: str | None) -> None:
     assert not codes
 
 
-def test_masks_that_are_not_scaled() -> None:
-    _, codes, _ = audited(MASKS.format(masks="", network="Unet()", loss="sm.losses.bce_dice_loss"))
-    assert codes == {"AE102", "AE201"}
+def test_whether_masks_that_are_not_scaled_hold_ones_is_not_decided() -> None:
+    _, codes, undecided = audited(MASKS.format(masks="", network="Unet()", loss="sm.losses.bce_dice_loss"))
+    assert not codes
+    assert "may hold masks" in {one.what: one.why for one in undecided}["target range"]
+
+
+FOLDERS = """
+import os, cv2
+pictures, others = [], []
+for name in os.listdir("pictures"):
+    if name.split(".")[1] == "tif":
+        picture = cv2.imread("pictures/" + name, {flag})
+        picture = cv2.resize(picture, (64, 64))
+        pictures.append(picture)
+for name in os.listdir("others"):
+    others.append(cv2.imread("others/" + name, {flag}))
+pictures, others = np.array(pictures) / 255., np.array(others){scaling}
+net = keras.Sequential([keras.Input((64, 64, {channels})), layers.Conv2D({channels}, 3, activation="sigmoid")])
+net.compile("adam", "{loss}", metrics=["accuracy"])
+net.fit(pictures, {target})
+"""
+
+
+@pytest.mark.parametrize(
+    ("target", "loss", "flag", "scaling", "codes"),
+    [
+        ("others", "binary_crossentropy", 0, " / 255.", set()),  # accuracy counts the pixels of a mask
+        ("others", "binary_crossentropy", 0, "", set()),
+        ("others", "mse", 0, "", {"AE102", "AE401"}),
+        ("others", "binary_crossentropy", 1, "", {"AE102", "AE201", "AE401"}),
+        ("pictures", "binary_crossentropy", 0, "", {"AE401"}),
+    ],
+)
+def test_files_beside_the_input_may_be_masks(target: str, loss: str, flag: int, scaling: str, codes: set[str]) -> None:
+    channels = 3 if flag else 1
+    source = FOLDERS.format(target=target, loss=loss, flag=flag, scaling=scaling, channels=channels)
+    setups, found, _ = audited(source)
+    assert found == codes
+    assert [setup.condition for setup in setups] == [None], "which files are read is no choice of the program's"
 
 
 SERIES = """

@@ -25,7 +25,7 @@ TABLE.aliases.update({"PIL.Image.Image": "PIL.Image", "imageio.v2": "imageio", "
 def image(run: Run, call: Call, source: str, shape: tuple[int | None, ...] | None = None) -> Array:
     """A picture of bytes, as read from a file."""
     made = Array(ValueRange.exactly(BYTE), "uint8", shape, Structure.CONTINUOUS, root=run.fresh(), source=source,
-                 where=call.where)  # fmt: skip
+                 where=call.where, pictured=True)  # fmt: skip
     return replace(made, trail=arrays.step(made, f"«{source}» gives bytes, [0, 255]", call.where))
 
 
@@ -36,7 +36,7 @@ def _read(run: Run, call: Call) -> Value:
         return arrays.unknown_array(run, "a TIFF file may hold any range", call.where)
     if call.qualified == "skimage.io.imread" and call.constant(1, "as_gray", "as_grey") is True:
         return Array(ValueRange(UNIT), "float64", None, Structure.CONTINUOUS, root=run.fresh(), where=call.where,
-                     source="skimage.io.imread(as_gray=True)")  # fmt: skip
+                     source="skimage.io.imread(as_gray=True)", pictured=True)  # fmt: skip
     return image(run, call, call.qualified, _shape_read(call))
 
 
@@ -59,7 +59,7 @@ def _read_plot(run: Run, call: Call) -> Value:
         return image(run, call, "plt.imread of a JPEG")
     if isinstance(name, str) and name.lower().endswith(".png"):
         return Array(ValueRange(UNIT), "float32", None, Structure.CONTINUOUS, root=run.fresh(), where=call.where,
-                     source="plt.imread of a PNG")  # fmt: skip
+                     source="plt.imread of a PNG", pictured=True)  # fmt: skip
     return arrays.unknown_array(run, "«plt.imread» gives [0, 1] for PNG and [0, 255] for JPEG", call.where)
 
 

@@ -39,6 +39,10 @@ def _pixels(run: Run, source: str, shape: tuple[int | None, ...], where: Where) 
     return replace(made, trail=arrays.step(made, f"«{source}» is uint8 [0, 255]", where))
 
 
+def _files(run: Run, source: str, shape: tuple[int | None, ...], where: Where) -> Array:
+    return replace(_pixels(run, source, shape, where), pictured=True)
+
+
 @TABLE.function(*(f"keras.datasets.{name}.load_data" for name in _IMAGES))
 def _load_images(run: Run, call: Call) -> Value:
     name = _data_set(call)
@@ -112,7 +116,7 @@ def _normalize(run: Run, call: Call) -> Value:
 
 @TABLE.function("keras.utils.load_img", "keras.utils.array_to_img")
 def _load_image(run: Run, call: Call) -> Value:
-    return _pixels(run, "an image file", (None, None, None), call.where)
+    return _files(run, "an image file", (None, None, None), call.where)
 
 
 @TABLE.function("keras.utils.img_to_array")
@@ -176,7 +180,7 @@ def _flow(run: Run, receiver: Object, call: Call) -> Value:
 
 @TABLE.method("keras.preprocessing.image.ImageDataGenerator", "flow_from_directory", "flow_from_dataframe")
 def _flow_from_directory(run: Run, receiver: Object, call: Call) -> Value:
-    images = _augmented(run, receiver, _pixels(run, "image files", (None, None, None, None), call.where), call.where)
+    images = _augmented(run, receiver, _files(run, "image files", (None, None, None, None), call.where), call.where)
     return iterator(_with_labels(run, images, call, call.constant(None, "class_mode", default="categorical")), call)
 
 
@@ -202,7 +206,7 @@ def iterator(element: Value, call: Call) -> Object:
 
 @TABLE.function("keras.utils.image_dataset_from_directory", "keras.preprocessing.image.image_dataset_from_directory")
 def _image_folder(run: Run, call: Call) -> Value:
-    images = replace(_pixels(run, "image files", (None, None, None, None), call.where), dtype="float32")
+    images = replace(_files(run, "image files", (None, None, None, None), call.where), dtype="float32")
     mode = call.constant(None, "label_mode", default="int")
     labels = call.constant(1, "labels", default="inferred")
     return iterator(images if labels is None else _with_labels(run, images, call, mode), call)

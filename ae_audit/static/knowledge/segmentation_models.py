@@ -39,15 +39,21 @@ SUMS = {
 }  # fmt: skip
 """ready-made losses, by the part that compares value with value: a set overlap adds no demand of its own"""
 
+OTHERS = {
+    "focal_loss.BinaryFocalLoss": "binary_focal", "focal_loss.SparseCategoricalFocalLoss": "sparse_cce",
+}  # fmt: skip
+"""losses of packages that are used beside these networks; focusing does not move where a loss is least"""
+
 for _name, _known in SUMS.items():
     TABLE.constants[f"{ROOT}.losses.{_name}"] = LossFunction(
         LossUse(name=_known, written=f"sm.losses.{_name}"), KERAS, order="target, prediction"
     )
 
 
-@TABLE.function(*(f"{ROOT}.losses.{name}" for name in CLASSES))
+@TABLE.function(*(f"{ROOT}.losses.{name}" for name in CLASSES), *OTHERS)
 def _loss(run: Run, call: Call) -> Value:
-    use = LossUse(name=CLASSES[call.name], written=call.where.written, location=call.where.location)
+    name = OTHERS.get(call.qualified) or CLASSES[call.name]
+    use = LossUse(name=name, written=call.where.written, location=call.where.location)
     return LossFunction(use, KERAS, order="target, prediction")
 
 

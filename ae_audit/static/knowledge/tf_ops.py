@@ -203,7 +203,7 @@ def _log(run: Run, first: Value | None, call: Call) -> Value:
 
 def _image_decoded(run: Run, first: Value | None, call: Call) -> Value:
     return Array(ValueRange.exactly(Interval(0.0, 255.0)), "uint8", None, Structure.CONTINUOUS, root=run.fresh(),
-                 source="image files", where=call.where)  # fmt: skip
+                 source="image files", where=call.where, pictured=True)  # fmt: skip
 
 
 def _standardized(run: Run, first: Value | None, call: Call) -> Value:

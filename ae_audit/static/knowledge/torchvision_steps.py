@@ -54,6 +54,7 @@ def read_image(run: Run, call: Call) -> Value:
         Structure.CONTINUOUS,
         source="an image file",
         where=call.where,
+        pictured=True,
         root=run.fresh(),
     )
 
@@ -202,7 +203,7 @@ def to_unit(run: Run, array: Array, where: Where) -> Array:
         return replace(scaled, dtype="float32", shape=shape, structure=_image(array))
     if array.dtype is None and array.values.unknown:
         made = arrays.recast(array, ValueRange.exactly(UNIT), "ToTensor()", where)
-        return replace(made, dtype="float32", shape=shape, structure=_image(array))
+        return replace(made, dtype="float32", shape=shape, structure=_image(array), pictured=True)
     return replace(array, shape=shape)
 
 
