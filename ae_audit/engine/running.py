@@ -25,6 +25,10 @@ CHILD = "ae_audit.engine.child"
 MODEL_CHILD = "ae_audit.engine.model_child"
 _FOLDERS = frozenset({"os.mkdir", "os.makedirs"})
 """skipped calls that are not told: an empty folder is no result, and frameworks try to make theirs on import"""
+_WITHOUT_TRAINING = {
+    "completed": "the program ran to its end without a training step",
+    "stopped": "the program was ended before a training step could be judged",
+}
 Event = dict[str, Any]
 
 
@@ -219,14 +223,9 @@ def _errors(path: str, outcome: ChildOutcome, heard: _Heard) -> list[StageError]
         more = "; --timeout gives it more time" if outcome.ending is Ending.TIMED_OUT else ""
         what = "the audit of the model" if is_model_file(path) else "the program"
         errors.append(StageError(path, stage, f"{what} {outcome.sentence(path)}; {left}{more}.", outcome.line_in(path)))
-    elif program is not None and program.get("how") == "completed" and not heard.setups:
-        errors.append(
-            StageError(
-                path,
-                "runtime",
-                "the program ran to its end without a training step; only what was found by reading stands here.",
-            )
-        )
+    elif program is not None and program.get("how") in _WITHOUT_TRAINING and not heard.setups:
+        how = _WITHOUT_TRAINING[str(program["how"])]
+        errors.append(StageError(path, "runtime", f"{how}; only what was found by reading stands here."))
     return errors
 
 

@@ -142,7 +142,10 @@ def _floor(setup: TrainingSetup) -> Iterator[Evidence]:
     bound = setup.certificate
     if bound is None or bound.floor is None:
         if "runtime" not in setup.seen_by:
-            yield Evidence("static", "the number depends on the data: a run that reaches this training (without --static) computes it")
+            yield Evidence(
+                "static",
+                "the number depends on the data: a run that reaches this training (without --static) computes it",
+            )
         return
     text = f"judge the loss by its excess over {bound.floor:.4f}, which is what a perfect model scores"
     figures = (("floor", bound.floor), ("mean_prediction_loss", bound.mean_prediction_loss), ("samples", bound.samples))

@@ -23,7 +23,7 @@ class Enough:
     Args:
         expected: where losses are known to be computed.
         max_steps: training steps recorded at each loss.
-        deadline: ``time.monotonic()`` at which the program is ended whatever was seen.
+        deadline: ``time.monotonic()`` at which the program is ended if any loss was seen.
         patience: seconds that the program may go on without a new loss.
         stop: the exception that ends the program; None never ends it.
     """
@@ -58,14 +58,15 @@ class Enough:
                 self.news()
         if self._stop is None:
             return
-        self.in_time()
+        self.in_time(sites)
         waited = time.monotonic() - self._last_news
         if self.all_complete(sites) and (waited > self._patience or self._all_expected(sites)):
             raise self._stop
 
-    def in_time(self) -> None:
-        """End the program if its time is up."""
-        if self._stop is not None and self._deadline is not None and time.monotonic() > self._deadline:
+    def in_time(self, sites: Iterable[Site]) -> None:
+        """End the program if its time is up and there is something to judge; else it may go on until it is killed."""
+        late = self._deadline is not None and time.monotonic() > self._deadline
+        if self._stop is not None and late and any(site.trained or site.evaluated for site in sites):
             raise self._stop
 
     def all_complete(self, sites: Iterable[Site]) -> bool:
