@@ -52,7 +52,7 @@ class Rescale:
     def __str__(self) -> str:
         what = "input and target" if self.input and self.target else "the input" if self.input else "the target"
         by = f"divided by {format_number(1 / self.scale)}" if self.scale < 1 else f"times {format_number(self.scale)}"
-        shift = f" {'+' if self.shift > 0 else '−'} {format_number(abs(self.shift))}" if self.shift else ""
+        shift = f", then {'+' if self.shift > 0 else '−'} {format_number(abs(self.shift))}" if self.shift else ""
         return f"{what} {by}{shift}"
 
 

@@ -234,7 +234,7 @@ def test_a_rare_excess_is_a_warning() -> None:
     [
         ("sigmoid", "bce", RAW, ["input and target divided by 255"]),
         ("sigmoid", "mse", RAW, ["input and target divided by 255"]),
-        ("tanh", "mse", RAW, ["input and target divided by 127.5 − 1"]),
+        ("tanh", "mse", RAW, ["input and target divided by 127.5, then − 1"]),
         ("sigmoid", "mse", data(Interval(0.0, 16.0)), ["input and target divided by 16"]),
         ("sigmoid", "mse", STANDARDISED, ["no activation at the output"]),
         ("sigmoid", "bce", STANDARDISED, ["no activation at the output", "mse as the loss"]),
@@ -242,7 +242,7 @@ def test_a_rare_excess_is_a_warning() -> None:
         ("relu", "mse", SIGNED, ["tanh at the output"]),
         ("relu", "mse", STANDARDISED, ["no activation at the output"]),
         ("relu", "mse", data(Interval(-0.42, 2.82)), ["no activation at the output"]),
-        ("sigmoid", "bce", SIGNED, ["input and target divided by 2 + 0.5"]),
+        ("sigmoid", "bce", SIGNED, ["input and target divided by 2, then + 0.5"]),
     ],
 )
 def test_the_least_change_that_suits_is_proposed(

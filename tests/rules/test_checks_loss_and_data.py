@@ -83,7 +83,7 @@ def test_rescale_or_another_loss() -> None:
         "mse as the loss",
     ]
     labels = data(Interval(-1.0, 1.0), Structure.UNKNOWN)
-    assert remedies("AE201", setup("sigmoid", "bce", labels, given=GREY)) == ["the target divided by 2 + 0.5"]
+    assert remedies("AE201", setup("sigmoid", "bce", labels, given=GREY)) == ["the target divided by 2, then + 0.5"]
 
 
 # AE202
