@@ -17,7 +17,7 @@ from torch.utils import _pytree as pytree
 from ae_audit.location import Location
 from ae_audit.runtime import torch_functions as functions
 from ae_audit.runtime import torch_losses as losses
-from ae_audit.runtime.torch_custom import custom_losses, recognise, terms_of
+from ae_audit.runtime.torch_custom import custom_losses, recognise
 from ae_audit.runtime.torch_devices import NOTE as DEVICE_NOTE
 from ae_audit.runtime.torch_devices import CpuInstead
 from ae_audit.runtime.torch_enough import PATIENCE, Enough
@@ -37,12 +37,9 @@ from ae_audit.runtime.torch_heads import Described, HeadFollower, Holder
 from ae_audit.runtime.torch_loops import short_loops
 from ae_audit.runtime.torch_models import ModelWatch
 from ae_audit.runtime.torch_optimizers import watched_optimizers
-from ae_audit.runtime.torch_processes import NOTE as PROCESSES_NOTE
-from ae_audit.runtime.torch_processes import OneProcess
 from ae_audit.runtime.torch_tape import Kind, Leaf, Node, Ref, Tape, ancestors
 from ae_audit.runtime.torch_tensors import IdentityMap
 from ae_audit.runtime.user_code import UserCode
-from ae_audit.theory.ranges import Tri
 
 if TYPE_CHECKING:
     from ae_audit.runtime.torch_capture import TorchCapture
@@ -87,7 +84,6 @@ class TorchRecorder:
         self._enough = Enough(expected_losses, max_steps, deadline, patience, stop)
         self._cut_loops = cut_loops
         self._devices = CpuInstead()
-        self._processes = OneProcess(self.user)
         self._paused = 0
         self._steps = 0
         self._thread = threading.get_ident()
@@ -113,7 +109,6 @@ class TorchRecorder:
         stack.enter_context(self.models.watching(self._call_module))
         stack.enter_context(watched_optimizers(self))
         stack.enter_context(self._devices.pretending())
-        stack.enter_context(self._processes.pretending())
         if self._cut_loops:
             stack.enter_context(short_loops(lambda: self._enough.batches(self.sites.values()), self.quietly))
         self._enough.news()
@@ -126,7 +121,7 @@ class TorchRecorder:
         """
         if not self._following and self._present:
             self._following = True
-            self._installed.enter_context(FunctionMode(self))
+            self._installed.enter_context(_Mode(self))
 
     def remove(self) -> None:
         """Leave torch as it was."""
@@ -145,8 +140,7 @@ class TorchRecorder:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the reader must know of how the program was run."""
-        asked = {DEVICE_NOTE: self._devices.asked, PROCESSES_NOTE: self._processes.asked}
-        return tuple(note for note, is_due in asked.items() if is_due)
+        return (DEVICE_NOTE,) if self._devices.asked else ()
 
     def captures(self) -> tuple[TorchCapture, ...]:
         """One for each loss that met a target, in the order of their places in the source."""
@@ -156,23 +150,15 @@ class TorchRecorder:
 
     # --- torch functions --------------------------------------------------------------------------------------------
 
-    def perform(self, function: functions.Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call a torch function of the program."""
-        return function(*args, **kwargs)
-
-    def refusal(self, call: losses.LossCall) -> str | None:
-        """The sentence with which a loss would refuse its values, where a harmless value is to take its place."""
-        return losses.raises_on(call)
-
     def handle(self, function: functions.Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run one torch function of the program, and take note of it."""
         name = functions.short_name(function)
         if kwargs:
             kwargs = self._devices.redirected(kwargs)
         if self._paused or threading.get_ident() != self._thread:
-            return self.perform(function, args, kwargs)
+            return function(*args, **kwargs)
         if name in functions.SILENT:
-            return self.perform(function, args, kwargs)
+            return function(*args, **kwargs)
         if name == "backward":
             return self._backward(function, args, kwargs)
         if losses.is_loss(function):
@@ -180,7 +166,7 @@ class TorchRecorder:
         if name in functions.RANDOM:
             self._drawn += 1
         if self._holder is not None:
-            result = self.perform(function, args, kwargs)
+            result = function(*args, **kwargs)
             self.heads.follow(function, args, kwargs, result, self._holder)
             self._own(result)
             return result
@@ -189,12 +175,12 @@ class TorchRecorder:
     def _outside_modules(self, function: functions.Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         name = functions.short_name(function)
         if name not in functions.RANDOM and not self.tape.concerns(args, kwargs):
-            result = self.perform(function, args, kwargs)  # preparing data: nothing to record
+            result = function(*args, **kwargs)  # preparing data: nothing to record
             if name in functions.ARITHMETIC:
                 self.tape.derive(function, args, kwargs, result)
             return result
         node = self.tape.begin(function, args, kwargs)
-        result = self.perform(function, args, kwargs)
+        result = function(*args, **kwargs)
         holder = Holder(node)
         if node is not None:
             if node.kind is Kind.MODEL:
@@ -216,13 +202,13 @@ class TorchRecorder:
         inside = self._holder is not None
         call = losses.read_call(function, args, kwargs, self._depends_on_weights)
         if call is None:
-            return self._outside_modules(function, args, kwargs) if not inside else self.perform(function, args, kwargs)
+            return self._outside_modules(function, args, kwargs) if not inside else function(*args, **kwargs)
         if inside and call.prediction.requires_grad and not call.target.requires_grad:
             self.models.open_current()
-        refusal = self.refusal(call)
+        refusal = losses.raises_on(call)
         node = self.tape.begin(function, args, kwargs) if not inside else None
         try:
-            result = losses.surrogate(call) if refusal else self.perform(function, args, kwargs)
+            result = losses.surrogate(call) if refusal else function(*args, **kwargs)
         except Exception as cause:  # the program ends here, and this is why
             self._note_loss(call, None, " ".join(str(cause).split()))
             raise
@@ -335,7 +321,7 @@ class TorchRecorder:
                 self.note_backward(self.tape.ref(root))
         self.heads.variational = False
         with self.quietly():
-            return self.perform(function, args, kwargs)
+            return function(*args, **kwargs)
 
     def note_backward(self, root: Ref) -> None:
         """Gradients of ``root`` are wanted: it is what the program minimises."""
@@ -347,9 +333,6 @@ class TorchRecorder:
             if loss.node is not None:
                 loss.weight = loss.factor = weight_of(root, loss.node)
         found += self._hand_written(root, [loss.node for loss in found if loss.node is not None])
-        alone = Tri.NO if len(found) > 1 else Tri.YES if len(terms_of(root)) == 1 else Tri.UNKNOWN
-        for loss in found:
-            loss.alone = alone
         fresh = all(parameter.grad is None for parameter in self.models.parameters_of(nodes))
         wanted = [loss for loss in found if loss.site is not None and not loss.site.complete]
         if not found:
@@ -428,10 +411,6 @@ class TorchRecorder:
             return args, {**kwargs, "closure": wrapped}
         return (args[0], wrapped, *args[2:]), kwargs
 
-    def copy(self, parameter: torch.nn.Parameter) -> torch.Tensor:
-        """The value of a weight, kept for trials."""
-        return parameter.detach().clone()
-
     def note_step(self, optimizer: torch.optim.Optimizer) -> Step:
         """The optimizer steps, or would; its weights are kept if this is its first time."""
         record = self.optimizers.get(id(optimizer))
@@ -441,7 +420,7 @@ class TorchRecorder:
             for parameter in record.parameters:
                 if id(parameter) not in self.initial:
                     with self.quietly():
-                        self.initial[id(parameter)] = (parameter, self.copy(parameter))
+                        self.initial[id(parameter)] = (parameter, parameter.detach().clone())
         event = Step(record)
         if not self._enough.all_complete(self.sites.values()):
             self._sink.append(event)
@@ -492,9 +471,7 @@ def _spelled(module: torch.nn.Module | None) -> str | None:
     return None if module is None else f"nn.{' '.join(repr(module).split())}"
 
 
-class FunctionMode(TorchFunctionMode):
-    """Sends every torch function to the recorder."""
-
+class _Mode(TorchFunctionMode):
     def __init__(self, recorder: TorchRecorder) -> None:
         super().__init__()
         self._recorder = recorder
