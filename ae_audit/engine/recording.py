@@ -42,6 +42,10 @@ class Recorder(Protocol):
 
     def captures(self) -> Sequence[Capture]: ...
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """What the reader must know of how the program was run."""
+
 
 class Recording:
     """Collects captures of a running program, then certifies, judges and probes them."""
@@ -82,6 +86,8 @@ class Recording:
             for recorder in reversed(self._recorders):
                 with _Guarded(self._emit, "runtime"):
                     recorder.close()
+                for note in recorder.notes:
+                    self._emit({"event": "note", "text": note})
         self._emit(
             {
                 "event": "program",
@@ -212,6 +218,10 @@ class _Torch:
     def captures(self) -> Sequence[Capture]:
         return self._recorder.captures()
 
+    @property
+    def notes(self) -> Sequence[str]:
+        return self._recorder.notes
+
 
 class _Keras:
     """Keras' recorder, which hands on each capture as it is made."""
@@ -237,6 +247,10 @@ class _Keras:
 
     def captures(self) -> Sequence[Capture]:
         return self._captures
+
+    @property
+    def notes(self) -> Sequence[str]:
+        return ()
 
     def has_caught(self) -> bool:
         return self._recorder.has_caught()

@@ -70,6 +70,12 @@ _WRITERS = (
     ),
     _Writer(("torch.serialization", "torch"), ("save",), 1, "f"),
     _Writer(("torch.jit._serialization", "torch.jit"), ("save",), 1, "f"),
+    _Writer(
+        ("lightning.pytorch.trainer.trainer", "pytorch_lightning.trainer.trainer"),
+        ("Trainer.save_checkpoint",),
+        1,
+        "filepath",
+    ),
     _Writer(("torch.onnx",), ("export", "dynamo_export"), 2, "f", read_again=False),
     _Writer(("torchvision.utils",), ("save_image",), 1, "fp", read_again=False),
     _Writer(("numpy",), ("save", "savez", "savez_compressed"), 0, "file"),

@@ -25,6 +25,7 @@ from ae_audit.runtime.imports import Callback, ImportWatch
 from ae_audit.runtime.sandbox import Guard
 from ae_audit.runtime.scripts import HowItEnded, Program, ScriptOutcome, StopProgram, load_program, run_script
 from ae_audit.runtime.stand_ins import StandIns
+from ae_audit.runtime.trainers import tame_trainers
 
 __all__ = [
     "HowItEnded",
@@ -62,6 +63,7 @@ class Interception:
         self.watch.install()
         self._artefacts.install()
         self.stand_ins.install()
+        tame_trainers(self.watch, lambda text: self._emit({"event": "note", "text": text}))
         install_absent_hosts()
 
     def when_imported(self, name: str, callback: Callback) -> None:

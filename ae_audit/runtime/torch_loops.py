@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
+from ae_audit.runtime.replacing import replaced
+
 
 class _FewBatches:
     """A loader's first batches; with the ``next`` method that loaders' iterators had in older releases of torch."""
@@ -42,7 +44,6 @@ def short_loops(
         quietly: a context in which fetching happens (nothing that a data set does belongs to the training step).
     """
     original_init, original_iter = DataLoader.__init__, DataLoader.__iter__
-    original_compile = torch.compile
 
     def init(self: DataLoader[Any], *args: Any, **kwargs: Any) -> None:
         names = ("dataset", "batch_size", "shuffle", "sampler", "batch_sampler", "num_workers")
@@ -62,12 +63,10 @@ def short_loops(
     def leave(model: Any = None, *args: Any, **kwargs: Any) -> Any:
         return model if model is not None else lambda function: function
 
-    DataLoader.__init__ = init  # type: ignore[method-assign]
-    DataLoader.__iter__ = iterate  # type: ignore[method-assign,assignment]
-    torch.compile = leave
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(replaced(DataLoader, "__init__", init))
+        stack.enter_context(replaced(DataLoader, "__iter__", iterate))
+        stack.enter_context(replaced(torch, "compile", leave))
+        stack.enter_context(replaced(torch.nn.Module, "compile", lambda *_, **__: None))
+        stack.enter_context(replaced(torch.jit, "script", lambda code, *_, **__: code))
         yield
-    finally:
-        DataLoader.__init__ = original_init  # type: ignore[method-assign]
-        DataLoader.__iter__ = original_iter  # type: ignore[method-assign]
-        torch.compile = original_compile

@@ -37,6 +37,8 @@ from ae_audit.runtime.torch_heads import Described, HeadFollower, Holder
 from ae_audit.runtime.torch_loops import short_loops
 from ae_audit.runtime.torch_models import ModelWatch
 from ae_audit.runtime.torch_optimizers import watched_optimizers
+from ae_audit.runtime.torch_processes import NOTE as PROCESSES_NOTE
+from ae_audit.runtime.torch_processes import OneProcess
 from ae_audit.runtime.torch_tape import Kind, Leaf, Node, Ref, Tape, ancestors
 from ae_audit.runtime.torch_tensors import IdentityMap
 from ae_audit.runtime.user_code import UserCode
@@ -85,6 +87,7 @@ class TorchRecorder:
         self._cut_loops = cut_loops
         self._devices = CpuInstead()
         self._paused = 0
+        self._processes = OneProcess(self.user)
         self._steps = 0
         self._thread = threading.get_ident()
         self._holder: Holder | None = None
@@ -140,7 +143,8 @@ class TorchRecorder:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the reader must know of how the program was run."""
-        return (DEVICE_NOTE,) if self._devices.asked else ()
+        asked = {DEVICE_NOTE: self._devices.asked, PROCESSES_NOTE: self._processes.asked}
+        return tuple(note for note, is_due in asked.items() if is_due)
 
     def captures(self) -> tuple[TorchCapture, ...]:
         """One for each loss that met a target, in the order of their places in the source."""

@@ -91,6 +91,7 @@ class Node:
     __slots__ = (
         "autocast",
         "call",
+        "frozen",
         "in_place",
         "is_module",
         "kind",
@@ -115,6 +116,8 @@ class Node:
         self.in_place = not self.is_module and writes_in_place(call)
         self.with_grad = torch.is_grad_enabled()
         self.autocast = _autocast()
+        self.frozen = _frozen(call) if isinstance(call, torch.nn.Module) else frozenset()
+        """weights of the module, by identity, that were not to get gradients"""
         self.location: Location | None = None
         self.loss: LossEvent | None = None
         self.shapes: dict[int, torch.Size] = {}
@@ -330,6 +333,9 @@ class Player:
         args, kwargs = pytree.tree_unflatten(flat, node.spec)
         if node.in_place:
             args = (args[0].clone(), *args[1:])
+        if isinstance(node.call, torch.nn.Module):
+            for parameter in node.call.parameters():
+                parameter.requires_grad_(id(parameter) not in node.frozen)
         with ExitStack() as contexts:
             if not node.with_grad:
                 contexts.enter_context(torch.no_grad())
@@ -339,6 +345,10 @@ class Player:
         if node.in_place and result is None:
             result = args[0]
         return list(pytree.tree_leaves(result))
+
+
+def _frozen(module: torch.nn.Module) -> frozenset[int]:
+    return frozenset(id(parameter) for parameter in module.parameters() if not parameter.requires_grad)
 
 
 def plain_value(leaf: Leaf) -> torch.Tensor:

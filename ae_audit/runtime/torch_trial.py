@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
 from ae_audit.runtime.captures import Array, CannotApply, Evaluation
 from ae_audit.runtime.torch_arms import Arm, ArmPlayer
+from ae_audit.runtime.torch_devices import CpuInstead
 from ae_audit.runtime.torch_events import Backward, Chunk, Event, OptimizerRecord, Step, Zeroed
 from ae_audit.runtime.torch_tape import Node, ancestors, leaves_of
 from ae_audit.runtime.torch_weights import Weights
@@ -33,6 +34,8 @@ class Recording:
     models: tuple[torch.nn.Module, ...]
     device: torch.device
     custom: bool
+    devices: CpuInstead = field(default_factory=CpuInstead)
+    """what the program's own modules may still ask for while they are played"""
 
     @property
     def is_small(self) -> bool:
@@ -107,7 +110,8 @@ class TorchTrial:
 
     @contextlib.contextmanager
     def _playing(self, *, training: bool | None = None) -> Iterator[None]:
-        with self._recording.threads(), self._weights.installed(training=training):
+        recording = self._recording
+        with recording.threads(), recording.devices.pretending(), self._weights.installed(training=training):
             yield
 
     def _step(self, chunk: Chunk) -> torch.Tensor:

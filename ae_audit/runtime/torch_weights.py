@@ -36,6 +36,7 @@ class Weights:
         self._gradients: list[torch.Tensor | None] = [None] * len(self._values)
         self._buffers = [(module, name, value.clone()) for module, name, value in buffers]
         self._modes = list(modes)
+        self._all = [*self._parameters, *(parameter for model in models for parameter in model.parameters())]
         if seed != 0:
             with self.installed(), torch.no_grad():
                 self._redraw([value for _, value in parameters], models)
@@ -48,6 +49,7 @@ class Weights:
         present = [(module, name) for module, name, _ in self._buffers if name in module._buffers]
         buffers = [(module, name, module._buffers[name]) for module, name in present]
         modes = [(module, module.training) for module, _ in self._modes]
+        flags = [(parameter, parameter.requires_grad) for parameter in self._all]
         try:
             for parameter, value, gradient in zip(self._parameters, self._values, self._gradients, strict=True):
                 parameter.grad = None
@@ -74,6 +76,8 @@ class Weights:
                 module._buffers[name] = original
             for module, flag in modes:
                 module.training = flag
+            for parameter, flag in flags:
+                parameter.requires_grad_(flag)
 
     def _redraw(self, captured: Sequence[torch.Tensor], models: Iterable[torch.nn.Module]) -> None:
         """New initial values: by the layers' own initialisation, or else by shuffling the captured ones."""

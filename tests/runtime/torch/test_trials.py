@@ -94,6 +94,27 @@ def test_replay_is_the_program_itself(record: Record) -> None:
     np.testing.assert_allclose(trial.evaluate().predictions[:50], model(batch).detach().numpy(), rtol=1e-4, atol=1e-5)
 
 
+def test_weights_that_are_frozen_in_turn_are_frozen_in_the_replay(record: Record) -> None:
+    """The program ends while the critic is frozen; the replay thaws it for its own steps."""
+    run = record("""
+    generator, critic = nn.Linear(3, 16), nn.Linear(16, 1)
+    first, second = (torch.optim.SGD(part.parameters(), lr=0.1) for part in (generator, critic))
+    real, seeds = torch.linspace(0, 1, 800).view(50, 16), torch.linspace(-1, 1, 150).view(50, 3)
+    labels = torch.arange(100.0).view(100, 1) % 2
+    for step in range(60):
+        critic.requires_grad_(True)
+        told = F.mse_loss(critic(torch.cat([real, generator(seeds).detach()])), labels)
+        told.backward(); second.step(); second.zero_grad()
+        critic.requires_grad_(False)
+        fooled = F.mse_loss(critic(generator(seeds)), labels[:50])
+        fooled.backward(); first.step(); first.zero_grad()
+    """)
+    trial = run.captures[0].trial((), 0)
+    before = trial.evaluate().predictions[:50]  # of what the generator has no part in
+    trial.advance(3)
+    assert not np.allclose(before, trial.evaluate().predictions[:50])
+
+
 @pytest.mark.parametrize(
     ("to", "low", "high"), [("sigmoid", 0, 1), ("tanh", -1, 1), ("relu", 0, np.inf), ("linear", -np.inf, np.inf)]
 )
