@@ -113,6 +113,7 @@ class TorchRecorder:
         stack.enter_context(watched_optimizers(self))
         stack.enter_context(self._devices.pretending())
         if self._cut_loops:
+        stack.enter_context(self._processes.pretending())
             stack.enter_context(short_loops(lambda: self._enough.batches(self.sites.values()), self.quietly))
         self._enough.news()
         self._present = True
