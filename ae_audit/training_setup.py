@@ -102,6 +102,8 @@ class DataFacts:
     """whether random numbers were mixed into it"""
     normalised_channels: tuple[int, int] | None = None
     """of a per-channel normalisation whose statistics do not fit: the number of statistics, and of channels"""
+    wrapped: TrailStep | None = None
+    """arithmetic on the way here that left the range of its unsigned type, and began again at the other end"""
     stand_in: bool = False
     """generated in place of a data set that is not on this machine"""
     measured: Measurement | None = None
@@ -162,6 +164,8 @@ class LossUse:
     weight: float | None = None
     custom: bool = False
     """the user's own function"""
+    alone: Tri = Tri.UNKNOWN
+    """whether it is the only comparison of this prediction with data in what is minimised"""
     location: Location | None = None
     """of the expression that names the loss"""
     trail: tuple[TrailStep, ...] = ()
@@ -199,6 +203,35 @@ class MetricUse:
     """canonical: ``accuracy``, ``mse``, ``ssim``, ``psnr`` …"""
     written: str
     location: Location | None = None
+    span: float | None = None
+    """of a measure of image quality: the span of values that it is told of (``max_val``, ``data_range``) or assumes"""
+    data: DataFacts | None = None
+    """what it is computed on, where that is known to be something else than the target of the loss"""
+
+
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """How the values of one term of a loss become a single number. Each is ``mean`` or ``sum``; None where unknown."""
+
+    sample: str | None = None
+    """over the values of one sample (of a code: over its latents)"""
+    batch: str | None = None
+    weight: float | None = 1.0
+    """what the term is multiplied by besides, None where unknown; any but 1 is the author's own choice"""
+
+
+@dataclass(frozen=True, slots=True)
+class VariationalTerms:
+    """The two terms of a variational loss: the reconstruction, and the divergence of the code from its prior."""
+
+    reconstruction: Reduction
+    divergence: Reduction
+    latents: int | None = None
+    """values of one sample's code"""
+    batch: int | None = None
+    """samples of a batch"""
+    location: Location | None = None
+    """of the divergence"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +287,8 @@ class TrainingSetup:
     """whether a hand-written training loop sets the gradients to zero between its steps"""
     backward_location: Location | None = None
     """of the call that computes the gradients, in a hand-written loop"""
+    variational: VariationalTerms | None = None
+    """where a divergence of a code is part of what is minimised"""
     certificate: Certificate | None = None
     condition: Condition | None = None
     seen_by: tuple[str, ...] = ("static",)

@@ -13,7 +13,17 @@ from typing import Any
 
 from ae_audit.location import Location
 from ae_audit.theory.ranges import Tri
-from ae_audit.training_setup import DataFacts, Head, LossUse, MetricUse, ModelFacts, Relation, Structure, TrainingSetup
+from ae_audit.training_setup import (
+    DataFacts,
+    Head,
+    LossUse,
+    MetricUse,
+    ModelFacts,
+    Relation,
+    Structure,
+    TrainingSetup,
+    VariationalTerms,
+)
 
 
 def match(seen: TrainingSetup, static: Sequence[TrainingSetup], taken: Collection[int] = ()) -> int | None:
@@ -60,6 +70,7 @@ def merge(seen: TrainingSetup, static: TrainingSetup) -> TrainingSetup:
         optimizer=seen.optimizer or static.optimizer,
         gradients_reset=_known(seen.gradients_reset, static.gradients_reset),
         backward_location=seen.backward_location or static.backward_location,
+        variational=_merge_terms(seen.variational, static.variational),
         certificate=seen.certificate or static.certificate,
         condition=None,
         seen_by=tuple(dict.fromkeys((*static.seen_by, *seen.seen_by))),
@@ -134,6 +145,7 @@ def _merge_loss(seen: LossUse, static: LossUse) -> LossUse:
         trail=static.trail or seen.trail,
         weight=seen.weight if seen.weight is not None else static.weight,
         reduction=seen.reduction or static.reduction,
+        alone=_known(seen.alone, static.alone),
     )
 
 
@@ -149,6 +161,7 @@ def _merge_data(seen: DataFacts, static: DataFacts) -> DataFacts:
         standardised=_known(seen.standardised, static.standardised),
         noised=_known(seen.noised, static.noised),
         normalised_channels=seen.normalised_channels or static.normalised_channels,
+        wrapped=seen.wrapped or static.wrapped,
         stand_in=seen.stand_in or static.stand_in,
         location=static.location or seen.location,
         trail=(*static.trail, *seen.trail),
@@ -187,4 +200,16 @@ def _known(seen: Tri, static: Tri) -> Tri:
 def _merge_metrics(seen: tuple[MetricUse, ...], static: tuple[MetricUse, ...]) -> tuple[MetricUse, ...]:
     places = {metric.name: metric for metric in static}
     found = tuple(places.get(metric.name, metric) for metric in seen)
-    return found or static
+    called = tuple(metric for metric in static if metric.span is not None and metric not in found)
+    return (*found, *called) if found else static
+
+
+def _merge_terms(seen: VariationalTerms | None, static: VariationalTerms | None) -> VariationalTerms | None:
+    if seen is None or static is None:
+        return seen or static
+    return replace(
+        seen,
+        latents=seen.latents or static.latents,
+        batch=seen.batch or static.batch,
+        location=static.location or seen.location,
+    )

@@ -207,7 +207,9 @@ class ArmPlayer:
             if loss.spec.name == "bce" and not loss.spec.from_logits and prediction.is_cuda:
                 losses.refuse_outside_unit(prediction, target)
             return node.call(*args, **kwargs)
-        return losses.compute(self._arm.spec, prediction, target)
+        value = losses.compute(self._arm.spec, prediction, target)
+        is_similarity = node.name == "cosine_similarity" and loss.factor is not None and loss.factor < 0
+        return -value if is_similarity else value  # a similarity is maximised, what stands in for it is a loss
 
     def _spelled_out(self, node: Node, loss: LossEvent, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The value of a hand-written loss, or of the one in its place."""

@@ -229,6 +229,7 @@ def _loss(site: Site, first: LossEvent) -> LossUse:
         reduction=spec.reduction,
         weight=first.weight,
         custom=site.custom,
+        alone=first.alone,
         location=site.named_at,
     )
 

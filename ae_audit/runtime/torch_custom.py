@@ -71,6 +71,11 @@ def custom_losses(root: Ref, known: Sequence[Node]) -> list[CustomLoss]:
     return found
 
 
+def terms_of(root: Ref) -> list[Node]:
+    """The summands of what is minimised, each without the factors and signs before it."""
+    return list(_terms(root))
+
+
 def _terms(ref: Ref) -> Iterator[Node]:
     """The summands of a scalar, each without the factors and signs before it."""
     node = ref.source

@@ -15,6 +15,7 @@ from ae_audit.runtime.torch_heads import Origin
 from ae_audit.runtime.torch_losses import LossSpec
 from ae_audit.runtime.torch_tape import Kind, Leaf, Node, Ref, ancestors, leaves_of
 from ae_audit.runtime.torch_tensors import size_in_bytes
+from ae_audit.theory.ranges import Tri
 
 
 @dataclass(eq=False, slots=True)
@@ -36,6 +37,8 @@ class LossEvent:
     weight: float | None = None
     factor: float | None = None
     """with which ``node`` enters what is minimised"""
+    alone: Tri = Tri.UNKNOWN
+    """whether nothing else is minimised with it"""
     region: frozenset[int] = frozenset()
     """of a loss spelled out by hand: the calls between prediction and ``node``"""
     targets: tuple[Leaf, ...] = ()

@@ -42,6 +42,9 @@ class LossCall:
     target_index: int
 
 
+ALIKE = "cosine_embedding_loss"
+"""1 - cos(a, b), where the label of every pair is 1: a loss of a prediction and its target."""
+
 UNSUITED = frozenset(theory.RELATIONAL)
 """Losses in which no prediction meets a target value by value."""
 
@@ -52,7 +55,10 @@ SYMMETRIC = frozenset({"mse", "mae", "smooth_l1", "huber", "cosine_similarity"})
 @cache
 def _known(function: Function) -> tuple[str, tuple[tuple[str, Any], ...]] | None:
     """Canonical name of a loss function and what its spelling implies."""
-    found = theory.canonical("torch", f"torch.nn.functional.{short_name(function)}")
+    name = short_name(function)
+    if name == ALIKE:
+        return "cosine_similarity", (("reduction", "mean"),)
+    found = theory.canonical("torch", f"torch.nn.functional.{name}")
     if found is None or found[0] in UNSUITED:
         return None
     return found[0], tuple(found[1].items())
@@ -94,6 +100,8 @@ def read_call(
             return None
         names = list(signature.parameters)
         prediction, target = given.get(names[0]), given.get(names[1])
+        if names[0] == "input1" and not _all_ones(given.get(names[2])):
+            return None
     else:  # a builtin such as cosine_similarity
         given = dict(kwargs)
         values = [*args, *kwargs.values()]
@@ -113,6 +121,10 @@ def read_call(
         same = [index for index, value in enumerate(flat) if value is prediction]
         first, second = same[0], same[-1]
     return LossCall(spec, function, prediction, target, first, second)
+
+
+def _all_ones(labels: Any) -> bool:
+    return isinstance(labels, torch.Tensor) and bool((labels == 1).all())
 
 
 def _parameters(given: dict[str, Any], implied: dict[str, Any]) -> Parameters:

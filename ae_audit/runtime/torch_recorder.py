@@ -17,7 +17,7 @@ from torch.utils import _pytree as pytree
 from ae_audit.location import Location
 from ae_audit.runtime import torch_functions as functions
 from ae_audit.runtime import torch_losses as losses
-from ae_audit.runtime.torch_custom import custom_losses, recognise
+from ae_audit.runtime.torch_custom import custom_losses, recognise, terms_of
 from ae_audit.runtime.torch_devices import NOTE as DEVICE_NOTE
 from ae_audit.runtime.torch_devices import CpuInstead
 from ae_audit.runtime.torch_enough import PATIENCE, Enough
@@ -42,6 +42,7 @@ from ae_audit.runtime.torch_processes import OneProcess
 from ae_audit.runtime.torch_tape import Kind, Leaf, Node, Ref, Tape, ancestors
 from ae_audit.runtime.torch_tensors import IdentityMap
 from ae_audit.runtime.user_code import UserCode
+from ae_audit.theory.ranges import Tri
 
 if TYPE_CHECKING:
     from ae_audit.runtime.torch_capture import TorchCapture
@@ -346,6 +347,9 @@ class TorchRecorder:
             return
         self.models.remember_modes(nodes)
         held = bytes_held(root)
+        alone = Tri.NO if len(found) > 1 else Tri.YES if len(terms_of(root)) == 1 else Tri.UNKNOWN
+        for loss in found:
+            loss.alone = alone
         self._sink.append(Backward(root, tuple(found), fresh))
         for loss in wanted:
             if loss.site is not None and loss not in loss.site.trained:

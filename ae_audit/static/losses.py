@@ -188,7 +188,7 @@ def trained(run: Run, value: Value, optimizer: str | None = None) -> None:
         for site in run.sites:
             if site.extra.get("term") == key:
                 site.evaluation = False
-                site.use = finished(term)
+                site.use = replace(finished(term), alone=Tri.NO if term.use.alone is Tri.NO else value.alone)
                 site.extra["trained"] = True
                 site.extra["latent"] = value.latent
                 site.optimizer = optimizer or site.optimizer
@@ -220,7 +220,7 @@ def reduced(run: Run, value: Value, how: str, where: Where) -> Value:
     """``mean`` or ``sum`` of a loss expression; of an error, the loss that it is."""
     if isinstance(value, LossValue):
         terms = tuple(replace(term, reductions=(*term.reductions, how)[:4]) for term in value.terms)
-        return LossValue(terms, value.latent, (*value.reductions, how)[:4])
+        return replace(value, terms=terms, reductions=(*value.reductions, how)[:4])
     if isinstance(value, Difference):
         name = "mape" if value.relative else _NORMS.get((value.power, value.absolute))
         use = LossUse(name=name, written=where.written, reduction=how, location=where.location, custom=True)
@@ -252,7 +252,11 @@ def joined(left: Value, right: Value, where: Where) -> Value:
     functions = [side for side in (left, right) if isinstance(side, LossFunction)]
     if len(functions) < 2 and number(right if functions[0] is left else left) is None:
         return Unknown("a loss joined with something unknown", where)
-    return next((f for f in functions if f.use.name not in {None, *OVERLAPS}), functions[0])
+    chosen = next((f for f in functions if f.use.name not in {None, *OVERLAPS}), functions[0])
+    if len(functions) < 2:
+        return chosen
+    use = replace(chosen.use, alone=Tri.NO)
+    return LossFunction(use, chosen.framework, order=chosen.order, function=chosen.function, why=chosen.why)
 
 
 def arithmetic(run: Run, symbol: str, left: Value, right: Value, where: Where) -> Value:
@@ -286,15 +290,22 @@ def arithmetic(run: Run, symbol: str, left: Value, right: Value, where: Where) -
         return _sum(run, left_value, right_value, where)
     if left_value is not None and right_value is None:
         if symbol in {"+", "-"}:
-            return replace(left_value, latent=left_value.latent or isinstance(right, Tensor))
+            return _with_more(left_value, right)
         if symbol in {"*", "/"}:
             return _weighted(left_value, None if b is None or b == 0 else (b if symbol == "*" else 1.0 / b))
     if right_value is not None and left_value is None:
         if symbol in {"+", "-"}:
-            return replace(right_value, latent=right_value.latent or isinstance(left, Tensor))
+            return _with_more(right_value, left)
         if symbol == "*":
             return _weighted(right_value, a)
     return left_value or right_value or Unknown("a loss expression of unknown form", where)
+
+
+def _with_more(value: LossValue, added: Value) -> LossValue:
+    """A loss with something added that is no comparison as far as it is known."""
+    if isinstance(added, Tensor):
+        return replace(value, latent=True)
+    return value if number(added) is not None else replace(value, others=True)
 
 
 def _is_residual(value: Value, other: Value) -> bool:
@@ -331,8 +342,9 @@ def _sum(run: Run, left: LossValue, right: LossValue, where: Where) -> LossValue
         weight = None if positive.weight is None else -positive.weight  # log p is the negative of the loss
         merged = LossTerm(use, clean, positive.target, where, weight, positive.reductions)
         observe(run, merged, clean.framework if isinstance(clean, Tensor) else Framework.TORCH)
-        return LossValue((merged,), left.latent or right.latent, left.reductions)
-    return LossValue(terms, left.latent or right.latent, left.reductions or right.reductions)
+        return LossValue((merged,), left.latent or right.latent, left.reductions, left.others or right.others)
+    reductions = left.reductions or right.reductions
+    return LossValue(terms, left.latent or right.latent, reductions, left.others or right.others)
 
 
 def from_function(run: Run, function: Value, target: Value, prediction: Value, where: Where) -> Value:
@@ -353,7 +365,8 @@ def custom_uses(value: Value, where: Where, written: str | None = None) -> list[
     if isinstance(value, LossValue) and value.terms:
         uses: list[tuple[LossUse, LossTerm | None]] = []
         for term in value.terms:
-            uses.append((replace(finished(term), custom=True), term))
+            alone = Tri.NO if term.use.alone is Tri.NO else value.alone
+            uses.append((replace(finished(term), custom=True, alone=alone), term))
         return uses
     unknown = LossUse(name=None, written=written or where.written, location=where.location, custom=True,
                       from_logits=Tri.UNKNOWN)  # fmt: skip

@@ -346,7 +346,11 @@ def _one(run: Run, context: _Context, loss: Value, output: Value, target: Value,
         if made.weights is not None:
             weight = number(_for_output(made.weights, index, names, 2) or Const(None))
             use = replace(use, weight=weight)
-        _emit(run, context, use, output, target, why, metrics)
+        several = isinstance(made.loss, (Seq, Mapping)) and len(made.loss.items) > 1
+        alone = Tri.UNKNOWN if several or run.notes.get("keras all added") or _adds_losses(run, context) else Tri.YES
+        _emit(
+            run, context, replace(use, alone=alone) if use.alone is Tri.UNKNOWN else use, output, target, why, metrics
+        )
         return
     assert custom is not None
     place = _loss_place(made.call)
@@ -366,6 +370,11 @@ def _one(run: Run, context: _Context, loss: Value, output: Value, target: Value,
     if not reported:
         unknown = LossUse(written=place.written, custom=True, from_logits=Tri.UNKNOWN, location=place.location)
         _emit(run, context, unknown, output, target, None, metrics)
+
+
+def _adds_losses(run: Run, context: _Context) -> bool:
+    """Whether the model, or a layer of it, adds a loss of its own."""
+    return id(context.model) in run.notes.get("keras added losses", {})
 
 
 def _is_latent(value: Value) -> bool:

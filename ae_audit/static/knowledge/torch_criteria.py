@@ -13,12 +13,14 @@ from ae_audit.static.registry import Table
 from ae_audit.static.values import (
     NONE,
     Array,
+    Library,
     LossValue,
     Object,
     Seq,
     Tensor,
     Unknown,
     Value,
+    number,
     python,
 )
 from ae_audit.theory.loss_names import RELATIONAL, arguments, canonical
@@ -180,6 +182,33 @@ def cosine_similarity(run: Run, call: Call) -> Value:
     if use is None or not one_is_data or not (isinstance(first, Tensor) or isinstance(second, Tensor)):
         return unknown(run, "cosine_similarity", call)
     return compared(run, use, call)
+
+
+@TABLE.function(f"{FUNCTIONAL}.cosine_embedding_loss")
+def cosine_embedding(run: Run, call: Call) -> Value:
+    """``1 - cos(a, b)`` where every label is 1; with other labels it compares pairs, and no prediction meets data."""
+    first, second, labels = call.get(0, "input1"), call.get(1, "input2"), call.get(2, "target")
+    pairs = Seq([value for value in (first, second) if value is not None])
+    if first is None or second is None or labels is None or number(labels) != 1.0:
+        return unknown(run, "cosine_embedding_loss", call) if pairs.items else Unknown("a similarity", call.where)
+    alike = run.call(Library(f"{FUNCTIONAL}.cosine_similarity"), Call(call.where, [first, second]))
+    how = call.constant(None, "reduction", default="mean")
+    return losses.reduced(run, alike, how, call.where) if how in {"mean", "sum"} else alike
+
+
+@TABLE.function(f"{NN}.CosineEmbeddingLoss")
+def cosine_embedding_criterion(run: Run, call: Call) -> Value:
+    """The criterion of it."""
+    return Object(f"{NN}.CosineEmbeddingLoss", call)
+
+
+@TABLE.method(f"{NN}.CosineEmbeddingLoss", "__call__", "forward")
+def cosine_embedding_call(run: Run, receiver: Object, call: Call) -> Value:
+    """``criterion(a, b, labels)``."""
+    made = receiver.call
+    how = None if made is None else made.get(None, "reduction")
+    kwargs = call.kwargs if how is None else {**call.kwargs, "reduction": how}
+    return run.call(Library(f"{FUNCTIONAL}.cosine_embedding_loss"), Call(call.where, call.args, kwargs, call.open))
 
 
 def unknown(run: Run, name: str, call: Call) -> Value:
