@@ -12,6 +12,7 @@ from __future__ import annotations
 import builtins
 import functools
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
@@ -153,6 +154,7 @@ class Artefacts:
         )
         for module in _TENSORBOARD_WRITERS:
             self._watch.when_imported(module, _silence_tensorboard)
+        self._watch.when_imported("tqdm.notebook", _plain_bars)
         self._watch.when_imported("getpass", functools.partial(_replace, name="getpass", make=_nothing("")))
         builtins.input = self._answer
         os.mkdir = self._careful_mkdir(os.mkdir)
@@ -240,6 +242,13 @@ def _replace(module: ModuleType, *, name: str, make: Callable[[Callable[..., Any
     replacement = make(original)
     replacement._ae_audit_replaced = True  # type: ignore[attr-defined]
     setattr(owner, last, replacement)
+
+
+def _plain_bars(module: ModuleType) -> None:
+    """Progress bars of text in place of a notebook's, which need widgets."""
+    text = sys.modules["tqdm.std"]
+    for name, bar in {"tqdm": "tqdm", "tqdm_notebook": "tqdm", "trange": "trange", "tnrange": "trange"}.items():
+        setattr(module, name, getattr(text, bar))
 
 
 def _silence_tensorboard(module: ModuleType) -> None:

@@ -64,8 +64,8 @@ class Program:
 
     path: Path
     """absolute"""
-    parts: tuple[tuple[CodeType, str], ...]
-    """code and its file name, as frames give it"""
+    parts: tuple[tuple[CodeType | SyntaxError, str], ...]
+    """code and its file name, as frames give it; in a notebook, what is wrong with a cell that is no Python"""
     cells: tuple[CodeCell, ...] = ()
 
     def locate(self, filename: str, line: int) -> Location | None:
@@ -88,7 +88,7 @@ def load_program(path: str | Path, *, is_notebook: bool | None = None) -> Progra
 
     Raises:
         OSError: if it cannot be read.
-        SyntaxError: if it is no Python; ``filename`` is the script, or the cell's (see :func:`cell_filename`).
+        SyntaxError: if a script is no Python. A notebook's cells before a broken one run, as they do in Jupyter.
         ValueError: if it is no notebook, or holds a null byte.
     """
     place = Path(os.path.realpath(path))
@@ -96,14 +96,25 @@ def load_program(path: str | Path, *, is_notebook: bool | None = None) -> Progra
         with open(place, "rb") as file:
             return Program(place, ((compile(file.read(), str(place), "exec", dont_inherit=True), str(place)),))
     cells = code_cells(place.read_text(encoding="utf-8-sig"))
-    parts = []
+    parts: list[tuple[CodeType | SyntaxError, str]] = []
     for cell in cells:
         name = cell_filename(place, cell.index)
         # With no modification time the entry is never checked against a file: torch.compile and autograph read it.
         linecache.cache[name] = (len(cell.source), None, cell.source.splitlines(keepends=True), name)
-        flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-        parts.append((compile(cell.source, name, "exec", flags=flags, dont_inherit=True), name))
+        parts.append((_compiled(cell.source, name), name))
     return Program(place, tuple(parts), cells)
+
+
+def _compiled(source: str, name: str) -> CodeType | SyntaxError:
+    """A cell's code, or what is wrong with it; as in IPython, a cell may be indented as a whole."""
+    lines = source.split("\n")
+    indent = next((line[: len(line) - len(line.lstrip())] for line in lines if line.strip()), "")
+    try:
+        text = "\n".join(line.removeprefix(indent) for line in lines)
+        code: CodeType = compile(text, name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    except SyntaxError as error:
+        return error
+    return code
 
 
 def run_script(
@@ -143,6 +154,8 @@ def _run(
         namespace = _become_main(program, argv, working_folder)
         with _os_exit_caught():
             for code, _ in program.parts:
+                if isinstance(code, SyntaxError):
+                    raise code
                 result = eval(code, namespace)
                 if code.co_flags & inspect.CO_COROUTINE:
                     asyncio.run(result)

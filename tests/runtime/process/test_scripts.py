@@ -219,6 +219,15 @@ def test_a_notebook_that_does_not_parse_names_cell_and_line(run_program: Run) ->
     assert outcome["sentence"].startswith("SyntaxError at line 2 of cell 1")
 
 
+def test_cells_before_a_broken_one_run_and_a_cell_may_be_indented(run_program: Run) -> None:
+    cells = (
+        ("code", "\n    x = [1,\n  2]\n    y = x"),
+        ("code", "assert y == [1, 2]\nraise KeyError('reached')"),
+        ("code", "]"),
+    )
+    assert run_notebook(run_program, *cells)["sentence"] == "KeyError at line 2 of cell 1: 'reached'"
+
+
 def test_a_notebook_for_a_host_that_is_not_here_still_runs(run_program: Run) -> None:
     outcome = run_notebook(
         run_program,
@@ -227,6 +236,7 @@ def test_a_notebook_for_a_host_that_is_not_here_still_runs(run_program: Run) -> 
             "from google.colab import drive, files\ndrive.mount('/content/drive')\nassert not list(files.upload())\n"
             "from google.colab.patches import cv2_imshow\ncv2_imshow(None)",
         ),
+        ("code", "from google.colab.widgets import Grid\nclass Mine(Grid): pass\nassert Mine(rows=3).rows == 3"),
         ("code", "try:\n    import googly\nexcept ImportError:\n    pass\nelse:\n    raise AssertionError"),
     )
     assert outcome["how"] == "completed", outcome["sentence"]
