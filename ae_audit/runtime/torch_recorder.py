@@ -113,8 +113,8 @@ class TorchRecorder:
         stack.enter_context(self.models.watching(self._call_module))
         stack.enter_context(watched_optimizers(self))
         stack.enter_context(self._devices.pretending())
-        if self._cut_loops:
         stack.enter_context(self._processes.pretending())
+        if self._cut_loops:
             stack.enter_context(short_loops(lambda: self._enough.batches(self.sites.values()), self.quietly))
         self._enough.news()
         self._present = True
