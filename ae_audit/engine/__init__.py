@@ -61,8 +61,10 @@ def _through_all_stages(
     for target in targets:
         progress.step(target.path, "reading")
         static = audit_file(target, settings, sources)
-        # where nothing was found that could train, or Python cannot parse it, running shows no more
-        if not target.run or not static.relevant or any(error.stage == "static" for error in static.errors):
+        # where nothing was found that could train, or Python cannot parse it, running shows no more; but the cells of a
+        # notebook before a broken one run
+        unread = any(error.stage == "static" and error.cell is None for error in static.errors)
+        if not target.run or not static.relevant or unread:
             yield static
         else:
             try:
