@@ -7,14 +7,25 @@ from ae_audit.version import __version__
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.api import Report, assert_sound, audit
+    from ae_audit.errors import AuditWarning
+    from ae_audit.watching import Watch, watch
 
-__all__ = ["Report", "__version__", "assert_sound", "audit"]
+__all__ = ["AuditWarning", "Report", "Watch", "__version__", "assert_sound", "audit", "watch"]
+
+_PLACES = {
+    "AuditWarning": "ae_audit.errors",
+    "Report": "ae_audit.api",
+    "Watch": "ae_audit.watching",
+    "assert_sound": "ae_audit.api",
+    "audit": "ae_audit.api",
+    "watch": "ae_audit.watching",
+}
 
 
 def __getattr__(name: str) -> object:
     """Load the Python interface when it is first asked for: the command and the pytest plugin do without it."""
-    if name in {"Report", "assert_sound", "audit"}:
+    if name in _PLACES:
         from importlib import import_module
 
-        return getattr(import_module("ae_audit.api"), name)
+        return getattr(import_module(_PLACES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

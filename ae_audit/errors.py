@@ -20,6 +20,10 @@ class FindingsError(AuditError, AssertionError):
     """Findings stand at or above the asked severity; the text is the report."""
 
 
+class AuditWarning(UserWarning):
+    """What is told of a training while it runs: its findings, and why it could not be watched."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """``" Did you mean 'select'?"`` where something in ``known`` is close to ``word``, else an empty string."""
     from difflib import get_close_matches

@@ -174,6 +174,21 @@ def to_numpy(value: Any) -> Array:
     return array
 
 
+def copied(batch: Any) -> Any:
+    """One batch with its leaves as NumPy arrays of their own; leaves that are one stay one.
+
+    Raises:
+        Unreadable: for sparse, ragged or text data.
+    """
+    known: dict[int, Array] = {}
+
+    def copy(leaf: Array | None) -> Array | None:
+        return None if leaf is None else known.setdefault(id(leaf), leaf.copy())
+
+    arrays = _map_numpy(tuple(batch) if isinstance(batch, list) else batch)
+    return copy(arrays) if _is_array(arrays) else tree().map_structure(copy, arrays)
+
+
 def _map_numpy(structure: Any) -> Any:
     known: dict[int, Array] = {}
 

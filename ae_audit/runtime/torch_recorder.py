@@ -126,7 +126,7 @@ class TorchRecorder:
         """
         if not self._following and self._present:
             self._following = True
-            self._installed.enter_context(_Mode(self))
+            self._installed.enter_context(FunctionMode(self))
 
     def remove(self) -> None:
         """Leave torch as it was."""
@@ -156,15 +156,23 @@ class TorchRecorder:
 
     # --- torch functions --------------------------------------------------------------------------------------------
 
+    def perform(self, function: functions.Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call a torch function of the program."""
+        return function(*args, **kwargs)
+
+    def refusal(self, call: losses.LossCall) -> str | None:
+        """The sentence with which a loss would refuse its values, where a harmless value is to take its place."""
+        return losses.raises_on(call)
+
     def handle(self, function: functions.Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run one torch function of the program, and take note of it."""
         name = functions.short_name(function)
         if kwargs:
             kwargs = self._devices.redirected(kwargs)
         if self._paused or threading.get_ident() != self._thread:
-            return function(*args, **kwargs)
+            return self.perform(function, args, kwargs)
         if name in functions.SILENT:
-            return function(*args, **kwargs)
+            return self.perform(function, args, kwargs)
         if name == "backward":
             return self._backward(function, args, kwargs)
         if losses.is_loss(function):
@@ -172,7 +180,7 @@ class TorchRecorder:
         if name in functions.RANDOM:
             self._drawn += 1
         if self._holder is not None:
-            result = function(*args, **kwargs)
+            result = self.perform(function, args, kwargs)
             self.heads.follow(function, args, kwargs, result, self._holder)
             self._own(result)
             return result
@@ -181,12 +189,12 @@ class TorchRecorder:
     def _outside_modules(self, function: functions.Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         name = functions.short_name(function)
         if name not in functions.RANDOM and not self.tape.concerns(args, kwargs):
-            result = function(*args, **kwargs)  # preparing data: nothing to record
+            result = self.perform(function, args, kwargs)  # preparing data: nothing to record
             if name in functions.ARITHMETIC:
                 self.tape.derive(function, args, kwargs, result)
             return result
         node = self.tape.begin(function, args, kwargs)
-        result = function(*args, **kwargs)
+        result = self.perform(function, args, kwargs)
         holder = Holder(node)
         if node is not None:
             if node.kind is Kind.MODEL:
@@ -208,13 +216,13 @@ class TorchRecorder:
         inside = self._holder is not None
         call = losses.read_call(function, args, kwargs, self._depends_on_weights)
         if call is None:
-            return self._outside_modules(function, args, kwargs) if not inside else function(*args, **kwargs)
+            return self._outside_modules(function, args, kwargs) if not inside else self.perform(function, args, kwargs)
         if inside and call.prediction.requires_grad and not call.target.requires_grad:
             self.models.open_current()
-        refusal = losses.raises_on(call)
+        refusal = self.refusal(call)
         node = self.tape.begin(function, args, kwargs) if not inside else None
         try:
-            result = losses.surrogate(call) if refusal else function(*args, **kwargs)
+            result = losses.surrogate(call) if refusal else self.perform(function, args, kwargs)
         except Exception as cause:  # the program ends here, and this is why
             self._note_loss(call, None, " ".join(str(cause).split()))
             raise
@@ -327,7 +335,7 @@ class TorchRecorder:
                 self.note_backward(self.tape.ref(root))
         self.heads.variational = False
         with self.quietly():
-            return function(*args, **kwargs)
+            return self.perform(function, args, kwargs)
 
     def note_backward(self, root: Ref) -> None:
         """Gradients of ``root`` are wanted: it is what the program minimises."""
@@ -420,6 +428,10 @@ class TorchRecorder:
             return args, {**kwargs, "closure": wrapped}
         return (args[0], wrapped, *args[2:]), kwargs
 
+    def copy(self, parameter: torch.nn.Parameter) -> torch.Tensor:
+        """The value of a weight, kept for trials."""
+        return parameter.detach().clone()
+
     def note_step(self, optimizer: torch.optim.Optimizer) -> Step:
         """The optimizer steps, or would; its weights are kept if this is its first time."""
         record = self.optimizers.get(id(optimizer))
@@ -429,7 +441,7 @@ class TorchRecorder:
             for parameter in record.parameters:
                 if id(parameter) not in self.initial:
                     with self.quietly():
-                        self.initial[id(parameter)] = (parameter, parameter.detach().clone())
+                        self.initial[id(parameter)] = (parameter, self.copy(parameter))
         event = Step(record)
         if not self._enough.all_complete(self.sites.values()):
             self._sink.append(event)
@@ -480,7 +492,9 @@ def _spelled(module: torch.nn.Module | None) -> str | None:
     return None if module is None else f"nn.{' '.join(repr(module).split())}"
 
 
-class _Mode(TorchFunctionMode):
+class FunctionMode(TorchFunctionMode):
+    """Sends every torch function to the recorder."""
+
     def __init__(self, recorder: TorchRecorder) -> None:
         super().__init__()
         self._recorder = recorder
