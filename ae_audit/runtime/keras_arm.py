@@ -54,12 +54,16 @@ class KerasArm:
         self._head = head
         self._activation_to: str | None = None
         self._loss: Any = None
+        self._loss_name = loss_name
+        refusal = program.refusal()
+        if refusal is not None:
+            raise CannotApply(refusal)
         activated, name, logits = activation, loss_name, from_logits
         data = list(tree().flatten(program.batches.data))
         for remedy in remedies:
             match remedy:
                 case SwapActivation(to):
-                    keras_swap.swapped_activation(head, to, 1)  # raises where there is nothing to exchange
+                    program.with_activation(head, to)  # raises where there is nothing to exchange
                     self._activation_to = activated = to
                 case SwapLoss(to, on_logits):
                     self._loss = self._changed_loss(remedy)
@@ -78,7 +82,9 @@ class KerasArm:
         self._seed = 0
         self._predict: Any = None
         samples = len(arrays_of(self.data)[0])
-        self.evaluated = np.unique(np.linspace(0, samples - 1, min(EVALUATED, samples)).round().astype(int))
+        self.evaluated = np.unique(
+            np.linspace(0, samples - 1, program.evaluated(samples, EVALUATED)).round().astype(int)
+        )
 
     @property
     def variables(self) -> list[Any]:
@@ -132,24 +138,15 @@ class KerasArm:
                 stack.enter_context(fused_updates(optimizer))
             stack.enter_context(self.program.metrics_off())
             if self._activation_to is not None:
-                per_step = self.program.function_calls(self._head) if self._head is not None else 1
-                stack.enter_context(keras_swap.swapped_activation(self._head, self._activation_to, per_step))
+                stack.enter_context(self.program.with_activation(self._head, self._activation_to))
             if self._loss is not None:
-                stack.enter_context(self._with_loss())
+                stack.enter_context(self.program.with_loss(self.point, self._loss))
             yield
-
-    def _with_loss(self) -> Any:
-        point = self.point
-        if point.compiled_index is not None:
-            return keras_swap.swapped_compiled_loss(self.program.model, point.compiled_index, self._loss)
-        called_as_object = point.call is not None and hasattr(point.call.loss, "reduction")
-        function = self._loss if called_as_object else keras_losses.per_sample(self._loss)
-        return keras_swap.swapped_loss_call(point.ordinal, point.per_step, function, self.program.modules)
 
     def _changed_loss(self, remedy: SwapLoss | ExpectLogits) -> Any:
         if self.point.call is None:
             raise CannotApply("the loss is computed by hand inside the training step")
-        return keras_losses.changed(self.point.call.loss, remedy)
+        return keras_losses.changed(self.point.call.loss, remedy, self._loss_name)
 
     def _rescale(self, data: list[Any], remedy: Rescale) -> None:
         target = self.point.target_leaf
@@ -172,8 +169,9 @@ class KerasArm:
         fresh = {}
         for name, optimizer in keras_swap.optimizers_of(self.program.model).items():
             again = type(optimizer).from_config(optimizer.get_config())
-            if name == "optimizer":
-                again.build(self.program.model.trainable_variables)
+            trained = self.program.trained_by(name)
+            if trained is not None:
+                again.build(trained)
             fresh[name] = again
         return fresh
 

@@ -121,7 +121,7 @@ def _walk(calls: Sequence[Call], tensor: Any, path: _Path) -> Found | None:
         if step is not None:
             source = _source(step, tensor)
             kind = _kind(step)
-            name = symbol_of(step.owner).rpartition(".")[2]
+            name = step.symbol.rpartition(".")[2]
             if kind == "affine":
                 affine = _affine(_numbers(source), _numbers(tensor))
                 if affine is None:
@@ -210,7 +210,7 @@ def _given(call: Call) -> dict[str, Any]:
 def _kind(call: Call) -> str | None:
     if call.site != "operation":
         return None
-    name = symbol_of(call.owner).rpartition(".")[2]
+    name = call.symbol.rpartition(".")[2]
     if name in RANGE_PRESERVING:
         return "preserving"
     if name in DISTURBING:

@@ -58,7 +58,12 @@ RECOGNISED: tuple[tuple[str, bool], ...] = (
 DRAWS = 6
 """random batches that a hand-written loss must agree on with a known one"""
 
+SAMPLES = 8
+ANY_SHAPES = ((SAMPLES, 12), (SAMPLES, 12))
+"""of target and prediction, for a loss that takes any"""
+
 Array = NDArray[Any]
+Shapes = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 def describe(
@@ -69,6 +74,8 @@ def describe(
     weight: float | None = None,
     location: Location | None = None,
     symbol: str | None = None,
+    shapes: Shapes | None = None,
+    fixed: bool = False,
 ) -> LossUse:
     """The use of a loss: a ``keras.losses.Loss`` object, a loss function, or any callable ``f(y_true, y_pred)``.
 
@@ -77,18 +84,20 @@ def describe(
         arguments: what a bare function was called with beside target and prediction.
         weight: in ``loss_weights``.
         symbol: dotted name of a function, where its object does not tell.
+        shapes: of target and prediction as they meet in the program, for a loss of its own.
+        fixed: whether the loss takes no other shapes.
     """
     function = _function_of(loss)
     config = _config(loss) | (arguments or {})
     name, defaults = _canonical(loss, function, symbol)
-    parameters = {key: value for key, value in (defaults | config).items() if key != "reduction"}
+    parameters = {key: value for key, value in (defaults | config).items() if key not in {"reduction", "name"}}
     from_logits = Tri.of(bool(parameters.pop("from_logits", False)))
     reduction = getattr(loss, "reduction", None) or defaults.get("reduction")
     trail: tuple[TrailStep, ...] = ()
     custom = name is None
     label = written or _label(loss, function)
     if name is None:
-        recognised = recognise(loss)
+        recognised = recognise(loss, shapes, fixed)
         if recognised is not None:
             name, on_logits, factor = recognised
             from_logits = Tri.of(on_logits)
@@ -113,24 +122,48 @@ def describe(
     )
 
 
-def recognise(loss: Any) -> tuple[str, bool, float] | None:
-    """The known loss that ``loss`` equals up to a constant factor: its name, whether on logits, and the factor."""
+def recognise(loss: Any, shapes: Shapes | None = None, fixed: bool = False) -> tuple[str, bool, float] | None:
+    """The known loss that ``loss`` equals up to a constant factor: its name, whether on logits, and the factor.
+
+    Args:
+        shapes: of target and prediction as the program has them; a function may take no others.
+        fixed: whether it is known to take no others.
+    """
+    tried = [ANY_SHAPES] if shapes is None else [shapes] if fixed else [_small(shapes), ANY_SHAPES, shapes]
+    for shape in dict.fromkeys(tried):
+        found = _recognised(loss, shape)
+        if found is not None:
+            return found
+    return None
+
+
+def _small(shapes: Shapes) -> Shapes:
+    """The same with fewer samples, where the first extent is the batch of both."""
+    (target, prediction) = shapes
+    if target and prediction and target[0] == prediction[0] > SAMPLES:
+        return (SAMPLES, *target[1:]), (SAMPLES, *prediction[1:])
+    return shapes
+
+
+def _recognised(loss: Any, shapes: Shapes) -> tuple[str, bool, float] | None:
     import keras
 
     random = np.random.default_rng(0)
     for name, on_logits in RECOGNISED:
         known = make(name, from_logits=on_logits)
-        ratios = []
+        ratios: list[float] = []
         for _ in range(DRAWS):
-            target, prediction = _example(random, name, on_logits)
+            target, prediction = _example(random, name, on_logits, shapes)
             try:
                 own = _scalar(loss(keras.ops.convert_to_tensor(target), keras.ops.convert_to_tensor(prediction)))
-                expected = _scalar(known(target, prediction))
+                expected = _scalar(known(target.reshape(prediction.shape), prediction))
             except Exception:  # the user's function may refuse these values or shapes for any reason
                 break
             if not np.isfinite(own) or not np.isfinite(expected) or abs(expected) < 1e-9:
                 break
             ratios.append(own / expected)
+            if not np.isclose(ratios[-1], ratios[0], rtol=1e-3):
+                break
         if len(ratios) == DRAWS and ratios[0] > 0 and np.allclose(ratios, ratios[0], rtol=1e-3):
             return name, on_logits, float(ratios[0])
     return None
@@ -159,15 +192,18 @@ def make(name: str, *, from_logits: bool = False, like: Any = None, **parameters
     return getattr(keras.losses, CLASSES[name])(**parameters)
 
 
-def changed(loss: Any, remedy: SwapLoss | ExpectLogits) -> Any:
+def changed(loss: Any, remedy: SwapLoss | ExpectLogits, recognised: str | None = None) -> Any:
     """The loss object that stands in for ``loss`` under a remedy.
+
+    Args:
+        recognised: the known loss that one of the program's own was found to be.
 
     Raises:
         CannotApply: if this loss cannot be changed so.
     """
     if isinstance(remedy, SwapLoss):
         return make(remedy.to, from_logits=remedy.from_logits, like=loss)
-    name, _ = _canonical(loss, _function_of(loss), None)
+    name = canonical_name(loss) or recognised
     if name not in ON_LOGITS:
         raise CannotApply("the loss has no from_logits argument")
     config = _config(loss)
@@ -178,13 +214,28 @@ def changed(loss: Any, remedy: SwapLoss | ExpectLogits) -> Any:
     return make(name, from_logits=remedy.from_logits, like=loss, **allowed)
 
 
-def per_sample(loss: Any) -> Callable[..., Any]:
-    """The function form of a loss object: one value a sample and position, without reduction."""
+def per_sample(loss: Any, rank: int | None = None) -> Callable[..., Any]:
+    """The function form of a loss object: one value a sample and position, without reduction.
+
+    Args:
+        rank: axes of what the function in whose place it stands gives: with as many as the prediction has, the values
+            are spread over the last axis.
+    """
 
     def function(y_true: Any, y_pred: Any, *_: Any, **__: Any) -> Any:
-        return loss.call(y_true, y_pred)
+        import keras
+
+        values = loss.call(y_true, y_pred)
+        if rank is None or rank != len(y_pred.shape) or len(values.shape) != rank - 1:
+            return values
+        return keras.ops.expand_dims(values, -1) + keras.ops.zeros_like(y_pred)
 
     return function
+
+
+def canonical_name(loss: Any, symbol: str | None = None) -> str | None:
+    """The canonical name of one of Keras' losses."""
+    return _canonical(loss, _function_of(loss), symbol)[0]
 
 
 def _function_of(loss: Any) -> Any:
@@ -229,9 +280,9 @@ def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, (bool, int, float, str, np.number))
 
 
-def _example(random: np.random.Generator, name: str, on_logits: bool) -> tuple[Array, Array]:
-    """A target and a prediction of 8 samples with 12 values, inside the domain of the loss."""
-    shape = (8, 12)
+def _example(random: np.random.Generator, name: str, on_logits: bool, shapes: Shapes) -> tuple[Array, Array]:
+    """A target and a prediction inside the domain of the loss."""
+    shape = shapes[1]
     target = random.uniform(0.05, 0.95, shape)
     prediction = random.normal(0, 2, shape) if on_logits else random.uniform(0.05, 0.95, shape)
     if name in {"cce", "kl_divergence"}:
@@ -240,7 +291,7 @@ def _example(random: np.random.Generator, name: str, on_logits: bool) -> tuple[A
             prediction /= prediction.sum(axis=-1, keepdims=True)
     if name in {"huber", "log_cosh", "mae", "mse"}:
         target, prediction = target * 6 - 3, prediction * 6 - 3
-    return target.astype(np.float32), prediction.astype(np.float32)
+    return target.astype(np.float32).reshape(shapes[0]), prediction.astype(np.float32)
 
 
 def _scalar(value: Any) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ae_audit.location import Location
-from ae_audit.runtime import keras_swap, keras_variables
+from ae_audit.runtime import keras_losses, keras_swap, keras_variables
 from ae_audit.runtime.keras_data import Batches, arrays_of, tree
 from ae_audit.runtime.keras_state import ModelState
 from ae_audit.runtime.keras_trace import Call, Locate, LossCall, LossReached, Watch, watching
@@ -40,6 +40,12 @@ class LossPoint:
     """place among the losses given to ``compile``"""
     name: str | None = None
     """of the output, where there are several"""
+    node: Any = None
+    """of a hand-written loop: the recorded node that gives the loss"""
+    weight: float | None = None
+    """of a hand-written loop: with which the mean of the loss enters what is minimised"""
+    sign: float = 1.0
+    """of a hand-written loop: -1 where ``node`` gives the negative of the loss"""
 
 
 @dataclass(slots=True, eq=False)
@@ -57,6 +63,8 @@ class KerasProgram:
     batches: Batches
     locate: Locate = lambda: None
     place_of: Callable[[Any], Location | None] = lambda _: None
+    text_of: Callable[[Location | None], str | None] = lambda _: None
+    """the source at a place"""
     borrowed: bool = False
     """the model is somebody's live object: every change is taken back at once"""
     watch: Watch = field(default_factory=Watch)
@@ -109,7 +117,7 @@ class KerasProgram:
                     ordinal=loss.ordinal,
                     per_step=len(self.watch.losses),
                     output=self._output_index(loss.y_pred),
-                    target_leaf=_leaf_index(_numbers(loss.y_true), data, len(tree().flatten(self.batches.x))),
+                    target_leaf=leaf_index(_numbers(loss.y_true), data, len(tree().flatten(self.batches.x))),
                     compiled_index=self._compiled_index(loss.loss),
                 )
             )
@@ -162,6 +170,45 @@ class KerasProgram:
         except LossReached as reached:
             return to_array(reached.call.y_pred), to_array(reached.call.y_true)
         raise RuntimeError("the training step no longer reaches its loss")
+
+    def evaluated(self, samples: int, most: int) -> int:
+        """How many of the captured samples predictions are scored on."""
+        return min(most, samples)
+
+    def trained_by(self, name: str) -> list[Any] | None:
+        """The weights that the optimizer in that attribute of the model updates, where it is known beforehand."""
+        return list(self.model.trainable_variables) if name == "optimizer" else None
+
+    def with_activation(self, call: Call | None, to: str) -> AbstractContextManager[Any]:
+        """The program with another activation in place of the one that ``call`` applied.
+
+        Raises:
+            CannotApply: where there is nothing to exchange.
+        """
+        return keras_swap.swapped_activation(call, to, 1 if call is None else self.function_calls(call))
+
+    def with_loss(self, point: LossPoint, loss: Any) -> AbstractContextManager[Any]:
+        """The program with another loss object in place of the one at ``point``."""
+        if point.compiled_index is not None:
+            return keras_swap.swapped_compiled_loss(self.model, point.compiled_index, loss)
+        called_as_object = point.call is not None and hasattr(point.call.loss, "reduction")
+        function = (
+            loss if called_as_object else keras_losses.per_sample(loss, None if point.call is None else point.call.rank)
+        )
+        found: AbstractContextManager[Any] = keras_swap.swapped_loss_call(
+            point.ordinal, point.per_step, function, self.modules
+        )
+        return found
+
+    def refusal(self) -> str | None:
+        """Why no trial can be made of this program; None where it can."""
+        return None
+
+    def operation_at(self, point: LossPoint) -> str | None:
+        """The kind of the graph operation that makes the prediction, on TensorFlow; None where there is no graph."""
+        if point.output is None or self.model.run_eagerly:
+            return None
+        return _graph_operation(self, point.output)
 
     def first(self, count: int) -> Any:
         """The first captured samples."""
@@ -301,6 +348,27 @@ def eager_functions() -> Iterator[None]:
         tf.config.run_functions_eagerly(before)
 
 
+def _graph_operation(program: KerasProgram, output: int) -> str | None:
+    import tensorflow as tf
+
+    model = program.model
+    seen: list[str] = []
+
+    def forward(data: Any) -> Any:
+        outputs = model(data[0], training=True) if model._call_has_training_arg else model(data[0])
+        prediction = tree().flatten(outputs)[output]
+        seen.append(str(prediction.op.type))
+        return prediction
+
+    x = program.first(2)[0] if isinstance(program.batches.data, tuple) else program.first(2)
+    try:
+        with quiet(), program.unchanged(), keras_swap.frozen_optimizers(model):
+            tf.function(forward, autograph=False).get_concrete_function(program.tensors((x,)))
+    except Exception:  # a model that runs eagerly only
+        return None
+    return seen[-1] if seen else None
+
+
 def _numbers(tensor: Any) -> Array | None:
     try:
         return to_array(tensor)
@@ -316,7 +384,7 @@ def _is_leaf(values: Array, leaves: list[Any]) -> bool:
     return any(leaf is not None and leaf.shape == values.shape and np.array_equal(leaf, values) for leaf in leaves)
 
 
-def _leaf_index(values: Array | None, leaves: list[Any], inputs: int) -> int | None:
+def leaf_index(values: Array | None, leaves: list[Any], inputs: int) -> int | None:
     """Which array of the data these values are: the targets are looked at before the inputs."""
     if values is None:
         return None

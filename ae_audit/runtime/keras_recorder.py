@@ -12,7 +12,7 @@ import inspect
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ae_audit.location import Location
 from ae_audit.runtime import keras_data
@@ -23,6 +23,10 @@ from ae_audit.runtime.keras_inference import shortened_evaluate, shortened_predi
 from ae_audit.runtime.keras_program import KerasProgram, Stage, quiet
 from ae_audit.runtime.keras_setups import Occasion, captures_of
 from ae_audit.runtime.user_code import Place, UserCode
+
+if TYPE_CHECKING:
+    from ae_audit.runtime.keras_tape_recorder import TapeRecorder
+    from ae_audit.runtime.keras_tape_step import Step, StepData
 
 BATCHES_OF_A_LOOP = 8
 """calls of ``train_on_batch`` on one model that make up a capture"""
@@ -39,6 +43,8 @@ class KerasRecorder:
         on_problem: told of a training that could not be captured, with a sentence and its place.
         place_of: maps the file name of a code object to a place of its own (notebook cells).
         stand_in: asked at each capture whether the data stand in for a set that is not there, and for which.
+        on_idle: told, when a hand-written loop goes on, how many seconds ago anything new was seen, once every such
+            loop was captured; may raise to end the program.
     """
 
     def __init__(
@@ -49,6 +55,7 @@ class KerasRecorder:
         on_problem: Callable[[str, Location | None], None] = lambda text, location: None,
         place_of: Callable[[str], Place | None] | None = None,
         stand_in: Callable[[], str | None] = lambda: None,
+        on_idle: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         self._script = str(script)
         self._code = UserCode(script, place_of)
@@ -62,6 +69,8 @@ class KerasRecorder:
         self._restore: list[tuple[Any, str, Any]] = []
         self._busy = False
         self._caught = False
+        self._tapes: TapeRecorder | None = None
+        self._on_idle = on_idle
 
     def attach(self, module: Any = None) -> None:
         """Stand in for Keras' training methods; to be called as soon as Keras is imported (``when_imported``)."""
@@ -78,9 +87,19 @@ class KerasRecorder:
         if hasattr(model, "fit_generator"):
             self._replace(model, "fit_generator", self._fit(model.fit_generator))
         self._replace(keras.Operation, "__new__", self._new(keras.Operation.__new__))
+        if keras.config.backend() == "tensorflow":
+            from ae_audit.runtime.keras_tape_recorder import TapeRecorder
+
+            self._tapes = TapeRecorder(
+                self._code, self._capture_loop, self._on_problem, lambda: self._busy, self._on_idle
+            )
+            self._tapes.attach()
 
     def detach(self) -> None:
         """Give Keras its own methods back."""
+        if self._tapes is not None:
+            self._tapes.detach()
+            self._tapes = None
         for owner, name, original in reversed(self._restore):
             if original is _ABSENT:
                 delattr(owner, name)
@@ -92,10 +111,13 @@ class KerasRecorder:
         """The program has come to its end: hand on what was being collected."""
         for loop in list(self._loops.values()):
             self._hand_on_loop(loop)
+        if self._tapes is not None:
+            self._tapes.finish()
 
     def has_caught(self) -> bool:
         """Whether there is something to hand on or handed on, and nothing is being caught at this moment."""
-        return not self._busy and (self._caught or any(loop.parts for loop in self._loops.values()))
+        collecting = self._tapes is not None and self._tapes.is_collecting
+        return not self._busy and (self._caught or collecting or any(loop.parts for loop in self._loops.values()))
 
     # What stands in
 
@@ -190,17 +212,42 @@ class KerasRecorder:
         self._capture(loop.model, batches, loop.location, None)
 
     def _capture(self, model: Any, batches: Batches, location: Location, validation: Batches | None) -> None:
+        program = KerasProgram(model=model, batches=batches, **self._context())
+        self._hand_on(program, self._occasion(location, self._compiled.get(id(model)), validation))
+
+    def _capture_loop(self, step: Step, data: StepData, location: Location) -> None:
+        """A loop round ``tf.GradientTape`` was recorded."""
+        from ae_audit.runtime.keras_tape_program import TapeProgram
+
+        self._busy = True
+        try:
+            program = TapeProgram.of(step, data, **self._context())
+        finally:
+            self._busy = False
+        if program.losses:
+            self._hand_on(program, self._occasion(location, None, None))
+        else:
+            self._on_problem("what this loop minimises compares no prediction with data", location)
+
+    def _context(self) -> dict[str, Any]:
+        return {
+            "locate": self._code.location,
+            "place_of": self._place_of,
+            "text_of": self._code.text,
+            "stage": self._stage,
+        }
+
+    def _occasion(self, location: Location, compiled_at: Location | None, validation: Batches | None) -> Occasion:
         stand_in = self._stand_in()
-        occasion = Occasion(
+        return Occasion(
             location=location,
-            compiled_at=self._compiled.get(id(model)),
+            compiled_at=compiled_at,
             validation=validation,
             source=stand_in,
             stand_in=stand_in is not None,
         )
-        program = KerasProgram(
-            model=model, batches=batches, locate=self._code.location, place_of=self._place_of, stage=self._stage
-        )
+
+    def _hand_on(self, program: KerasProgram, occasion: Occasion) -> None:
         self._busy = True
         try:
             with quiet():
@@ -208,7 +255,7 @@ class KerasRecorder:
         finally:
             self._busy = False
         if not captures:
-            self._on_problem("no prediction and no loss were seen in this training step", location)
+            self._on_problem("no prediction and no loss were seen in this training step", occasion.location)
         self._caught = self._caught or bool(captures)
         with contextlib.ExitStack() as telling:  # of all outputs, though the first may be told to end the program
             for capture in reversed(captures):

@@ -104,7 +104,9 @@ def _loss_use(program: KerasProgram, point: LossPoint, occasion: Occasion) -> Lo
         written = f'"{user}"' if isinstance(user, str) else None
         location = occasion.compiled_at or occasion.location
     else:
+        weight = point.weight
         location = point.call.location or occasion.location
+        written = program.text_of(point.call.location) if point.node is not None and not point.call.symbol else None
     return keras_losses.describe(
         point.call.loss,
         written,
@@ -112,7 +114,19 @@ def _loss_use(program: KerasProgram, point: LossPoint, occasion: Occasion) -> Lo
         weight=weight,
         location=location,
         symbol=point.call.symbol,
+        shapes=_shapes(point),
+        fixed=point.node is not None,
     )
+
+
+def _shapes(point: LossPoint) -> keras_losses.Shapes | None:
+    """Of target and prediction, where both are known in full."""
+    assert point.call is not None
+    try:
+        target, prediction = (tuple(map(int, item.shape)) for item in (point.call.y_true, point.call.y_pred))
+    except (AttributeError, TypeError, ValueError):
+        return None
+    return (target, prediction) if np.prod(target) == np.prod(prediction) else None
 
 
 class _Facts:

@@ -35,6 +35,11 @@ ACTIVATION_NAMESPACES = (
 LOSS_NAMESPACES = ("keras.losses", "keras._tf_keras.keras.losses", "keras.metrics", "keras._tf_keras.keras.metrics")
 ENTROPY_NAMESPACES = ("keras.ops", "keras.ops.nn", "keras._tf_keras.keras.ops", "keras._tf_keras.keras.backend")
 ENTROPIES = ("binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy")
+TENSORFLOW_ENTROPIES = (
+    "sigmoid_cross_entropy_with_logits",
+    "softmax_cross_entropy_with_logits",
+    "sparse_softmax_cross_entropy_with_logits",
+)
 
 
 @dataclass(slots=True, eq=False)
@@ -76,6 +81,9 @@ class LossCall:
     location: Location | None
     replaceable: bool
     """whether it was reached through a name that can be rebound"""
+    sample_weight: Any = None
+    rank: int | None = None
+    """number of axes of what it gave"""
 
 
 class LossReached(BaseException):
@@ -105,6 +113,7 @@ def watching(
     *,
     on_loss: LossHook | None = None,
     on_activation: ActivationHook | None = None,
+    watch: Watch | None = None,
 ) -> Iterator[Watch]:
     """Watch all Keras calls of the body.
 
@@ -113,8 +122,9 @@ def watching(
         locate: the user's source line that is running.
         on_loss: called at each outermost loss call with the call and its continuation; its result is the loss's.
         on_activation: the same for calls of activation functions.
+        watch: to be gone on with; by default a new one.
     """
-    recorder = _Recorder(modules, locate, on_loss, on_activation)
+    recorder = _Recorder(modules, locate, on_loss, on_activation, Watch() if watch is None else watch)
     with ExitStack() as stack:
         stack.callback(recorder.unwrap_attributes)
         for patch in _patches(recorder, modules):
@@ -129,8 +139,9 @@ class _Recorder:
         locate: Locate,
         on_loss: LossHook | None,
         on_activation: ActivationHook | None,
+        watch: Watch,
     ) -> None:
-        self.watch = Watch()
+        self.watch = watch
         self._modules = modules
         self._locate = locate
         self._on_loss = on_loss
@@ -171,11 +182,23 @@ class _Recorder:
         ordinal = self._ordinals.get("loss", 0)
         self._ordinals["loss"] = ordinal + 1
         extra = {key: value for key, value in bound.items() if key not in {"y_true", "y_pred", "sample_weight"}}
-        call = LossCall(loss, symbol, bound["y_true"], bound["y_pred"], extra, ordinal, self._locate(), True)
+        call = LossCall(
+            loss,
+            symbol,
+            bound["y_true"],
+            bound["y_pred"],
+            extra,
+            ordinal,
+            self._locate(),
+            True,
+            bound.get("sample_weight"),
+        )
         self.watch.losses.append(call)
         self._depth["loss"] += 1
         try:
-            return proceed() if self._on_loss is None else self._on_loss(call, proceed)
+            result = proceed() if self._on_loss is None else self._on_loss(call, proceed)
+            call.rank = len(result.shape) if hasattr(result, "shape") else None
+            return result
         finally:
             self._depth["loss"] -= 1
 
@@ -267,6 +290,9 @@ def _functions() -> Iterator[tuple[str, str, Any]]:
         for name in ENTROPIES if module is not None else ():
             if hasattr(module, name):
                 yield namespace, name, getattr(module, name)
+    module = _module("tensorflow.nn")
+    for name in TENSORFLOW_ENTROPIES if module is not None else ():
+        yield "tensorflow.nn", name, getattr(module, name)
 
 
 def _module(namespace: str) -> Any:
@@ -286,15 +312,11 @@ def _is_function(value: Any) -> bool:
 
 def _wrapper(recorder: _Recorder, namespace: str, name: str, function: Any) -> Any:
     symbol = f"{namespace.replace('keras._tf_keras.keras', 'keras')}.{name}"
-    if namespace in LOSS_NAMESPACES or name in ENTROPIES:
+    if namespace in LOSS_NAMESPACES or name in (*ENTROPIES, *TENSORFLOW_ENTROPIES):
 
         @functools.wraps(function)
         def loss(*args: Any, **kwargs: Any) -> Any:
-            if name in ENTROPIES and namespace in ENTROPY_NAMESPACES:
-                kwargs = _renamed(kwargs)
-                passed = _renamed(kwargs, back=True)
-                return recorder.loss(function, symbol, lambda: function(*args, **passed), args, kwargs)
-            return recorder.loss(function, symbol, lambda: function(*args, **kwargs), args, kwargs)
+            return recorder.loss(function, symbol, lambda: function(*args, **kwargs), args, _renamed(kwargs))
 
         return loss
 
@@ -305,11 +327,9 @@ def _wrapper(recorder: _Recorder, namespace: str, name: str, function: Any) -> A
     return activation
 
 
-def _renamed(kwargs: dict[str, Any], *, back: bool = False) -> dict[str, Any]:
-    """``ops.binary_crossentropy`` says target and output where the losses say y_true and y_pred."""
-    names = {"target": "y_true", "output": "y_pred"}
-    if back:
-        names = {new: old for old, new in names.items()}
+def _renamed(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """``ops.binary_crossentropy`` has target and output, TensorFlow labels and logits, losses y_true and y_pred."""
+    names = {"target": "y_true", "output": "y_pred", "labels": "y_true", "logits": "y_pred"}
     return {names.get(key, key): value for key, value in kwargs.items()}
 
 

@@ -1,0 +1,254 @@
+"""Training loops written by hand with ``tf.GradientTape``: what is caught of them, and that it can be fitted again."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from ae_audit.rules.remedies import ExpectLogits, Rescale, SwapActivation, SwapLoss
+from ae_audit.runtime.captures import CannotApply
+from ae_audit.theory.ranges import Tri
+from ae_audit.training_setup import Relation
+
+if keras.config.backend() != "tensorflow":
+    pytest.skip("the tape is TensorFlow's", allow_module_level=True)
+import tensorflow as tf
+
+layers = keras.layers
+WIDTH = 784
+
+
+@pytest.fixture(scope="module")
+def data(digits):
+    return digits[:512]
+
+
+def autoencoder(activation="sigmoid"):
+    return keras.Sequential([layers.Dense(32, activation="relu"), layers.Dense(WIDTH, activation=activation)])
+
+
+def loop(model, loss_of, batches, optimizer=None, epochs=2):
+    optimizer = optimizer or keras.optimizers.Adam()
+
+    def program():
+        for _ in range(epochs):
+            for batch in batches:
+                with tf.GradientTape() as tape:
+                    loss = loss_of(batch, model)
+                gradients = tape.gradient(loss, model.trainable_variables)
+                optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+
+    return program
+
+
+def batches_of(data, size=64):
+    return tf.data.Dataset.from_tensor_slices(data).batch(size)
+
+
+def source_line(location):
+    with open(__file__) as source:
+        return source.read().splitlines()[location.line - 1]
+
+
+def by_object(batch, model):
+    return keras.losses.BinaryCrossentropy()(batch, model(batch))
+
+
+def by_function(batch, model):
+    return tf.reduce_mean(keras.losses.binary_crossentropy(batch, model(batch)))
+
+
+def by_entropy_of_logits(batch, model):
+    entropy = tf.nn.sigmoid_cross_entropy_with_logits(labels=batch, logits=model(batch))
+    return tf.reduce_mean(tf.reduce_sum(entropy, axis=1))
+
+
+def squared_by_hand(batch, model):
+    return tf.reduce_mean(tf.square(tf.subtract(model(batch), batch)))
+
+
+def entropy_by_hand(batch, model):
+    p = model(batch)
+    return -tf.reduce_mean(batch * tf.math.log(p + 1e-7) + (1 - batch) * tf.math.log(1 - p + 1e-7))
+
+
+@pytest.mark.parametrize(
+    ("loss_of", "activation", "name", "logits", "weight"),
+    [
+        (by_object, "sigmoid", "bce", Tri.NO, 1),
+        (by_function, "sigmoid", "bce", Tri.NO, 1),
+        (by_entropy_of_logits, "linear", "bce", Tri.YES, WIDTH),
+        (squared_by_hand, "sigmoid", "mse", Tri.NO, 1),
+        (entropy_by_hand, "sigmoid", "bce", Tri.NO, None),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_losses_of_loops(data, catch, fitted, loss_of, activation, name, logits, weight):
+    caught = catch(loop(autoencoder(activation), loss_of, batches_of(data)))
+    assert caught.problems == []
+    (capture,) = caught.captures
+    setup = capture.setup
+    assert (setup.head.activation, setup.loss.name, setup.loss.from_logits) == (activation, name, logits)
+    assert setup.relation is Relation.SAME
+    assert (setup.optimizer, capture.batch_size) == ("Adam", 64)
+    assert any(word in source_line(setup.location) for word in ("entropy", "Crossentropy", "square", "log"))
+    if weight is not None:
+        assert setup.loss.weight == pytest.approx(weight)
+    np.testing.assert_array_equal(capture.targets, data)
+    assert fitted(capture, steps=60) > fitted(capture, steps=1) + 0.02
+
+
+def test_a_loop_under_tf_function_is_judged_and_its_remedies_fitted(data, catch, fitted):
+    model, optimizer = autoencoder("softmax"), keras.optimizers.Adam(2e-3)
+
+    @tf.function
+    def train_step(batch):
+        with tf.GradientTape() as tape:
+            loss = squared_by_hand(batch, model)
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        return loss
+
+    def program():
+        for batch in batches_of(data):
+            train_step(batch)
+
+    (capture,) = catch(program).captures
+    assert capture.setup.head.activation == "softmax"
+    as_written = fitted(capture, steps=80)
+    assert fitted(capture, (SwapActivation("sigmoid"),), steps=80) > as_written + 0.2
+    assert fitted(capture, steps=80) == as_written
+    entropy = capture.trial((SwapActivation("sigmoid"), SwapLoss("bce")), 0)
+    assert entropy.advance(5) == pytest.approx(np.log(2), rel=0.2)
+    assert capture.trial((Rescale(255.0),), 0).evaluate().targets.max() == pytest.approx(255)
+
+
+def test_the_logits_convention_of_a_loss_in_a_loop_is_exchanged(data, catch):
+    (capture,) = catch(loop(autoencoder("linear"), by_object, batches_of(data))).captures
+    assert capture.trial((ExpectLogits(True),), 0).advance(10) < capture.trial((), 0).advance(10)
+
+
+class Variational(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.encoder = keras.Sequential([layers.Dense(64, activation="relu"), layers.Dense(8)])
+        self.decoder = keras.Sequential([layers.Dense(64, activation="relu"), layers.Dense(WIDTH)])
+
+    def encode(self, x):
+        return tf.split(self.encoder(x), num_or_size_splits=2, axis=1)
+
+    def decode(self, z):
+        return tf.sigmoid(self.decoder(z))
+
+
+def test_a_variational_autoencoder_without_call(data, catch, fitted):
+    def elbo(batch, model):
+        mean, log_var = model.encode(batch)
+        decoded = model.decode(mean + tf.exp(0.5 * log_var) * tf.random.normal(mean.shape))
+        reconstruction = tf.reduce_sum(tf.square(batch - decoded), axis=1)
+        divergence = -0.5 * tf.reduce_sum(1 + log_var - tf.square(mean) - tf.exp(log_var), axis=1)
+        return tf.reduce_mean(0.5 * reconstruction + divergence)
+
+    (capture,) = catch(loop(Variational(), elbo, batches_of(data))).captures
+    setup = capture.setup
+    assert (setup.head.activation, setup.loss.name, setup.loss.weight) == ("sigmoid", "mse", WIDTH / 2)
+    assert "tf.square(batch - decoded)" in source_line(setup.location)
+    assert fitted(capture, steps=60) > fitted(capture, steps=1)
+    assert capture.trial((SwapActivation("linear"),), 0).evaluate().predictions.min() < 0
+    runs = [[trial.advance(5), trial.advance(5)] for trial in (capture.trial((), seed) for seed in (1, 2, 1))]
+    assert runs[0] == runs[2] != runs[1]
+
+
+def test_noise_and_scaling_before_the_tape_belong_to_the_data(data, catch):
+    model, optimizer = autoencoder(), keras.optimizers.SGD(0.1)
+
+    def program():
+        for start in range(0, 512, 64):
+            clean = data[start : start + 64]
+            noisy = clean + tf.random.normal(clean.shape, stddev=0.2)
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean(keras.losses.mean_squared_error(clean, model(noisy)))
+            gradients, _ = tf.clip_by_global_norm(tape.gradient(loss, model.trainable_variables), 1.0)
+            optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+
+    (capture,) = catch(program).captures
+    assert capture.setup.relation is Relation.NOISED_INPUT
+    np.testing.assert_array_equal(capture.targets, data)
+    trial = capture.trial((), 0)
+    assert trial.advance(5) > trial.advance(60)
+
+
+def test_two_tapes_of_one_step_are_played_together(data, catch):
+    """An adversarial autoencoder: the discriminator's update is part of every step."""
+    model, judge = autoencoder(), keras.Sequential([layers.Dense(16, activation="relu"), layers.Dense(1)])
+    first, second = keras.optimizers.Adam(), keras.optimizers.Adam()
+    entropy = keras.losses.BinaryCrossentropy(from_logits=True)
+
+    def program():
+        for batch in batches_of(data):
+            with tf.GradientTape() as tape:
+                fake, real = judge(model(batch)), judge(batch)
+                loss = entropy(tf.ones_like(real), real) + entropy(tf.zeros_like(fake), fake)
+            weights = judge.trainable_variables
+            second.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean(tf.abs(batch - model(batch)))
+            weights = model.trainable_variables
+            first.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
+
+    captures = catch(program).captures
+    (reconstruction,) = [capture for capture in captures if capture.setup.relation is Relation.SAME]
+    assert reconstruction.setup.loss.name == "mae"
+    trial = reconstruction.trial((), 0)
+    before = [np.array(weight) for weight in judge.get_weights()]
+    trial.advance(3)
+    assert not np.allclose(before[0], judge.get_weights()[0])
+
+
+def test_weights_outside_keras_and_an_update_by_hand(data, catch):
+    weights = tf.Variable(tf.random.normal((WIDTH, 16), stddev=0.05, seed=1)), tf.Variable(tf.zeros((16, WIDTH)))
+
+    def program():
+        for batch in batches_of(data):
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean((tf.sigmoid(batch @ weights[0] @ weights[1]) - batch) ** 2)
+            for weight, gradient in zip(weights, tape.gradient(loss, weights), strict=True):
+                weight.assign_sub(0.1 * gradient)
+
+    (capture,) = catch(program).captures
+    assert (capture.setup.head.activation, capture.setup.loss.name) == ("sigmoid", "mse")
+    with pytest.raises(CannotApply, match="without an optimizer"):
+        capture.trial((), 0)
+
+
+def test_gradients_that_train_nothing_are_no_training(data, catch):
+    def program():
+        model = autoencoder()
+        image = tf.constant(data[:8])
+        for _ in range(3):
+            with tf.GradientTape() as tape:
+                tape.watch(image)
+                score = tf.reduce_mean(model(image)[:, 5])
+            tape.gradient(score, image)
+
+    caught = catch(program)
+    assert (caught.captures, caught.problems) == ([], [])
+
+
+def test_the_program_goes_on_with_fewer_batches_once_a_loop_was_recorded(digits, catch):
+    seen = []
+
+    def program():
+        model, optimizer = autoencoder(), keras.optimizers.Adam()
+        many = tf.data.Dataset.from_tensor_slices(digits).repeat().take(20_000).batch(64)
+        for batch in many:
+            with tf.GradientTape() as tape:
+                loss = squared_by_hand(batch, model)
+            weights = model.trainable_variables
+            optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
+            seen.append(len(batch))
+
+    (capture,) = catch(program).captures
+    assert len(capture.targets) == 2048
+    assert len(seen) < 40
