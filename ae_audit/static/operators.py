@@ -8,7 +8,7 @@ import operator
 from collections.abc import Callable
 
 from ae_audit.records import replace
-from ae_audit.static import arrays, losses, tensors
+from ae_audit.static import arrays, losses, tensors, unsigned
 from ae_audit.static.sources import Where
 from ae_audit.static.values import (
     Array,
@@ -72,7 +72,7 @@ def binary(run: Run, symbol: str, left: Value, right: Value, where: Where) -> Va
     if isinstance(left, Array) or isinstance(right, Array) or symbol in {"+", "-", "*", "/", "**"}:
         first, second = run.as_array(left), run.as_array(right)
         if first is not None and second is not None:
-            return on_arrays(run, symbol, first, second, where)
+            return unsigned.settled(symbol, left, right, on_arrays(run, symbol, first, second, where), where)
     for value in (left, right):
         if isinstance(value, Unknown):
             return Unknown(value.reason, where)

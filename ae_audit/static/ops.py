@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ae_audit.records import replace
-from ae_audit.static import arrays, losses, tensors
+from ae_audit.static import arrays, losses, tensors, unsigned
 from ae_audit.static.arguments import Call
 from ae_audit.static.sources import Where
 from ae_audit.static.values import (
@@ -229,8 +229,10 @@ def cast(run: Run, value: Value | None, dtype: str | None, where: Where) -> Valu
     whole = dtype.startswith(("int", "uint", "long"))
     if whole and found.dtype is not None and found.dtype.startswith("f") and found.values.hull.width < math.inf:
         floor = found.values.increasing(lambda i: Interval(math.trunc(i.lo), math.trunc(i.hi)))
-        return replace(found, dtype=dtype, values=ValueRange(floor.hull))
-    return replace(found, dtype=dtype)
+        made = replace(found, dtype=dtype, values=ValueRange(floor.hull))
+    else:
+        made = replace(found, dtype=dtype)
+    return unsigned.cast(found, made, where) if dtype == "uint8" else made
 
 
 def dtype_name(value: Value | None) -> str | None:

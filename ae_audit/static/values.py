@@ -283,6 +283,8 @@ class Array(Value):
     """drawn at random: noise when added to something"""
     misfit: tuple[int, int] | None = None
     """statistics and channels of a per-channel normalisation that does not fit"""
+    wrapped: TrailStep | None = None
+    """arithmetic on bytes that left their range"""
     pictured: bool = False
     """pixels of files that only a run would open: photographs, or masks of two values"""
 
@@ -298,6 +300,7 @@ class Array(Value):
             standardised=self.standardised,
             noised=Tri.YES if self.noise else Tri.UNKNOWN if self.why is not None else Tri.NO,
             normalised_channels=self.misfit,
+            wrapped=self.wrapped,
             location=None if self.where is None else self.where.location,
             trail=self.trail,
         )

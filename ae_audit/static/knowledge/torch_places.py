@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ae_audit.records import replace
-from ae_audit.static import arrays, operators, tensors
+from ae_audit.static import arrays, operators, tensors, unsigned
 from ae_audit.static.arguments import Call
 from ae_audit.static.knowledge import torch_functional as names
 from ae_audit.static.knowledge import torch_heads as heads
@@ -72,7 +72,8 @@ def cast(run: Run, value: Value, dtype: str, call: Call) -> Value:
     if dtype == "bool":
         return replace(arrays.thresholded(run, value, f"«{call.where.written}»", call.where), dtype="bool")
     made = arrays.increasing(value, _truncated, f"«{call.where.written}» drops the fraction", call.where)
-    return replace(made, dtype=dtype, structure=value.structure)
+    made = replace(made, dtype=dtype, structure=value.structure)
+    return unsigned.cast(value, made, call.where) if dtype == "uint8" else made
 
 
 def _truncated(interval: Interval) -> Interval:
