@@ -39,6 +39,18 @@ def test_class_indices_are_scored_as_one_hot_along_the_class_axis() -> None:
     assert r2_score(Evaluation(np.eye(3)[masks], masks), class_axis=-1) == 1.0
 
 
+def test_distributions_over_classes_are_scored_by_the_entropy_that_they_explain() -> None:
+    labels = np.repeat(np.arange(4), 15)
+    known = np.full((60, 4), 0.1) + 0.6 * np.eye(4)[labels]
+    assert r2_score(Evaluation(np.full((60, 4), 0.25), labels)) == pytest.approx(0.0, abs=1e-9)
+    assert r2_score(Evaluation(known, labels)) == pytest.approx(1 - math.log(0.7) / math.log(0.25))
+    wrong = (labels + (np.arange(60) % 10 == 0)) % 4  # certain of everything, one error in ten
+    certain = Evaluation(np.eye(4)[wrong], labels)
+    assert r2_score(certain) < r2_score(Evaluation(0.9 * np.eye(4)[wrong] + 0.025, labels))
+    scores = Evaluation(10 * np.eye(4)[labels], labels)  # no distribution: squared differences, as ever
+    assert r2_score(scores) < -10
+
+
 def test_a_target_of_another_layout_but_the_same_size_is_reshaped() -> None:
     images = rng.random((30, 1, 4, 4))
     assert r2_score(Evaluation(images.reshape(30, 16), images)) == 1.0

@@ -27,8 +27,6 @@ REFUTED = {("AE104", Framework.KERAS): "Keras on TensorFlow undoes it"}
 """findings that the experiment withdraws, and the words in which the report says why"""
 UNTRIED = {("AE209", Framework.TORCH)}
 """findings whose remedy is another architecture, which no experiment can put in"""
-CLOSE = {("AE105", Framework.TORCH)}
-"""findings that no short fit settles: a softmax under NLLLoss trains too, slower from most starts but not from all"""
 RAISES = {("AE310", Framework.TORCH): "doesn't match the broadcast shape"}
 """programs that stop before their first step, and the words in which the report says so"""
 
@@ -133,8 +131,7 @@ def test_bad_examples_are_seen_running_and_settled(rule: Rule, example: Example,
         assert why_refuted in json.dumps(report)
     else:
         tried = rule.probed and (rule.code, example.framework) not in UNTRIED
-        close = {"inconclusive"} if (rule.code, example.framework) in CLOSE else set()
-        assert verdicts <= ({"proved", "confirmed", *close} if tried else {"static", "proved"})
+        assert verdicts <= ({"proved", "confirmed"} if tried else {"static", "proved"})
         assert report["exit"] == (1 if "error" in {each["severity"] for each in report["findings"]} else 0)
 
 
