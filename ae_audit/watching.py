@@ -191,7 +191,12 @@ def _as_callback(cls: type) -> type:
         found = getattr(sys.modules.get(module), name, None)
         if isinstance(found, type) and not any(issubclass(base, found) for base in (cls, *bases)):
             bases.append(found)
-    return type(cls.__name__, (cls, *bases), {"__module__": cls.__module__, "__doc__": cls.__doc__}) if bases else cls
+    if not bases:
+        return cls
+    # hooks of one name take other arguments in each framework: those that are not ours do nothing, whoever calls them
+    hooks = {name for base in bases for name in dir(base) if name.startswith("on_")} - set(vars(cls))
+    body: dict[str, Any] = dict.fromkeys(hooks, _nothing)
+    return type(cls.__name__, (cls, *bases), {**body, "__module__": cls.__module__, "__doc__": cls.__doc__})
 
 
 def _check(batches: int) -> None:
