@@ -20,6 +20,10 @@ from ae_audit.severities import overridden
 from ae_audit.source_text import Sources
 from ae_audit.training_setup import TrainingSetup
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from ae_audit.static import Modules
+
 MANY_FILES = 50
 """more files than this are spread over processes, whose start costs about as much as reading so many"""
 _PROBED_BYTES = 8192
@@ -56,17 +60,20 @@ def audit_statically(
     if len(targets) > MANY_FILES and jobs > 1:
         yield from _in_processes(targets, settings, progress, kept, jobs)
         return
+    from ae_audit.static import Modules
+
+    modules = Modules()
     for target in targets:
         progress.step(target.path, "reading")
-        yield audit_file(target, settings, kept)
+        yield audit_file(target, settings, kept, modules)
         progress.done(target.path)
 
 
-def audit_file(target: AuditTarget, settings: Settings, sources: Sources) -> FileAudit:
+def audit_file(target: AuditTarget, settings: Settings, sources: Sources, modules: Modules | None = None) -> FileAudit:
     """One file, by reading alone; a failure of ours is told and costs no other file its audit."""
     audit = FileAudit(target)
     try:
-        audit = read_file(target, sources)
+        audit = read_file(target, sources, modules)
         return finish(judge(audit, settings), sources)
     except AuditError:
         raise
@@ -74,8 +81,8 @@ def audit_file(target: AuditTarget, settings: Settings, sources: Sources) -> Fil
         return replace(audit, errors=(*audit.errors, internal_error(target.path, "static", error)))
 
 
-def read_file(target: AuditTarget, sources: Sources) -> FileAudit:
-    """Read one file and let the static stage look for setups in it."""
+def read_file(target: AuditTarget, sources: Sources, modules: Modules | None = None) -> FileAudit:
+    """Read one file and let the static stage look for setups in it; ``modules`` keeps what several files import."""
     path = target.path
     if target.model is not None:
         from ae_audit.static.saved_models import read_model
@@ -90,7 +97,7 @@ def read_file(target: AuditTarget, sources: Sources) -> FileAudit:
         return _unreadable(target, "it is not text, so it is neither Python source nor a notebook.")
     from ae_audit.static import analyse_file
 
-    result = analyse_file(path, source, project_root=target.project_root)
+    result = analyse_file(path, source, project_root=target.project_root, modules=modules)
     return FileAudit(target, result.relevant, result.setups, (), result.undecided, result.errors)
 
 
@@ -261,7 +268,10 @@ def _in_processes(
 
 
 def _audit_chunk(targets: Sequence[AuditTarget], settings: Settings, sources: Sources) -> list[FileAudit]:
-    return [audit_file(target, settings, sources) for target in targets]
+    from ae_audit.static import Modules
+
+    modules = Modules()
+    return [audit_file(target, settings, sources, modules) for target in targets]
 
 
 def _ignore_interrupts() -> None:

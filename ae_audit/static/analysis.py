@@ -8,16 +8,18 @@ from ae_audit.results import StageError, Undecided
 from ae_audit.static import gradients, prefilter, sites
 from ae_audit.static.knowledge import registry_for
 from ae_audit.static.program import Execution, explore
-from ae_audit.static.projects import Project, parse
+from ae_audit.static.projects import Modules, Project, parse
 from ae_audit.static.result import StaticResult
 
 
-def analyse_file(path: str, source: bytes, *, project_root: str | None = None) -> StaticResult:
+def analyse_file(
+    path: str, source: bytes, *, project_root: str | None = None, modules: Modules | None = None
+) -> StaticResult:
     """Read one script or notebook and report where it trains what on what.
 
     Nothing is run and nothing but the standard library is imported; first-party modules are read from the disk.
-    ``project_root`` bounds where they are looked for (None: found by its usual marks). Never raises for what the source
-    holds: what could not be read is in ``errors``.
+    ``project_root`` bounds where they are looked for (None: found by its usual marks); ``modules`` keeps them for the
+    next file of the same run. Never raises for what the source holds: what could not be read is in ``errors``.
     """
     if not prefilter.may_train(source):
         return StaticResult(relevant=False)
@@ -33,7 +35,9 @@ def analyse_file(path: str, source: bytes, *, project_root: str | None = None) -
     ]  # fmt: skip
     if not program.units:
         return StaticResult(errors=tuple(errors))
-    project = Project(path, project_root)
+    if not program.broken and not prefilter.names_training(tree for _, tree in program.units):
+        return StaticResult(relevant=False)
+    project = Project(path, project_root, modules)
     limit = sys.getrecursionlimit()
     if limit < RECURSION_LIMIT:
         sys.setrecursionlimit(RECURSION_LIMIT)

@@ -35,7 +35,8 @@ def decide(
         return bool(taken.value)
     if matters:
         positive, negative = text, f"not ({text})"
-        offer = Offer(key, not default, negative if default else positive, positive if default else negative)
+        offer = Offer(key, not default, negative if default else positive, positive if default else negative,
+                      run.uncalled)  # fmt: skip
         run.offers.setdefault((key, not default), offer)
     return default
 

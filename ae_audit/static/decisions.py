@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 
-from ae_audit.records import dataclass
+from ae_audit.records import dataclass, field
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
@@ -29,6 +29,8 @@ class Offer:
     """the condition in the program's words, when the offer is taken"""
     default_text: str
     """and when it is not"""
+    uncalled: int | None = field(default=None, compare=False)
+    """the function that was being entered although nothing calls it, by its node"""
 
 
 @dataclass(frozen=True, slots=True)

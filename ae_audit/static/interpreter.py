@@ -139,7 +139,7 @@ class Run:
             key = ("soft", soft.source)
             self.offers.setdefault(
                 (key, type(value).__name__, value),
-                Offer(key, value, f"{soft.source} == {value!r}", f"{soft.source} == {default!r}"),
+                Offer(key, value, f"{soft.source} == {value!r}", f"{soft.source} == {default!r}", self.uncalled),
             )
 
     def emit(self, site: Site) -> None:

@@ -1,15 +1,17 @@
-"""Which files can hold a training set-up at all: decided on bytes, before anything is parsed."""
+"""Which files can hold a training set-up at all: decided on bytes before anything is parsed, then on names."""
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterable
 
 _FRAMEWORK = re.compile(rb"\b(?:keras|tensorflow|torch|pytorch_lightning|lightning|tflearn|accelerate|ignite|fastai)\b")
 _LOSS = re.compile(
-    rb"loss|compile|criterion|\.fit|train_on_batch|entropy|backward|minimize|mse|MSE|training_step|GradientTape|\.train\("
+    rb"loss|Loss|criterion|cross_?entropy|CrossEntropy|(?<![A-Za-z])(?:mse|MSE)"
+    rb"|(?<!\bre)(?<!torch)\.compile\(|\.fit|train_on_batch|training_step|GradientTape|minimize|\.backward\(|\.train\("
 )
-
-
+"""what computes a loss or trains on one; other words of the kind (a distribution's entropy, ``re.compile``) do not"""
 _TRAINS = re.compile(rb"(?<!\bre)\.compile\(|\.backward\(|\.train_on_batch\(|\.fit_generator\(|\.fit\(")
 """what trains even where the framework is imported by another module of the project"""
 _OWN_IMPORT = re.compile(rb"^\s*(?:from|import)\s+[.\w]", re.MULTILINE)
@@ -20,3 +22,26 @@ def may_train(source: bytes) -> bool:
     if _FRAMEWORK.search(source) is not None:
         return _LOSS.search(source) is not None
     return _TRAINS.search(source) is not None and _OWN_IMPORT.search(source) is not None
+
+
+_NAMED = re.compile(
+    "loss|Loss|criterion|cross_?entropy|CrossEntropy|(?<![A-Za-z])(?:mse|MSE)|^fit|^compile$|^backward$|^train$"
+    "|train_on_batch|training_step|GradientTape|minimize"
+)
+
+
+def names_training(trees: Iterable[ast.AST]) -> bool:
+    """Whether a name in the program is one of those, which its comments and strings may mention to no purpose."""
+    return any(_NAMED.search(name) is not None for tree in trees for name in _names(tree))
+
+
+def _names(tree: ast.AST) -> Iterable[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, (ast.keyword, ast.arg)):
+            yield node.arg or ""
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.alias)):
+            yield node.name

@@ -39,7 +39,10 @@ class Execution:
 
 
 def explore(registry: Registry, project: Project, program: Program) -> list[Execution]:
-    """The default run, then one run for each other way that a decision could go, within a budget."""
+    """The default run, then one run for each other way that a decision could go, within a budget.
+
+    A test in a function that nothing calls is worth another run only where a loss is computed in that function.
+    """
     done: list[Execution] = []
     pending: list[Plan] = [Plan()]
     seen: set[tuple[object, ...]] = set()
@@ -53,8 +56,11 @@ def explore(registry: Registry, project: Project, program: Program) -> list[Exec
         done.append(
             Execution(plan, run.sites, exhausted, run.marks, tuple(run.offers.values()), run.faults, run.called)
         )
+        fruitful = {site.extra.get("uncalled") for site in run.sites}
         for identity, offer in run.offers.items():
-            if identity not in seen:
+            if identity in seen:
+                continue
+            if offer.key[0] == "soft" or offer.uncalled is None or offer.uncalled in fruitful:
                 seen.add(identity)
                 pending.append(plan.with_(offer))
         pending.sort(key=lambda waiting: (len(waiting.taken), waiting.taken[-1].key[0] != "soft"))

@@ -14,6 +14,10 @@ from ae_audit.static.syntax import Syntax
 MAX_SOURCE = 4_000_000
 """bytes; a larger file is no program that a person wrote"""
 MAX_MODULES = 40
+MAX_IMPORTED = 600_000
+"""bytes of modules that are read for one program"""
+MAX_KEPT = 1_500_000
+"""bytes of modules that are kept from one file to the next; a syntax tree takes about forty times as much memory"""
 _ROOT_MARKERS = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
 
 
@@ -84,22 +88,53 @@ def _parse_unit(unit: Text) -> ast.Module | BrokenUnit:
         return BrokenUnit("it does not parse: it is nested too deeply", None, unit.cell)
 
 
-class Project:
-    """Finds and parses the modules of one project. Parsed files are shared by all runs."""
+class Modules:
+    """Parsed modules, kept from one audited file to the next as far as ``MAX_KEPT`` allows."""
 
-    def __init__(self, path: str, root: str | None = None) -> None:
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[Program | None, int]] = {}
+        self._kept = 0
+
+    def load(self, path: str) -> tuple[Program | None, int]:
+        """The module at ``path`` (None where it cannot be read), and its size in bytes."""
+        known = self._known.pop(path, None)
+        if known is None:
+            known = _load(path)
+            self._kept += known[1]
+        self._known[path] = known  # the last of the dictionary is the last one used
+        while self._kept > MAX_KEPT and len(self._known) > 1:
+            self._kept -= self._known.pop(next(iter(self._known)))[1]
+        return known
+
+
+def _load(path: str) -> tuple[Program | None, int]:
+    try:
+        with open(path, "rb") as stream:
+            source = stream.read(MAX_SOURCE + 1)
+    except OSError:
+        return None, 0
+    return parse(path, source), len(source)
+
+
+class Project:
+    """Finds the modules of one project. Parsed files are shared by all runs."""
+
+    def __init__(self, path: str, root: str | None = None, modules: Modules | None = None) -> None:
         self.path = path
+        self._modules = modules or Modules()
+        self._left = MAX_IMPORTED
         self.programs: dict[str, Program | None] = {}
         self.syntax = Syntax()
         self._found: dict[tuple[str, str], str | None] = {}
         self._listed: dict[str, frozenset[str]] = {}
+        self._packages: dict[str, str] = {}
         folder = os.path.dirname(os.path.abspath(path)) if path not in {"-", ""} else ""
         self.folder = folder
         self.root = os.path.abspath(root) if root else _root_of(folder) if folder else ""
 
     def find(self, name: str, importer: str) -> Program | None:
         """The module ``name`` as seen from the file ``importer``; None where the project has none."""
-        if not self.folder or len(self.programs) >= MAX_MODULES:
+        if not self.folder or len(self.programs) >= MAX_MODULES or self._left < 0:
             return None
         folder = os.path.dirname(os.path.abspath(importer))
         key = (name, folder)
@@ -110,13 +145,8 @@ class Project:
 
     def load(self, path: str) -> Program | None:
         if path not in self.programs:
-            try:
-                with open(path, "rb") as stream:
-                    source = stream.read(MAX_SOURCE + 1)
-            except OSError:
-                self.programs[path] = None
-            else:
-                self.programs[path] = parse(path, source)
+            self.programs[path], size = self._modules.load(path)
+            self._left -= size
         return self.programs[path]
 
     def _search(self, name: str, folder: str) -> str | None:
@@ -159,8 +189,12 @@ class Project:
 
     def package_of(self, path: str) -> str:
         """The dotted package that a file belongs to, for relative imports."""
-        if not self.folder:
-            return ""
+        known = self._packages.get(path)
+        if known is None:
+            known = self._packages[path] = self._package_of(path) if self.folder else ""
+        return known
+
+    def _package_of(self, path: str) -> str:
         folder = os.path.dirname(os.path.abspath(path))
         parts: list[str] = []
         while folder and "__init__.py" in self._entries(folder) and len(parts) < 16:

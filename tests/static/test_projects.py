@@ -7,7 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ae_audit.static import analyse_file
+import pytest
+
+from ae_audit.static import Modules, analyse_file, projects
 from ae_audit.training_setup import Relation
 
 MODEL = """
@@ -111,6 +113,25 @@ def test_a_file_that_cannot_train_is_not_parsed() -> None:
     assert not analyse_file("a.py", b"import numpy\nprint(((").relevant
     assert not analyse_file("a.py", b"import keras\nprint(((").relevant
     assert analyse_file("a.py", b"import keras\nmodel.fit(x)").relevant
+
+
+def test_a_loss_that_only_comments_speak_of_is_none() -> None:
+    assert not analyse_file("a.py", b"import torch  # no loss of accuracy\ndef f(x):\n    return x.flip(0)").relevant
+    assert not analyse_file("a.py", b"import torch, re\npattern = re.compile('backward')").relevant
+    assert analyse_file("a.py", b"import torch\ndef f(x):\n    x.backward()").relevant
+
+
+def test_a_module_that_several_programs_import_is_parsed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "net.py").write_text("from torch import nn\nnet = nn.Sequential(nn.Linear(9, 9), nn.Tanh())\n", "utf-8")
+    source = b"import torch\nfrom net import net\nx = torch.rand(5, 9)\nloss = torch.nn.MSELoss()(net(x), x)\n"
+    parsed: list[str] = []
+    parse = projects.parse
+    monkeypatch.setattr(projects, "parse", lambda path, source: parsed.append(path) or parse(path, source))
+    modules = Modules()
+    for name in ("one.py", "two.py"):
+        (setup,) = analyse_file(str(tmp_path / name), source, modules=modules).setups
+        assert setup.head.activation == "tanh"
+    assert parsed == [str(tmp_path / "net.py")]
 
 
 def test_nothing_but_the_standard_library_is_imported() -> None:
