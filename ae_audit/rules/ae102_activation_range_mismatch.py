@@ -43,10 +43,10 @@ from ae_audit.rules.facts import (
     BINARY,
     CATEGORICAL,
     LABELS,
-    POINTWISE,
     ROUNDING,
     activation_words,
     beaten_by_the_mean,
+    compares_values,
     evidence,
     head_known,
     head_place,
@@ -184,7 +184,7 @@ def _same_scale(setup: TrainingSetup) -> bool:
     if setup.loss.name in CATEGORICAL:
         # AE202 asks for another loss, under which the range of an activation counts
         return structure_of(setup) is Structure.CONTINUOUS and setup.head.range.constraint is not Constraint.LOG_SIMPLEX
-    return setup.loss.name is None or setup.loss.name in POINTWISE
+    return setup.loss.name is None or compares_values(setup)
 
 
 RULE = ActivationRangeMismatch()

@@ -39,9 +39,9 @@ from collections.abc import Iterator
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.facts import (
     LABELS,
-    POINTWISE,
     ROUNDING,
     activation_words,
+    compares_values,
     evidence,
     head_place,
     spans,
@@ -117,7 +117,7 @@ class ActivationRangeWasted(Rule):
 
     def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
         head, target = setup.head.range, setup.target
-        if head.constraint is not None or target.structure in LABELS or setup.loss.name not in POINTWISE:
+        if head.constraint is not None or target.structure in LABELS or not compares_values(setup):
             return
         if any("Dropout" in layer for layer in setup.head.after):
             return

@@ -3,15 +3,18 @@
 ## What it finds
 
 `sigmoid` before categorical cross-entropy, `softmax` with categorical cross-entropy on multi-hot labels, `softmax`
-before binary cross-entropy on one-hot classes, cross-entropy over a single logit, and a regression loss against class
-indices.
+before binary cross-entropy on one-hot classes, cross-entropy over a single logit, a regression loss against class
+indices, a hinge or soft-margin loss against targets that are not −1 and 1, and a Poisson likelihood whose rate can be
+negative or cannot be as small as the target, or whose target is negative.
 
 ## Why it hurts
 
 The prediction that the loss rewards is not the target. Keras divides a sigmoid's outputs by their sum under categorical
 cross-entropy, so (0.9, 0.9, 0.9) and (0.1, 0.1, 0.1) cost the same. A softmax cannot say that three of ten labels hold:
 at best it gives each 0.33. Cross-entropy over one logit is 0 whatever the weights. The mean squared error against class
-indices makes class 9 nine times as far from class 0 as class 1 is.
+indices makes class 9 nine times as far from class 0 as class 1 is. A margin loss rewards the sign of its target alone:
+of the targets 0 and 1 it learns the 1s and gets nothing from the 0s (Keras turns 0 and 1 into −1 and 1, torch does
+not). The logarithm of a negative rate does not exist, and a negative target makes the likelihood grow without end.
 
 ## How it is decided
 
@@ -38,6 +41,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ae_audit.rules import special_losses
 from ae_audit.rules.ae307_target_is_labels import reconstructs_labels
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.facts import (
@@ -166,6 +170,9 @@ def _fault(setup: TrainingSetup) -> tuple[str, Severity] | None:
         if structure in CLASSES and units is not None and units > 2:
             return "softmax over classes belongs with categorical, not binary, cross-entropy", Severity.WARNING
         return None
+    special = special_losses.fault(setup)
+    if special is not None:
+        return special, Severity.ERROR
     if loss in POINTWISE and structure is Structure.CLASS_INDEX and setup.relation is Relation.LABELS:
         several = setup.target.values.reach is not None and setup.target.values.reach.hi > 1 + ROUNDING
         if several and not reconstructs_labels(setup):
@@ -181,6 +188,8 @@ def _unknown_labels(setup: TrainingSetup) -> bool:
 def _remedies(setup: TrainingSetup) -> tuple[Remedy, ...]:
     if setup.head.units == 1 and setup.loss.name in CROSS_ENTROPIES:
         return (SwapLoss("bce", from_logits=setup.loss.from_logits is Tri.YES),)
+    if setup.loss.name in special_losses.FAULTS:
+        return special_losses.remedies(setup)
     if setup.head.units == 1:
         return ()
     return repair(setup).pairing

@@ -144,6 +144,16 @@ def head_known(setup: TrainingSetup) -> bool:
     return not setup.head.range.values.unknown
 
 
+def of_log_rates(setup: TrainingSetup) -> bool:
+    """Whether this Poisson likelihood takes the logarithm of a rate, as torch's does unless told otherwise."""
+    return dict(setup.loss.parameters).get("log_input", setup.framework is Framework.TORCH) is not False
+
+
+def compares_values(setup: TrainingSetup) -> bool:
+    """Whether the loss is known to compare the prediction, on its own scale, with the target."""
+    return setup.loss.name in POINTWISE or (setup.loss.name == "poisson" and not of_log_rates(setup))
+
+
 def on_tensorflow(setup: TrainingSetup) -> Tri:
     """Whether Keras runs on TensorFlow here."""
     if setup.framework is not Framework.KERAS:

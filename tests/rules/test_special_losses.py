@@ -1,0 +1,88 @@
+"""Margin losses and the Poisson likelihood: targets and outputs that they do not take (AE102, AE103, AE209)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ae_audit.theory.intervals import Interval
+from ae_audit.training_setup import DataFacts, Framework, Structure, TrainingSetup
+from tests.rules.setups import (
+    BLACK_AND_WHITE,
+    GREY,
+    KERAS,
+    RAW,
+    SIGNED,
+    STANDARDISED,
+    TORCH,
+    UNKNOWN,
+    data,
+    measured,
+    remedies,
+    setup,
+    violations,
+)
+
+COUNTS = data(Interval(0.0, float("inf")))
+SEEN_SIGNS = measured(-1.0, 1.0, integer_share=1.0)
+SEEN_BLACK_AND_WHITE = measured(0.0, 1.0, zeros=0.8, ones=0.2, integer_share=1.0)
+
+
+def poisson(head: str, target: DataFacts, *, logarithm: bool, framework: Framework = TORCH) -> TrainingSetup:
+    subject = setup(head, "poisson", target, framework=framework)
+    return replace(subject, loss=replace(subject.loss, parameters=(("log_input", logarithm),)))
+
+
+@pytest.mark.parametrize("loss", ["hinge", "squared_hinge", "soft_margin"])
+def test_margin_losses_need_signs(loss: str) -> None:
+    for target in (measured(-1.0, 1.0), measured(0.0, 1.0), RAW):
+        assert violations("AE209", setup("linear", loss, target)), target
+    assert not violations("AE209", setup("linear", loss, SEEN_SIGNS, framework=TORCH))
+    assert not violations("AE209", setup("linear", loss, SIGNED))  # may hold nothing but its ends
+    assert not violations("AE209", setup("linear", loss, UNKNOWN))
+
+
+def test_keras_turns_zeros_and_ones_into_signs_and_torch_does_not() -> None:
+    assert not violations("AE209", setup("linear", "hinge", SEEN_BLACK_AND_WHITE, framework=KERAS))
+    assert not violations("AE209", setup("linear", "hinge", BLACK_AND_WHITE, framework=KERAS))
+    assert violations("AE209", setup("linear", "soft_margin", SEEN_BLACK_AND_WHITE, framework=TORCH))
+    assert violations("AE209", setup("linear", "soft_margin", BLACK_AND_WHITE, framework=TORCH))
+    assert remedies("AE209", setup("softmax", "soft_margin", GREY, framework=TORCH)) == [
+        "sigmoid at the output",
+        "mse as the loss",
+    ]
+
+
+@pytest.mark.parametrize("head", ["linear", "tanh"])
+def test_a_poisson_rate_is_not_negative(head: str) -> None:
+    assert remedies("AE209", poisson(head, COUNTS, logarithm=False)) == ["softplus at the output"]
+    assert violations("AE209", setup(head, "poisson", COUNTS, framework=KERAS))
+
+
+@pytest.mark.parametrize("head", ["relu", "softplus", "exponential"])
+def test_a_positive_rate_suits_counts(head: str) -> None:
+    assert not violations("AE209", poisson(head, COUNTS, logarithm=False))
+    assert not violations("AE102", poisson(head, COUNTS, logarithm=False))
+
+
+def test_a_log_rate_is_free() -> None:
+    assert not violations("AE209", poisson("linear", COUNTS, logarithm=True))
+    assert not violations("AE209", setup("linear", "poisson", COUNTS, framework=TORCH))  # torch's default
+    assert remedies("AE209", poisson("relu", GREY, logarithm=True)) == ["no activation at the output"]
+    assert violations("AE209", poisson("log_softmax", GREY, logarithm=True))
+    assert not violations(
+        "AE209", poisson("log_softmax", data(Interval(0.0, 1.0), Structure.DISTRIBUTION), logarithm=True)
+    )
+
+
+@pytest.mark.parametrize("target", [SIGNED, STANDARDISED], ids=str)
+def test_a_poisson_target_is_not_negative(target: DataFacts) -> None:
+    (change,) = remedies("AE209", poisson("linear", target, logarithm=True))[-1:]
+    assert change == "mse as the loss"
+
+
+def test_the_range_of_a_rate_counts() -> None:
+    assert violations("AE102", poisson("sigmoid", RAW, logarithm=False))
+    assert not violations("AE102", poisson("sigmoid", RAW, logarithm=True))
+    assert not violations("AE102", poisson("sigmoid", GREY, logarithm=False))
