@@ -77,6 +77,24 @@ def merge(seen: TrainingSetup, static: TrainingSetup) -> TrainingSetup:
     )
 
 
+def without_values(seen: TrainingSetup) -> TrainingSetup:
+    """``seen`` without what it says of the values of data that were made up."""
+
+    def bare(data: DataFacts) -> DataFacts:
+        return DataFacts(dtype=data.dtype, shape=data.shape, source=data.source, location=data.location)
+
+    same = seen.relation is Relation.SAME
+    return replace(
+        seen,
+        target=bare(seen.target),
+        input=bare(seen.input),
+        validation_target=None,
+        validation_input=None,
+        relation=seen.relation if same else Relation.UNKNOWN,
+        relation_scale=None,
+    )
+
+
 def relocated(setup: TrainingSetup, shown: Callable[[Location], Location]) -> TrainingSetup:
     """``setup`` with ``shown`` applied to every place in it: running frames know absolute paths, reports do not."""
     moved: TrainingSetup = _relocated(setup, shown)

@@ -14,14 +14,16 @@ from typing import Any, Protocol
 import numpy as np
 
 from ae_audit.codec import to_json
-from ae_audit.engine.merge import match, match_all, relocated, to_be_seen
+from ae_audit.engine.merge import match, match_all, merge, relocated, to_be_seen, without_values
 from ae_audit.engine.settling import SettlingOptions, certified, settled
 from ae_audit.location import Location
 from ae_audit.probe import ProbeOptions
 from ae_audit.runtime.captures import Capture
 from ae_audit.runtime.deadline import stopped_after
 from ae_audit.runtime.interception import Interception, StopProgram, run_script
+from ae_audit.runtime.model_shapes import clues_of
 from ae_audit.runtime.sandbox import Guard
+from ae_audit.runtime.stand_in_files import FileStandIns
 from ae_audit.training_setup import Framework, TrainingSetup
 
 MOST_CAPTURES = 12
@@ -65,6 +67,7 @@ class Recording:
         self._emit = emit
         self._working_folder = working_folder
         self._interception = Interception(guard=guard, emit=emit)
+        self._made_up: FileStandIns | None = None
         self._recorders: list[Recorder] = []
         self._to_be_seen = to_be_seen(static)
         self._keras_seen = 0
@@ -77,6 +80,8 @@ class Recording:
         self._interception.when_imported("torch", self._watch_torch)
         self._interception.when_imported("keras", self._watch_keras)
         path, argv = self._request["path"], self._request["argv"]
+        if self._request["stand_in"]:
+            self._make_up_files(path)
         try:
             with stopped_after(RUN_SHARE * self._request["timeout"], self._has_enough, self._ended_early):
                 outcome = run_script(
@@ -98,6 +103,15 @@ class Recording:
             }
         )
 
+    def _make_up_files(self, path: str) -> None:
+        """Have data files that do not exist replaced, in the shape that the program's model takes."""
+        with open(path, encoding="utf-8", errors="replace") as file:
+            clues = clues_of(file.read(), notebook=self._request["notebook"])
+        self._made_up = FileStandIns(
+            self._interception.watch, clues, lambda text: self._emit({"event": "stand_in", "text": text})
+        )
+        self._made_up.install()
+
     def settle(self) -> None:
         """Judge and probe every capture; a failure of one leaves the others standing."""
         captures = [capture for recorder in self._recorders for capture in self._captures_of(recorder)]
@@ -109,7 +123,14 @@ class Recording:
                 break
             with _Guarded(self._emit, "runtime"):
                 seen = self._labelled(relocated(capture.setup, self._shown))
-                setup = certified(seen, capture.targets, None if index is None else self._static[index])
+                known = None if index is None else self._static[index]
+                if self._made_up is not None and self._made_up.used:
+                    setup = without_values(seen) if known is None else merge(without_values(seen), known)
+                    target, fed = replace(setup.target, stand_in=True), replace(setup.input, stand_in=True)
+                    setup = replace(setup, target=target, input=fed)
+                    self._emit({"event": "setup", "number": number, "static": index, "setup": to_json(setup)})
+                    continue  # an experiment on made-up values settles nothing
+                setup = certified(seen, capture.targets, known)
                 self._emit({"event": "setup", "number": number, "static": index, "setup": to_json(setup)})
                 with _Guarded(self._emit, "probe"):
                     self._probe(number, capture, setup, 1 / (count - number))

@@ -79,7 +79,7 @@ def run_file(audit: FileAudit, settings: Settings, progress: Progress) -> FileAu
         judged,
         findings=with_verdicts(judged.findings, heard.settled),
         relevant=audit.relevant or bool(heard.setups),
-        errors=(*judged.errors, *_errors(path, outcome, heard)),
+        errors=(*judged.errors, *_errors(path, outcome, heard, settings)),
         notes=(*judged.notes, *(Note(path, text) for text in _notes(heard))),
     )
 
@@ -105,6 +105,7 @@ def _request(audit: FileAudit, settings: Settings) -> Event:
         "seed": settings.seed,
         "device": settings.device,
         "timeout": settings.timeout,
+        "stand_in": settings.stand_in,
     }
 
 
@@ -204,7 +205,7 @@ def _still_undecided(audit: FileAudit, heard: _Heard) -> tuple[Undecided, ...]:
     return tuple(item for item in audit.undecided if (item.path, item.line, item.cell) not in settled)
 
 
-def _errors(path: str, outcome: ChildOutcome, heard: _Heard) -> list[StageError]:
+def _errors(path: str, outcome: ChildOutcome, heard: _Heard, settings: Settings) -> list[StageError]:
     errors = [StageError(path, stage, message) for stage, message in dict.fromkeys(heard.failures)]
     program = heard.program
     if program is not None and program.get("how") in {"raised", "exited"} and not heard.setups:
@@ -212,7 +213,8 @@ def _errors(path: str, outcome: ChildOutcome, heard: _Heard) -> list[StageError]
             StageError(
                 path,
                 "runtime",
-                f"{program['sentence']}, before any training step was seen; what stands here was found by reading.",
+                f"{program['sentence']}, before any training step was seen; what stands here was found by reading"
+                f"{_advice(str(program['sentence']), settings)}.",
                 program.get("line"),
                 program.get("cell"),
             )
@@ -227,6 +229,13 @@ def _errors(path: str, outcome: ChildOutcome, heard: _Heard) -> list[StageError]
         how = _WITHOUT_TRAINING[str(program["how"])]
         errors.append(StageError(path, "runtime", f"{how}; only what was found by reading stands here."))
     return errors
+
+
+def _advice(sentence: str, settings: Settings) -> str:
+    """How to go on where a program found no data."""
+    if settings.stand_in or not sentence.startswith(("FileNotFoundError", "NotFoundError")):
+        return ""
+    return "; --stand-in makes up arrays, tables and folders of pictures that are not there"
 
 
 def _notes(heard: _Heard) -> list[str]:

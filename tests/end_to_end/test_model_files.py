@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -70,17 +69,15 @@ def make(source: str, folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def keras(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmCommand]:
-    server = WarmCommand("keras", make(KERAS, tmp_path_factory.mktemp("keras")))
-    yield server
-    server.close()
+def keras(warm_keras: WarmCommand) -> WarmCommand:
+    make(KERAS, warm_keras.folder)
+    return warm_keras
 
 
 @pytest.fixture(scope="module")
-def torch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmCommand]:
-    server = WarmCommand("torch", make(TORCH, tmp_path_factory.mktemp("torch")))
-    yield server
-    server.close()
+def torch(warm_torch: WarmCommand) -> WarmCommand:
+    make(TORCH, warm_torch.folder)
+    return warm_torch
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,188 @@
+"""Stand-ins for a person's own data files, where ``--stand-in`` asks for them and the files do not exist.
+
+Their shape is what the program's model takes. Their values are made up and mean nothing, so nothing may be concluded
+from them: :attr:`FileStandIns.used` says that there are any.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import tempfile
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ae_audit.runtime.imports import ImportWatch
+from ae_audit.runtime.model_shapes import Clues, is_label
+
+SAMPLES = 512
+PICTURES = 64
+_SEED = 20
+
+Array = NDArray[Any]
+
+
+class FileStandIns:
+    """Replaces arrays, tables and folders of pictures that are not there."""
+
+    def __init__(self, watch: ImportWatch, clues: Clues, on_used: Callable[[str], None]) -> None:
+        self._watch = watch
+        self._clues = clues
+        self._on_used = on_used
+        self._random = np.random.default_rng(_SEED)
+        self._folders: dict[str, str] = {}
+        self.used: list[str] = []
+
+    def install(self) -> None:
+        """Begin; before the program is run."""
+        self._watch.when_imported("numpy", lambda module: self._replace(module, "load", self._array))
+        for name in ("loadtxt", "genfromtxt"):
+            self._watch.when_imported("numpy", functools.partial(self._replace, name=name, make=self._array))
+        for name in ("read_csv", "read_parquet", "read_excel"):
+            self._watch.when_imported("pandas", functools.partial(self._replace, name=name, make=self._table))
+        self._watch.when_imported("torchvision.datasets.folder", lambda module: self._folder_of(module.DatasetFolder))
+        for package in ("keras.src", "tf_keras.src"):
+            self._watch.when_imported(f"{package}.utils.dataset_utils", self._keras_index)
+            for module in ("legacy.preprocessing.image", "preprocessing.image"):
+                self._watch.when_imported(
+                    f"{package}.{module}", lambda image: self._folder_of(getattr(image, "DirectoryIterator", None))
+                )
+
+    def _replace(self, module: ModuleType, name: str, make: Callable[[str], Any]) -> None:
+        original = getattr(module, name, None)
+        if original is None:
+            return
+
+        @functools.wraps(original)
+        def read(file: Any = None, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return original(file, *args, **kwargs)
+            except FileNotFoundError:
+                made = make(os.fspath(file)) if isinstance(file, (str, os.PathLike)) else None
+                if made is None:
+                    raise
+                return made
+
+        setattr(module, name, read)
+
+    def _array(self, path: str) -> Any:
+        if self._clues.sample is None and not is_label(os.path.basename(path)):
+            return None
+        if path.lower().endswith(".npz"):
+            names = self._clues.names or ("arr_0",)
+            self._say(path, f"the arrays {', '.join(names)}")
+            return _Archive({name: self._values(name) for name in names})
+        values = self._values(os.path.basename(path))
+        shown = f"{SAMPLES} samples of the shape {values.shape[1:]}" if values.ndim > 1 else f"{SAMPLES} labels"
+        self._say(path, shown)
+        return values
+
+    def _values(self, name: str) -> Array:
+        if is_label(name) or self._clues.sample is None:
+            return self._labels(SAMPLES)
+        return self._random.random((SAMPLES, *self._clues.sample), dtype=np.float32)
+
+    def _labels(self, count: int) -> Array:
+        """Every class, evenly."""
+        return np.arange(count) % self._clues.classes
+
+    def _table(self, path: str) -> Any:
+        import importlib
+
+        if self._clues.sample is None:
+            return None
+        pandas = importlib.import_module("pandas")
+        width = int(np.prod(self._clues.sample))
+        numbers = self._random.random((SAMPLES, width), dtype=np.float32)
+        frame = pandas.DataFrame(numbers, columns=[f"c{number}" for number in range(width)])
+        for name in reversed(self._clues.names):
+            values = self._labels(SAMPLES) if is_label(name) else self._random.random(SAMPLES)
+            frame.insert(0, name, values)
+        self._say(path, f"a table of {SAMPLES} rows and {frame.shape[1]} columns")
+        return frame
+
+    def _folder_of(self, cls: Any) -> None:
+        """Have a class of data sets, whose first argument is a folder, find one."""
+        if cls is None:
+            return
+        original = cls.__init__
+        name = next(iter(list(inspect.signature(original).parameters)[1:]), "root")
+
+        @functools.wraps(original)
+        def init(instance: Any, *args: Any, **kwargs: Any) -> None:
+            if name in kwargs:
+                kwargs[name] = self._existing(kwargs[name])
+            elif args:
+                args = (self._existing(args[0]), *args[1:])
+            original(instance, *args, **kwargs)
+
+        cls.__init__ = init
+
+    def _keras_index(self, module: ModuleType) -> None:
+        original = module.index_directory
+
+        @functools.wraps(original)
+        def index_directory(directory: Any, *args: Any, **kwargs: Any) -> Any:
+            return original(self._existing(directory), *args, **kwargs)
+
+        module.index_directory = index_directory  # type: ignore[attr-defined]
+
+    def _existing(self, folder: Any) -> Any:
+        if not isinstance(folder, (str, os.PathLike)) or os.path.isdir(folder):
+            return folder
+        asked = os.fspath(folder)
+        if asked not in self._folders:
+            made = self._pictures()
+            if made is None:
+                return folder
+            self._folders[asked] = made
+            height, width, _ = self._clues.picture
+            self._say(asked, f"{PICTURES} pictures of {height} × {width} in {self._clues.classes} classes")
+        return self._folders[asked]
+
+    def _pictures(self) -> str | None:
+        try:
+            from PIL import Image
+        except ImportError:
+            return None
+        folder = tempfile.mkdtemp(prefix="stand-in-")
+        height, width, channels = self._clues.picture
+        for number in range(PICTURES):
+            place = os.path.join(folder, f"class_{number % self._clues.classes}")
+            os.makedirs(place, exist_ok=True)
+            pixels = self._random.integers(0, 256, (height, width, channels), dtype=np.uint8)
+            image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels[..., :3])
+            with open(
+                os.path.join(place, f"{number}.png"), "wb"
+            ) as file:  # a file of ours is no artefact of the program
+                image.save(file, "png")
+        return folder
+
+    def _say(self, path: str, what: str) -> None:
+        text = (
+            f"{path} does not exist: {what}, made to suit the model, stood in for it (--stand-in); their values are "
+            "made up, so nothing is said of the data"
+        )
+        if text not in self.used:
+            self.used.append(text)
+            self._on_used(text)
+
+
+class _Archive(dict[str, Array]):
+    """Arrays by name, as ``np.load`` gives those of an ``.npz`` file."""
+
+    @property
+    def files(self) -> list[str]:
+        return list(self)
+
+    def __enter__(self) -> _Archive:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,138 @@
+"""``--stand-in``: data files that are not there are made up, the report says so, and nothing is concluded from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ae_audit.runtime.model_shapes import clues_of, is_label
+
+from .command import Result
+from .warm import WarmCommand
+
+TORCH_TABLE = """\
+import pandas as pd, torch
+from torch import nn
+table = pd.read_csv("cards.csv").drop("Class", axis=1)
+x = torch.tensor(table.values, dtype=torch.float32)
+model = nn.Sequential(nn.Linear(29, 8), nn.ReLU(), nn.Linear(8, 29), nn.Sigmoid())
+criterion = nn.BCEWithLogitsLoss()
+optimizer = torch.optim.Adam(model.parameters())
+for batch in x.split(64):
+    optimizer.zero_grad()
+    loss = criterion(model(batch), batch)
+    loss.backward()
+    optimizer.step()
+"""
+TORCH_PICTURES = """\
+import torch
+from torch import nn
+from torchvision import datasets, transforms
+steps = transforms.Compose([transforms.Resize((16, 16)), transforms.ToTensor()])
+data = datasets.ImageFolder("photos/train", transform=steps)
+model = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 3, 3, padding=1), nn.ReLU())
+criterion = nn.BCELoss()
+optimizer = torch.optim.Adam(model.parameters())
+for images, _ in torch.utils.data.DataLoader(data, batch_size=16):
+    optimizer.zero_grad()
+    loss = criterion(model(images), images)
+    loss.backward()
+    optimizer.step()
+"""
+KERAS_ARRAYS = """\
+import numpy as np
+import keras
+archive = np.load("data/faces.npz")
+x, y = archive["x_train"], archive["y_train"]
+classes = np.load("labels.npy")
+size = 28 * 28
+model = keras.Sequential([keras.Input(shape=(size,)), keras.layers.Dense(32, "relu"), keras.layers.Dense(size)])
+model.compile("adam", loss="binary_crossentropy")
+assert y.ndim == 1 and classes.dtype.kind == "i"
+model.fit(x.reshape(-1, 784), x.reshape(-1, 784))
+"""
+KERAS_PICTURES = """\
+import keras
+data = keras.utils.image_dataset_from_directory("photos", image_size=(16, 16), batch_size=8, label_mode=None)
+data = data.map(lambda x: (x, x))
+model = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Conv2D(3, 3, padding="same", activation="softmax")])
+model.compile("adam", loss=keras.losses.MeanSquaredError())
+model.fit(data)
+"""
+
+
+def audited(server: WarmCommand, name: str, source: str, *flags: str) -> Result:
+    (server.folder / name).write_text(source)
+    return server(name, *flags)
+
+
+def notes(result: Result) -> list[str]:
+    return [note["text"] for note in result.report["notes"] if "--stand-in" in note["text"]]
+
+
+def only_made_up(result: Result) -> None:
+    """The program was seen running, and no word is said of values that nobody has."""
+    (setup,) = result.report["setups"]
+    assert "runtime" in setup["seen_by"], result.report["errors"]
+    assert setup["target"]["stand_in"]
+    assert setup["certificate"] is None
+    assert not any(
+        each["kind"] in {"runtime", "certificate", "probe"} for f in result.report["findings"] for each in f["evidence"]
+    )
+
+
+@pytest.mark.slow
+def test_without_the_flag_the_sentence_names_it(warm_torch: WarmCommand) -> None:
+    result = audited(warm_torch, "table.py", TORCH_TABLE)
+    (error,) = result.report["errors"]
+    assert "FileNotFoundError at line 3" in error["message"]
+    assert "--stand-in makes up arrays, tables and folders of pictures" in error["message"]
+
+
+@pytest.mark.slow
+def test_tables_and_pictures_in_torch(warm_torch: WarmCommand) -> None:
+    table = audited(warm_torch, "table.py", TORCH_TABLE, "--stand-in")
+    only_made_up(table)
+    assert table.standing("error") == {"AE104"}
+    assert notes(table)[0].startswith("cards.csv does not exist: a table of 512 rows and 30 columns")
+    pictures = audited(warm_torch, "pictures.py", TORCH_PICTURES, "--stand-in")
+    only_made_up(pictures)
+    assert pictures.standing("error") == {"AE105"}
+    assert notes(pictures)[0].startswith("photos/train does not exist: 64 pictures")
+
+
+@pytest.mark.slow
+def test_arrays_and_pictures_in_keras(warm_keras: WarmCommand) -> None:
+    arrays = audited(warm_keras, "arrays.py", KERAS_ARRAYS, "--stand-in")
+    only_made_up(arrays)
+    assert arrays.standing("error") == {"AE105"}
+    assert [note.partition(" does not")[0] for note in notes(arrays)] == ["data/faces.npz", "labels.npy"]
+    pictures = audited(warm_keras, "pictures.py", KERAS_PICTURES, "--stand-in")
+    only_made_up(pictures)
+    assert notes(pictures)[0].startswith("photos does not exist: 64 pictures of 16 × 16")
+
+
+@pytest.mark.parametrize(
+    ("source", "sample", "first"),
+    [
+        ("Input(shape=(28, 28, 1))", (28, 28, 1), False),
+        ("n = 28\nInput((n, n, 3))", (28, 28, 3), False),
+        ("Dense(8, input_shape=(784,))", (784,), False),
+        ("Dense(8, input_dim=30)", (30,), False),
+        ("InputLayer(batch_shape=(None, 12))", (12,), False),
+        ("nn.Linear(784, 32)\nnn.Linear(32, 784)", (784,), True),
+        ("side = 16\nnn.Conv2d(1, side, 3)", (1, 32, 32), True),
+        ("n = 3\nn = 4\nnn.Linear(n, 2)", None, False),
+        ("Input(shape=(None, None, 3))", None, False),
+        ("if", None, False),
+    ],
+)
+def test_the_shape_is_the_one_that_the_program_writes(source: str, sample: object, first: bool) -> None:
+    clues = clues_of(source)
+    assert (clues.sample, clues.channels_first) == (sample, first)
+
+
+def test_names_that_stand_for_labels(tmp_path: Path) -> None:
+    assert all(map(is_label, ["y_train.npy", "labels.csv", "train-labels", "Class", "target", "Y"]))
+    assert not any(map(is_label, ["x_train.npy", "faces.npy", "yaw", "classic.csv"]))
