@@ -2,7 +2,8 @@
 
 A file that nothing in the program reads again (a figure, an exported graph) is not written. One that it may read again
 (an array, a checkpoint) is written where the sandbox allows it; elsewhere the call does nothing, in place of the
-``PermissionError`` that would end the program before its training. Windows never open; questions get an empty line.
+``PermissionError`` that would end the program before its training. Windows never open; questions get an empty line, or
+a yes.
 
 The tables name the functions of each library; nothing here imports one.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import builtins
 import functools
 import os
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -126,6 +128,9 @@ _SHOWN: tuple[tuple[str, str, Any], ...] = (
 _TENSORBOARD_WRITERS = ("torch.utils.tensorboard.writer", "tensorboardX.writer")
 
 
+_YES_OR_NO = re.compile(r"\by(?:es)?\s*[/|]\s*no?\b", re.IGNORECASE)
+
+
 class Artefacts:
     """Replaces the writers of the libraries that the program imports."""
 
@@ -135,7 +140,7 @@ class Artefacts:
         *,
         may_write: Callable[[str], bool],
         on_skipped: Callable[[Skipped], None],
-        on_asked: Callable[[], None],
+        on_asked: Callable[[str], None],
     ) -> None:
         self._watch = watch
         self._may_write = may_write
@@ -160,8 +165,10 @@ class Artefacts:
         os.mkdir = self._careful_mkdir(os.mkdir)
 
     def _answer(self, prompt: object = "", /) -> str:
-        self._on_asked()
-        return ""
+        """Yes where yes or no is asked (whether to train, mostly), else nothing."""
+        answer = "y" if _YES_OR_NO.search(str(prompt)) else ""
+        self._on_asked(answer)
+        return answer
 
     def _careful_mkdir(self, original: Callable[..., None]) -> Callable[..., None]:
         """A folder outside scratch is not made, and the program goes on (``makedirs`` and ``Path.mkdir`` come here)."""

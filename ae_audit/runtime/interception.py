@@ -22,6 +22,7 @@ from typing import Any
 from ae_audit.runtime.absent_hosts import install_absent_hosts
 from ae_audit.runtime.artefacts import Artefacts, Skipped
 from ae_audit.runtime.imports import Callback, ImportWatch
+from ae_audit.runtime.lazy_splits import split_lazily
 from ae_audit.runtime.sandbox import Guard
 from ae_audit.runtime.scripts import HowItEnded, Program, ScriptOutcome, StopProgram, load_program, run_script
 from ae_audit.runtime.stand_ins import StandIns
@@ -56,13 +57,14 @@ class Interception:
             on_skipped=self._skipped,
             on_asked=self._asked,
         )
-        self._asked_before = False
+        self._answers: set[str] = set()
 
     def install(self) -> None:
         """Begin; before the program is run."""
         self.watch.install()
         self._artefacts.install()
         self.stand_ins.install()
+        split_lazily(self.watch)
         tame_trainers(self.watch, lambda text: self._emit({"event": "note", "text": text}))
         install_absent_hosts()
 
@@ -73,10 +75,11 @@ class Interception:
     def _skipped(self, skipped: Skipped) -> None:
         self._emit({"event": "skipped", "call": skipped.call, "what": skipped.what})
 
-    def _asked(self) -> None:
-        if not self._asked_before:
-            self._asked_before = True
-            self._emit({"event": "note", "text": "input() was answered with an empty line"})
+    def _asked(self, answer: str) -> None:
+        if answer not in self._answers:
+            self._answers.add(answer)
+            what = f"«{answer}»" if answer else "an empty line"
+            self._emit({"event": "note", "text": f"input() was answered with {what}"})
 
     def _not_intercepted(self, module: str, error: Exception) -> None:
         self._emit({"event": "not_intercepted", "module": module, "why": f"{type(error).__name__}: {error}"[:400]})

@@ -169,10 +169,14 @@ def test_the_folder_that_the_command_was_given_in_is_seen_too(run_program: Run, 
     assert ended(outcome)["how"] == "completed", ended(outcome)["sentence"]
 
 
-def test_questions_get_an_empty_answer(run_program: Run) -> None:
-    outcome = run_program("import getpass\nassert input('name? ') == getpass.getpass() == ''\nbreakpoint()")
+def test_questions_get_an_empty_answer_and_those_for_yes_or_no_a_yes(run_program: Run) -> None:
+    outcome = run_program(
+        "import getpass\nassert input('name? ') == getpass.getpass() == ''\nbreakpoint()\n"
+        "assert input('Train? [y/n] ') == 'y'\n"
+    )
     assert ended(outcome)["how"] == "completed"
-    assert [event["text"] for event in events(outcome, "note")] == ["input() was answered with an empty line"]
+    told = [event["text"] for event in events(outcome, "note")]
+    assert told == ["input() was answered with an empty line", "input() was answered with «y»"]
 
 
 def test_a_source_in_another_encoding_is_read_as_declared(run_program: Run) -> None:
