@@ -207,6 +207,8 @@ class MetricUse:
     """of a measure of image quality: the span of values that it is told of (``max_val``, ``data_range``) or assumes"""
     data: DataFacts | None = None
     """what it is computed on, where that is known to be something else than the target of the loss"""
+    shared: bool = False
+    """given for every one of several outputs, some of which classify"""
 
 
 @dataclass(frozen=True, slots=True)

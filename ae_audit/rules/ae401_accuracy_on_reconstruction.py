@@ -108,10 +108,16 @@ class AccuracyOnReconstruction(Rule):
     def _violation(self, setup: TrainingSetup, metric: MetricUse) -> Violation:
         place = metric.location or setup.location
         kind = "a reconstruction" if setup.reconstruction is Tri.YES else "continuous values"
+        message = f"{metric.name.replace('_', ' ')} counts agreements of classes, so it says nothing about {kind}"
+        if metric.shared:
+            message += "; give it by name to the output that classifies, and to that alone"
         return Violation(
-            message=f"{metric.name.replace('_', ' ')} counts agreements of classes, so it says nothing about {kind}",
+            message=message,
             location=place,
-            remedies=(DropMetric(metric.name, to="mae" if setup.loss.name == "mse" else "mse"),),
+            # of a metric that a classifier shares, what to write instead depends on the names of the outputs
+            remedies=()
+            if metric.shared
+            else (DropMetric(metric.name, to="mae" if setup.loss.name == "mse" else "mse"),),
             spans=spans(setup, but=place),
             evidence=evidence(setup, "target"),
         )

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ae_audit.rules.facts import POINTWISE
+from ae_audit.runtime.keras_losses import describe
 from ae_audit.runtime.keras_trace import Watch
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import MetricUse, ModelFacts
@@ -55,19 +57,30 @@ def model_facts(model: Any, watch: Watch) -> ModelFacts:
     )
 
 
-def metric_uses(model: Any) -> tuple[MetricUse, ...]:
-    """The metrics given to ``compile``."""
+def metric_uses(model: Any, output: int | None = None) -> tuple[MetricUse, ...]:
+    """The metrics given to ``compile``; of a model with several outputs, those of output number ``output``."""
     import keras
 
     given = getattr(model, "_compile_config", None)
     config = getattr(given, "config", None) or {}
     user = getattr(getattr(model, "_compile_metrics", None), "_user_metrics", None)
+    metrics = user if user is not None else config.get("metrics") or ()
+    losses = getattr(getattr(model, "_compile_loss", None), "_flat_losses", None) or ()
+    shared = False
+    if output is not None and len(losses) > 1:
+        names = [describe(item.loss).name for item in losses]
+        shared = names[output] in POINTWISE and not POINTWISE.issuperset(names)
+        outputs = getattr(model, "output_names", None) or ()
+        if isinstance(metrics, dict):
+            metrics, shared = metrics.get(outputs[output] if output < len(outputs) else None) or (), False
+        elif any(isinstance(item, list | tuple) for item in metrics):
+            metrics, shared = (metrics[output] if output < len(metrics) else ()), False
     found = []
-    for item in keras.tree.flatten(user if user is not None else config.get("metrics") or ()):
+    for item in keras.tree.flatten(metrics):
         if item is None:
             continue
         written = item if isinstance(item, str) else getattr(item, "name", None) or getattr(item, "__name__", "metric")
-        found.append(MetricUse(_canonical_metric(str(written), item), str(written)))
+        found.append(MetricUse(_canonical_metric(str(written), item), str(written), shared=shared))
     return tuple(found)
 
 

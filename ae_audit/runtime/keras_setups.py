@@ -75,7 +75,7 @@ def _capture(program: KerasProgram, point: LossPoint, occasion: Occasion, facts:
         relation=relation,
         relation_scale=scale,
         model=model_facts(program.model, program.watch),
-        metrics=metric_uses(program.model),
+        metrics=metric_uses(program.model, point.compiled_index),
         validation_target=facts.validation(point.target_leaf),
         validation_input=facts.validation(source),
         optimizer=type(program.model.optimizer).__name__ if program.model.optimizer is not None else None,

@@ -78,7 +78,27 @@ def _expression(run: Run, node: ast.Expr, frame: Frame) -> Signal:
     value = run.evaluate(node.value, frame)
     if isinstance(value, Library) and value.name == "exit":
         return Signal.RAISE
+    changed = _changed_in_place(node.value)
+    if changed is not None and isinstance(value, (Array, Tensor)):
+        current = frame.scope.lookup(changed.id)
+        if isinstance(current, (Array, Tensor)) and type(current) is type(value):
+            assign(run, changed, value, frame)
     return Signal.NEXT
+
+
+def _changed_in_place(node: ast.expr) -> ast.Name | None:
+    """``x`` of ``x.sub_(m).div_(s)``, ``x.resize(…)`` of NumPy, and ``np.divide(x, 255, out=x)``."""
+    if not isinstance(node, ast.Call):
+        return None
+    for keyword in node.keywords:
+        if keyword.arg == "out" and isinstance(keyword.value, ast.Name):
+            return keyword.value
+    while isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        method = node.func.attr
+        if not (method == "resize" or (method.endswith("_") and not method.endswith("__"))):
+            return None
+        node = node.func.value
+    return node if isinstance(node, ast.Name) else None
 
 
 def _assign(run: Run, node: ast.Assign, frame: Frame) -> Signal:

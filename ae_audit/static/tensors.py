@@ -218,7 +218,8 @@ def as_tensor(value: Value) -> Tensor:
 
 
 def _combined(tensor: Tensor, array: Array | None, sign: float, where: Where) -> Tensor:
-    head = tensor.head
+    head = tensor.head if array is None or array.random else _spread(tensor.head, array.shape)
+    tensor = replace(tensor, head=head)
     fed = tensor.fed if array is None or array in tensor.fed or array.random else (*tensor.fed, array)[:8]
     variational = Tri.YES if array is not None and array.random else tensor.variational
     if head.activation == "linear" and head.range == LINEAR_RANGE:
@@ -376,6 +377,27 @@ def _one_sided_mean(left: Tensor, right: Tensor) -> Head | None:
     return None
 
 
+def _spread(head: Head, other: Shape, units: int | None = None) -> Head:
+    """The head after elementwise arithmetic with something of the shape ``other``: extents of 1 are broadcast."""
+    shape = _broadcast(head.shape, other)
+    if head.units != 1 or (shape is not None and shape == head.shape):
+        return replace(head, shape=shape)
+    if shape is not None and head.shape is not None and len(shape) == len(head.shape):
+        wider = [after for before, after in zip(head.shape, shape, strict=True) if before == 1 != after]
+        units = wider[0] if len(wider) == 1 else units
+    return replace(head, shape=shape, units=units)
+
+
+def _broadcast(shape: Shape, other: Shape) -> Shape:
+    if shape is None:
+        return None
+    if other is None:
+        return tuple(None if extent == 1 else extent for extent in shape)
+    rank = max(len(shape), len(other))
+    pairs = zip((1,) * (rank - len(shape)) + shape, (1,) * (rank - len(other)) + other, strict=True)
+    return tuple(b if a == 1 else a if b in {1, None} or a == b else b if a is None else None for a, b in pairs)
+
+
 def _two(run: Run, symbol: str, left: Tensor, right: Tensor, where: Where) -> Value:
     base = entering(run, left.framework, [left, right])
     if symbol == "+" and base.latent is None:
@@ -384,11 +406,14 @@ def _two(run: Run, symbol: str, left: Tensor, right: Tensor, where: Where) -> Va
     if symbol in {"+", "-"}:
         free = (left if lines[0] else right).head if any(lines) else None
         if free is not None:
-            return replace(base, head=replace(free, activation="linear", after=()), why=None)
+            other = (right if lines[0] else left).head
+            spread = _spread(free, other.shape, other.units)
+            return replace(base, head=replace(spread, activation="linear", after=()), why=None)
         hull = left.head.range.values.hull
-        other = right.head.range.values.affine(1.0 if symbol == "+" else -1.0, 0.0).hull
-        range_ = ActivationRange(ValueRange(hull.add(other)))
-        head = Head(range=range_, shape=left.head.shape, units=left.head.units, location=where.location,
+        added = right.head.range.values.affine(1.0 if symbol == "+" else -1.0, 0.0).hull
+        range_ = ActivationRange(ValueRange(hull.add(added)))
+        spread = _spread(left.head, right.head.shape, right.head.units)
+        head = Head(range=range_, shape=spread.shape, units=spread.units, location=where.location,
                     written=where.written)  # fmt: skip
         return replace(base, head=head, why=f"«{where.written}» adds two outputs")
     if symbol == "*":
@@ -396,7 +421,8 @@ def _two(run: Run, symbol: str, left: Tensor, right: Tensor, where: Where) -> Va
             if gate.head.activation == "sigmoid" and gate.activation_of == gated:
                 return activated(run, gated, "silu", where, framework=left.framework)
         hull = left.head.range.values.hull.multiply(right.head.range.values.hull)
-        head = Head(range=ActivationRange(ValueRange(hull)), shape=left.head.shape, units=left.head.units,
+        spread = _spread(left.head, right.head.shape, right.head.units)
+        head = Head(range=ActivationRange(ValueRange(hull)), shape=spread.shape, units=spread.units,
                     location=where.location, written=where.written)  # fmt: skip
         return replace(base, head=head, why=f"«{where.written}» multiplies two outputs")
     return replace(base, head=Head(shape=left.head.shape), why=f"the range of «{where.written}» is not known")

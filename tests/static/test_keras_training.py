@@ -461,3 +461,43 @@ def test_a_weighted_logarithm_is_a_cross_entropy_of_probabilities_only(target: s
     assert setup.loss.name == name
     assert codes == ({"AE202"} if name else set())
     assert ("loss" in {one.what for one in undecided}) is (name is None)
+
+
+TWO_HEADS = """
+labels = keras.utils.to_categorical(y, 10)
+inputs = keras.Input((28, 28, 1))
+code = layers.Dense(32)(layers.Flatten()(inputs))
+classes = layers.Dense(10, activation="softmax", name="classes")(code)
+pixels = layers.Reshape((28, 28, 1), name="pixels")(layers.Dense(784, activation="sigmoid")(code))
+net = keras.Model(inputs, [classes, pixels])
+net.compile("adam", ["categorical_crossentropy", "mse"], metrics={metrics})
+net.fit(x, [labels, x])
+"""
+
+
+@pytest.mark.parametrize(
+    ("metrics", "codes"),
+    [
+        ('["accuracy"]', {"AE401"}),
+        ('[["accuracy"], ["mae"]]', set()),
+        ('{"classes": "accuracy"}', set()),
+        ('{"pixels": "accuracy"}', {"AE401"}),
+    ],
+)
+def test_the_metrics_of_several_outputs(metrics: str, codes: set[str]) -> None:
+    setups, found, _ = audited(TWO_HEADS.format(metrics=metrics))
+    assert found == codes
+    findings = [one for one in check(setups)[0] if one.code == "AE401"]
+    shared = metrics == '["accuracy"]'
+    assert all(bool(one.remedies) is not shared for one in findings), "the classifier keeps its accuracy"
+
+
+def test_as_many_losses_as_targets_are_as_many_outputs() -> None:
+    setups, codes, _ = audited("""
+    from elsewhere import build
+    net = keras.Model(inputs, build(inputs))
+    net.compile("adam", ["binary_crossentropy", "mse"])
+    net.train_on_batch(x, [np.ones((64, 1)), np.random.normal(size=(64, 2))])
+    """)
+    assert [setup.loss.name for setup in setups] == ["bce", "mse"]
+    assert not codes

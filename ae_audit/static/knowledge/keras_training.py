@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ae_audit.records import replace
+from ae_audit.rules.facts import POINTWISE
 from ae_audit.static import arrays, losses, tensors
 from ae_audit.static.arguments import Call
 from ae_audit.static.knowledge.keras_losses import metrics_of, resolve
@@ -193,6 +194,11 @@ def train(
         run.notes[_STRANGERS] = True
         hidden = tensors.opaque(run, KERAS, [] if inputs is None else [inputs], model.reason)
         outputs = [hidden] * _count_of(targets)
+    several = _count_of(targets)
+    if len(outputs) == 1 and several > 1 and made is not None and _count_of(made.loss) == several:
+        # one loss for each target: what looks like one output of a model out of reach is a list of them
+        outputs = [tensors.opaque(run, KERAS, [] if inputs is None else [inputs], "the model has several outputs")]
+        outputs *= several
     before = len(run.sites)
     added_here = run.notes.get("keras added losses", {}).get(id(model), (model, []))[1]
     pending = list(added_here)
@@ -229,11 +235,12 @@ def train(
             _emit(run, context, LossUse(), output, targets or Unknown("no target"), "no loss is given to compile()")
 
 
-def _count_of(targets: Value | None) -> int:
-    """How many outputs a model out of reach has, by the targets it is given."""
-    if not isinstance(targets, Seq) or targets.rest is not None or any(isinstance(i, Const) for i in targets.items):
+def _count_of(given: Value | None) -> int:
+    """How many outputs a model out of reach has, by the targets or the losses that it is given."""
+    if not isinstance(given, Seq) or given.rest is not None:
         return 1
-    return max(1, len(targets.items))
+    numbers = any(isinstance(item, Const) and not isinstance(item.value, str) for item in given.items)
+    return 1 if numbers else max(1, len(given.items))
 
 
 class _Context:
@@ -341,7 +348,7 @@ def _one(run: Run, context: _Context, loss: Value, output: Value, target: Value,
     use, custom, why = resolve(run, loss, made.call.where)
     if use is None and custom is None:
         use = LossUse(written=_written(loss), from_logits=Tri.UNKNOWN, location=made.call.where.location)
-    metrics = _metrics(run, made, index, names)
+    metrics = _metrics(run, made, index, names, use)
     if use is not None:
         if made.weights is not None:
             weight = number(_for_output(made.weights, index, names, 2) or Const(None))
@@ -397,10 +404,28 @@ def _as_data(run: Run, value: Value) -> Value:
     return run.as_array(value) or value
 
 
-def _metrics(run: Run, made: Compiled, index: int, names: list[str]) -> tuple[MetricUse, ...]:
-    found = metrics_of(run, made.metrics, made.call.where)
+def _metrics(
+    run: Run, made: Compiled, index: int, names: list[str], use: LossUse | None = None
+) -> tuple[MetricUse, ...]:
+    """The metrics of one output, out of what is given for all, for each by its place, or by its name."""
+    given = made.metrics
+    if isinstance(given, Seq) and any(isinstance(item, Seq) for item in given.items):
+        given = given.items[index] if index < len(given.items) else None
+    found = metrics_of(run, given, made.call.where)
     name = names[index] if index < len(names) else ""
-    return tuple(metric for output, metric in found if output in {None, name})
+    shared = given is made.metrics and use is not None and use.name in POINTWISE and _some_classify(run, made)
+    return tuple(
+        replace(metric, shared=shared and output is None) for output, metric in found if output in {None, name}
+    )
+
+
+def _some_classify(run: Run, made: Compiled) -> bool:
+    """Whether one of several losses is none that measures distances."""
+    if not isinstance(made.loss, (Seq, Mapping)):
+        return False
+    items = made.loss.items.values() if isinstance(made.loss, Mapping) else made.loss.items
+    uses = [resolve(run, item, made.call.where)[0] for item in items]
+    return any(use is not None and use.name is not None and use.name not in POINTWISE for use in uses)
 
 
 def _term(run: Run, context: _Context, term: LossTerm, use: LossUse, output: Value, metrics: tuple[MetricUse, ...],
