@@ -18,7 +18,6 @@ import numpy as np
 
 from ae_audit.runtime.captures import Array, Evaluation, FloatArray
 
-
 CONSTANT = "the target does not vary from sample to sample, so there is nothing to explain"
 ROUNDING = 1e-3
 """how far the probabilities of a sample may sum from 1, in half precision too"""

@@ -286,6 +286,8 @@ class TorchRecorder:
     ) -> Any:
         if self._paused or threading.get_ident() != self._thread:
             return original(module, *args, **kwargs)
+        if not self._following and not isinstance(module, _Loss) and next(module.parameters(), None) is None:
+            return original(module, *args, **kwargs)  # a transform: data are being prepared
         self.begin()
         with self.models.inside(module):
             if self._holder is not None or self.models.transparent(module):
