@@ -9,7 +9,8 @@ sequence of outputs (N, 30, 1) against one value a sample.
 
 Elementwise losses follow the rules of broadcasting: (N, 1) against (N,) compares every prediction with every target, N²
 pairs. The best prediction is then the mean of all targets for every sample, so the loss falls to their variance and
-stays there: R² is 0 at best. torch warns once for `MSELoss`, Keras says nothing; only `BCELoss` refuses.
+stays there: R² is 0 at best. torch warns once for `MSELoss`, Keras says nothing; only torch's binary cross-entropy
+refuses.
 
 ## How it is decided
 
@@ -43,6 +44,7 @@ from ae_audit.rules.findings import Severity, Unsettled, Violation
 from ae_audit.training_setup import Framework, TrainingSetup
 
 Shape = tuple[int | None, ...]
+_REFUSED = "torch's binary cross-entropy raises where the two differ"
 
 
 KERAS = """\
@@ -106,9 +108,10 @@ class BroadcastTarget(Rule):
         if not _broadcasts(made, wanted):
             return
         place = setup.location
+        refused = setup.framework is Framework.TORCH and setup.loss.name == "bce" and not setup.loss.custom
         yield Violation(
             message=f"the prediction is {_words(setup.head.shape)} and its target {_words(setup.target.shape)}: "
-            "broadcasting compares values that do not belong together",
+            + (_REFUSED if refused else "broadcasting compares values that do not belong together"),
             location=place,
             spans=spans(setup, but=place),
             evidence=evidence(setup, "target"),

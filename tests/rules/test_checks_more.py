@@ -318,6 +318,14 @@ def test_shapes_that_differ_and_broadcast(
     assert len(violations("AE309", shaped(made, wanted, framework=framework))) == 1
 
 
+def test_torch_is_said_to_refuse_a_binary_cross_entropy_of_two_shapes() -> None:
+    made, wanted = (None, 28, 28, 1), (None, 1, 28, 28)
+    (refused,) = violations("AE309", shaped(made, wanted, "bce", framework=TORCH))
+    (compared,) = violations("AE309", shaped(made, wanted, "mse", framework=TORCH))
+    assert refused.message.endswith("torch's binary cross-entropy raises where the two differ")
+    assert "broadcasting compares" in compared.message
+
+
 @pytest.mark.parametrize(
     ("framework", "made", "wanted"),
     [
