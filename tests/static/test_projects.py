@@ -126,7 +126,12 @@ def test_a_module_that_several_programs_import_is_parsed_once(tmp_path: Path, mo
     source = b"import torch\nfrom net import net\nx = torch.rand(5, 9)\nloss = torch.nn.MSELoss()(net(x), x)\n"
     parsed: list[str] = []
     parse = projects.parse
-    monkeypatch.setattr(projects, "parse", lambda path, source: parsed.append(path) or parse(path, source))
+
+    def noting(path: str, source: bytes) -> projects.Program:
+        parsed.append(path)
+        return parse(path, source)
+
+    monkeypatch.setattr(projects, "parse", noting)
     modules = Modules()
     for name in ("one.py", "two.py"):
         (setup,) = analyse_file(str(tmp_path / name), source, modules=modules).setups
