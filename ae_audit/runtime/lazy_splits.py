@@ -31,4 +31,4 @@ def _replace(module: ModuleType) -> None:
             return data.Subset(X, [int(index) for index in indices])
         return original(X, indices, **kwargs)
 
-    module._safe_indexing = pick
+    module._safe_indexing = pick  # type: ignore[attr-defined]
