@@ -21,8 +21,8 @@ What lies outside the range is out of reach of any weights, however long the tra
 
 ## When it stays silent
 
-With losses that read the prediction on another scale (logits, log-probabilities), with class indices and one-hot
-targets, and with an unbounded output. Values that leave the range by rounding only (0.1 % of its width) do not count.
+With losses that read the prediction on another scale (logits, log-probabilities), with class indices, and with an
+unbounded output. Values that leave the range by rounding only (0.1 % of its width) do not count.
 Where less than 1 % of the values are out of reach and 99 % of the variance can be explained, it is a warning.
 
 ## Fix safety
@@ -141,7 +141,7 @@ class ActivationRangeMismatch(Rule):
 
     def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
         head, target = setup.head.range.values, setup.target
-        if target.structure in LABELS or head.hull.width == 0:
+        if target.structure is Structure.CLASS_INDEX or head.hull.width == 0:
             return
         if not _same_scale(setup):
             return
@@ -151,7 +151,7 @@ class ActivationRangeMismatch(Rule):
             return
         tolerance = ROUNDING * head.hull.width if head.hull.bounded else ROUNDING
         outside = target.values.leaves(head.hull, tolerance)
-        if outside is Tri.NO:
+        if outside is Tri.NO or (outside is Tri.UNKNOWN and target.structure in LABELS):
             return
         if outside is Tri.UNKNOWN:
             yield unsettled_target(setup)

@@ -44,6 +44,7 @@ from ae_audit.rules.facts import (
 from ae_audit.rules.findings import Severity, Unsettled, Violation
 from ae_audit.rules.remedies import Remedy, SwapActivation, SwapLoss
 from ae_audit.rules.repair import repair
+from ae_audit.theory.activations import Constraint
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import Framework, Structure, TrainingSetup
 
@@ -112,7 +113,7 @@ class SingleUnitSoftmax(Rule):
             return
         place = head_place(setup)
         yield Violation(
-            message="softmax over a single unit is the constant 1, whatever the weights",
+            message=_message(setup),
             location=place,
             remedies=_remedies(setup),
             spans=spans(setup, but=place, target=False),
@@ -121,11 +122,17 @@ class SingleUnitSoftmax(Rule):
         )
 
 
+def _message(setup: TrainingSetup) -> str:
+    name, constant = ("log_softmax", 0) if setup.head.activation == "log_softmax" else ("softmax", 1)
+    return f"{name} over a single unit is the constant {constant}, whatever the weights"
+
+
 def _constant(setup: TrainingSetup) -> bool:
-    hull = setup.head.range.values.hull
-    if setup.head.activation == "softmax" and hull.width == 0 and hull.lo == 1:
+    produced, units = setup.head.range, setup.head.units
+    constant = {"softmax": 1.0, "log_softmax": 0.0}.get(setup.head.activation or "")
+    if constant is not None and produced.values.hull.lo == produced.values.hull.hi == constant:
         return True
-    return is_simplex(setup) and setup.head.units == 1
+    return units == 1 and (is_simplex(setup) or produced.constraint is Constraint.LOG_SIMPLEX)
 
 
 def _remedies(setup: TrainingSetup) -> tuple[Remedy, ...]:

@@ -49,6 +49,7 @@ from ae_audit.rules.facts import (
     POINTWISE,
     ROUNDING,
     evidence,
+    head_known,
     is_simplex,
     loss_place,
     loss_words,
@@ -147,7 +148,8 @@ class LossHeadMismatch(Rule):
 def _fault(setup: TrainingSetup) -> tuple[str, Severity] | None:
     head, loss, units = setup.head, setup.loss.name, setup.head.units
     structure, logits = structure_of(setup), setup.loss.from_logits
-    if loss in CROSS_ENTROPIES and units == 1 and logits is Tri.YES and head.activation == "linear":
+    varies = head_known(setup) and head.range.values.hull.width > 0  # AE106 speaks of a softmax over one unit
+    if loss in CROSS_ENTROPIES and units == 1 and logits is Tri.YES and head.range.constraint is None and varies:
         return f"{loss_words(setup)} over a single unit is 0, whatever the weights", Severity.ERROR
     if loss in CROSS_ENTROPIES and logits is Tri.NO:
         if is_simplex(setup):

@@ -7,16 +7,20 @@ from dataclasses import replace
 import pytest
 
 from ae_audit.theory.intervals import Interval
+from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import DataFacts, Framework, Structure, TrainingSetup
 from tests.rules.setups import (
     BLACK_AND_WHITE,
+    CLASSES,
     GREY,
     KERAS,
+    ONE_HOT,
     RAW,
     SIGNED,
     STANDARDISED,
     TORCH,
     UNKNOWN,
+    YES_OR_NO,
     data,
     measured,
     remedies,
@@ -86,3 +90,22 @@ def test_the_range_of_a_rate_counts() -> None:
     assert violations("AE102", poisson("sigmoid", RAW, logarithm=False))
     assert not violations("AE102", poisson("sigmoid", RAW, logarithm=True))
     assert not violations("AE102", poisson("sigmoid", GREY, logarithm=False))
+
+
+def test_a_log_softmax_over_one_unit_is_constant_too() -> None:
+    (violation,) = violations("AE106", setup("log_softmax", "nll", YES_OR_NO, units=1, framework=TORCH))
+    assert "the constant 0" in violation.message
+    assert not violations("AE106", setup("log_softmax", "nll", CLASSES, units=10, framework=TORCH))
+
+
+@pytest.mark.parametrize("head", ["relu", "tanh", "sigmoid"])
+def test_cross_entropy_over_one_logit_is_0_whatever_is_before_it(head: str) -> None:
+    assert violations("AE209", setup(head, "cce", YES_OR_NO, units=1, logits=Tri.YES, framework=TORCH))
+    assert not violations("AE209", setup("softmax", "cce", YES_OR_NO, units=1, logits=Tri.YES, framework=TORCH))
+
+
+def test_labels_are_values_to_a_loss_of_values() -> None:
+    assert violations("AE102", setup("log_softmax", "mse", ONE_HOT, framework=TORCH))
+    for head in ("softmax", "sigmoid", "tanh", "relu", "linear"):
+        assert not violations("AE102", setup(head, "mse", ONE_HOT, framework=TORCH))
+    assert not violations("AE102", setup("log_softmax", "nll", CLASSES, framework=TORCH))
