@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ae_audit.location import Location, TrailStep
+from ae_audit.runtime.keras_own import OwnActivation, own_activation
 from ae_audit.runtime.keras_trace import Call, Watch, function_symbol, symbol_of
 from ae_audit.theory import activations
 from ae_audit.theory.activations import LINEAR_RANGE, UNKNOWN_ACTIVATION_RANGE, Activation, ActivationRange
@@ -76,9 +77,25 @@ def trace_head(
         logits_recoverable: as observed (:func:`ae_audit.runtime.keras_logits.logits_recoverable`).
     """
     path = _Path()
-    found = _walk(watch.calls, prediction, path) or _search(watch.calls, prediction, path)
+    found = _walk(watch.calls, prediction, path)
     shape = (None, *(int(extent) for extent in prediction.shape[1:]))
+    own = _own(watch.calls, prediction) if found is None else None
+    if found is None and own is None:
+        found = _search(watch.calls, prediction, path)
+    if own is not None and own[1].name is not None:
+        path.after.append(f"{own[1].scale:g} · output + {own[1].shift:g}")
+        path.scale, path.shift = own[1].scale, own[1].shift
+        found = own[0], own[1].name, activations.find_activation(own[1].name)
     after = tuple(reversed(path.after))
+    if own is not None and found is None:
+        call, location = own[0], place_of(own[0].owner) or own[0].location
+        name = call.symbol.rpartition(".")[2]
+        step = TrailStep(f"{name}, tried on inputs far from 0, gives values in {own[1].range.values.hull}", location)
+        head = Head(
+            written=_written(call), shape=shape, range=own[1].range, units=_units(shape, None), location=location,
+            trail=(step,), logits_recoverable=logits_recoverable,
+        )  # fmt: skip
+        return Traced(head, call)
     if found is None:
         values = _seen_range(prediction)
         step = TrailStep(f"the output was seen between {values.reach}; what activates it is not known")
@@ -167,6 +184,16 @@ def _search(calls: Sequence[Call], prediction: Any, path: _Path) -> Found | None
                 path.after.append("reshape")
                 path.reshaped = True
             return found
+    return None
+
+
+def _own(calls: Sequence[Call], tensor: Any) -> tuple[Call, OwnActivation] | None:
+    """The program's own function that a layer applied last, and what its values show it to be."""
+    for call in calls:
+        if call.site == "attribute" and call.gives(tensor):
+            known = activations.canonical("keras", call.symbol) is not None
+            found = None if known else own_activation(call.owner.activation)
+            return None if found is None else (call, found)
     return None
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ae_audit.location import Location, TrailStep
 from ae_audit.rules.remedies import ExpectLogits, SwapLoss
 from ae_audit.runtime.captures import CannotApply
+from ae_audit.runtime.keras_own import lowest_points
 from ae_audit.theory.losses import canonical
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import LossUse, Parameter
@@ -76,6 +77,7 @@ def describe(
     symbol: str | None = None,
     shapes: Shapes | None = None,
     fixed: bool = False,
+    seen: tuple[Array, Array] | None = None,
 ) -> LossUse:
     """The use of a loss: a ``keras.losses.Loss`` object, a loss function, or any callable ``f(y_true, y_pred)``.
 
@@ -86,6 +88,7 @@ def describe(
         symbol: dotted name of a function, where its object does not tell.
         shapes: of target and prediction as they meet in the program, for a loss of its own.
         fixed: whether the loss takes no other shapes.
+        seen: target and prediction as they met, for a loss of the program's own that is no known one.
     """
     function = _function_of(loss)
     config = _config(loss) | (arguments or {})
@@ -107,6 +110,9 @@ def describe(
         else:
             from_logits = Tri.UNKNOWN
             trail = (TrailStep(f"{label} is the program's own and equals no known loss", location),)
+            lowest = None if seen is None else lowest_points(loss, *seen)
+            if lowest is not None:
+                trail = (*trail, TrailStep(lowest, location))
     return LossUse(
         name=name,
         written=label,

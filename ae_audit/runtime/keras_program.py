@@ -22,6 +22,10 @@ WATCHED_SAMPLES = 8
 Array = NDArray[Any]
 
 
+class NotWatched(Exception):
+    """A training that cannot be looked at; the text says which."""
+
+
 @dataclass(slots=True, eq=False)
 class LossPoint:
     """One loss of the training step, and how to reach its prediction again."""
@@ -302,10 +306,16 @@ class KerasProgram:
         return [LossPoint(prediction=prediction, output=0, target_leaf=target)]
 
     def _jax_step(self, data: Any) -> None:
-        x, y = self._x(self.tensors(data)), self.batches.y
-        outputs = self.model(x)
-        if self.model._compile_loss is not None and y is not None:
-            self.model._compile_loss(self.tensors(data)[1], outputs)
+        """What the default step does before it takes gradients; inside those, JAX has no values to look at."""
+        import keras
+
+        if type(self.model).train_step is not keras.Model.train_step:
+            raise NotWatched(
+                "a training step of its own, on the JAX backend, is not watched: JAX runs it without values"
+            )
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(self.tensors(data))
+        outputs = self.model(x, training=True) if self.model._call_has_training_arg else self.model(x)
+        self.model.compute_loss(x=x, y=y, y_pred=outputs, sample_weight=weight, training=True)
 
 
 def backend() -> str:

@@ -20,7 +20,7 @@ from ae_audit.runtime.keras_capture import KerasCapture
 from ae_audit.runtime.keras_data import Batches
 from ae_audit.runtime.keras_history import plausible_history, plausible_logs
 from ae_audit.runtime.keras_inference import shortened_evaluate, shortened_predict
-from ae_audit.runtime.keras_program import KerasProgram, Stage, quiet
+from ae_audit.runtime.keras_program import KerasProgram, NotWatched, Stage, quiet
 from ae_audit.runtime.keras_setups import Occasion, captures_of
 from ae_audit.runtime.user_code import Place, UserCode
 
@@ -252,6 +252,9 @@ class KerasRecorder:
         try:
             with quiet():
                 captures = captures_of(program, occasion)
+        except NotWatched as cause:
+            self._on_problem(str(cause), occasion.location)
+            return
         finally:
             self._busy = False
         if not captures:

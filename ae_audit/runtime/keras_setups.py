@@ -16,7 +16,7 @@ from ae_audit.runtime.keras_data import Batches, tree
 from ae_audit.runtime.keras_head import trace_head
 from ae_audit.runtime.keras_logits import logits_recoverable
 from ae_audit.runtime.keras_models import metric_uses, model_facts, trainable_parameters
-from ae_audit.runtime.keras_program import KerasProgram, LossPoint, backend
+from ae_audit.runtime.keras_program import KerasProgram, LossPoint, backend, to_array
 from ae_audit.runtime.relations import relation_of
 from ae_audit.runtime.whole_arrays import facts_of_whole
 from ae_audit.theory.ranges import Tri
@@ -115,6 +115,7 @@ def _loss_use(program: KerasProgram, point: LossPoint, occasion: Occasion) -> Lo
         location=location,
         symbol=point.call.symbol,
         shapes=_shapes(point),
+        seen=(to_array(point.call.y_true), to_array(point.call.y_pred)) if _shapes(point) is not None else None,
         fixed=point.node is not None,
     )
 

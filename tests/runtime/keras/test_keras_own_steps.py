@@ -13,6 +13,9 @@ from ae_audit.training_setup import Relation
 layers = keras.layers
 ops = keras.ops
 WIDTH = 784
+watched_steps = pytest.mark.skipif(
+    keras.config.backend() == "jax", reason="inside a training step of its own JAX has no values to look at"
+)
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +108,7 @@ class ByHand(TrainedByStep):
         return ops.mean(ops.square(data - self.decoder(z)))
 
 
+@watched_steps
 def test_a_training_step_without_call(catch, data, fitted):
     def program():
         model = TrainedByStep()
@@ -130,6 +134,7 @@ def test_a_training_step_without_call(catch, data, fitted):
         capture.trial((Rescale(255.0, input=False),), 0)
 
 
+@watched_steps
 def test_the_loss_of_a_training_step_is_exchanged(catch, data):
     def program():
         model = TrainedByStep(activation=None)
@@ -145,6 +150,7 @@ def test_the_loss_of_a_training_step_is_exchanged(catch, data):
     assert squared != pytest.approx(wrong, rel=0.05)
 
 
+@watched_steps
 def test_the_same_seed_gives_the_same_figures_with_random_layers(catch, data):
     def program():
         model = TrainedByStep()
@@ -171,6 +177,7 @@ def test_add_loss(catch, data, fitted):
     assert fitted(capture, steps=60) > fitted(capture, steps=1)
 
 
+@watched_steps
 def test_a_loss_written_out_by_hand(catch, data):
     class Callable(ByHand):
         def call(self, inputs):
@@ -223,3 +230,79 @@ def test_compute_loss_of_the_users_own(catch, data):
 
     (capture,) = catch(program).captures
     assert (capture.setup.loss.name, capture.setup.head.activation) == ("mse", "tanh")
+
+
+@pytest.mark.skipif(keras.config.backend() != "jax", reason="other backends run it with values")
+def test_a_training_step_written_in_jax_is_refused_in_one_sentence(catch, data):
+    class Own(keras.Model):
+        def train_step(self, state, data):
+            return super().train_step(state, data)
+
+    def program():
+        inputs = keras.Input((WIDTH,))
+        model = Own(inputs, layers.Dense(WIDTH)(inputs))
+        model.compile("adam", "mse")
+        model.fit(data, data)
+
+    caught = catch(program)
+    assert caught.captures == []
+    assert "JAX" in caught.problems[0]
+
+
+def own_loss_capture(catch, data, loss, activation="sigmoid"):
+    def program():
+        model = keras.Sequential([keras.Input((WIDTH,)), layers.Dense(8), layers.Dense(WIDTH, activation=activation)])
+        model.compile("adam", loss)
+        model.fit(data, data)
+
+    (capture,) = catch(program).captures
+    return capture
+
+
+def test_an_own_loss_that_takes_only_the_programs_shapes_is_recognised(catch, data):
+    def images(y_true, y_pred):
+        difference = ops.reshape(y_true, (-1, 28, 28, 1)) - ops.reshape(y_pred, (-1, 28, 28, 1))
+        return ops.mean(ops.square(difference), axis=(1, 2, 3))
+
+    loss = own_loss_capture(catch, data, images).setup.loss
+    assert (loss.name, loss.custom) == ("mse", True)
+
+
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [
+        (lambda t, p: ops.mean(ops.abs(t - p) ** 1.5), "where the prediction is the target itself"),
+        (lambda t, p: ops.mean((2 * t - p) ** 2 + 0.1 * ops.abs(2 * t - p)), "0, 1 it is least at predictions of 0, 2"),
+        (lambda t, p: ops.mean(ops.exp(-p) * (t + 1)), "beyond every prediction"),
+        (lambda t, p: ops.sqrt(ops.mean((t - p) ** 2)), "no mean over single values"),
+    ],
+    ids=["target", "elsewhere", "endless", "whole"],
+)
+def test_an_unknown_loss_is_told_by_where_it_is_least(catch, data, function, says):
+    binary = (data > 0.5).astype("float32")
+    loss = own_loss_capture(catch, binary, function).setup.loss
+    assert (loss.name, loss.custom) == (None, True)
+    assert "equals no known loss" in loss.trail[0].text
+    assert says in loss.trail[1].text
+
+
+def test_an_own_activation_is_told_by_its_values(catch, data):
+    def swing(x):
+        return 2 * ops.sigmoid(x) - 1
+
+    def bump(x):
+        return 3 * ops.exp(-ops.square(x - 1))
+
+    def leaning(x):
+        return ops.where(x > 0, 0.5 * x + ops.sin(x), 0.0)
+
+    head = own_loss_capture(catch, data, "mse", swing).setup.head
+    assert (head.activation, head.range.values.hull.lo, head.range.values.hull.hi) == ("sigmoid", -1, 1)
+    capture = own_loss_capture(catch, data, "mse", bump)
+    head = capture.setup.head
+    assert head.activation is None
+    assert (head.range.values.hull.lo, head.range.values.hull.hi) == (0, pytest.approx(3, abs=1e-3))
+    assert capture.trial((SwapActivation("linear"),), 0).evaluate().predictions.min() < 0
+    head = own_loss_capture(catch, data, "mse", leaning).setup.head
+    assert head.range.values.hull.hi == float("inf")
+    assert head.range.values.hull.lo <= 0

@@ -59,6 +59,13 @@ def as_tf_data(data):
     return {"x": tf.data.Dataset.from_tensor_slices((data, data)).shuffle(100, seed=1).batch(32).repeat(), "epochs": 1}
 
 
+def as_mapped_tf_data(data):
+    tf = pytest.importorskip("tensorflow")
+    inputs = tf.data.Dataset.from_tensor_slices(data)
+    pairs = tf.data.Dataset.zip((inputs, inputs)).map(lambda x, y: (x, y)).batch(32, drop_remainder=True)
+    return {"x": pairs.prefetch(1)}
+
+
 def as_torch_loader(data):
     torch = pytest.importorskip("torch")
     tensor = torch.from_numpy(data)
@@ -73,9 +80,10 @@ def as_torch_loader(data):
         lambda data: {"x": Pairs(data)},
         as_generator,
         as_tf_data,
+        as_mapped_tf_data,
         as_torch_loader,
     ],
-    ids=["array", "copy", "PyDataset", "generator", "tf.data", "DataLoader"],
+    ids=["array", "copy", "PyDataset", "generator", "tf.data", "zipped and mapped", "DataLoader"],
 )
 def test_ways(way, data, catch):
     arguments = way(data)
@@ -261,3 +269,61 @@ def test_an_uncompiled_model_fails_as_it_would(data, catch):
 
     with pytest.raises(ValueError, match="compile"):
         catch(program)
+
+
+def test_an_image_data_generator_that_gives_its_input_as_target(catch, fitted):
+    image = pytest.importorskip("keras.src.legacy.preprocessing.image")
+    pictures = np.random.default_rng(0).integers(0, 256, (96, 8, 8, 1)).astype("float32")
+    frame = image.ImageDataGenerator(rescale=1 / 255.0)
+
+    def program():
+        model = keras.Sequential([keras.Input((8, 8, 1)), layers.Conv2D(1, 3, padding="same", activation="tanh")])
+        model.compile("adam", "mse")
+        model.fit(frame.flow(pictures, pictures / 255.0, batch_size=32), epochs=2)
+
+    (capture,) = catch(program).captures
+    assert capture.setup.relation is Relation.SAME
+    assert capture.setup.input.values.hull.hi <= 1
+    assert capture.batch_size == 32
+    assert fitted(capture, steps=30) > fitted(capture, steps=1)
+
+
+def test_a_folder_of_images_with_the_input_as_target(catch, tmp_path):
+    image = pytest.importorskip("keras.src.legacy.preprocessing.image")
+    picture = pytest.importorskip("PIL.Image")
+    (tmp_path / "all").mkdir()
+    random = np.random.default_rng(0)
+    for number in range(40):
+        picture.fromarray(random.integers(0, 256, (8, 8), dtype=np.uint8)).save(tmp_path / "all" / f"{number}.png")
+    arguments = {"target_size": (8, 8), "color_mode": "grayscale", "class_mode": "input", "batch_size": 8}
+
+    def program():
+        model = keras.Sequential([keras.Input((8, 8, 1)), layers.Conv2D(1, 3, padding="same", activation="sigmoid")])
+        model.compile("adam", "binary_crossentropy")
+        model.fit(image.ImageDataGenerator().flow_from_directory(tmp_path, **arguments), epochs=1)
+
+    (capture,) = catch(program).captures
+    assert capture.setup.relation is Relation.SAME
+    assert capture.setup.target.values.hull.hi > 200
+    assert capture.trial((), 0).advance(2) != 0
+
+
+def test_several_outputs_with_weighted_losses(data, catch, fitted):
+    labels = np.arange(len(data)) % 3
+
+    def program():
+        inputs = keras.Input((WIDTH,))
+        code = layers.Dense(8, activation="relu")(inputs)
+        image = layers.Dense(WIDTH, activation="sigmoid", name="image")(code)
+        kind = layers.Dense(3, activation="softmax", name="kind")(code)
+        model = keras.Model(inputs, [image, kind])
+        losses = ["mse", "sparse_categorical_crossentropy"]
+        model.compile("adam", losses, loss_weights=[1.0, 0.25])
+        model.fit(data, [data, labels])
+
+    image, kind = catch(program).captures
+    assert (image.setup.loss.name, image.setup.loss.weight, image.setup.relation) == ("mse", 1.0, Relation.SAME)
+    assert (kind.setup.loss.name, kind.setup.loss.weight) == ("sparse_cce", 0.25)
+    assert kind.setup.relation is Relation.LABELS
+    assert fitted(image, steps=60) > fitted(image, steps=1)
+    assert kind.trial((), 0).evaluate().predictions.shape[1:] == (3,)
