@@ -30,6 +30,8 @@ MOST_CAPTURES = 12
 """training setups of one program that are looked at; a grid search would make hundreds"""
 RUN_SHARE = 0.6
 """share of the time that the program itself may take; the rest is the probe's"""
+PATIENCE = 8.0
+"""seconds that hand-written Keras loops may go on without anything new, once all that were seen are captured"""
 PROBE_SHARE = 0.9
 """share of the time that is left which the probes may take, in equal parts"""
 
@@ -79,6 +81,7 @@ class Recording:
         self._seed()
         self._interception.when_imported("torch", self._watch_torch)
         self._interception.when_imported("keras", self._watch_keras)
+        self._interception.when_imported("tf_keras", self._refuse_legacy_keras)
         path, argv = self._request["path"], self._request["argv"]
         if self._request["stand_in"]:
             self._make_up_files(path)
@@ -174,6 +177,11 @@ class Recording:
         recorder = _Keras(self._request["path"], self._saw_keras, self._problem, self._stand_in)
         self._recorders.append(recorder)
 
+    def _refuse_legacy_keras(self, module: ModuleType) -> None:
+        from ae_audit.runtime.keras_legacy import refuse_legacy
+
+        refuse_legacy(module, self._request["path"], self._problem)
+
     def _saw_keras(self, capture: Capture) -> None:
         """End the program where all that reading found has been seen, or enough altogether."""
         self._keras_seen += 1
@@ -258,7 +266,9 @@ class _Keras:
 
         self._captures: list[Capture] = []
         self._on_capture = on_capture
-        self._recorder = KerasRecorder(path, self._keep, on_problem=on_problem, stand_in=stand_in)
+        self._recorder = KerasRecorder(
+            path, self._keep, on_problem=on_problem, stand_in=stand_in, on_idle=_stop_after_patience
+        )
         self._recorder.attach()
 
     def close(self) -> None:
@@ -279,6 +289,12 @@ class _Keras:
     def _keep(self, capture: Capture) -> None:
         self._captures.append(capture)
         self._on_capture(capture)
+
+
+def _stop_after_patience(seconds: float) -> None:
+    """End a program whose loops were all captured, where nothing new has come for a while."""
+    if seconds > PATIENCE:
+        raise StopProgram
 
 
 class _Guarded:
