@@ -22,6 +22,12 @@ CHUNK = 25
 """optimizer steps between two evaluations"""
 LEAST_STEPS = 100
 """no arm is judged earlier: the first steps of every net only find the mean image"""
+LARGE = 5_000_000
+"""weights from which a step may be so dear that its price is measured before any number of them is taken"""
+FEWEST_STEPS = 10
+"""of an arm of a large model; fewer tell nothing"""
+SPENT = 0.7
+"""share of the budget that the steps of a large model may take; the rest is for its evaluations"""
 HOPELESS_STEPS = 50
 """of an arm that cannot beat the mean whatever its weights: enough to show how it fares"""
 
@@ -99,6 +105,10 @@ class _Bench:
         self._deadline = time.monotonic() + options.time
         self._class_axis = capture.setup.head.axis
         self._bounds: dict[tuple[object, ...], float | None] = {}
+        self.chunk = CHUNK
+        self.most_steps = options.most_steps
+        self.dear = ""
+        """why arms take fewer steps than usual, where they do"""
 
     @property
     def seeds(self) -> range:
@@ -107,10 +117,41 @@ class _Bench:
     def pilot(self, arm: ArmPlan) -> int:
         """Fit the fixed arm until it has plainly learned; the number of steps that every arm then takes."""
         self._progress(f"probe: {arm.name}, seed {self.options.seed}")
-        run = self._fit(arm, self.options.seed, self.options.most_steps, enough=LEARNED)
-        steps = max(LEAST_STEPS, CHUNK * len(run.r2)) if run.failed is None else LEAST_STEPS
+        if self.capture.parameters >= LARGE:
+            self._keep_within_budget(arm)
+        run = self._fit(arm, self.options.seed, self.most_steps, enough=LEARNED)
+        least = min(LEAST_STEPS, self.most_steps)
+        steps = max(least, self.chunk * len(run.r2)) if run.failed is None else least
         self._runs[(arm.remedies, self.options.seed, steps)] = run
         return steps
+
+    def _keep_within_budget(self, arm: ArmPlan) -> None:
+        """Measure a step of a large model, and take no more of them than two arms can afford.
+
+        Raises:
+            _OutOfTime: if these are too few to tell anything.
+        """
+        try:
+            trial = self.capture.trial(arm.remedies, self.options.seed)
+            trial.advance(1)  # the first one also allocates
+            wall, spent = time.monotonic(), time.process_time()
+            trial.advance(1)
+        except Exception:
+            return  # the fit itself will tell
+        wall, spent = time.monotonic() - wall, time.process_time() - spent
+        left = SPENT * min(
+            (self._latest - time.process_time()) / max(spent, 1e-9),
+            (self._deadline - time.monotonic()) / max(wall, 1e-9),
+        )
+        affordable = int(left / (2 * len(self.seeds)))
+        if affordable >= self.options.most_steps:
+            return
+        self.dear = f"a step of its {self.capture.parameters / 1e6:.0f} million weights takes {wall:.2g} s"
+        if affordable < FEWEST_STEPS:
+            raise _OutOfTime(f"{self.dear} here, so that no arm could take the {FEWEST_STEPS} steps that tell anything")
+        self.most_steps = affordable
+        self.chunk = max(1, min(CHUNK, affordable // 4))
+        self.most_steps -= affordable % self.chunk
 
     def scores(self, arm: ArmPlan, steps: int) -> Scores:
         runs = self.runs(arm, steps)
@@ -167,11 +208,11 @@ class _Bench:
         trial: Trial | None = None
         try:
             trial = self.capture.trial(arm.remedies, seed)
-            for taken in range(CHUNK, steps + 1, CHUNK):
-                losses.append(trial.advance(CHUNK))
+            for taken in range(self.chunk, steps + 1, self.chunk):
+                losses.append(trial.advance(self.chunk))
                 r2.append(self._score(trial))
                 self._check_time()
-                if taken >= LEAST_STEPS and r2[-1] >= enough:
+                if taken >= min(LEAST_STEPS, self.most_steps) and r2[-1] >= enough:
                     break
         except (_OutOfTime, NoScore):
             raise
@@ -234,11 +275,13 @@ def _judge(bench: _Bench, finding: Finding, outline: Plan, contests: tuple[Conte
 def _hold(bench: _Bench, contest: Contest, steps: int) -> tuple[Comparison, int]:
     """Compare two arms at equal steps; where that is not clear, once more at twice the steps."""
     comparison = compare(bench.scores(contest.fixed, steps), bench.scores(contest.faulty, steps))
-    longer = min(2 * steps, bench.options.most_steps)
+    longer = min(2 * steps, bench.most_steps)
     unclear = comparison.verdict is Verdict.INCONCLUSIVE and math.isfinite(comparison.gain)
     learned = max(bench.scores(contest.fixed, steps).r2, default=-math.inf) >= SOMETHING
     if unclear and learned and longer > steps:
         return compare(bench.scores(contest.fixed, longer), bench.scores(contest.faulty, longer)), longer
+    if comparison.verdict is Verdict.REFUTED and steps < LEAST_STEPS:
+        comparison = replace(comparison, verdict=Verdict.INCONCLUSIVE, reason="so early the arms do not differ")
     return comparison, steps
 
 
@@ -252,7 +295,8 @@ def _gave_up(bench: _Bench, cause: Exception) -> Evidence:
 
 
 def _sentence_of(comparison: Comparison, contest: Contest, steps: int, bench: _Bench) -> str:
-    where = f"{steps} steps, {len(bench.seeds)} seeds, on {bench.capture.device}"
+    fewer = f", fewer than usual since {bench.dear}" if bench.dear else ""
+    where = f"{steps} steps{fewer}, {len(bench.seeds)} seeds, on {bench.capture.device}"
     if not math.isfinite(comparison.gain):
         return f"{comparison.reason} ({where})"
     gain = f"{format_number(round(comparison.gain, 3))} ± {comparison.spread:.2g}"

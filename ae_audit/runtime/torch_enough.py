@@ -7,12 +7,15 @@ import time
 from collections.abc import Iterable, Sequence
 
 from ae_audit.location import Location
-from ae_audit.runtime.torch_events import Site
+from ae_audit.runtime.torch_events import Site, SiteKey
 
 MOST_BYTES = 64 << 20
 """of batches kept for one loss"""
 LEAST_STEPS = 2
 """kept whatever they weigh"""
+SLOW = 12.0
+"""seconds of processor time after which the steps that were recorded of one loss must do: those of a large model are
+dear, and the probe needs them too"""
 PATIENCE = 10.0
 """seconds without a new loss, once every loss seen has been recorded, after which the program is ended"""
 
@@ -44,6 +47,7 @@ class Enough:
         self._patience = patience
         self._stop = stop
         self._last_news = time.monotonic()
+        self._began: dict[SiteKey, float] = {}
 
     def news(self) -> None:
         """Something was seen for the first time."""
@@ -79,8 +83,10 @@ class Enough:
         return 1 if self.all_complete(sites) else self._max_steps + LEAST_STEPS
 
     def _complete(self, site: Site) -> bool:
-        heavy = site.held >= MOST_BYTES and len(site.trained) >= LEAST_STEPS
-        return heavy or len(site.trained) >= self._max_steps
+        now = time.process_time()
+        slow = now - self._began.setdefault(site.key, now) > SLOW
+        dear = (slow or site.held >= MOST_BYTES) and len(site.trained) >= LEAST_STEPS
+        return dear or len(site.trained) >= self._max_steps
 
     def _all_expected(self, sites: Iterable[Site]) -> bool:
         if not self._wanted:

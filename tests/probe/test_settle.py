@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -174,3 +175,59 @@ def test_the_bound_of_an_arm_follows_the_link_of_its_loss() -> None:
     assert boxed is not None
     assert boxed < 0.9, "tanh reaches (-1, 1) only"
     assert bound_of(linked, [SwapActivation("softmax")]) is None
+
+
+@dataclass
+class Clock:
+    """Stands in for the module ``time``; every step of a trial takes ``price`` seconds."""
+
+    price: float
+    now: float = 0.0
+
+    def process_time(self) -> float:
+        return self.now
+
+    monotonic = process_time
+
+
+@dataclass
+class LargeCapture(NumpyCapture):
+    parameters: int = 50_000_000
+    clock: Clock = field(default_factory=lambda: Clock(0.0))
+
+    def trial(self, remedies: Sequence[Remedy], seed: int) -> LinearAutoencoder:
+        trial, clock = super().trial(remedies, seed), self.clock
+        take = trial.advance
+
+        def advance(steps: int) -> float:
+            clock.now += clock.price * steps
+            return take(20 * steps)
+
+        trial.advance = advance  # type: ignore[method-assign]
+        return trial
+
+
+@pytest.mark.parametrize(
+    ("price", "activation", "verdict", "words"),
+    [
+        (
+            0.3,
+            "relu",
+            Verdict.CONFIRMED,
+            "20 steps, fewer than usual since a step of its 50 million weights takes 0.3 s",
+        ),
+        (0.3, "linear", Verdict.INCONCLUSIVE, "so early the arms do not differ"),
+        (2.0, "relu", Verdict.INCONCLUSIVE, "a step of its 50 million weights takes 2 s here"),
+        (0.001, "linear", Verdict.REFUTED, "as written it does as well as fixed"),
+    ],
+)
+def test_a_large_model_takes_the_steps_that_its_budget_affords(
+    monkeypatch: pytest.MonkeyPatch, price: float, activation: str, verdict: Verdict, words: str
+) -> None:
+    clock = Clock(price)
+    monkeypatch.setattr(sys.modules["ae_audit.probe.settle"], "time", clock)
+    capture = LargeCapture(activation, clock=clock)
+    (settled,) = settle(capture, [finding(SwapActivation("linear"))], ProbeOptions(budget=60.0))
+    assert settled.verdict is verdict
+    assert words in settled.evidence[0].text
+    assert clock.now <= 60.0
