@@ -19,6 +19,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from ae_audit.runtime.absent_files import tell_absent_pictures
 from ae_audit.runtime.absent_hosts import install_absent_hosts
 from ae_audit.runtime.artefacts import Artefacts, Skipped
 from ae_audit.runtime.imports import Callback, ImportWatch
@@ -67,6 +68,7 @@ class Interception:
         split_lazily(self.watch)
         tame_trainers(self.watch, lambda text: self._emit({"event": "note", "text": text}))
         install_absent_hosts()
+        tell_absent_pictures(self.watch, lambda text: self._emit({"event": "note", "text": text}))
 
     def when_imported(self, name: str, callback: Callback) -> None:
         """Call ``callback(module)`` as soon as the program has imported ``name``, before it can use it."""

@@ -43,8 +43,12 @@ class FileStandIns:
         self._watch.when_imported("numpy", lambda module: self._replace(module, "load", self._array))
         for name in ("loadtxt", "genfromtxt"):
             self._watch.when_imported("numpy", functools.partial(self._replace, name=name, make=self._array))
-        for name in ("read_csv", "read_parquet", "read_excel"):
+        for name in ("read_csv", "read_table", "read_parquet", "read_excel"):
             self._watch.when_imported("pandas", functools.partial(self._replace, name=name, make=self._table))
+        for name in ("matplotlib.image", "skimage.io", "imageio.v2"):
+            self._watch.when_imported(name, lambda module: self._replace(module, "imread", self._picture))
+        self._watch.when_imported("PIL.Image", lambda module: self._replace(module, "open", self._pil_picture))
+        self._watch.when_imported("cv2", self._opencv)
         self._watch.when_imported("torchvision.datasets.folder", lambda module: self._folder_of(module.DatasetFolder))
         for package in ("keras.src", "tf_keras.src"):
             self._watch.when_imported(f"{package}.utils.dataset_utils", self._keras_index)
@@ -62,8 +66,10 @@ class FileStandIns:
         def read(file: Any = None, *args: Any, **kwargs: Any) -> Any:
             try:
                 return original(file, *args, **kwargs)
-            except FileNotFoundError:
-                made = make(os.fspath(file)) if isinstance(file, (str, os.PathLike)) else None
+            except OSError as error:
+                named = isinstance(file, (str, os.PathLike))
+                absent = named and (isinstance(error, FileNotFoundError) or "://" in os.fspath(file))
+                made = make(os.fspath(file)) if absent else None
                 if made is None:
                     raise
                 return made
@@ -105,6 +111,31 @@ class FileStandIns:
             frame.insert(0, name, values)
         self._say(path, f"a table of {SAMPLES} rows and {frame.shape[1]} columns")
         return frame
+
+    def _picture(self, path: str) -> Array:
+        height, width, channels = self._clues.picture
+        self._say(path, f"a picture of {height} × {width}")
+        pixels = self._random.integers(0, 256, (height, width, channels), dtype=np.uint8)
+        return pixels[..., 0] if channels == 1 else pixels[..., :3]
+
+    def _pil_picture(self, path: str) -> Any:
+        from PIL import Image
+
+        return Image.fromarray(self._picture(path))
+
+    def _opencv(self, module: ModuleType) -> None:
+        original = module.imread
+
+        @functools.wraps(original)
+        def imread(filename: Any, flags: int = 1, *args: Any, **kwargs: Any) -> Any:
+            if not isinstance(filename, (str, os.PathLike)) or os.path.exists(filename):
+                return original(filename, flags, *args, **kwargs)
+            made = self._picture(os.fspath(filename))
+            if made.ndim == 2 and flags != 0:
+                return np.stack([made] * 3, axis=-1)
+            return made if flags or made.ndim == 2 else made[..., 0]
+
+        module.imread = imread  # type: ignore[attr-defined]
 
     def _folder_of(self, cls: Any) -> None:
         """Have a class of data sets, whose first argument is a folder, find one."""

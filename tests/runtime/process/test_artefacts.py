@@ -191,3 +191,11 @@ def test_workers_of_a_loader_run_or_are_done_without(run_program: Run, workers: 
         """
     )
     assert ended(outcome)["how"] == "completed", ended(outcome)["sentence"]
+
+
+def test_a_picture_that_opencv_does_not_find_is_named(run_program: Run) -> None:
+    cv2 = "def imread(filename, flags=1):\n    return None\n"
+    source = "import cv2\ncv2.imread(__file__)\ncv2.imread('images/cat.png').shape"
+    outcome = run_program(source, files={"cv2.py": cv2})
+    (note,) = events(outcome, "note")
+    assert note["text"] == "cv2.imread gave None: the file images/cat.png does not exist"
