@@ -5,6 +5,7 @@ from __future__ import annotations
 from ae_audit.records import replace
 from ae_audit.static.arguments import Call
 from ae_audit.static.attributes import OF
+from ae_audit.static.divergences import Pair
 from ae_audit.static.sources import Where
 from ae_audit.static.values import (
     Array,
@@ -191,6 +192,7 @@ def trained(run: Run, value: Value, optimizer: str | None = None) -> None:
                 site.use = replace(finished(term), alone=Tri.NO if term.use.alone is Tri.NO else value.alone)
                 site.extra["trained"] = True
                 site.extra["latent"] = value.latent
+                site.extra["pair"] = value.pair
                 site.optimizer = optimizer or site.optimizer
 
 
@@ -216,17 +218,25 @@ def _is_signed(target: Value) -> bool:
     return isinstance(target, Array) and target.values.reach is not None and target.values.reach.lo < 0
 
 
-def reduced(run: Run, value: Value, how: str, where: Where) -> Value:
-    """``mean`` or ``sum`` of a loss expression; of an error, the loss that it is."""
+def reduced(run: Run, value: Value, how: str, where: Where, axis: object = None) -> Value:
+    """``mean`` or ``sum`` of a loss expression, over all that is left where ``axis`` is None; of an error, its loss."""
     if isinstance(value, LossValue):
-        terms = tuple(replace(term, reductions=(*term.reductions, how)[:4]) for term in value.terms)
+        step = (how, axis)
+        terms = tuple(
+            replace(term, reductions=(*term.reductions, how)[:4], steps=(*term.steps, step)[:8]) for term in value.terms
+        )
+        if value.pair is not None:
+            value = replace(value, pair=value.pair.reduced(step))
         return replace(value, terms=terms, reductions=(*value.reductions, how)[:4])
     if isinstance(value, Difference):
         name = "mape" if value.relative else _NORMS.get((value.power, value.absolute))
         use = LossUse(name=name, written=where.written, reduction=how, location=where.location, custom=True)
         why = None if name else "an error that is neither squared nor absolute"
         made = compared(run, use, value.prediction, value.target, where, framework=value.prediction.framework, why=why)
-        return LossValue(tuple(replace(term, reductions=() if how == "none" else (how,)) for term in made.terms))
+        if how == "none":
+            return made
+        steps = ((how, axis),) if not value.scaled else ((how, "by values of its own"),)
+        return LossValue(tuple(replace(term, reductions=(how,), steps=steps) for term in made.terms))
     return value
 
 
@@ -304,7 +314,10 @@ def arithmetic(run: Run, symbol: str, left: Value, right: Value, where: Where) -
 def _with_more(value: LossValue, added: Value) -> LossValue:
     """A loss with something added that is no comparison as far as it is known."""
     if isinstance(added, Tensor):
-        return replace(value, latent=True)
+        pair = None
+        if added.divergence is not None and len(value.terms) == 1 and not value.latent and not value.others:
+            pair = Pair(value.terms[0], added.divergence)
+        return replace(value, latent=True, pair=pair)
     return value if number(added) is not None else replace(value, others=True)
 
 
@@ -340,7 +353,7 @@ def _sum(run: Run, left: LossValue, right: LossValue, where: Where) -> LossValue
         use = LossUse(name="bce", written=where.written, location=where.location, custom=True)
         clean = positive.prediction
         weight = None if positive.weight is None else -positive.weight  # log p is the negative of the loss
-        merged = LossTerm(use, clean, positive.target, where, weight, positive.reductions)
+        merged = LossTerm(use, clean, positive.target, where, weight, positive.reductions, positive.steps)
         observe(run, merged, clean.framework if isinstance(clean, Tensor) else Framework.TORCH)
         return LossValue((merged,), left.latent or right.latent, left.reductions, left.others or right.others)
     reductions = left.reductions or right.reductions

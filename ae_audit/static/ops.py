@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ae_audit.records import replace
-from ae_audit.static import arrays, losses, tensors, unsigned
+from ae_audit.static import arrays, divergences, losses, tensors, unsigned
 from ae_audit.static.arguments import Call
 from ae_audit.static.sources import Where
 from ae_audit.static.values import (
@@ -90,13 +90,28 @@ def sizes_of(call: Call, start: int) -> Any:
     return tuple(python(item) for item in call.args[start:])
 
 
-def reduced(run: Run, value: Value | None, how: str, where: Where, *, whole: bool = True) -> Value:
+def axis_of(call: Call, position: int) -> object:
+    """The axis or axes that a reduction is told of; None where none are, a text where they are not known."""
+    if not call.given(position, "axis", "dim"):
+        return None
+    known = call.constant(position, "axis", "dim", default=UNKNOWN_AXIS)
+    return known
+
+
+UNKNOWN_AXIS = "some axis"
+
+
+def reduced(
+    run: Run, value: Value | None, how: str, where: Where, *, whole: bool = True, axis: object = UNKNOWN_AXIS
+) -> Value:
     """``mean``, ``sum``, ``max``, ``min``, ``std``, ``var``; ``whole``: over all axes."""
     found = data(run, value)
+    along = None if whole else axis
     if isinstance(found, (LossValue, Difference)):
-        return losses.reduced(run, found, how, where) if how in {"mean", "sum"} else found
+        return losses.reduced(run, found, how, where, along) if how in {"mean", "sum"} else found
     if isinstance(found, Tensor):
-        return tensors.opaque(run, found.framework, [found], f"«{where.written}» is a statistic of the output")
+        made = tensors.opaque(run, found.framework, [found], f"«{where.written}» is a statistic of the output")
+        return divergences.reduced(found, made, how, along, where)
     if not isinstance(found, Array):
         return Unknown(f"what «{where.written}» gives", where)
     hull, reach = found.values.hull, found.values.reach

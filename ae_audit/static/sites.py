@@ -8,7 +8,7 @@ from ae_audit.location import Location
 from ae_audit.records import dataclass, replace
 from ae_audit.results import Undecided
 from ae_audit.rules.facts import POINTWISE
-from ae_audit.static import arrays, tensors
+from ae_audit.static import arrays, divergences, tensors
 from ae_audit.static.program import Execution
 from ae_audit.static.values import Array, Difference, Site, Tensor, Unknown, Value
 from ae_audit.theory.intervals import UNIT
@@ -82,7 +82,7 @@ def draft(site: Site, marks: Iterable[str]) -> Draft:
         target=DataFacts() if target is None else target.facts, input=DataFacts() if input_ is None else input_.facts,
         relation=relation, relation_scale=scale, model=model, metrics=tuple(site.metrics),
         validation_target=_facts(site.validation_target), validation_input=_facts(site.validation_input),
-        optimizer=site.optimizer,
+        optimizer=site.optimizer, variational=divergences.terms(site.extra.get("pair"), site.framework),
     )  # fmt: skip
     vague = not isinstance(prediction, Tensor) and setup.target.values.unknown
     trained = bool(site.extra.get("trained"))

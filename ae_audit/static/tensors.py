@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from ae_audit.location import TrailStep
 from ae_audit.records import replace
-from ae_audit.static import losses
+from ae_audit.static import divergences, losses
 from ae_audit.static.sources import Where
 from ae_audit.static.values import Array, Difference, Seq, Tensor, Unknown, Value, number
 from ae_audit.theory.activations import (
@@ -135,7 +135,8 @@ def activated(
         trail=(*trail, TrailStep(f"{name}{previous} produces {produced}", place.location))[-8:],
     )
     return replace(base, head=made, why=base.why if before.unknown and range_.unknown else None, log_of=None,
-                   complement=False, activation_of=base)  # fmt: skip
+                   complement=False, activation_of=base, divergence=None,
+                   parts=((divergences.EXPONENTIAL, 1.0),) if name == "exponential" else ())  # fmt: skip
 
 
 @lru_cache(maxsize=512)
@@ -257,6 +258,8 @@ def rescaled(tensor: Tensor, scale: float, shift: float, where: Where) -> Tensor
 
 def clipped(tensor: Tensor, lo: float | None, hi: float | None, where: Where) -> Tensor:
     """After a clip; a clip that cuts only an epsilon off leaves the head as it is."""
+    if tensor.divergence is not None:  # a divergence that is left alone up to a bound weighs as its author chose
+        tensor = replace(tensor, divergence=replace(tensor.divergence, weight=None))
     low = -math.inf if lo is None else lo
     high = math.inf if hi is None else hi
     head = tensor.head
@@ -272,6 +275,10 @@ def clipped(tensor: Tensor, lo: float | None, hi: float | None, where: Where) ->
 
 def arithmetic(run: Run, symbol: str, left: Value, right: Value, where: Where) -> Value:
     """An operator with a network tensor on at least one side."""
+    return divergences.after(symbol, left, right, _arithmetic(run, symbol, left, right, where))
+
+
+def _arithmetic(run: Run, symbol: str, left: Value, right: Value, where: Where) -> Value:
     if symbol == "@":
         fed = next(value for value in (left, right) if isinstance(value, Tensor))
         return through_weights(run, fed.framework, [left, right], "matmul", where)
@@ -349,7 +356,8 @@ def squared(tensor: Tensor, where: Where) -> Tensor:
     top = max(abs(hull.lo), abs(hull.hi))
     range_ = ActivationRange(ValueRange(Interval(0.0, top * top if math.isfinite(top) else math.inf)))
     return replace(tensor, head=replace(tensor.head, range=range_, after=(*tensor.head.after, "square")[:8],
-                                        logits_recoverable=Tri.NO), log_of=None)  # fmt: skip
+                                        logits_recoverable=Tri.NO), log_of=None,
+                   parts=((divergences.SQUARE, 1.0),), divergence=None)  # fmt: skip
 
 
 def _unknown_range(tensor: Tensor, where: Where) -> Tensor:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from typing import Any
 
     from ae_audit.static.arguments import Call
+    from ae_audit.static.divergences import Pair
     from ae_audit.static.environment import Scope
 
 
@@ -306,6 +307,22 @@ class Array(Value):
         )
 
 
+Step = tuple[str, object]
+"""``mean`` or ``sum``, and the axis or axes along which (None: all that are left)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """The divergence of a variational code from its prior, as far as it is summed up."""
+
+    weight: float | None
+    """what it is multiplied by; None where unknown"""
+    steps: tuple[Step, ...]
+    shape: tuple[int | None, ...] | None
+    """of the code, batch first"""
+    where: Where
+
+
 @dataclass(frozen=True, slots=True)
 class Tensor(Value):
     """What a network computes: the facts of the head as they stand at this point of the network."""
@@ -327,6 +344,10 @@ class Tensor(Value):
     """``1 - p`` of a prediction p"""
     activation_of: Tensor | None = None
     """what the activation was applied to, where it was the last thing done"""
+    parts: tuple[tuple[str, float], ...] = ()
+    """coefficients of a square and an exponential that were added up: the elements of a divergence, perhaps"""
+    divergence: Divergence | None = None
+    """this is the divergence of a code from its prior"""
     latent: Head | None = None
     """the head of a mean or log-variance with a one-sided activation, in a variational code on the way here"""
 
@@ -363,6 +384,8 @@ class LossTerm:
     weight: float | None = 1.0
     reductions: tuple[str, ...] = ()
     """``mean`` and ``sum`` applied so far, innermost first"""
+    steps: tuple[Step, ...] = ()
+    """the same with their axes"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,6 +399,8 @@ class LossValue(Value):
     """of the latent part"""
     others: bool = False
     """something else is added that is not known: another comparison, perhaps"""
+    pair: Pair | None = None
+    """its only comparison and the divergence of a code, as they were when they were added up"""
 
     @property
     def alone(self) -> Tri:

@@ -20,9 +20,11 @@ from ae_audit.training_setup import (
     Measurement,
     MetricUse,
     ModelFacts,
+    Reduction,
     Relation,
     Structure,
     TrainingSetup,
+    VariationalTerms,
 )
 
 FIT, ELSEWHERE = Location("model.py", 20, 1), Location("model.py", 8, 5)
@@ -40,6 +42,7 @@ DATA = DataFacts(
     standardised=Tri.NO,
     noised=Tri.YES,
     normalised_channels=(3, 1),
+    wrapped=TrailStep("x - 128", ELSEWHERE),
     stand_in=True,
     measured=MEASURED,
     location=ELSEWHERE,
@@ -62,6 +65,7 @@ READ = TrainingSetup(
     optimizer="Adam",
     gradients_reset=Tri.NO,
     backward_location=ELSEWHERE,
+    variational=VariationalTerms(Reduction("mean", "mean"), Reduction("sum", "mean"), 20, 128, ELSEWHERE),
     certificate=Certificate(5, 0.0),
     condition=Condition("fast", default=True),
 )

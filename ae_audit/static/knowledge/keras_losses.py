@@ -8,7 +8,7 @@ from ae_audit.static.arguments import Call
 from ae_audit.static.registry import Table
 from ae_audit.static.sources import Where
 from ae_audit.static.spellings import loss as canonical
-from ae_audit.static.values import Const, Library, LossFunction, Mapping, Object, Seq, Unknown, Value
+from ae_audit.static.values import Const, Library, LossFunction, LossValue, Mapping, Object, Seq, Unknown, Value
 from ae_audit.theory.loss_names import arguments
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import Framework, LossUse, MetricUse, Parameter
@@ -104,7 +104,12 @@ def _backend_loss(run: Run, call: Call) -> Value:
 def called(run: Run, use: LossUse, call: Call) -> Value:
     """A loss function called on target and prediction."""
     function = LossFunction(use, KERAS, order="target, prediction")
-    return losses.compare(run, function, call)
+    made = losses.compare(run, function, call)
+    averages = call.qualified.startswith(("keras.losses.", "keras.metrics.", "keras.objectives."))
+    if isinstance(made, LossValue) and averages:
+        # these average along the last axis, where keras.backend and keras.ops do not
+        return replace(made, terms=tuple(replace(term, steps=(*term.steps, ("mean", -1))) for term in made.terms))
+    return made
 
 
 @TABLE.method("keras.losses.Loss", "__call__")

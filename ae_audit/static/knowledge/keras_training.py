@@ -6,8 +6,10 @@ from ae_audit.records import replace
 from ae_audit.rules.facts import POINTWISE
 from ae_audit.static import arrays, losses, tensors
 from ae_audit.static.arguments import Call
+from ae_audit.static.divergences import Pair
 from ae_audit.static.knowledge.keras_losses import metrics_of, resolve
 from ae_audit.static.knowledge.keras_models import Compiled, build, graph, model_name
+from ae_audit.static.knowledge.keras_outputs import count_of, for_output, layer_names, part
 from ae_audit.static.registry import Table
 from ae_audit.static.sources import Where
 from ae_audit.static.values import (
@@ -193,9 +195,9 @@ def train(
     if isinstance(model, Unknown):
         run.notes[_STRANGERS] = True
         hidden = tensors.opaque(run, KERAS, [] if inputs is None else [inputs], model.reason)
-        outputs = [hidden] * _count_of(targets)
-    several = _count_of(targets)
-    if len(outputs) == 1 and several > 1 and made is not None and _count_of(made.loss) == several:
+        outputs = [hidden] * count_of(targets)
+    several = count_of(targets)
+    if len(outputs) == 1 and several > 1 and made is not None and count_of(made.loss) == several:
         # one loss for each target: what looks like one output of a model out of reach is a list of them
         outputs = [tensors.opaque(run, KERAS, [] if inputs is None else [inputs], "the model has several outputs")]
         outputs *= several
@@ -214,33 +216,25 @@ def train(
     if made is None and not pending:
         reason = "the model is not compiled in this file" if not implicit else None
         for index, output in enumerate(outputs):
-            given = _part(run, targets, index, names, len(outputs)) or Unknown("no target")
+            given = part(run, targets, index, names, len(outputs)) or Unknown("no target")
             _emit(run, context, LossUse(), output, given, reason)
         return
     if made is None:
         return
     for index, output in enumerate(outputs):
-        loss = _for_output(made.loss, index, names, len(outputs))
-        target = _part(run, targets, index, names, len(outputs))
+        loss = for_output(made.loss, index, names, len(outputs))
+        target = part(run, targets, index, names, len(outputs))
         if loss is None or (isinstance(loss, Const) and loss.value is None):
             continue
         if target is None:
             if pending or len(run.sites) > before:
                 continue
             target = Unknown("fit() is given no target")
-        val_target = _part(run, val_targets, index, names, len(outputs))
+        val_target = part(run, val_targets, index, names, len(outputs))
         _one(run, replace_targets(context, val_target), loss, output, target, index, names)
     if len(run.sites) == before and not pending and made.loss is None:
         for output in outputs[:1]:
             _emit(run, context, LossUse(), output, targets or Unknown("no target"), "no loss is given to compile()")
-
-
-def _count_of(given: Value | None) -> int:
-    """How many outputs a model out of reach has, by the targets or the losses that it is given."""
-    if not isinstance(given, Seq) or given.rest is not None:
-        return 1
-    numbers = any(isinstance(item, Const) and not isinstance(item.value, str) for item in given.items)
-    return 1 if numbers else max(1, len(given.items))
 
 
 class _Context:
@@ -288,7 +282,7 @@ def predictions(run: Run, model: Value, inputs: Value | None, call: Call) -> tup
             run.notes.pop("collecting losses", None)
     else:
         state = build(run, model, call.where, inputs)
-        names = state.names or _layer_names(run, state.outputs or [])
+        names = state.names or layer_names(run, state.outputs or [])
         if state.outputs is None:
             why = state.why or "the model's layers are not known"
             value = tensors.opaque(run, KERAS, [] if inputs is None else [inputs], why)
@@ -301,47 +295,6 @@ def predictions(run: Run, model: Value, inputs: Value | None, call: Call) -> tup
     return [value], names
 
 
-def _layer_names(run: Run, outputs: list[Value]) -> list[str]:
-    known = run.notes.get("keras graph", {})
-    names: list[str] = []
-    for output in outputs:
-        entry = known.get(id(output))
-        name = None
-        if entry is not None and isinstance(entry[1], Object) and entry[1].call is not None:
-            name = entry[1].call.constant(None, "name")
-        names.append(name if isinstance(name, str) else "")
-    return names
-
-
-def _for_output(value: Value | None, index: int, names: list[str], count: int) -> Value | None:
-    if isinstance(value, Mapping):
-        if index < len(names) and names[index] in value.items:
-            return value.items[names[index]]
-        entries = list(value.items.values())
-        return (
-            entries[index]
-            if index < len(entries) and not any(names)
-            else (entries[0] if count == 1 and entries else None)
-        )
-    if isinstance(value, Seq) and value.rest is None:
-        return value.items[index] if index < len(value.items) else None
-    return value
-
-
-def _part(run: Run, value: Value | None, index: int, names: list[str], count: int) -> Value | None:
-    if value is None:
-        return None
-    if isinstance(value, Mapping):
-        return _for_output(value, index, names, count)
-    if isinstance(value, Seq) and (count > 1 or len(value.items) == 1):
-        return value.items[index] if index < len(value.items) else value.rest
-    if isinstance(value, Seq):
-        return run.as_array(value)
-    if isinstance(value, Unknown):
-        return run.as_array(value) if count == 1 else value
-    return value
-
-
 def _one(run: Run, context: _Context, loss: Value, output: Value, target: Value, index: int, names: list[str]) -> None:
     made = context.made
     assert made is not None
@@ -351,7 +304,7 @@ def _one(run: Run, context: _Context, loss: Value, output: Value, target: Value,
     metrics = _metrics(run, made, index, names, use)
     if use is not None:
         if made.weights is not None:
-            weight = number(_for_output(made.weights, index, names, 2) or Const(None))
+            weight = number(for_output(made.weights, index, names, 2) or Const(None))
             use = replace(use, weight=weight)
         several = isinstance(made.loss, (Seq, Mapping)) and len(made.loss.items) > 1
         alone = Tri.UNKNOWN if several or run.notes.get("keras all added") or _adds_losses(run, context) else Tri.YES
@@ -373,7 +326,8 @@ def _one(run: Run, context: _Context, loss: Value, output: Value, target: Value,
             reason = result.reason if isinstance(result, Unknown) else None
             _emit(run, context, term_use, output, target, reason, metrics)
         else:
-            _term(run, context, term, term_use, output, metrics, latent=_is_latent(result))
+            pair = result.pair if isinstance(result, LossValue) else None
+            _term(run, context, term, term_use, output, metrics, latent=_is_latent(result), pair=pair)
     if not reported:
         unknown = LossUse(written=place.written, custom=True, from_logits=Tri.UNKNOWN, location=place.location)
         _emit(run, context, unknown, output, target, None, metrics)
@@ -429,11 +383,11 @@ def _some_classify(run: Run, made: Compiled) -> bool:
 
 
 def _term(run: Run, context: _Context, term: LossTerm, use: LossUse, output: Value, metrics: tuple[MetricUse, ...],
-          *, latent: bool) -> None:  # fmt: skip
+          *, latent: bool, pair: Pair | None = None) -> None:  # fmt: skip
     """One comparison inside a loss of the user's own; its target may be a placeholder of the model."""
     target = bound(run, context, term.target)
     _emit(run, context, use, term.prediction if isinstance(term.prediction, Tensor) else output, target, None, metrics,
-          latent=latent)  # fmt: skip
+          latent=latent, pair=pair)  # fmt: skip
 
 
 def bound(run: Run, context: _Context, value: Value) -> Value:
@@ -461,12 +415,13 @@ def _added(run: Run, context: _Context, value: Value, where: Where, outputs: lis
         if isinstance(term.prediction, Tensor):
             use = replace(losses.finished(term), custom=True)
             metrics = _metrics(run, context.made, 0, []) if context.made is not None else ()
-            _term(run, context, term, use, outputs[0] if outputs else term.prediction, metrics, latent=value.latent)
+            output = outputs[0] if outputs else term.prediction
+            _term(run, context, term, use, output, metrics, latent=value.latent, pair=value.pair)
 
 
 def _emit(
     run: Run, context: _Context, use: LossUse, output: Value, target: Value, why: str | None,
-    metrics: tuple[MetricUse, ...] = (), *, latent: bool = False,
+    metrics: tuple[MetricUse, ...] = (), *, latent: bool = False, pair: Pair | None = None,
 ) -> None:  # fmt: skip
     prediction = output
     if isinstance(prediction, Array):
@@ -489,7 +444,7 @@ def _emit(
             input=input_, metrics=metrics, validation_input=None if val_input is None else run.as_array(val_input),
             validation_target=None if context.val_targets is None else run.as_array(context.val_targets),
             optimizer=None if made is None else made.optimizer, model=model_name(context.model), why_loss=why,
-            extra={"latent": latent},
+            extra={"latent": latent, "pair": pair},
         )
     )  # fmt: skip
 

@@ -66,7 +66,8 @@ def _operation(run: Run, name: str, call: Call) -> Value:
     if short in _MOVING:
         return _moved(run, short, first, call)
     if short in _STATISTICS and root not in {"tensorflow.random", "keras.random"}:
-        return ops.reduced(run, first, _STATISTICS[short], call.where, whole=not call.given(1, "axis"))
+        axis = ops.axis_of(call, 1)
+        return ops.reduced(run, first, _STATISTICS[short], call.where, whole=axis is None, axis=axis)
     if short in _BINARY and len(call.args) >= 2:
         return ops.binary(run, _BINARY[short], call)
     if short in _RANDOM_NORMAL:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ae_audit.records import replace
-from ae_audit.static import arrays, losses, operators, tensors
+from ae_audit.static import arrays, divergences, losses, operators, ops, tensors
 from ae_audit.static.arguments import Call
 from ae_audit.static.knowledge import torch_functional as names
 from ae_audit.static.knowledge import torch_heads as heads
@@ -176,7 +176,7 @@ def reduce(run: Run, value: Value, call: Call, name: str) -> Value:
     """``mean``, ``sum``, ``max`` …: of a loss expression its reduction, of data a statistic."""
     if isinstance(value, (LossValue, Difference)):
         if name in {"mean", "sum", "nanmean", "nansum"}:
-            return losses.reduced(run, value, name.removeprefix("nan"), call.where)
+            return losses.reduced(run, value, name.removeprefix("nan"), call.where, ops.axis_of(call, 0))
         return value
     along = call.get(0, "dim", "axis")
     if name in {"max", "min", "median", "mode"} and isinstance(along, Const) and isinstance(along.value, int):
@@ -184,7 +184,8 @@ def reduce(run: Run, value: Value, call: Call, name: str) -> Value:
         picked: Value = heads.moved(found, None) if found is not None else Unknown(f"«{name}»", call.where)
         return Seq([picked, Unknown("the index of an extreme value", call.where)], "tuple")
     if isinstance(value, Tensor):
-        return heads.undetermined(run, value, f"«{call.where.written}» is a statistic of an output", call.where)
+        made = heads.undetermined(run, value, f"«{call.where.written}» is a statistic of an output", call.where)
+        return divergences.reduced(value, made, name, ops.axis_of(call, 0), call.where)
     array = run.as_array(value)
     if array is None:
         return Unknown(f"«{name}»", call.where)

@@ -6,7 +6,7 @@ Which names are losses, and what their arguments mean, is the theory's to say (:
 from __future__ import annotations
 
 from ae_audit.records import replace
-from ae_audit.static import losses
+from ae_audit.static import losses, ops
 from ae_audit.static.arguments import Call
 from ae_audit.static.knowledge import torch_heads as heads
 from ae_audit.static.registry import Table
@@ -307,4 +307,4 @@ def loss_kept(run: Run, receiver: Any, call: Call) -> Value:
 @TABLE.method("difference", "mean", "sum", "nanmean", "nansum")
 def loss_reduced(run: Run, receiver: Any, call: Call) -> Value:
     """Reductions; the name stands in the call."""
-    return losses.reduced(run, receiver, call.name.removeprefix("nan"), call.where)
+    return losses.reduced(run, receiver, call.name.removeprefix("nan"), call.where, ops.axis_of(call, 0))

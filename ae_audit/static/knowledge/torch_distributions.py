@@ -13,7 +13,7 @@ from ae_audit.static.knowledge import torch_criteria as criteria
 from ae_audit.static.knowledge import torch_heads as heads
 from ae_audit.static.knowledge.torch_creation import NORMAL
 from ae_audit.static.registry import Table
-from ae_audit.static.values import Array, Const, LossValue, Object, Seq, Tensor, Unknown, Value
+from ae_audit.static.values import Array, Const, Divergence, LossValue, Object, Seq, Tensor, Unknown, Value
 from ae_audit.theory.activations import LINEAR_RANGE
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import Framework, Head, LossUse
@@ -42,7 +42,10 @@ def distribution(run: Run, name: str, call: Call) -> Value:
     """A distribution; ``kl_divergence`` of two of them is a latent term."""
     if name.endswith("kl_divergence"):
         found = [tensor for value in call.args for tensor in _parameters(run, value)]
-        return heads.undetermined(run, Seq(list(found)), "a divergence of two codes", call.where)
+        made = heads.undetermined(run, Seq(list(found)), "a divergence of two codes", call.where)
+        if isinstance(made, Tensor) and found:
+            return replace(made, divergence=Divergence(1.0, (), found[0].head.shape, call.where))
+        return made
     made = Object(DISTRIBUTION, call)
     made.state = name.rpartition(".")[2]
     return made
