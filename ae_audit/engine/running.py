@@ -124,6 +124,7 @@ def _model_request(path: str, given: ModelInput) -> Event:
     return {
         "framework": model.framework,
         "inputs": model.inputs,
+        "outputs": model.outputs,
         "foreign": model.foreign,
         "compiled": model.loss,
         "loss": None if given.loss is None else loss_class(model.framework, given.loss),

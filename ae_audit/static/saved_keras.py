@@ -21,6 +21,11 @@ _MODELS = frozenset({"Sequential", "Functional", "Model"})
 _PASSED_OVER = re.compile(
     r"^(name|trainable|dtype|quantization_config|build_config|.*_(initializer|regularizer|constraint))$"
 )
+_OPERATIONS = ("keras.src.ops", "keras.ops")
+_ARITHMETIC = {"Add": "+", "Subtract": "-", "Multiply": "*", "TrueDivide": "/", "Divide": "/"}
+_ACTIVATIONS = frozenset(
+    {"relu", "sigmoid", "softmax", "log_softmax", "tanh", "softplus", "elu", "selu", "gelu", "silu"}
+)
 _OF_KERAS = ("keras", "tf_keras", "tensorflow.keras", "tensorflow.python.keras", "builtins")
 
 
@@ -144,7 +149,7 @@ def _foreign(config: object) -> str | None:
         return f"a function of its author's, «{inner}», which is not in the file"
     if isinstance(name, str) and isinstance(inner, dict):
         registered = config.get("registered_name")
-        of_keras = module is None or str(module).startswith(_OF_KERAS)
+        of_keras = str(module).startswith(_OF_KERAS) if module is not None else "module" not in config
         if not of_keras or (isinstance(registered, str) and ">" in registered and not registered.startswith("keras")):
             return f"a class of its author's, «{name}», which is not in the file"
     return next((why for value in config.values() if (why := _foreign(value)) is not None), None)
@@ -318,12 +323,34 @@ class _Graph:
         if not isinstance(nodes, list) or not nodes:
             return "unknown"
         # a shared layer's calls are numbered over all models that it is in; those of others are left out of the file
-        calls = _call_arguments(nodes[min(node, len(nodes) - 1)])
+        call = nodes[min(node, len(nodes) - 1)]
+        if str(layer.get("module")).startswith(_OPERATIONS):
+            return self._writer.assign(variable, self._operation(layer, call))
+        calls = _call_arguments(call)
         given = [self.tensor(*history) for history in calls]
         if name not in self._objects:
             self._objects[name] = self._writer.assign(f"layer_{identifier(name)}", self._writer._object(layer))
         arguments = given[0] if len(given) == 1 else f"[{', '.join(given)}]"
         return self._writer.assign(variable, f"{self._objects[name]}({arguments})")
+
+    def _operation(self, layer: dict[str, Any], call: object) -> str:
+        """A function of ``keras.ops`` on tensors and numbers."""
+        name, inner = str(layer["class_name"]), layer.get("config")
+        given = call.get("args") if isinstance(call, dict) else None
+        arguments = [self._operand(item) for item in given] if isinstance(given, list) else []
+        if name in _ARITHMETIC and len(arguments) == 2:
+            return f"{arguments[0]} {_ARITHMETIC[name]} {arguments[1]}"
+        function = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+        if function in _ACTIVATIONS and arguments:
+            axis = inner.get("axis") if isinstance(inner, dict) else None
+            return f"keras.ops.{function}({arguments[0]}{f', axis={axis}' if isinstance(axis, int) else ''})"
+        return f"operation_{identifier(name)}({', '.join(arguments)})"
+
+    def _operand(self, value: object) -> str:
+        histories = _tensors_in(value)
+        if len(histories) == 1:
+            return self.tensor(*histories[0])
+        return literal(value) or "unknown"
 
 
 def _call_arguments(node: object) -> list[tuple[str, int, int]]:

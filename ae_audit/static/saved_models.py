@@ -68,6 +68,8 @@ def _open(path: str) -> SavedModel:
         UnsafeModel: if it could be loaded by running code of the file alone.
     """
     suffix = os.path.splitext(path)[1].lower()
+    if not os.path.isfile(path):
+        raise NotReadable("it is no regular file, as a model file must be.")
     try:
         if suffix == ".json":
             return keras_json(path)

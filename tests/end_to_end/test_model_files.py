@@ -30,6 +30,10 @@ model("linear").save("plain.keras")
 classes = keras.Sequential([keras.Input((4, 4, 1)), layers.Flatten(), layers.Dense(3, "softmax")])
 classes.compile("adam", "sparse_categorical_crossentropy")
 classes.save("classes.keras")
+x = keras.Input((16,))
+heads = keras.Model(x, [layers.Dense(16, "softmax")(x), layers.Dense(3, "softmax")(x)])
+heads.compile("adam", ["mse", "sparse_categorical_crossentropy"])
+heads.save("heads.keras")
 runs_code = keras.Sequential([keras.Input((16,)), layers.Lambda(lambda x: x * 2), layers.Dense(16, "softmax")])
 runs_code.compile("adam", "mse")
 runs_code.save("lambda.keras")
@@ -122,6 +126,13 @@ def test_without_a_loss_the_data_are_measured_and_the_loss_stays_open(keras: War
         ("loss", True)
     ]
     assert result.report["setups"][0]["certificate"]["attainable_r2"] == pytest.approx(1.0)
+
+
+def test_several_outputs_are_told(keras: WarmCommand) -> None:
+    result = keras("heads.keras", "--data", "x.npy")
+    (error,) = result.report["errors"]
+    assert error["message"].startswith("it has 2 outputs, and the command names one target")
+    assert [setup["loss"]["name"] for setup in result.report["setups"]] == ["mse", "sparse_cce"]
 
 
 @pytest.mark.parametrize("model", ["lambda.keras", "lambda.h5"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 import zipfile
@@ -137,10 +138,41 @@ def test_without_a_loss_the_sentence_says_how_to_give_it(tmp_path: Path) -> None
         read_model(path, "CrossEntropyLoss")
 
 
+def operation(name: str, kind: str, *arguments: Any, module: str = "keras.src.ops.numpy") -> dict[str, Any]:
+    """A function on tensors, as Keras 3 writes it; texts are names of layers."""
+    tensors = [
+        {"class_name": "__keras_tensor__", "config": {"keras_history": [item, 0, 0]}} if isinstance(item, str) else item
+        for item in arguments
+    ]
+    nodes = [{"args": tensors, "kwargs": {}}]
+    return {"module": module, "class_name": kind, "config": {"name": name}, "name": name, "inbound_nodes": nodes}
+
+
+@pytest.mark.parametrize(
+    ("operations", "activation", "low", "high"),
+    [
+        ([operation("s", "Sigmoid", "d"), operation("m", "Multiply", "s", 2), operation("o", "Subtract", "m", 1)],
+         "sigmoid", -1, 1),
+        ([operation("s", "Tanh", "d"), operation("o", "Subtract", 1, "s")], "tanh", 0, 2),
+        ([operation("o", "Softmax", "d", module="keras.src.ops.nn")], "softmax", 0, 1),
+        ([operation("o", "Swirl", "d")], None, -math.inf, math.inf),
+    ],
+)  # fmt: skip
+def test_functions_on_tensors(
+    tmp_path: Path, operations: list[dict[str, Any]], activation: str | None, low: float, high: float
+) -> None:
+    layers = [layer("in", "InputLayer", batch_shape=[None, 16]), layer("d", "Dense", "in", units=16), *operations]
+    inner = {"layers": layers, "input_layers": ["in", 0, 0], "output_layers": ["o", 0, 0]}
+    read = read_model(saved(tmp_path, {"class_name": "Functional", "config": inner}), "mse")
+    head = read.result.setups[0].head
+    assert (head.activation, head.range.values.hull.lo, head.range.values.hull.hi) == (activation, low, high)
+
+
 @pytest.mark.parametrize(
     ("part", "words"),
     [
         (layer("l", "Lambda", function={"class_name": "__lambda__", "config": {"code": "4w"}}), "Lambda layer («l»)"),
+        ({**layer("v", "Own"), "module": None, "registered_name": "Own"}, "class of its author's, «Own»"),
         ({**layer("m", "Mine"), "module": "mine", "registered_name": "mine>Mine"}, "class of its author's, «Mine»"),
         (
             layer("d", "Dense", activation={"module": "builtins", "class_name": "function", "config": "swirl"}),
