@@ -119,7 +119,9 @@ class BceSoftTargetFloor(Rule):
 
 
 def _suits(setup: TrainingSetup) -> bool:
-    """Whether the head gives what this form of the loss takes."""
+    """Whether the head gives what this form of the loss takes, and its floor is the entropy."""
+    if any(name in {"weight", "pos_weight"} for name, _ in setup.loss.parameters):
+        return False
     hull = setup.head.range.values.hull
     if setup.loss.from_logits is Tri.YES:
         return setup.head.activation == "linear"
@@ -131,7 +133,7 @@ def _message(setup: TrainingSetup) -> str:
     bound = setup.certificate
     if bound is None or bound.floor is None:
         return "binary cross-entropy on values between 0 and 1 never reaches 0: its floor is the entropy of the target"
-    each = " a sample" if setup.loss.reduction == "sum" else ""
+    each = {"sum": " a sample", "none": " a value"}.get(setup.loss.reduction or "", "")
     text = f"this loss cannot fall below {bound.floor:.4f}{each} on this data, the entropy of the target"
     if bound.mean_prediction_loss is None:
         return text

@@ -133,10 +133,14 @@ def _parameters(given: dict[str, Any], implied: dict[str, Any]) -> Parameters:
     for name, value in given.items():
         if name not in NOT_PARAMETERS and isinstance(value, (bool, int, float, str)):
             found[{"dim": "axis"}.get(name, name)] = value
+        elif name in WEIGHTS and isinstance(value, torch.Tensor):
+            found[name] = "tensor"
     return tuple(sorted((name, value) for name, value in found.items() if DEFAULTS.get(name, found) != value))
 
 
 NOT_PARAMETERS = frozenset({"reduction", "reduce", "size_average", "eps", "full"})
+WEIGHTS = frozenset({"weight", "pos_weight"})
+"""Of values or classes: that there are any is told, since the loss then has another floor."""
 DEFAULTS: dict[str, Any] = {"ignore_index": -100, "label_smoothing": 0.0}
 """Values that say nothing."""
 

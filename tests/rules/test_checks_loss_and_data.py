@@ -157,6 +157,20 @@ def test_a_sound_bce_on_grey_values_is_told_its_floor(activation: str, logits: T
     assert any("a run that reaches this training" in item.text for item in violation.evidence)
 
 
+def test_a_weighted_bce_has_another_floor_and_is_told_none() -> None:
+    subject = setup("linear", "bce", GREY, logits=Tri.YES)
+    weighted = replace(subject, loss=replace(subject.loss, parameters=(("pos_weight", "tensor"),)))
+    assert violations("AE203", subject)
+    assert not violations("AE203", weighted)
+
+
+def test_the_floor_of_an_unreduced_loss_is_that_of_a_value() -> None:
+    bound = Certificate(5000, 0.0, attainable_r2=1.0, floor=0.05904, mean_prediction_loss=0.26351)
+    subject = setup("sigmoid", "bce", measured(0.0, 1.0, zeros=0.8), certificate=bound, seen_by=("static", "runtime"))
+    (violation,) = violations("AE203", replace(subject, loss=replace(subject.loss, reduction="none")))
+    assert "below 0.0590 a value on" in violation.message
+
+
 def test_the_floor_is_given_where_it_is_known() -> None:
     bound = Certificate(5000, 0.0, attainable_r2=1.0, floor=0.05904, mean_prediction_loss=0.26351)
     subject = setup("sigmoid", "bce", measured(0.0, 1.0, zeros=0.8), certificate=bound, seen_by=("static", "runtime"))
