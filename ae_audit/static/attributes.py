@@ -124,11 +124,18 @@ def missing(run: Run, value: Value, name: str, where: Where | None) -> Value:
         return child
     if isinstance(value, Tensor):
         return Unknown(f"the attribute «{name}» of a tensor", where)
+    if isinstance(value, Instance) and f"_{name}" in value.attrs and _has_strangers(value):
+        return value.attrs[f"_{name}"]  # by convention, what a property of a base out of reach returns
     if isinstance(value, (Object, Instance)):
         made = Unknown(f"the attribute «{name}» of {describe(value)}", where)
         value.attrs[name] = made
         return made
     return Unknown(f"the attribute «{name}» of {describe(value)}", where)
+
+
+def _has_strangers(value: Instance) -> bool:
+    """Whether a base of its class is not in reach: a class of the user's own in another file."""
+    return any(isinstance(base, (Unknown, Library)) for cls in value.cls.lineage() for base in cls.bases)
 
 
 def describe(value: Value) -> str:
