@@ -22,6 +22,8 @@ from ae_audit.runtime.model_shapes import Clues, is_label
 
 SAMPLES = 512
 PICTURES = 64
+USUAL_WIDTH = 16
+"""columns of a table, besides those that the program names"""
 _SEED = 20
 
 Array = NDArray[Any]
@@ -100,10 +102,9 @@ class FileStandIns:
     def _table(self, path: str) -> Any:
         import importlib
 
-        if self._clues.sample is None:
-            return None
         pandas = importlib.import_module("pandas")
-        width = int(np.prod(self._clues.sample))
+        # a program that writes no width takes that of the table
+        width = USUAL_WIDTH if self._clues.sample is None else int(np.prod(self._clues.sample))
         numbers = self._random.random((SAMPLES, width), dtype=np.float32)
         frame = pandas.DataFrame(numbers, columns=[f"c{number}" for number in range(width)])
         for name in reversed(self._clues.names):

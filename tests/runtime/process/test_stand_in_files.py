@@ -1,0 +1,23 @@
+"""Made-up files, without a program round them; ``tests/end_to_end/test_stand_in_files.py`` has the programs."""
+
+from __future__ import annotations
+
+import pytest
+
+from ae_audit.runtime.imports import ImportWatch
+from ae_audit.runtime.model_shapes import Clues
+from ae_audit.runtime.stand_in_files import USUAL_WIDTH, FileStandIns
+
+
+def test_a_table_of_unwritten_width_has_some_columns_and_those_that_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    pandas = pytest.importorskip("pandas")
+    watch = ImportWatch(lambda name, error: None)
+    monkeypatch.setattr(watch, "when_imported", lambda name, callback: callback(pandas) if name == "pandas" else None)
+    for name in ("read_csv", "read_table", "read_parquet", "read_excel"):
+        monkeypatch.setattr(pandas, name, getattr(pandas, name))  # put back afterwards
+    told: list[str] = []
+    FileStandIns(watch, Clues(None, names=("Class",)), told.append).install()
+    table = pandas.read_csv("nowhere/cards.csv")
+    assert table.shape[1] == USUAL_WIDTH + 1
+    assert set(table["Class"]) == {0, 1}
+    assert told[0].startswith("nowhere/cards.csv does not exist: a table of 512 rows and 17 columns")
