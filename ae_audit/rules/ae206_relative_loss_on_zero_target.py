@@ -10,7 +10,9 @@ targets that hold negative values.
 MAPE divides by the target. Four fifths of the pixels of an MNIST digit are 0; Keras puts 10⁻⁷ in their place, so an
 error of 0.01 there counts as 10⁷ %, and the loss is about nothing but the background. Written by hand, without that
 guard, it is infinite at the first step. MSLE takes the logarithm of 1 + y; Keras clips negative values to 10⁻⁷ and so
-makes all of them equal: half of the data on [−1, 1] is never learned.
+makes all of them equal: half of the data on [−1, 1] is never learned. It clips predictions likewise, and
+what is below 0 has no gradient: on 8 × 8 digits on [0, 1] a linear output ends at R² −7.6 where softplus reaches 0.75
+(a warning, where the target holds zeros).
 
 ## How it is decided
 
@@ -37,9 +39,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ae_audit.rules.base import Example, Rule
-from ae_audit.rules.facts import ROUNDING, evidence, loss_place, spans, values_words
+from ae_audit.rules.facts import ROUNDING, evidence, head_place, loss_place, output_words, spans, values_words
 from ae_audit.rules.findings import Severity, Unsettled, Violation
-from ae_audit.rules.remedies import SwapLoss
+from ae_audit.rules.remedies import SwapActivation, SwapLoss
+from ae_audit.theory.intervals import NON_NEGATIVE
+from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import DataFacts, Framework, TrainingSetup
 
 KERAS = """\
@@ -106,6 +110,18 @@ class RelativeLossOnZeroTarget(Rule):
             fault = "divides by the target, which holds zeros"
         elif setup.loss.name == "msle" and _holds_negatives(setup.target):
             fault = "takes the logarithm of 1 + target, which holds negative values"
+        elif setup.loss.name == "msle" and _holds_zeros(setup.target) and _falls_below_zero(setup):
+            place = head_place(setup)
+            yield Violation(
+                message=f"MSLE counts every negative prediction as 0, without a gradient, but {output_words(setup)} "
+                f"produces values in {setup.head.range.values.hull} and the target holds zeros",
+                location=place,
+                remedies=(SwapActivation("softplus"),),
+                spans=spans(setup, but=place),
+                evidence=evidence(setup, "head", "target"),
+                severity=Severity.WARNING,
+            )
+            return
         else:
             return
         place = loss_place(setup)
@@ -129,6 +145,10 @@ def _holds_zeros(target: DataFacts) -> bool:
 def _holds_negatives(target: DataFacts) -> bool:
     reach = target.values.reach
     return reach is not None and reach.lo < -ROUNDING
+
+
+def _falls_below_zero(setup: TrainingSetup) -> bool:
+    return setup.head.range.values.leaves(NON_NEGATIVE, ROUNDING) is Tri.YES
 
 
 RULE = RelativeLossOnZeroTarget()

@@ -151,6 +151,8 @@ def _fault(setup: TrainingSetup) -> tuple[str, Severity] | None:
     varies = head_known(setup) and head.range.values.hull.width > 0  # AE106 speaks of a softmax over one unit
     if loss in CROSS_ENTROPIES and units == 1 and logits is Tri.YES and head.range.constraint is None and varies:
         return f"{loss_words(setup)} over a single unit is 0, whatever the weights", Severity.ERROR
+    if loss == "kl_divergence" and units == 1 and varies and setup.framework is Framework.KERAS:
+        return f"{loss_words(setup)} over a single unit rewards the largest output, whatever the target", Severity.ERROR
     if loss in CROSS_ENTROPIES and logits is Tri.NO:
         if is_simplex(setup):
             if structure is Structure.MULTI_HOT:
@@ -174,7 +176,7 @@ def _fault(setup: TrainingSetup) -> tuple[str, Severity] | None:
         return None
     special = special_losses.fault(setup)
     if special is not None:
-        return special, Severity.ERROR
+        return special
     if loss in POINTWISE and structure is Structure.CLASS_INDEX and setup.relation is Relation.LABELS:
         several = setup.target.values.reach is not None and setup.target.values.reach.hi > 1 + ROUNDING
         if several and not reconstructs_labels(setup):
@@ -188,7 +190,7 @@ def _unknown_labels(setup: TrainingSetup) -> bool:
 
 
 def _remedies(setup: TrainingSetup) -> tuple[Remedy, ...]:
-    if setup.head.units == 1 and setup.loss.name in CROSS_ENTROPIES:
+    if setup.head.units == 1 and setup.loss.name in CROSS_ENTROPIES | {"kl_divergence"}:
         return (SwapLoss("bce", from_logits=setup.loss.from_logits is Tri.YES),)
     if setup.loss.name in special_losses.FAULTS:
         return special_losses.remedies(setup)

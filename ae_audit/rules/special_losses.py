@@ -14,10 +14,11 @@ from ae_audit.rules.facts import (
     target_is_distribution,
     values_words,
 )
+from ae_audit.rules.findings import Severity
 from ae_audit.rules.remedies import Remedy, SwapActivation, SwapLoss
 from ae_audit.rules.repair import repair
 from ae_audit.theory.activations import Constraint
-from ae_audit.theory.intervals import INFINITY, NON_NEGATIVE, Interval
+from ae_audit.theory.intervals import INFINITY, NON_NEGATIVE, UNIT, Interval
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import Framework, TrainingSetup
 
@@ -25,16 +26,26 @@ LARGEST_EXPONENT = 700.0
 """the exponential of more is no double"""
 
 
-def fault(setup: TrainingSetup) -> str | None:
+def fault(setup: TrainingSetup) -> tuple[str, Severity] | None:
     """What is wrong with head or target under such a loss, as a sentence; None where nothing surely is."""
     judge = FAULTS.get(setup.loss.name or "")
-    return None if judge is None or setup.target.values.unknown else judge(setup)
+    text = None if judge is None or setup.target.values.unknown else judge(setup)
+    if text is not None:
+        return text, Severity.ERROR
+    produced = setup.head.range.values
+    if judge is _margin_fault and not produced.unknown and produced.hull.lo >= 0.0:
+        # against hard labels a sigmoid saturates at 0, which still tells them apart; a relu ends at 0 everywhere
+        severity = Severity.WARNING if UNIT.covers(produced.hull, ROUNDING) else Severity.ERROR
+        return f"{setup.loss.name} needs scores below 0 too, but {output_words(setup)} never gives one", severity
+    return None
 
 
 def remedies(setup: TrainingSetup) -> tuple[Remedy, ...]:
     """What mends such a fault."""
     if setup.loss.name == "poisson" and setup.target.values.leaves(NON_NEGATIVE, ROUNDING) is not Tri.YES:
         return (SwapActivation("linear" if of_log_rates(setup) else "softplus"),)
+    if setup.loss.name != "poisson" and _margin_fault(setup) is None:
+        return (SwapActivation("linear"),)
     activation = repair(replace(setup, loss=replace(setup.loss, name="mse"))).activation
     return (*((activation,) if activation else ()), SwapLoss("mse"))
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from ae_audit.rules.findings import Severity
 from ae_audit.theory.intervals import Interval
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import DataFacts, Framework, Structure, TrainingSetup
@@ -109,3 +110,23 @@ def test_labels_are_values_to_a_loss_of_values() -> None:
     for head in ("softmax", "sigmoid", "tanh", "relu", "linear"):
         assert not violations("AE102", setup(head, "mse", ONE_HOT, framework=TORCH))
     assert not violations("AE102", setup("log_softmax", "nll", CLASSES, framework=TORCH))
+
+
+@pytest.mark.parametrize(("head", "severity"), [("softplus", None), ("relu", None), ("sigmoid", Severity.WARNING)])
+def test_a_margin_needs_scores_on_both_sides(head: str, severity: Severity | None) -> None:
+    (violation,) = violations("AE209", setup(head, "hinge", SEEN_SIGNS))
+    assert violation.severity in {severity, Severity.ERROR if severity is None else severity}
+    assert remedies("AE209", setup(head, "hinge", SEEN_SIGNS)) == ["no activation at the output"]
+    assert not violations("AE209", setup("tanh", "hinge", SEEN_SIGNS))
+
+
+def test_a_divergence_over_one_unit() -> None:
+    assert violations("AE209", setup("sigmoid", "kl_divergence", YES_OR_NO, units=1))
+    assert not violations("AE209", setup("softmax", "kl_divergence", ONE_HOT, units=10))
+
+
+def test_msle_counts_negative_predictions_as_0() -> None:
+    (violation,) = violations("AE206", setup("linear", "msle", measured(0.0, 1.0, zeros=0.5)))
+    assert violation.severity is Severity.WARNING
+    assert not violations("AE206", setup("linear", "msle", measured(1.0, 9.0)))
+    assert not violations("AE206", setup("softplus", "msle", measured(0.0, 1.0, zeros=0.5)))
