@@ -9,6 +9,8 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import sys
+import sysconfig
 import tempfile
 from collections.abc import Callable
 from types import ModuleType
@@ -21,6 +23,7 @@ from ae_audit.runtime.imports import ImportWatch
 from ae_audit.runtime.model_shapes import Clues, is_label
 
 SAMPLES = 512
+_LIBRARY = sysconfig.get_path("stdlib")
 PICTURES = 64
 USUAL_WIDTH = 16
 """columns of a table, besides those that the program names"""
@@ -42,6 +45,7 @@ class FileStandIns:
 
     def install(self) -> None:
         """Begin; before the program is run."""
+        os.listdir = self._listing(os.listdir)  # type: ignore[assignment]
         self._watch.when_imported("numpy", lambda module: self._replace(module, "load", self._array))
         for name in ("loadtxt", "genfromtxt"):
             self._watch.when_imported("numpy", functools.partial(self._replace, name=name, make=self._array))
@@ -112,6 +116,22 @@ class FileStandIns:
             frame.insert(0, name, values)
         self._say(path, f"a table of {SAMPLES} rows and {frame.shape[1]} columns")
         return frame
+
+    def _listing(self, original: Callable[..., list[str]]) -> Callable[..., list[str]]:
+        """Names of pictures for a folder that the program, and no library, asks for; opening one makes it up."""
+
+        @functools.wraps(original)
+        def listdir(path: Any = ".") -> list[str]:
+            try:
+                return original(path)
+            except FileNotFoundError:
+                asking = sys._getframe(1).f_code.co_filename
+                if not isinstance(path, (str, os.PathLike)) or "site-packages" in asking or asking.startswith(_LIBRARY):
+                    raise
+            self._say(os.fspath(path), f"a folder of {PICTURES} pictures")
+            return [f"{number}.png" for number in range(PICTURES)]
+
+        return listdir
 
     def _picture(self, path: str) -> Array:
         height, width, channels = self._clues.picture

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import filecmp
+import os
+
 import pytest
 
 from ae_audit.runtime.imports import ImportWatch
@@ -15,9 +18,13 @@ def test_a_table_of_unwritten_width_has_some_columns_and_those_that_are_named(mo
     monkeypatch.setattr(watch, "when_imported", lambda name, callback: callback(pandas) if name == "pandas" else None)
     for name in ("read_csv", "read_table", "read_parquet", "read_excel"):
         monkeypatch.setattr(pandas, name, getattr(pandas, name))  # put back afterwards
+    monkeypatch.setattr(os, "listdir", os.listdir)
     told: list[str] = []
     FileStandIns(watch, Clues(None, names=("Class",)), told.append).install()
     table = pandas.read_csv("nowhere/cards.csv")
     assert table.shape[1] == USUAL_WIDTH + 1
     assert set(table["Class"]) == {0, 1}
+    assert len(os.listdir("nowhere/photos")) == 64
+    with pytest.raises(FileNotFoundError):
+        filecmp.dircmp("nowhere/photos", ".").left_list  # noqa: B018 - a library's question gets no made-up answer
     assert told[0].startswith("nowhere/cards.csv does not exist: a table of 512 rows and 17 columns")
