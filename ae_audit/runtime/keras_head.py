@@ -83,7 +83,8 @@ def trace_head(
     if found is None and own is None:
         found = _search(watch.calls, prediction, path)
     if own is not None and own[1].name is not None:
-        path.after.append(f"{own[1].scale:g} · output + {own[1].shift:g}")
+        if (own[1].scale, own[1].shift) != (1.0, 0.0):
+            path.after.append(f"{own[1].scale:g} · output + {own[1].shift:g}")
         path.scale, path.shift = own[1].scale, own[1].shift
         found = own[0], own[1].name, activations.find_activation(own[1].name)
     after = tuple(reversed(path.after))

@@ -280,6 +280,8 @@ def _operation_calls(step: Step) -> Iterator[Call]:
     finished = len(step.watch.calls)
     for node in step.record.nodes:
         symbol = SEEN_OPERATIONS.get(node.name) if node.what == "operation" else None
+        if step.reads_weights(node):
+            symbol = "keras.activations.linear"  # a layer spelled out: x @ w + b
         if symbol is None or id(node.outputs[0]) in known or step.kind(node.outputs[0]) is not Kind.MODEL:
             continue
         inputs = tuple(item for item in node.inputs if hasattr(item, "shape"))

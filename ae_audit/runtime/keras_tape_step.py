@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ae_audit.runtime.keras_tape import Kind, Node, Record, outputs_of, shape_of
+from ae_audit.runtime.keras_tape import READ, Kind, Node, Record, outputs_of, shape_of
 from ae_audit.runtime.keras_trace import Watch
 
 Array = NDArray[Any]
@@ -81,6 +81,11 @@ class Step:
         """Take the data in another order."""
         self.data = [self.data[place] for place in order]
         self._leaf_of = {id(item): place for place, (_, items) in enumerate(self.data) for item in items}
+
+    def reads_weights(self, node: Node) -> bool:
+        """Whether an operation outside layers takes weights themselves."""
+        makers = (self.record.maker(item) for item in node.inputs)
+        return node.what == "operation" and any(maker is not None and maker.name in READ for maker in makers)
 
     def kind(self, tensor: Any) -> Kind:
         return self.kinds.get(id(tensor), Kind.DATA)

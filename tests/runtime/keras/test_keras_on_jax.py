@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 import pytest
 
-ELSEWHERE = ["test_keras_heads.py", "test_keras_own_steps.py", "test_keras_ways_of_training.py"]
+ELSEWHERE = ["test_keras_own_steps.py", "test_keras_ways_of_training.py"]
 
 
 @pytest.mark.slow

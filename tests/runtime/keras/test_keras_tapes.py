@@ -218,6 +218,7 @@ def test_weights_outside_keras_and_an_update_by_hand(data, catch):
 
     (capture,) = catch(program).captures
     assert (capture.setup.head.activation, capture.setup.loss.name) == ("sigmoid", "mse")
+    assert len(capture.targets) == len(data)
     with pytest.raises(CannotApply, match="without an optimizer"):
         capture.trial((), 0)
 
@@ -252,3 +253,19 @@ def test_the_program_goes_on_with_fewer_batches_once_a_loop_was_recorded(digits,
     (capture,) = catch(program).captures
     assert len(capture.targets) == 2048
     assert len(seen) < 40
+
+
+def test_a_linear_model_of_weights_outside_keras_has_a_linear_head(data, catch):
+    weight, bias = tf.Variable(tf.zeros((WIDTH, WIDTH))), tf.Variable(tf.zeros(WIDTH))
+    optimizer = keras.optimizers.SGD()
+
+    def program():
+        for batch in batches_of(data):
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean((batch @ weight + bias - batch) ** 2)
+            optimizer.apply_gradients(zip(tape.gradient(loss, [weight, bias]), [weight, bias], strict=True))
+
+    (capture,) = catch(program).captures
+    assert (capture.setup.head.activation, capture.setup.loss.name) == ("linear", "mse")
+    trial = capture.trial((), 0)
+    assert trial.advance(5) > trial.advance(30)
