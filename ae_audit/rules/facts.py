@@ -20,8 +20,11 @@ CATEGORICAL = frozenset({"cce", "sparse_cce", "nll", "cross_entropy", "kl_diverg
 
 TAKES_CLASS_INDEX = frozenset({"sparse_cce", "nll", "cross_entropy"})
 
-POINTWISE = frozenset({"mse", "rmse", "mae", "huber", "smooth_l1", "log_cosh", "mape", "msle", "gaussian_nll"})
-"""losses that compare a value with a value: their minimiser is the target itself, on its own scale"""
+POINTWISE = frozenset(
+    {"mse", "rmse", "mae", "huber", "smooth_l1", "log_cosh", "mape", "msle", "gaussian_nll", "distance"}
+)
+"""losses that compare a value with a value: their minimiser is the target itself, on its own scale; ``distance``
+is one of the program's own of which that was measured"""
 
 LABELS = frozenset(
     {Structure.CLASS_INDEX, Structure.ONE_HOT, Structure.DISTRIBUTION, Structure.MULTI_HOT, Structure.BINARY_LABEL}
@@ -195,6 +198,7 @@ def loss_words(setup: TrainingSetup) -> str:
         "kl_divergence": "the KL divergence",
         "mse": "the mean squared error",
         "mae": "the mean absolute error",
+        "distance": "the program's own distance",
     }
     name = names.get(setup.loss.name or "", setup.loss.name or setup.loss.written or "the loss")
     return f"{name} on logits" if setup.loss.from_logits is Tri.YES else name

@@ -27,7 +27,14 @@ GUARD = 1e-2
 SPLIT = frozenset({"add", "sub", "neg", "__rsub__", "rsub", "mul", "div", "true_divide", "mean", "sum", "sqrt"})
 ELEMENTWISE_JOINS = frozenset(
     {"sub", "__rsub__", "rsub", "mul", "add", "div", "true_divide", "pow", "lerp", "where", "minimum", "maximum"}
+    | {"dist", "pairwise_distance"}
 )
+PROBED = 5
+"""target values, spread over those that occur, at which the least value of an unnamed loss is looked for"""
+GRID = 41
+"""predictions that are tried for each"""
+BEYOND = 1.0
+"""how far beyond the targets the predictions go, in spans of the targets: a distance is defined there too"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +289,40 @@ def recognise(loss: CustomLoss, weight: float | None) -> tuple[LossSpec, float |
         ratio = sum(ratios[index]) / DRAWS
         if ratio == ratio and ratio != 0 and all(abs(r / ratio - 1) < AGREEMENT for r in ratios[index]):
             return _scaled(spec, ratio * (1.0 if weight is None else weight), shape)
+    if weight is not None and weight > 0 and _is_distance(loss, shape, generator):
+        return LossSpec("distance", reduction=None), None
     return None
+
+
+def _is_distance(loss: CustomLoss, shape: torch.Size, generator: torch.Generator) -> bool:
+    """Whether the loss is least, for every target value that occurs and beside every other prediction, at the target.
+
+    Constant targets show where it is least; the real ones, each value moved on its own, that no value pays for another.
+    """
+    target = plain_value(loss.target).detach().float().cpu()
+    values = target[torch.isfinite(target)]
+    if values.nelement() < 2 or float(values.min()) == float(values.max()):
+        return False
+    low, high = float(values.min()), float(values.max())
+    margin = BEYOND * (high - low)
+    for share in torch.linspace(0.02, 0.98, PROBED).tolist():
+        y = low + share * (high - low)
+        least = _value(loss, torch.full(shape, y), torch.full(shape, y))
+        if least is None:
+            return False
+        for p in torch.linspace(low - margin, high + margin, GRID).tolist():
+            value = _value(loss, torch.full(shape, p), torch.full(shape, y))
+            if value is None or (abs(p - y) > 0.01 * margin and value <= least):
+                return False
+    y_all = target.reshape(shape)
+    least = _value(loss, y_all, y_all)
+    for _ in range(DRAWS):
+        chosen = torch.rand(shape, generator=generator) < 0.2
+        moved = torch.where(chosen, y_all + margin * (torch.rand(shape, generator=generator) - 0.5), y_all)
+        value = _value(loss, moved, y_all)
+        if least is None or value is None or value <= least:
+            return False
+    return True
 
 
 def _scaled(spec: LossSpec, factor: float, shape: torch.Size) -> tuple[LossSpec, float | None] | None:

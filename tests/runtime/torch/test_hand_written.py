@@ -52,6 +52,11 @@ for step in range(60):
         ("", "(F.softplus(p) - x * p).mean()", "bce", True, "mean"),
         ("", "torch.log(torch.cosh(p - x)).mean()", "log_cosh", False, "mean"),
         ("", "(torch.exp(p - x) + (x - p) ** 4).mean()", None, False, None),
+        ("", "-((p - x) ** 4).mean()", None, False, None),
+        ("", "((p - x) ** 4).mean()", "distance", False, None),
+        ("", "torch.norm(p - x, dim=1).mean()", "distance", False, None),
+        ("", "torch.dist(p, x)", "distance", False, None),
+        ("", "torch.maximum(0.9 * (x - p), 0.1 * (p - x)).mean()", "distance", False, None),
     ],
 )
 def test_recognised_by_what_it_computes(
