@@ -65,6 +65,8 @@ def _names(remedy: Rescale, call: ast.Call) -> list[str] | None:
     """The variables to rescale, in order; None where an argument is not a plain variable."""
     keywords = {keyword.arg: keyword.value for keyword in call.keywords}
     pairs = [(_at(call, 0, keywords.get("x")), _at(call, 1, keywords.get("y")))]
+    if pairs[0][1] is None and not remedy.target:
+        return None  # one thing that holds the targets as well is a data set, which nothing divides
     validation = keywords.get("validation_data")
     if validation is not None:
         if not isinstance(validation, ast.Tuple | ast.List) or len(validation.elts) < 2:

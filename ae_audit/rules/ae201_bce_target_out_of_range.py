@@ -90,6 +90,11 @@ for images, _ in loader:
 """
 
 
+LABEL_NOISE = 0.1
+"""by which noise may carry the labels of an adversarial net over 0 and 1, a trick that Keras' clipped loss survives; torch
+raises"""
+
+
 class BceTargetOutOfRange(Rule):
     """Binary cross-entropy on targets outside [0, 1]."""
 
@@ -118,7 +123,8 @@ class BceTargetOutOfRange(Rule):
         target = setup.target
         if setup.loss.name not in BINARY:
             return
-        outside = target.values.leaves(UNIT, ROUNDING)
+        slack = LABEL_NOISE if setup.framework is Framework.KERAS and target.structure in LABELS else ROUNDING
+        outside = target.values.leaves(UNIT, slack)
         if outside is Tri.YES:
             yield self._violation(setup)
         elif outside is Tri.UNKNOWN and (target.structure not in LABELS or target.structure is Structure.CLASS_INDEX):

@@ -59,6 +59,32 @@ def of_sequence(run: Run, value: Seq) -> Array | None:
     return replace(joined, shape=shape)
 
 
+def joined_shape(
+    name: str, shape: tuple[int | None, ...] | None, count: int | None, axis: int | None
+) -> tuple[int | None, ...] | None:
+    """The shape that ``count`` arrays (None: nobody knows how many), the first of ``shape``, have when joined.
+
+    ``name`` is that of the function in NumPy or torch, ``axis`` None where it is not known.
+    """
+    if shape is None or axis is None:
+        return None
+    if name == "stack":
+        place = axis if axis >= 0 else axis + len(shape) + 1
+        return (*shape[:place], count, *shape[place:]) if 0 <= place <= len(shape) else None
+    if name in {"vstack", "row_stack"}:
+        return (count, *shape) if len(shape) == 1 else (None, *shape[1:])
+    if name == "hstack":
+        axis = 0 if len(shape) == 1 else 1
+    elif name == "column_stack":
+        return (*shape, count) if len(shape) == 1 else (shape[0], None, *shape[2:])
+    elif name == "dstack":
+        return (*shape, count) if len(shape) == 2 else None
+    if not -len(shape) <= axis < len(shape):
+        return None
+    place = axis % len(shape)
+    return (*shape[:place], None, *shape[place + 1 :])
+
+
 def concatenated(run: Run, parts: list[Array], where: Where | None) -> Array:
     """Several arrays one after the other: related to what they came from where that is one array."""
     first = parts[0]

@@ -26,6 +26,7 @@ from ae_audit.static.values import (
     Unknown,
     Value,
 )
+from ae_audit.training_setup import Framework
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
@@ -78,6 +79,10 @@ def unknown_result(run: Run, reason: str, call: Call) -> Value:
     """What an unknown callable returns: a tensor of the network where it was given one."""
     for value in call.values():
         tensors = run.find_tensors(value)
+        if isinstance(value, Array) and value.placeholder:
+            from ae_audit.static.tensors import opaque
+
+            return opaque(run, Framework.KERAS, [value], reason)
         if tensors:
             from ae_audit.static.tensors import opaque
 

@@ -200,10 +200,15 @@ def _beyond_first(text: str) -> str:
 
 def _narrows(part: ast.expr) -> bool:
     if isinstance(part, ast.Slice):
-        return part.lower is not None or part.upper is not None
+        return part.lower is not None or part.upper is not None or _strides(part)
     return not (isinstance(part, ast.Constant) and part.value in {None, Ellipsis}) and not (
         isinstance(part, ast.Attribute) and part.attr == "newaxis"
     )
+
+
+def _strides(part: ast.Slice) -> bool:
+    """Whether values are left out between others; ``::-1`` only turns them round."""
+    return part.step is not None and ast.unparse(part.step) not in {"1", "-1"}
 
 
 def _sliced_shape(array: Array, node: ast.Tuple) -> tuple[int | None, ...] | None:
@@ -216,7 +221,8 @@ def _sliced_shape(array: Array, node: ast.Tuple) -> tuple[int | None, ...] | Non
             if not rest:
                 return None
             extent = rest.pop(0)
-            shape.append(extent if part.lower is None and part.upper is None else None)
+            whole = part.lower is None and part.upper is None and not _strides(part)
+            shape.append(extent if whole else None)
         elif (isinstance(part, ast.Constant) and part.value is None) or isinstance(part, ast.Attribute):
             shape.append(1)
         elif rest:

@@ -59,6 +59,8 @@ def entering(run: Run, framework: Framework, values: Iterable[Value]) -> Tensor:
             array = run.as_array(value)
             if array is not None and array.shape != () and array not in fed:
                 fed = (*fed, array)[:8]
+            elif array is None and isinstance(value, Unknown):
+                why = why or value.reason
     return Tensor(
         framework, Head(), fed, first, Tri.UNKNOWN if normalises is None else normalises, variational, why, model,
         latent=latent,
@@ -82,7 +84,8 @@ def _after(base: Tensor, layer: str, normalising: bool, head: Head) -> Tensor:
     normalises = base.normalises
     if normalises is not Tri.YES and not base.first_layers:
         scaled_inside = any(array.placeholder and array.scalings for array in base.fed)
-        normalises = Tri.YES if normalising or scaled_inside else Tri.NO
+        passed_unknown = base.why is not None  # what came before the first layer is out of reach
+        normalises = Tri.YES if normalising or scaled_inside else Tri.UNKNOWN if passed_unknown else Tri.NO
     return replace(base, head=head, first_layers=first, normalises=normalises, why=None, log_of=None, complement=False)
 
 

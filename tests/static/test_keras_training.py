@@ -501,3 +501,27 @@ def test_as_many_losses_as_targets_are_as_many_outputs() -> None:
     """)
     assert [setup.loss.name for setup in setups] == ["bce", "mse"]
     assert not codes
+
+
+def test_labels_with_noise_are_labels_still() -> None:
+    _, codes, _ = audited("""
+    judge = keras.Sequential([keras.Input((32,)), layers.Dense(1, activation="sigmoid")])
+    judge.compile("adam", "binary_crossentropy")
+    labels = np.concatenate([np.ones((20, 1)), np.zeros((20, 1))])
+    labels += 0.05 * np.random.random(labels.shape)
+    judge.train_on_batch(np.random.normal(size=(40, 32)), labels)
+    """)
+    assert not codes
+
+
+def test_whether_a_layer_out_of_reach_scales_is_not_decided() -> None:
+    setups, codes, _ = audited("""
+    from elsewhere import preprocessor
+    inputs = keras.Input((180, 180, 3))
+    outputs = layers.Dense(1, activation="sigmoid")(layers.Flatten()(preprocessor(inputs)))
+    net = keras.Model(inputs, outputs)
+    net.compile("adam", "binary_crossentropy")
+    net.fit(keras.utils.image_dataset_from_directory("pictures", label_mode="binary"))
+    """)
+    assert not codes
+    assert "input normalisation" in {one.what for one in check(setups)[1]}

@@ -6,6 +6,7 @@ import textwrap
 
 import pytest
 
+from ae_audit.rules.run import check
 from ae_audit.static import analyse_file
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import TrainingSetup
@@ -225,3 +226,19 @@ def test_validation_data_of_a_loop(transform: str, shown: str, top: float) -> No
 def test_an_error_shown_on_another_scale_is_no_validation_data() -> None:
     setup = setup_of(VALIDATION.format(transform="transforms.ToTensor()", shown=" * 255"))
     assert setup.validation_target is None
+
+
+@pytest.mark.parametrize(("columns", "codes"), [(1, set()), (20, {"AE308"})])
+def test_a_curve_through_noisy_points_is_no_denoiser(columns: int, codes: set[str]) -> None:
+    setup = setup_of(f"""
+    x = torch.rand(100, {columns})
+    y = x + 0.3 * torch.normal(torch.zeros(100, {columns}), torch.ones(100, {columns}))
+    model = nn.Sequential(nn.Linear({columns}, 30), nn.ReLU(), nn.Linear(30, {columns}))
+    optimizer = torch.optim.Adam(model.parameters())
+    for step in range(100):
+        loss = F.mse_loss(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    """)
+    assert {finding.code for finding in check([setup])[0]} == codes

@@ -200,7 +200,15 @@ def _bounded(run: Run, call: Call) -> Value:
 @TABLE.function("numpy.concatenate", "numpy.vstack", "numpy.hstack", "numpy.dstack", "numpy.stack", "numpy.row_stack",
                 "numpy.column_stack", "pandas.concat")  # fmt: skip
 def _concatenate(run: Run, call: Call) -> Value:
-    return ops.joined(run, call.get(0, "arrays", "objs"), call.where, Framework.KERAS)
+    given = call.get(0, "arrays", "objs", "tup")
+    made = ops.joined(run, given, call.where, Framework.KERAS)
+    axis = call.constant(1, "axis", default=None if call.get(1, "axis") is not None else 0)
+    if isinstance(made, Array) and given is not None and isinstance(axis, int):
+        items, rest = run.iterate(given, call.where)
+        first = run.as_array(items[0] if items else rest or given)
+        count = len(items) if rest is None else None
+        return replace(made, shape=arrays.joined_shape(call.name, None if first is None else first.shape, count, axis))
+    return replace(made, shape=None) if isinstance(made, Array) else made
 
 
 @TABLE.function("numpy.append")
@@ -394,7 +402,11 @@ def _load(run: Run, call: Call) -> Value:
 @TABLE.function("numpy.split", "numpy.vsplit")
 def _split(run: Run, call: Call) -> Value:
     value = run.as_array(_first(call))
-    return Seq([], "list", value) if value is not None else Unknown("a part of something", call.where)
+    if value is None:
+        return Unknown("a part of something", call.where)
+    along = 0 if call.name == "vsplit" else call.constant(2, "axis", default=0)
+    shape = (None, *value.shape[1:]) if value.shape and along == 0 else None
+    return Seq([], "list", replace(value, shape=shape))
 
 
 @TABLE.function("numpy.argmax", "numpy.argmin", "numpy.argsort", "numpy.digitize", "numpy.nonzero")

@@ -152,7 +152,9 @@ def where(run: Run, value: Value, call: Call, name: str) -> Value:
     one, other = run.as_array(first), run.as_array(second)
     if one is None or other is None:
         return Unknown("a choice between values", call.where)
-    return replace(one, values=one.values.either(other.values), root=run.fresh(), structure=Structure.UNKNOWN)
+    shapes = {found.shape for found in (run.as_array(value), one, other) if found is not None} - {()}
+    return replace(one, values=one.values.either(other.values), root=run.fresh(), structure=Structure.UNKNOWN,
+                   shape=shapes.pop() if len(shapes) == 1 else None)  # fmt: skip
 
 
 @operation("masked_fill", "fill", "index_fill", "masked_scatter")

@@ -114,7 +114,7 @@ def _creator(name: str) -> Callable[[Run, Call], Value]:
     def handler(run: Run, call: Call) -> Value:
         like = name.endswith("_like")
         plain = name.removesuffix("_like").removeprefix("new_")
-        shape = _like(run, call) if like else _shape(run, call, _LEADING.get(plain, 0))
+        shape = _like(run, call) if like else _shape_made(run, plain, call)
         dtype = dtype_name(call.get(None, "dtype")) or ("int64" if plain in _INTEGERS else "float32")
         if python(call.get(None, "requires_grad")) is True:
             return heads.parameter(shape)
@@ -134,7 +134,37 @@ def _creator(name: str) -> Callable[[Run, Call], Value]:
     return handler
 
 
-_LEADING = {"randint": 2, "full": 1, "normal": 2}
+def _shape_made(run: Run, name: str, call: Call) -> tuple[int | None, ...] | None:
+    """The shape of what a function makes that fills no shape of its own accord, or takes other arguments too."""
+    if call.get(None, "size") is not None:
+        return _shape(run, call)
+    if name in {"linspace", "logspace"}:
+        return (_count(call.get(2, "steps")),)
+    if name in {"arange", "range", "randperm"}:
+        return (_count(call.get(0, "end", "n")) if len(call.args) == 1 and name != "range" else None,)
+    if name == "eye":
+        rows = _count(call.get(0, "n"))
+        return rows, rows if call.get(1, "m") is None else _count(call.get(1, "m"))
+    if name in {"bernoulli", "poisson", "normal"}:
+        first, second = call.get(0, "input", "mean"), call.get(1, "std")
+        given = {heads.shape_of(value) for value in (first, second) if isinstance(value, (Array, Tensor))} - {()}
+        if name == "normal" and not given:
+            return _shape(run, call, 2)
+        return given.pop() if len(given) == 1 else None
+    if name == "full":
+        return _shape(run, replace(call, args=call.args[:1]))
+    if name == "randint":
+        return _shape(run, call, 1 if len(call.args) == 2 else 2)
+    if name == "tensor":
+        return None
+    return _shape(run, call)
+
+
+def _count(value: Value | None) -> int | None:
+    count = python(value)
+    return count if isinstance(count, int) and not isinstance(count, bool) else None
+
+
 _INTEGERS = frozenset({"randint", "randperm", "arange", "range"})
 
 

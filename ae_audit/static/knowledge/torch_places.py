@@ -116,6 +116,11 @@ def select(run: Run, value: Value, call: Call, name: str) -> Value:
     if "pool" in name:
         return _pooled(found, call, name)
     part = heads.moved(found, None)
+    if name in {"tril", "triu", "diag"} and isinstance(part, Array):
+        zero = Interval(0.0, 0.0)
+        return replace(part, values=ValueRange(part.values.hull.hull(zero), part.values.reach))
+    if name == "masked_select" and isinstance(part, Array):
+        return replace(part, values=ValueRange(part.values.hull))  # which values are left depends on the mask
     if name not in names.SPLITTING:
         return part
     count = call.constant(0, "chunks", "sections")
@@ -187,14 +192,9 @@ def join(run: Run, value: Value, call: Call, name: str) -> Value:
         return Unknown("things joined that are no tensors", call.where)
     made = found[0] if len(found) == 1 else arrays.concatenated(run, found, call.where)
     first = found[0].shape
-    if name == "stack":
-        count = len(parts) if rest is None else None
-        return replace(made, shape=None if first is None else (count, *first))
-    axis = call.constant(0, "dim", "axis", default=0)
-    if first is None or not isinstance(axis, int) or not -len(first) <= axis < len(first):
-        return replace(made, shape=None)
-    place = axis % len(first)
-    return replace(made, shape=(*first[:place], None, *first[place + 1 :]))
+    axis = call.constant(0, "dim", "axis", default=None if call.get(0, "dim", "axis") is not None else 0)
+    count = len(parts) if rest is None else None
+    return replace(made, shape=arrays.joined_shape(name, first, count, axis if isinstance(axis, int) else None))
 
 
 @operation("shape", "size", "numel", "dim", "nelement", "ndimension", "stride", "element_size", "get_device")
