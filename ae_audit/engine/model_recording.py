@@ -136,8 +136,8 @@ class ModelRecording:
             return False
         if self._model["outputs"] > 1:
             self._fail(
-                f"it has {self._model['outputs']} outputs, and the command names one target: what stands here was found "
-                "by reading the file; ae_audit.audit(model, x, [y1, y2]) audits all of them."
+                f"it has {self._model['outputs']} outputs, and the command names one target: what stands here was "
+                "found by reading the file; ae_audit.audit(model, x, [y1, y2]) audits all of them."
             )
             return False
         return self._model["loss"] is not None or bool(self._model["compiled"])
