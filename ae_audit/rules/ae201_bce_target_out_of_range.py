@@ -21,7 +21,7 @@ nothing anywhere.
 ## When it stays silent
 
 Where the hull of the target lies within [0, 1], up to rounding, and where the target is one-hot, multi-hot or a 0/1
-label. Where the target is unknown it says so.
+label (in Keras with noise of up to 0.1, as adversarial nets are given). Where the target is unknown it says so.
 
 ## Fix safety
 
@@ -91,7 +91,7 @@ for images, _ in loader:
 
 
 LABEL_NOISE = 0.1
-"""by which noise may carry the labels of an adversarial net over 0 and 1, a trick that Keras' clipped loss survives; torch
+"""by which noise may carry the labels of an adversarial net beyond 0 and 1: Keras' clipped loss survives it, torch
 raises"""
 
 
