@@ -128,6 +128,8 @@ def _scalings(setups: Iterable[TrainingSetup], path: str, texts: Texts) -> Itera
             continue
         places = {(step.location.cell, step.location.line) for step in target.trail if step.location is not None}
         every = [(text, node) for text in _texts(path, texts) for node in _scaling(text)]
+        if any("taken for bytes" in step.text for step in target.trail):
+            continue  # data from a file, of which the division alone says that they are bytes
         if not any((text.cell, node.lineno) in places for text, node in every):
             continue
         bounded = setup.head.activation in {"sigmoid", "tanh"} or setup.loss.name == "bce"

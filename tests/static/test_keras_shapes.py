@@ -40,3 +40,19 @@ def test_the_shape_of_a_model_without_an_input(
     setup = trained(layers, x, y)
     assert setup.head.shape == shape
     assert ("AE309" in {finding.code for finding in check([setup])[0]}) is broadcasts
+
+
+def test_a_property_of_a_base_out_of_reach_is_the_attribute_it_is_named_after() -> None:
+    program = """
+    from keras import Input, Model, layers
+    from elsewhere import Base
+    class Coder(Base):
+        def __init__(self):
+            start = Input((9,))
+            self._model = Model(start, layers.Dense(9, activation="tanh")(start))
+            self._model.compile(optimizer="adam", loss="mse")
+    coder = Coder()
+    coder.model.fit(x, x)
+    """
+    (setup,) = analyse_file("program.py", textwrap.dedent(program).encode()).setups
+    assert (setup.head.activation, setup.loss.name) == ("tanh", "mse")
