@@ -16,6 +16,8 @@ LEAST_STEPS = 2
 SLOW = 12.0
 """seconds of processor time after which the steps that were recorded of one loss must do: those of a large model are
 dear, and the probe needs them too"""
+GRACE = 0.3
+"""of its time, that a program gets besides where it has only evaluated so far"""
 PATIENCE = 10.0
 """seconds without a new loss, once every loss seen has been recorded, after which the program is ended"""
 
@@ -46,7 +48,7 @@ class Enough:
         self._deadline = deadline
         self._patience = patience
         self._stop = stop
-        self._last_news = time.monotonic()
+        self._made = self._last_news = time.monotonic()
         self._began: dict[SiteKey, float] = {}
 
     def news(self) -> None:
@@ -69,8 +71,14 @@ class Enough:
 
     def in_time(self, sites: Iterable[Site]) -> None:
         """End the program if its time is up and there is something to judge; else it may go on until it is killed."""
-        late = self._deadline is not None and time.monotonic() > self._deadline
-        if self._stop is not None and late and any(site.trained or site.evaluated for site in sites):
+        if self._stop is None or self._deadline is None or time.monotonic() <= self._deadline:
+            return
+        sites = list(sites)
+        if any(site.trained for site in sites):
+            raise self._stop
+        # a check of the validation before the first step: there will soon be more
+        more = GRACE * (self._deadline - self._made)
+        if any(site.evaluated for site in sites) and time.monotonic() > self._deadline + more:
             raise self._stop
 
     def all_complete(self, sites: Iterable[Site]) -> bool:
