@@ -41,6 +41,7 @@ class FileStandIns:
         self._on_used = on_used
         self._random = np.random.default_rng(_SEED)
         self._folders: dict[str, str] = {}
+        self._told_of: set[str] = set()
         self.used: list[str] = []
 
     def install(self) -> None:
@@ -52,7 +53,7 @@ class FileStandIns:
         for name in ("read_csv", "read_table", "read_parquet", "read_excel"):
             self._watch.when_imported("pandas", functools.partial(self._replace, name=name, make=self._table))
         for name in ("matplotlib.image", "skimage.io", "imageio.v2"):
-            self._watch.when_imported(name, lambda module: self._replace(module, "imread", self._picture))
+            self._watch.when_imported(name, lambda module: self._replace(module, "imread", self.picture))
         self._watch.when_imported("PIL.Image", lambda module: self._replace(module, "open", self._pil_picture))
         self._watch.when_imported("cv2", self._opencv)
         self._watch.when_imported("torchvision.datasets.folder", lambda module: self._folder_of(module.DatasetFolder))
@@ -129,20 +130,25 @@ class FileStandIns:
                 if not isinstance(path, (str, os.PathLike)) or "site-packages" in asking or asking.startswith(_LIBRARY):
                     raise
             self._say(os.fspath(path), f"a folder of {PICTURES} pictures")
+            self._told_of.add(os.path.normpath(path))
             return [f"{number}.png" for number in range(PICTURES)]
 
         return listdir
 
-    def _picture(self, path: str) -> Array:
+    def picture(self, path: str) -> Array:
+        """Pixels for a file: uint8, (height, width) or (height, width, 3)."""
         height, width, channels = self._clues.picture
-        self._say(path, f"a picture of {height} × {width}")
+        folder = os.path.normpath(os.path.dirname(path))
+        if folder not in self._told_of:  # one picture stands for all of a folder
+            self._told_of.add(folder)
+            self._say(path, f"a picture of {height} × {width}")
         pixels = self._random.integers(0, 256, (height, width, channels), dtype=np.uint8)
         return pixels[..., 0] if channels == 1 else pixels[..., :3]
 
     def _pil_picture(self, path: str) -> Any:
         from PIL import Image
 
-        return Image.fromarray(self._picture(path))
+        return Image.fromarray(self.picture(path))
 
     def _opencv(self, module: ModuleType) -> None:
         original = module.imread
@@ -151,7 +157,7 @@ class FileStandIns:
         def imread(filename: Any, flags: int = 1, *args: Any, **kwargs: Any) -> Any:
             if not isinstance(filename, (str, os.PathLike)) or os.path.exists(filename):
                 return original(filename, flags, *args, **kwargs)
-            made = self._picture(os.fspath(filename))
+            made = self.picture(os.fspath(filename))
             if made.ndim == 2 and flags != 0:
                 return np.stack([made] * 3, axis=-1)
             return made if flags or made.ndim == 2 else made[..., 0]

@@ -28,3 +28,12 @@ def test_a_table_of_unwritten_width_has_some_columns_and_those_that_are_named(mo
     with pytest.raises(FileNotFoundError):
         filecmp.dircmp("nowhere/photos", ".").left_list  # noqa: B018 - a library's question gets no made-up answer
     assert told[0].startswith("nowhere/cards.csv does not exist: a table of 512 rows and 17 columns")
+
+
+def test_the_pictures_of_a_folder_are_told_once() -> None:
+    image = pytest.importorskip("PIL.Image")
+    told: list[str] = []
+    stand_ins = FileStandIns(ImportWatch(lambda name, error: None), Clues((16, 16, 3)), told.append)
+    pictures = [stand_ins.picture(f"photos/{number}.png") for number in range(3)]
+    assert [image.fromarray(pixels).size for pixels in pictures] == [(16, 16)] * 3
+    assert len(told) == 1
