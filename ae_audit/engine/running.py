@@ -19,7 +19,7 @@ from ae_audit.rules.findings import Finding
 from ae_audit.runtime.launch import ChildOutcome, Ending, run_child
 from ae_audit.settings import Settings
 from ae_audit.source_text import is_model_file
-from ae_audit.training_setup import TrainingSetup
+from ae_audit.training_setup import Framework, TrainingSetup
 
 CHILD = "ae_audit.engine.child"
 MODEL_CHILD = "ae_audit.engine.model_child"
@@ -209,7 +209,7 @@ def _still_undecided(audit: FileAudit, heard: _Heard) -> tuple[Undecided, ...]:
 def _errors(path: str, outcome: ChildOutcome, heard: _Heard, settings: Settings) -> list[StageError]:
     errors = [StageError(path, stage, message) for stage, message in dict.fromkeys(heard.failures)]
     program = heard.program
-    if program is not None and program.get("how") in {"raised", "exited"} and not heard.setups:
+    if program is not None and program.get("how") in {"raised", "exited"} and not _trained(heard):
         errors.append(
             StageError(
                 path,
@@ -230,6 +230,12 @@ def _errors(path: str, outcome: ChildOutcome, heard: _Heard, settings: Settings)
         how = _WITHOUT_TRAINING[str(program["how"])]
         errors.append(StageError(path, "runtime", f"{how}; only what was found by reading stands here."))
     return errors
+
+
+def _trained(heard: _Heard) -> bool:
+    """Whether a step was seen; in torch a loss may have been computed without one (a sanity check, a validation)."""
+    setups = (setup for _, setup in heard.setups.values())
+    return any(setup.framework is not Framework.TORCH or setup.optimizer is not None for setup in setups)
 
 
 def _advice(sentence: str, settings: Settings) -> str:

@@ -1,0 +1,24 @@
+"""What the report says of a program that ended before it trained."""
+
+from __future__ import annotations
+
+import pytest
+
+from ae_audit.engine.running import _errors, _Heard
+from ae_audit.location import Location
+from ae_audit.runtime.launch import ChildOutcome, Ending
+from ae_audit.settings import Settings
+from ae_audit.training_setup import Framework, TrainingSetup
+
+
+@pytest.mark.parametrize(
+    ("framework", "optimizer", "told"),
+    [(Framework.TORCH, None, True), (Framework.TORCH, "Adam", False), (Framework.KERAS, None, False)],
+)
+def test_a_loss_that_was_only_evaluated_is_no_training_step(
+    framework: Framework, optimizer: str | None, told: bool
+) -> None:
+    heard = _Heard(setups={0: (None, TrainingSetup(framework, Location("a.py", 3), optimizer=optimizer))})
+    heard.program = {"how": "raised", "sentence": "ValueError at line 5: no", "line": 5, "cell": None}
+    errors = _errors("a.py", ChildOutcome(Ending.FINISHED, ()), heard, Settings())
+    assert [error.line for error in errors] == ([5] if told else [])
