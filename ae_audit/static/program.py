@@ -14,6 +14,7 @@ from ae_audit.static.interpreter import Run
 from ae_audit.static.registry import Registry
 from ae_audit.static.sources import Where
 from ae_audit.static.values import Const, Instance, Module, Site
+from ae_audit.training_setup import MetricUse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
@@ -36,6 +37,8 @@ class Execution:
     faults: list[tuple[Where, str]] = field(default_factory=list)
     called: frozenset[int] = frozenset()
     """the functions that the program itself called, by their nodes"""
+    quality: tuple[MetricUse, ...] = ()
+    """the measures of image quality that it computes"""
 
 
 def explore(registry: Registry, project: Project, program: Program) -> list[Execution]:
@@ -54,8 +57,9 @@ def explore(registry: Registry, project: Project, program: Program) -> list[Exec
         used = left if exhausted else left - run.steps
         left, needed = left - used, needed or used
         done.append(
-            Execution(plan, run.sites, exhausted, run.marks, tuple(run.offers.values()), run.faults, run.called)
-        )
+            Execution(plan, run.sites, exhausted, run.marks, tuple(run.offers.values()), run.faults, run.called,
+                      tuple(run.notes.get("image quality", ())))
+        )  # fmt: skip
         fruitful = {site.extra.get("uncalled") for site in run.sites}
         for identity, offer in run.offers.items():
             if identity in seen:

@@ -166,6 +166,8 @@ def collect(executions: list[Execution]) -> tuple[tuple[TrainingSetup, ...], tup
             undecided.extend(
                 Undecided(where.path, what, why, where.line, where.cell) for what, why in made.why
             )  # fmt: skip
+    if setups and executions[0].quality:  # computed beside the training, and told with the first of its losses
+        setups[0] = replace(setups[0], metrics=(*setups[0].metrics, *dict.fromkeys(executions[0].quality)))
     order = sorted(range(len(setups)), key=lambda i: (setups[i].location.cell or 0, setups[i].location))
     return tuple(setups[i] for i in order), tuple(dict.fromkeys(undecided))
 

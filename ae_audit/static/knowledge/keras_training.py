@@ -16,6 +16,7 @@ from ae_audit.static.values import (
     Array,
     Const,
     Difference,
+    Function,
     Instance,
     Library,
     LossFunction,
@@ -302,6 +303,7 @@ def _one(run: Run, context: _Context, loss: Value, output: Value, target: Value,
     if use is None and custom is None:
         use = LossUse(written=_written(loss), from_logits=Tri.UNKNOWN, location=made.call.where.location)
     metrics = _metrics(run, made, index, names, use)
+    _compute_own_metrics(run, made, output, target)
     if use is not None:
         if made.weights is not None:
             weight = number(for_output(made.weights, index, names, 2) or Const(None))
@@ -331,6 +333,13 @@ def _one(run: Run, context: _Context, loss: Value, output: Value, target: Value,
     if not reported:
         unknown = LossUse(written=place.written, custom=True, from_logits=Tri.UNKNOWN, location=place.location)
         _emit(run, context, unknown, output, target, None, metrics)
+
+
+def _compute_own_metrics(run: Run, made: Compiled, output: Value, target: Value) -> None:
+    """Metrics that are functions of the user's own see the same target and output as the loss."""
+    for metric in made.metrics.items if isinstance(made.metrics, Seq) else ():
+        if isinstance(metric, Function):
+            losses.from_function(run, metric, _as_data(run, target), output, metric.where)
 
 
 def _adds_losses(run: Run, context: _Context) -> bool:
