@@ -56,3 +56,17 @@ def test_a_property_of_a_base_out_of_reach_is_the_attribute_it_is_named_after() 
     """
     (setup,) = analyse_file("program.py", textwrap.dedent(program).encode()).setups
     assert (setup.head.activation, setup.loss.name) == ("tanh", "mse")
+
+
+def test_a_graph_of_tensorflow_1_is_undecided() -> None:
+    program = b"""
+import tensorflow as tf
+x = tf.placeholder(tf.float32, [None, 9])
+y = tf.matmul(x, tf.Variable(tf.zeros([9, 9])))
+step = tf.train.AdamOptimizer(1e-3).minimize(tf.reduce_mean(tf.square(x - y)))
+with tf.Session() as session:
+    session.run(step, feed_dict={x: data})
+"""
+    result = analyse_file("program.py", program)
+    assert len(result.setups) == 1
+    assert any("graph of TensorFlow 1" in one.why for one in result.undecided)

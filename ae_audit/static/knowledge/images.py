@@ -183,3 +183,8 @@ def _normalize(run: Run, call: Call) -> Value:
                 "os.walk", "pathlib.Path")  # fmt: skip
 def _aside(run: Run, call: Call) -> Value:
     return Unknown(f"what «{call.name}» gives", call.where)
+
+
+@TABLE.function("h5py.File")
+def _hdf5(run: Run, call: Call) -> Value:
+    return Unknown("it is read from a file by «h5py.File»", call.where)

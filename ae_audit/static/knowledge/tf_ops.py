@@ -16,6 +16,7 @@ from ae_audit.static.values import (
     LossValue,
     Object,
     Seq,
+    Site,
     Tensor,
     Unknown,
     Value,
@@ -23,7 +24,7 @@ from ae_audit.static.values import (
 from ae_audit.theory.activations import arguments as activation_arguments
 from ae_audit.theory.intervals import Interval
 from ae_audit.theory.ranges import ValueRange
-from ae_audit.training_setup import Framework, Structure
+from ae_audit.training_setup import Framework, LossUse, Structure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
@@ -309,3 +310,24 @@ def _tensor_shape(run: Run, receiver: Tensor) -> Value:
 @TABLE.method("array", "get_shape", "set_shape")
 def _get_shape(run: Run, receiver: Array, call: Call) -> Value:
     return run.attribute(receiver, "shape")
+
+
+GRAPH = "it is computed by a graph of TensorFlow 1 (placeholders, sessions), whose data are not followed"
+
+
+@TABLE.prefix("tensorflow.train")
+def _of_a_graph(run: Run, name: str, call: Call) -> Value:
+    """The optimizers of TensorFlow 1; the rest of the module saves and queues."""
+    if name.endswith("Optimizer"):
+        return Object("tensorflow.train.Optimizer", call)
+    return Unknown(f"what «{name}» returns is not known", call.where)
+
+
+@TABLE.method("tensorflow.train.Optimizer", "minimize")
+def _minimize_graph(run: Run, receiver: Value, call: Call) -> Value:
+    """Where a graph's loss is minimised: a training of which nothing else is known."""
+    loss = call.get(0, "loss")
+    if loss is not None and not isinstance(loss, (LossValue, Difference)):
+        unknown = Unknown(GRAPH, call.where)
+        run.emit(Site(KERAS, call.where, LossUse(), unknown, unknown, why_loss=GRAPH))
+    return Unknown("a step of training", call.where)
