@@ -81,12 +81,7 @@ def data_sets() -> dict[str, Data]:
     sets = (
         same("[0, 1]", "grey pixels", grey, *grey_right),
         same("{0, 1}", "pixels above one half", black, *grey_right),
-        Data(
-            "[0, 255]",
-            "raw pixels as the target, of a net that divides its input by 255 first",
-            *(grey, grey * 255.0, 64),
-            (("linear", "mse"), ("relu", "mse"), ("255 sigmoid", "mse")),
-        ),
+        same("[0, 255]", "raw pixels", grey * 255.0, ("linear", "mse"), ("relu", "mse"), ("255 sigmoid", "mse")),
         same("[-1, 1]", "grey pixels, (x - 0.5) / 0.5", grey * 2.0 - 1.0, ("tanh", "mse"), ("linear", "mse")),
         same("standardised", "zero mean and unit variance over all pixels", standard, ("linear", "mse")),
         same("shares", "pixels divided by their sum", shares, *softmax, ("softmax", "kl")),

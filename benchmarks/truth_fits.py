@@ -116,6 +116,8 @@ def fit_torch(data: Data, chosen: list[Cell], steps: int = STEPS) -> dict[Cell, 
     """Train all cells side by side; a cell that raises is out of it from there on, with the weights that it has."""
     import torch
 
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # operations as small as these wait for each other's threads
     x, y = torch.from_numpy(data.x), torch.from_numpy(data.y)
     many = len(chosen)
     into, bias, out, last_bias = (torch.from_numpy(weights) for weights in start(data))
@@ -144,6 +146,7 @@ def fit_torch(data: Data, chosen: list[Cell], steps: int = STEPS) -> dict[Cell, 
         optimizer.step()
     with torch.no_grad():
         predicted = outputs(x[FITTED:])
+    torch.set_num_threads(threads)
     return {
         cell: {"r2": rounded(r2(*cell, predicted[n].numpy(), data.y[FITTED:])), "raised": raised.get(n)}
         for n, cell in enumerate(chosen)

@@ -12,10 +12,10 @@ from ae_audit.rules.run import check
 from ae_audit.runtime.facts import facts_of
 from ae_audit.theory.activations import find
 from ae_audit.theory.ranges import Tri
-from ae_audit.training_setup import DataFacts, Framework, Head, LossUse, Relation, TrainingSetup
+from ae_audit.training_setup import DataFacts, Framework, Head, LossUse, ModelFacts, Relation, TrainingSetup
 
-RULES = ("AE1", "AE2")
-"""those of the output layer and the loss: a raw input, which AE301 warns of, is no matter of the pairing"""
+RULES = ("AE1", "AE2", "AE301")
+"""those of the output layer and the loss, and that of raw input"""
 SCALED = {"(tanh + 1) / 2": ("tanh", 0.5, 0.5), "255 sigmoid": ("sigmoid", 255.0, 0.0)}
 LOSS_NAMES = {
     "kl": "kl_divergence",
@@ -68,6 +68,7 @@ def setup_of(backend: str, head: str, loss: str, data: Data) -> TrainingSetup:
         target=_facts(data.name, of_input=False),
         input=_facts(data.name, of_input=True),
         relation=Relation.LABELS if data.labels else Relation.SAME,
+        model=ModelFacts(normalises_input=Tri.NO),
         seen_by=("runtime",),
     )
     return setup

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
-from truth_cells import Data
+from truth_cells import Data, data_sets
 
 from ae_audit.theory.activations import ActivationRange, Constraint, find
 from ae_audit.theory.bounds import attainable_r2
@@ -15,6 +16,8 @@ from ae_audit.theory.losses import find_loss
 
 SUITS = 0.9
 """the share of the variance that the rewarded predictions must explain"""
+LARGE = 10.0
+"""inputs above this are raw"""
 SCALED = {"(tanh + 1) / 2": ("tanh", 0.5, 0.5), "255 sigmoid": ("sigmoid", 255.0, 0.0)}
 LINKS = {"sigmoid": Link.SIGMOID, "softmax": Link.SOFTMAX}
 
@@ -25,8 +28,8 @@ class Theory:
 
     suits: bool
     why: str
-    wasteful: bool
-    """a third or more of a bounded output's range is where no target lies: it may suit and yet train badly"""
+    fragile: str | None
+    """why it may suit and yet train badly"""
     bound: float | None
     """attainable R² of the head alone, whatever the loss"""
 
@@ -35,16 +38,33 @@ def theory_of(backend: str, head: str, loss: str, data: Data) -> Theory:
     """From ranges, domains and minimisers; nothing is fitted, and only the targets are looked at."""
     sample = replace(data, y=data.y[:500])
     suits, why, bound = _judged(backend, head, loss, sample)
+    return Theory(suits, why, _weakness(head, loss, data) if suits else None, bound)
+
+
+@cache
+def bound_of(head: str, data: str) -> float | None:
+    """Attainable R² of a head on the first 500 samples, whatever the loss."""
+    found = data_sets()[data]
+    return attainable_r2(_range(head, found), found.y[:500])
+
+
+def _weakness(head: str, loss: str, data: Data) -> str | None:
     hull = _range(head, data).values.hull
-    lowest, highest = float(data.y.min()), float(data.y.max())
-    wasteful = suits and hull.bounded and data.y.ndim > 1 and highest - lowest <= 2 / 3 * hull.width
-    return Theory(suits, why, wasteful, bound)
+    if float(np.abs(data.x).max()) > LARGE:
+        return "the input is raw: what it starts from is far from where it should be"
+    if data.y.ndim == 1:
+        return None
+    if hull.bounded and float(data.y.max() - data.y.min()) <= 2 / 3 * hull.width:
+        return "a third of the output's range is where no target lies"
+    if loss == "mae" and max(np.unique(data.y, return_counts=True)[1]) > data.y.size / 2:
+        return "the median of the targets is one value"
+    return None
 
 
 def _judged(backend: str, head: str, loss: str, data: Data) -> tuple[bool, str, float | None]:
     produced, rewarded = _range(head, data), _loss(backend, loss, data)
     free = head == "linear" and rewarded.link is not Link.IDENTITY
-    bound = None if data.y.ndim == 1 or free else attainable_r2(produced, data.y)
+    bound = None if data.y.ndim == 1 or free else bound_of(head, data.name)
     if produced.values.hull.width == 0:
         return False, "the output is a constant", bound
     behind = _behind(backend, head, rewarded)
@@ -54,7 +74,7 @@ def _judged(backend: str, head: str, loss: str, data: Data) -> tuple[bool, str, 
             return False, f"trained as a {rewarded.link.value}, used as a {head}", bound
     text = _target_fault(rewarded, data) or _head_fault(rewarded, produced, data)
     if text is None and rewarded.pointwise:
-        reached = _rewarded_r2(rewarded, produced, data)
+        reached = _rewarded_r2(rewarded, produced, head, data)
         text = None if reached >= SUITS else f"what the loss rewards explains {reached:.2f} of the variance"
     return text is None, text or "", bound
 
@@ -111,8 +131,8 @@ def _head_fault(loss: Loss, produced: ActivationRange, data: Data) -> str | None
     """Outputs that the loss does not take."""
     hull, kind = produced.values.hull, loss.prediction_kind
     if kind is PredictionKind.LOGIT_VECTOR:  # a softmax does not see what is added to all its logits
-        wide = hull.width == math.inf
-        return None if wide else "the output's range is too narrow for logits"
+        likeliest = 1.0 / (1.0 + (data.units - 1) * math.exp(-hull.width))
+        return None if likeliest >= SUITS else "the output's range is too narrow for logits"
     if kind is PredictionKind.SIMPLEX:
         return None if produced.constraint is Constraint.SIMPLEX else "the output is no distribution"
     if kind is PredictionKind.LOG_SIMPLEX:
@@ -125,11 +145,13 @@ def _head_fault(loss: Loss, produced: ActivationRange, data: Data) -> str | None
     return None
 
 
-def _rewarded_r2(loss: Loss, produced: ActivationRange, data: Data) -> float:
+def _rewarded_r2(loss: Loss, produced: ActivationRange, head: str, data: Data) -> float:
     """R² of the predictions, among those that the head can produce, that a pointwise loss rewards most.
 
     Every pointwise loss falls towards its minimiser from both sides, so the best reachable one is the nearest.
     """
+    if loss.link is Link.EXP and produced.constraint is Constraint.LOG_SIMPLEX:
+        return bound_of("softmax", data.name) or 0.0
     hull = produced.values.hull
     values, where = np.unique(data.y, return_inverse=True)
     best = []
@@ -143,5 +165,5 @@ def _rewarded_r2(loss: Loss, produced: ActivationRange, data: Data) -> float:
     total = float(np.square(data.y - data.y.mean(axis=0)).sum())
     reached = 1.0 - float(np.square(data.y - predictions).sum()) / total
     if produced.constraint is not None:
-        reached = min(reached, attainable_r2(produced, data.y) or 0.0)
+        reached = min(reached, bound_of(head, data.name) or 0.0)
     return reached
