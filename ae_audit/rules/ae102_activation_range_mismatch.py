@@ -42,6 +42,7 @@ from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.facts import (
     BINARY,
     CATEGORICAL,
+    LABEL_NOISE,
     LABELS,
     ROUNDING,
     activation_words,
@@ -150,6 +151,8 @@ class ActivationRangeMismatch(Rule):
                 yield unsettled_head(setup)
             return
         tolerance = ROUNDING * head.hull.width if head.hull.bounded else ROUNDING
+        if target.structure in LABELS and setup.loss.name in BINARY:
+            tolerance = LABEL_NOISE  # which is AE201's to judge
         outside = target.values.leaves(head.hull, tolerance)
         if outside is Tri.NO or (outside is Tri.UNKNOWN and target.structure in LABELS):
             return

@@ -38,7 +38,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ae_audit.rules.base import Example, Rule
-from ae_audit.rules.facts import BINARY, LABELS, ROUNDING, evidence, loss_place, spans, unsettled_target, values_words
+from ae_audit.rules.facts import (
+    BINARY,
+    LABEL_NOISE,
+    LABELS,
+    ROUNDING,
+    evidence,
+    loss_place,
+    spans,
+    unsettled_target,
+    values_words,
+)
 from ae_audit.rules.findings import Severity, Unsettled, Violation
 from ae_audit.rules.repair import repair
 from ae_audit.theory.intervals import UNIT
@@ -88,11 +98,6 @@ for images, _ in loader:
     loss.backward()
     optimizer.step()
 """
-
-
-LABEL_NOISE = 0.1
-"""by which noise may carry the labels of an adversarial net beyond 0 and 1: Keras' clipped loss survives it, torch
-raises"""
 
 
 class BceTargetOutOfRange(Rule):

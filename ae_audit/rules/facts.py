@@ -33,6 +33,8 @@ LABELS = frozenset(
 
 ROUNDING = 1e-3
 """how far outside its interval a value may lie: 255 · float32(1/255) and an 8-bit round trip stay below it"""
+LABEL_NOISE = 0.1
+"""by which noise may carry the labels of an adversarial net beyond 0 and 1: Keras' clipped loss survives it"""
 
 SIGNED_UNIT = Interval(-1.0, 1.0)
 

@@ -227,7 +227,7 @@ def standardised(array: Array, how: str, where: Where | None) -> Array:
 def thresholded(run: Run, array: Array, how: str, where: Where | None) -> Array:
     """A comparison: 0 or 1 everywhere; of class labels, one label a sample."""
     labels = array.structure in LABELS
-    return recast(array, ValueRange.exactly(UNIT), how, where,
+    return recast(replace(array, pictured=False), ValueRange.exactly(UNIT), how, where,
                   structure=Structure.BINARY_LABEL if labels else array.structure, structure_axis=None)  # fmt: skip
 
 

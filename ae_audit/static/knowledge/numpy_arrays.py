@@ -317,7 +317,8 @@ def _where(run: Run, call: Call) -> Value:
     constant = [ops.constant_number(v) for v in call.args[1:3]]
     if None not in constant and condition is not None:
         low, high = sorted(c for c in constant if c is not None)
-        return arrays.recast(condition, ValueRange.exactly(Interval(low, high)), f"«{call.where.written}»", call.where)
+        levels = ValueRange.exactly(Interval(low, high))
+        return arrays.recast(replace(condition, pictured=False), levels, f"«{call.where.written}»", call.where)
     base = yes if constant[0] is None else no
     return replace(base, values=ValueRange(yes.values.hull.hull(no.values.hull)), scale=None, shift=None,
                    scalings=(*base.scalings, f"«{call.where.written}»"), where=call.where)  # fmt: skip
