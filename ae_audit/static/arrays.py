@@ -225,8 +225,10 @@ def standardised(array: Array, how: str, where: Where | None) -> Array:
 
 
 def thresholded(run: Run, array: Array, how: str, where: Where | None) -> Array:
-    """A comparison: 0 or 1 everywhere; of class labels, one label a sample."""
+    """A comparison: 0 or 1 everywhere; of class labels, one label a sample; of pixels, each for itself."""
     labels = array.structure in LABELS
+    if array.structure is Structure.CONTINUOUS:
+        array = replace(array, structure=Structure.MULTI_HOT)
     return recast(replace(array, pictured=False), ValueRange.exactly(UNIT), how, where,
                   structure=Structure.BINARY_LABEL if labels else array.structure, structure_axis=None)  # fmt: skip
 
