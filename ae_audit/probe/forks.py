@@ -10,6 +10,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkProcess
 from typing import Any, TypeVar
 
+from ae_audit.runtime.kernel import die_with_parent
+
 Result = TypeVar("Result")
 
 PATIENCE = 5.0
@@ -95,6 +97,7 @@ class _Fork:
 
 
 def _work(task: Callable[[], object], sender: Connection) -> None:
+    die_with_parent()
     try:
         message = True, task()
     except Exception as error:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +51,37 @@ def test_a_process_that_dies_or_hangs_has_its_task_done_here(monkeypatch: pytest
         return "done"
 
     assert side_by_side([lambda: "first", dies, hangs], 3) == ["first", "done", "done"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can be told to")
+def test_a_process_ends_with_the_one_that_forked_it() -> None:
+    source = """
+import os, time
+from ae_audit.probe.forks import side_by_side
+
+def sleeps():
+    print(os.getpid(), flush=True)
+    time.sleep(60)
+
+side_by_side([lambda: time.sleep(60), sleeps], 2)
+"""
+    parent = subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    forked = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    for _ in range(100):
+        if not is_running(forked):
+            return
+        time.sleep(0.05)
+    pytest.fail("the forked process outlives its parent")
+
+
+def is_running(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_seeds_side_by_side_give_the_figures_of_seeds_in_turn() -> None:
