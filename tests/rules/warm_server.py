@@ -13,6 +13,7 @@ import importlib
 import json
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -27,6 +28,9 @@ WARM = {
 OURS = ("ae_audit.cli", "ae_audit.engine.child", "ae_audit.engine.recording", "ae_audit.engine.running")
 LONGEST = 240
 """seconds after which an audit is ended"""
+
+
+_POPEN = subprocess.Popen
 
 
 class ForkedChild:
@@ -44,6 +48,7 @@ class ForkedChild:
             os.environ.update(env)
             os.chdir(cwd)
             tempfile.tempdir = None
+            subprocess.Popen = _POPEN  # type: ignore[misc]  # the program's own processes are real ones
             sys.argv = [module, *arguments]
             _never_return(lambda: importlib.import_module(module).main() or 0)
         os.close(out[1])

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import warnings
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,11 +17,6 @@ torch = pytest.importorskip("torch")
 
 @pytest.fixture(scope="module")
 def lightning() -> Any:
-    place = Path(__file__).parents[1] / "support" / "sitecustomize.py"
-    spec = importlib.util.spec_from_file_location("torchvision_without_operators", place)
-    assert spec is not None
-    assert spec.loader is not None
-    spec.loader.exec_module(importlib.util.module_from_spec(spec))
     pytest.importorskip("keras")  # with both imported, one callback must serve both
     return pytest.importorskip("lightning.pytorch")
 

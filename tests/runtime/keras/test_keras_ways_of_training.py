@@ -299,7 +299,7 @@ def test_a_folder_of_images_with_the_input_as_target(catch, tmp_path):
 
     def program():
         model = keras.Sequential([keras.Input((8, 8, 1)), layers.Conv2D(1, 3, padding="same", activation="sigmoid")])
-        model.compile("adam", "binary_crossentropy")
+        model.compile("adam", "mse")
         model.fit(image.ImageDataGenerator().flow_from_directory(tmp_path, **arguments), epochs=1)
 
     (capture,) = catch(program).captures
