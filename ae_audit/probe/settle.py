@@ -13,7 +13,7 @@ from ae_audit.probe.bounds import bound_of
 from ae_audit.probe.forks import side_by_side
 from ae_audit.probe.plan import ArmPlan, Contest, Plan, plan
 from ae_audit.probe.score import NoScore, r2_score
-from ae_audit.probe.verdicts import LEARNED, SOMETHING, Comparison, Scores, compare
+from ae_audit.probe.verdicts import LEARNED, PLAINLY, SOMETHING, Comparison, Scores, compare
 from ae_audit.rules.findings import Arm, Evidence, Finding, Verdict
 from ae_audit.runtime.captures import CannotApply, Capture, Trial
 from ae_audit.theory.intervals import format_number
@@ -153,16 +153,30 @@ class _Bench:
         self.chunk = max(1, min(CHUNK, affordable // 4))
         self.most_steps -= affordable % self.chunk
 
-    def scores(self, arm: ArmPlan, steps: int) -> Scores:
-        runs = self.runs(arm, steps)
+    def seeds_for(self, contest: Contest, steps: int) -> Sequence[int]:
+        """The seeds that decide a contest: the first alone, where no other could turn what it shows.
+
+        That is where the faulty arm cannot beat the mean whatever its weights, or fails at a step of its own, while the
+        fixed arm has plainly learned.
+        """
+        first = self.seeds[:1]
+        hopeless = self._ruled_out(contest.faulty) or self.scores(contest.faulty, steps, first).failed is not None
+        fixed = self.scores(contest.fixed, steps, first)
+        sure = hopeless and fixed.failed is None and max(fixed.r2, default=-math.inf) >= PLAINLY
+        return first if sure else self.seeds
+
+    def scores(self, arm: ArmPlan, steps: int, seeds: Sequence[int] | None = None) -> Scores:
+        """What an arm reached after that many steps, with ``seeds`` (None: all of them)."""
+        seeds = self.seeds if seeds is None else seeds
+        runs = self._fitted(arm, steps, seeds)
         failed = next((run.failed for run in runs if run.failed is not None), None)
         r2 = tuple(run.r2[-1] for run in runs if run.r2)
         # of a ruled-out arm one seed is fitted: that the others lose as well is proved, not measured
-        return Scores(r2 * len(self.seeds) if self._ruled_out(arm) else r2, failed)
+        return Scores(r2 * len(seeds) if self._ruled_out(arm) else r2, failed)
 
-    def runs(self, arm: ArmPlan, steps: int) -> tuple[_Run, ...]:
+    def _fitted(self, arm: ArmPlan, steps: int, seeds: Sequence[int]) -> tuple[_Run, ...]:
         worth = self._steps_worth(arm, steps)
-        seeds = self.seeds[:1] if self._ruled_out(arm) else self.seeds
+        seeds = seeds[:1] if self._ruled_out(arm) else seeds
         processes = self.options.processes if self.capture.forks else 1
         keys = {seed: (arm.remedies, seed, worth) for seed in seeds}
         while True:
@@ -241,30 +255,31 @@ class _Bench:
 
 def _judge(bench: _Bench, finding: Finding, outline: Plan, contests: tuple[Contest, ...], steps: int) -> Finding:
     """Hold the contests until one of them confirms; the first otherwise decides."""
-    decided: tuple[Contest, Comparison, int] | None = None
+    decided: tuple[Contest, Comparison, int, Sequence[int]] | None = None
     try:
         for contest in contests:
-            comparison, used = _hold(bench, contest, steps)
+            seeds = bench.seeds_for(contest, steps)
+            comparison, used = _hold(bench, contest, steps, seeds)
             if decided is None or comparison.verdict is Verdict.CONFIRMED:
-                decided = (contest, comparison, used)
+                decided = (contest, comparison, used, seeds)
             if comparison.verdict is Verdict.CONFIRMED:
                 break
-        bench.scores(outline.as_written, steps)
+        bench.scores(outline.as_written, steps, bench.seeds if decided is None else decided[3])
     except (_OutOfTime, NoScore) as stop:
         if decided is None:
             return _with_verdict(finding, Verdict.INCONCLUSIVE, _gave_up(bench, stop))
     assert decided is not None
-    contest, comparison, used = decided
+    contest, comparison, used, seeds = decided
     wanted = (outline.as_written, contest.faulty, contest.fixed, outline.all_fixes)
     arms = tuple(bench.report(arm, used) for arm in dict.fromkeys(wanted))
     evidence = Evidence(
         "probe",
-        _sentence_of(comparison, contest, used, bench),
+        _sentence_of(comparison, contest, used, len(seeds), bench),
         figures=(
             ("gain", comparison.gain),
             ("spread", comparison.spread),
             ("steps", used),
-            ("seeds", len(bench.seeds)),
+            ("seeds", len(seeds)),
             ("device", bench.capture.device),
         ),
         arms=tuple(arm for arm in arms if arm.r2 or arm.failed),
@@ -272,12 +287,12 @@ def _judge(bench: _Bench, finding: Finding, outline: Plan, contests: tuple[Conte
     return _with_verdict(finding, comparison.verdict, evidence)
 
 
-def _hold(bench: _Bench, contest: Contest, steps: int) -> tuple[Comparison, int]:
+def _hold(bench: _Bench, contest: Contest, steps: int, seeds: Sequence[int]) -> tuple[Comparison, int]:
     """Compare two arms at equal steps; where that is not clear, once more at twice the steps."""
-    comparison = compare(bench.scores(contest.fixed, steps), bench.scores(contest.faulty, steps))
+    comparison = compare(bench.scores(contest.fixed, steps, seeds), bench.scores(contest.faulty, steps, seeds))
     longer = min(2 * steps, bench.most_steps)
     unclear = comparison.verdict is Verdict.INCONCLUSIVE and math.isfinite(comparison.gain)
-    learned = max(bench.scores(contest.fixed, steps).r2, default=-math.inf) >= SOMETHING
+    learned = max(bench.scores(contest.fixed, steps, seeds).r2, default=-math.inf) >= SOMETHING
     if unclear and learned and longer > steps:
         return compare(bench.scores(contest.fixed, longer), bench.scores(contest.faulty, longer)), longer
     if comparison.verdict is Verdict.REFUTED and steps < LEAST_STEPS:
@@ -294,12 +309,13 @@ def _gave_up(bench: _Bench, cause: Exception) -> Evidence:
     return Evidence("probe", f"not settled: {cause}", figures=(("device", bench.capture.device),))
 
 
-def _sentence_of(comparison: Comparison, contest: Contest, steps: int, bench: _Bench) -> str:
+def _sentence_of(comparison: Comparison, contest: Contest, steps: int, seeds: int, bench: _Bench) -> str:
     fewer = f", fewer than usual since {bench.dear}" if bench.dear else ""
-    where = f"{steps} steps{fewer}, {len(bench.seeds)} seeds, on {bench.capture.device}"
+    where = f"{steps} steps{fewer}, {seeds} seed{'s' if seeds > 1 else ''}, on {bench.capture.device}"
     if not math.isfinite(comparison.gain):
         return f"{comparison.reason} ({where})"
-    gain = f"{format_number(round(comparison.gain, 3))} ± {comparison.spread:.2g}"
+    spread = f" ± {comparison.spread:.2g}" if seeds > 1 else ""
+    gain = f"{format_number(round(comparison.gain, 3))}{spread}"
     return f"{comparison.reason}: «{contest.fixed.name}» against «{contest.faulty.name}» gains {gain} in R² ({where})"
 
 

@@ -15,6 +15,8 @@ REFUTE_MARGIN = 0.03
 """R² within which the faulty arm did «as well as» the fixed one, in every seed."""
 LEARNED = 0.38
 """R² at which the pilot stops: seeds differ by about 0.05, and none is to be left below 0.3, plainly above the mean."""
+PLAINLY = 0.30
+"""R² of a fixed arm that settles a contest with its first seed, where the faulty arm cannot even reach 0"""
 SOMETHING = 0.10
 """R² that at least one arm must reach before «no difference» means anything."""
 
@@ -52,7 +54,8 @@ def compare(fixed: Scores, faulty: Scores) -> Comparison:
     gain = mean(gains)
     spread = stdev(gains) if len(gains) > 1 and all(map(math.isfinite, gains)) else 0.0
     if min(gains) >= CONFIRM_MARGIN and best >= SOMETHING:
-        return Comparison(Verdict.CONFIRMED, gain, spread, "the fix is ahead in every seed")
+        how = "the fix is ahead in every seed" if len(gains) > 1 else "the fix learns, which without it no seed can"
+        return Comparison(Verdict.CONFIRMED, gain, spread, how)
     if max(gains) <= REFUTE_MARGIN and min(faulty.r2) >= SOMETHING:
         return Comparison(Verdict.REFUTED, gain, spread, "as written it does as well as fixed")
     if best < SOMETHING and max(gains) < CONFIRM_MARGIN:

@@ -13,6 +13,7 @@ import pytest
 from ae_audit.location import Location
 from ae_audit.probe import ProbeOptions, settle
 from ae_audit.probe.bounds import bound_of
+from ae_audit.probe.verdicts import PLAINLY
 from ae_audit.rules.findings import Finding, Severity, Verdict
 from ae_audit.rules.remedies import Remedy, SwapActivation, SwapLoss
 from ae_audit.runtime.captures import Array, CannotApply, Evaluation
@@ -231,3 +232,13 @@ def test_a_large_model_takes_the_steps_that_its_budget_affords(
     assert settled.verdict is verdict
     assert words in settled.evidence[0].text
     assert clock.now <= 60.0
+
+
+def test_one_seed_settles_what_no_seed_could_turn() -> None:
+    capture = NumpyCapture("linear", raises_as_written=True)
+    (settled,) = settle(capture, [finding(SwapActivation("linear"))], ProbeOptions())
+    evidence = settled.evidence[0]
+    assert dict(evidence.figures)["seeds"] == 1
+    assert "1 seed," in evidence.text
+    assert {len(arm.r2) for arm in evidence.arms} == {1}
+    assert min(arm.r2[-1] for arm in evidence.arms if arm.failed is None) >= PLAINLY
