@@ -45,7 +45,7 @@ import numpy as np
 import keras
 archive = np.load("data/faces.npz")
 x, y = archive["x_train"], archive["y_train"]
-classes = np.load("kinds.npy")
+classes = np.load("other_labels.npy")
 size = 28 * 28
 model = keras.Sequential([keras.Input(shape=(size,)), keras.layers.Dense(32, "relu"), keras.layers.Dense(size)])
 model.compile("adam", loss="binary_crossentropy")
@@ -107,7 +107,7 @@ def test_arrays_and_pictures_in_keras(warm_keras: WarmCommand) -> None:
     arrays = audited(warm_keras, "arrays.py", KERAS_ARRAYS, "--stand-in")
     only_made_up(arrays)
     assert arrays.standing("error") == {"AE105"}
-    assert [note.partition(" does not")[0] for note in notes(arrays)] == ["data/faces.npz", "kinds.npy"]
+    assert [note.partition(" does not")[0] for note in notes(arrays)] == ["data/faces.npz", "other_labels.npy"]
     pictures = audited(warm_keras, "pictures.py", KERAS_PICTURES, "--stand-in")
     only_made_up(pictures)
     assert notes(pictures)[0].startswith("photos does not exist: 64 pictures of 16 × 16")
