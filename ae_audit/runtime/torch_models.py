@@ -158,3 +158,8 @@ def modules_of(nodes: Iterable[Node]) -> list[torch.nn.Module]:
         if isinstance(node.call, torch.nn.Module):
             found.setdefault(id(node.call), node.call)
     return list(found.values())
+
+
+def spelled(module: torch.nn.Module | None) -> str | None:
+    """A module as its ``repr`` writes it, on one line."""
+    return None if module is None else f"nn.{' '.join(repr(module).split())}"

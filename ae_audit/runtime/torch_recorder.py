@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +17,13 @@ from torch.utils import _pytree as pytree
 from ae_audit.location import Location
 from ae_audit.runtime import torch_functions as functions
 from ae_audit.runtime import torch_losses as losses
-from ae_audit.runtime.torch_custom import custom_losses, recognise, terms_of
+from ae_audit.runtime.torch_custom import terms_of
 from ae_audit.runtime.torch_devices import NOTE as DEVICE_NOTE
 from ae_audit.runtime.torch_devices import CpuInstead
 from ae_audit.runtime.torch_enough import PATIENCE, Enough
 from ae_audit.runtime.torch_events import (
     Backward,
     Event,
-    LossEvent,
     OptimizerRecord,
     Site,
     SiteKey,
@@ -35,10 +34,11 @@ from ae_audit.runtime.torch_events import (
 )
 from ae_audit.runtime.torch_heads import Described, HeadFollower, Holder
 from ae_audit.runtime.torch_loops import short_loops
-from ae_audit.runtime.torch_models import ModelWatch
+from ae_audit.runtime.torch_models import ModelWatch, spelled
 from ae_audit.runtime.torch_optimizers import watched_optimizers
 from ae_audit.runtime.torch_processes import NOTE as PROCESSES_NOTE
 from ae_audit.runtime.torch_processes import OneProcess
+from ae_audit.runtime.torch_sites import LossSites
 from ae_audit.runtime.torch_tape import Kind, Leaf, Node, Ref, Tape, ancestors
 from ae_audit.runtime.torch_tensors import IdentityMap
 from ae_audit.runtime.user_code import UserCode
@@ -46,9 +46,6 @@ from ae_audit.theory.ranges import Tri
 
 if TYPE_CHECKING:
     from ae_audit.runtime.torch_capture import TorchCapture
-
-EVALUATIONS = 4
-"""computations of a loss outside training that are kept"""
 
 
 class TorchRecorder:
@@ -76,7 +73,6 @@ class TorchRecorder:
         cut_loops: bool = True,
     ) -> None:
         self.user = UserCode(script)
-        self.sites: dict[SiteKey, Site] = {}
         self.events: list[Event] = []
         self.models = ModelWatch(self.user)
         self.optimizers: dict[int, OptimizerRecord] = {}
@@ -85,6 +81,7 @@ class TorchRecorder:
         self.tape = Tape(self._open_owner_of)
         self.heads = HeadFollower(self._describe_activation)
         self._enough = Enough(expected_losses, max_steps, deadline, patience, stop)
+        self._sites = LossSites(self.user, self.models, self.heads, self._enough.news)
         self._cut_loops = cut_loops
         self._devices = CpuInstead()
         self._paused = 0
@@ -141,6 +138,11 @@ class TorchRecorder:
             yield
         finally:
             self._paused -= 1
+
+    @property
+    def sites(self) -> Mapping[SiteKey, Site]:
+        """Where losses were computed, in the order in which they were met."""
+        return self._sites.found
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -239,45 +241,7 @@ class TorchRecorder:
         target = self.tape.ref(call.target) if node is None else node.leaves[call.target_index]
         if not isinstance(prediction, Ref) or not isinstance(target, Ref) or target.kind is Kind.MODEL:
             return
-        location = self.user.location()
-        module = self.models.innermost
-        is_criterion = isinstance(module, _Loss)
-        named_at = self.models.built_at(module) if is_criterion and module is not None else None
-        site = self.site(location, call.spec.name or functions.short_name(call.function))
-        if site.location is None:
-            site.location, site.named_at = location, named_at or location
-            site.written = self.user.text(named_at) or (_spelled(module) if is_criterion else self.user.text(location))
-        site.raises = site.raises or refusal
-        event = LossEvent(
-            node,
-            prediction,
-            target,
-            call.spec,
-            self.heads.origin(call.prediction),
-            tuple(call.prediction.shape),
-            (call.prediction_index, call.target_index),
-            self.heads.variational,
-            site=site,
-        )
-        if node is None or not call.prediction.requires_grad:
-            if len(site.evaluated) < EVALUATIONS:
-                site.evaluated.append(event)
-            return
-        node.loss = event
-        if not site.trained and not site.unused:
-            site.unused.append(event)
-
-    def site(self, location: Location | None, name: str) -> Site:
-        """The site of a loss of that name at that place."""
-        key = (
-            SiteKey(None, 0, 0, None, name)
-            if location is None
-            else SiteKey(location.path, location.line, location.column, location.cell, name)
-        )
-        if key not in self.sites:
-            self.sites[key] = Site(key, None, None, None)
-            self._enough.news()
-        return self.sites[key]
+        self._sites.note(call, prediction, target, node, refusal)
 
     # --- modules ----------------------------------------------------------------------------------------------------
 
@@ -348,7 +312,7 @@ class TorchRecorder:
         for loss in found:
             if loss.node is not None:
                 loss.weight = loss.factor = weight_of(root, loss.node)
-        found += self._hand_written(root, [loss.node for loss in found if loss.node is not None])
+        found += self._sites.hand_written(root, [loss.node for loss in found if loss.node is not None])
         fresh = all(parameter.grad is None for parameter in self.models.parameters_of(nodes))
         wanted = [loss for loss in found if loss.site is not None and not loss.site.complete]
         if not found:
@@ -372,40 +336,6 @@ class TorchRecorder:
         for node in ancestors([root]):
             if isinstance(node.call, torch.nn.Module) and any(shape.numel() == 1 for shape in node.shapes.values()):
                 self.models.open(node.call)
-
-    def _hand_written(self, root: Ref, known: list[Node]) -> list[LossEvent]:
-        """The losses of ``root`` that no loss function computed."""
-        found = []
-        for loss in custom_losses(root, known):
-            calls = [node.call for node in ancestors([Ref(loss.value)]) if node.serial in loss.region]
-            if any(isinstance(call, torch.nn.Module) and self.models.transparent(call) for call in calls):
-                continue  # a loss with a name was seen inside: the next step shows it
-            factor = weight_of(root, loss.value)
-            site = self.site(loss.value.location, "hand-written")
-            if site.spec is None:
-                recognised = recognise(loss, factor)
-                site.spec, site.weight = recognised or (losses.LossSpec(None, reduction=None), factor)
-                site.custom = True
-                site.location = site.named_at = loss.value.location
-                site.written = self.user.text(site.location)
-            shape = loss.prediction_shape
-            found.append(
-                LossEvent(
-                    loss.value,
-                    loss.prediction,
-                    Ref(loss.target),
-                    site.spec,
-                    loss.origin,
-                    tuple(shape or ()),
-                    variational=self.heads.variational,
-                    weight=site.weight,
-                    factor=factor,
-                    region=loss.region,
-                    targets=loss.targets,
-                    site=site,
-                )
-            )
-        return found
 
     def zeroed(self, parameters: Sequence[torch.nn.Parameter]) -> None:
         """Gradients are being reset."""
@@ -481,17 +411,13 @@ class TorchRecorder:
         module = self.models.innermost
         if module is not None and type(module).__module__.startswith("torch.nn.modules.") and _is_leaf(module):
             place = self.models.built_at(module)
-            return self.user.text(place) or _spelled(module), place
+            return self.user.text(place) or spelled(module), place
         location = self.user.location()
         return self.user.text(location), location
 
 
 def _is_leaf(module: torch.nn.Module) -> bool:
     return next(module.children(), None) is None
-
-
-def _spelled(module: torch.nn.Module | None) -> str | None:
-    return None if module is None else f"nn.{' '.join(repr(module).split())}"
 
 
 class FunctionMode(TorchFunctionMode):

@@ -7,7 +7,16 @@ from importlib import import_module
 
 from ae_audit.static.registry import Registry, Table
 
-BASE = ("python", "containers", "numpy_arrays", "images", "sklearn_data", "image_quality", "albumentations")
+BASE = (
+    "python",
+    "containers",
+    "numpy_arrays",
+    "pandas_tables",
+    "images",
+    "sklearn_data",
+    "image_quality",
+    "albumentations",
+)
 KERAS = (
     "keras_names",
     "keras_layers",

@@ -436,6 +436,11 @@ def _other(run: Run, call: Call) -> Value:
     return Unknown(f"what «{call.where.written}» gives", call.where)
 
 
+@TABLE.method("array", "any", "all", "argmax", "dot")
+def _other_method(run: Run, receiver: Array, call: Call) -> Value:
+    return Unknown(f"what «{call.where.written}» gives", call.where)
+
+
 @TABLE.method("difference", "mean", "sum")
 def _difference_reduced(run: Run, receiver: Difference, call: Call) -> Value:
     return ops.reduced(run, receiver, call.name, call.where)
@@ -449,62 +454,3 @@ def _loss_reduced(run: Run, receiver: LossValue, call: Call) -> Value:
 @TABLE.method("tensor", "numpy", "copy")
 def _tensor_as_it_is(run: Run, receiver: Tensor, call: Call) -> Value:
     return receiver
-
-
-# -- tables of pandas -------------------------------------------------------------------------------------------------
-
-
-@TABLE.function("pandas.read_csv", "pandas.read_excel", "pandas.read_table", "pandas.read_parquet", "pandas.read_hdf",
-                "pandas.read_pickle", "pandas.read_json", "pandas.read_sql", "pandas.read_feather")  # fmt: skip
-def _table(run: Run, call: Call) -> Value:
-    what = f"pd.{call.name}"
-    return Array(root=run.fresh(), where=call.where, why=f"it is read from a file by «{what}»", source=what)
-
-
-@TABLE.function("pandas.DataFrame", "pandas.Series")
-def _frame(run: Run, call: Call) -> Value:
-    found = ops.data(run, call.get(0, "data"))
-    return found or arrays.unknown_array(run, "a table made at run time", call.where)
-
-
-@TABLE.function("pandas.get_dummies")
-def _dummies(run: Run, call: Call) -> Value:
-    found = run.as_array(_first(call))
-    if found is None:
-        return Unknown("dummies of something unknown", call.where)
-    return arrays.recast(found, ValueRange.exactly(UNIT), "get_dummies()", call.where, structure=Structure.ONE_HOT,
-                         structure_axis=-1)  # fmt: skip
-
-
-@TABLE.method("array", "drop", "pop", "filter", "select_dtypes")
-def _columns(run: Run, receiver: Array, call: Call) -> Value:
-    name = call.name
-    axis = call.constant(1, "axis", default=0)
-    columns = "columns" in call.kwargs or axis in {1, "columns"} or name != "drop"
-    if not columns:
-        return receiver
-    node = call.where.node
-    what = call.where.text.segment(getattr(node, "args", [node])[0]) if getattr(node, "args", None) else name
-    narrowed = arrays.selected(receiver, f"{name} {what}", None)
-    written = [step.removeprefix("column ").strip("'\"") for step in receiver.scalings if step.startswith("column ")]
-    if any(column in what for column in written):
-        return replace(narrowed, values=ValueRange(receiver.values.hull))
-    return narrowed
-
-
-@TABLE.method("array", "head", "tail", "sample", "dropna", "fillna", "reset_index", "sort_values", "shuffle", "query",
-              "replace", "rename", "set_index", "interpolate", "ffill", "bfill", "drop_duplicates", "sort_index",
-              "to_frame", "convert_objects", "persist", "cache")  # fmt: skip
-def _rows(run: Run, receiver: Array, call: Call) -> Value:
-    return receiver
-
-
-@TABLE.method("array", "apply", "applymap", "groupby", "merge", "rolling", "join", "diff", "pct_change")
-def _transformed(run: Run, receiver: Array, call: Call) -> Value:
-    return arrays.unknown_array(run, f"the values of «{call.where.written}»", call.where)
-
-
-@TABLE.method("array", "describe", "info", "hist", "plot", "head_", "value_counts", "isnull", "isna", "nunique",
-              "to_csv", "any", "all", "argmax", "dot")  # fmt: skip
-def _aside(run: Run, receiver: Array, call: Call) -> Value:
-    return Unknown(f"what «{call.where.written}» gives", call.where)

@@ -1,0 +1,75 @@
+"""pandas: tables that are read from files, their columns and their rows."""
+
+from __future__ import annotations
+
+from ae_audit.records import replace
+from ae_audit.static import arrays, ops
+from ae_audit.static.arguments import Call
+from ae_audit.static.registry import Table
+from ae_audit.static.values import Array, Unknown, Value
+from ae_audit.theory.intervals import UNIT
+from ae_audit.theory.ranges import ValueRange
+from ae_audit.training_setup import Structure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from ae_audit.static.interpreter import Run
+
+TABLE = Table("pandas")
+
+
+@TABLE.function("pandas.read_csv", "pandas.read_excel", "pandas.read_table", "pandas.read_parquet", "pandas.read_hdf",
+                "pandas.read_pickle", "pandas.read_json", "pandas.read_sql", "pandas.read_feather")  # fmt: skip
+def _table(run: Run, call: Call) -> Value:
+    what = f"pd.{call.name}"
+    return Array(root=run.fresh(), where=call.where, why=f"it is read from a file by «{what}»", source=what)
+
+
+@TABLE.function("pandas.DataFrame", "pandas.Series")
+def _frame(run: Run, call: Call) -> Value:
+    found = ops.data(run, call.get(0, "data"))
+    return found or arrays.unknown_array(run, "a table made at run time", call.where)
+
+
+@TABLE.function("pandas.get_dummies")
+def _dummies(run: Run, call: Call) -> Value:
+    given = call.get(0, "data")
+    found = None if given is None else run.as_array(given)
+    if found is None:
+        return Unknown("dummies of something unknown", call.where)
+    return arrays.recast(found, ValueRange.exactly(UNIT), "get_dummies()", call.where, structure=Structure.ONE_HOT,
+                         structure_axis=-1)  # fmt: skip
+
+
+@TABLE.method("array", "drop", "pop", "filter", "select_dtypes")
+def _columns(run: Run, receiver: Array, call: Call) -> Value:
+    name = call.name
+    axis = call.constant(1, "axis", default=0)
+    columns = "columns" in call.kwargs or axis in {1, "columns"} or name != "drop"
+    if not columns:
+        return receiver
+    node = call.where.node
+    what = call.where.text.segment(getattr(node, "args", [node])[0]) if getattr(node, "args", None) else name
+    narrowed = arrays.selected(receiver, f"{name} {what}", None)
+    written = [step.removeprefix("column ").strip("'\"") for step in receiver.scalings if step.startswith("column ")]
+    if any(column in what for column in written):
+        return replace(narrowed, values=ValueRange(receiver.values.hull))
+    return narrowed
+
+
+@TABLE.method("array", "head", "tail", "sample", "dropna", "fillna", "reset_index", "sort_values", "shuffle", "query",
+              "replace", "rename", "set_index", "interpolate", "ffill", "bfill", "drop_duplicates", "sort_index",
+              "to_frame", "convert_objects", "persist", "cache")  # fmt: skip
+def _rows(run: Run, receiver: Array, call: Call) -> Value:
+    return receiver
+
+
+@TABLE.method("array", "apply", "applymap", "groupby", "merge", "rolling", "join", "diff", "pct_change")
+def _transformed(run: Run, receiver: Array, call: Call) -> Value:
+    return arrays.unknown_array(run, f"the values of «{call.where.written}»", call.where)
+
+
+@TABLE.method("array", "describe", "info", "hist", "plot", "head_", "value_counts", "isnull", "isna", "nunique",
+              "to_csv")  # fmt: skip
+def _aside(run: Run, receiver: Array, call: Call) -> Value:
+    return Unknown(f"what «{call.where.written}» gives", call.where)
