@@ -288,13 +288,15 @@ def _judge(bench: _Bench, finding: Finding, outline: Plan, contests: tuple[Conte
 
 
 def _hold(bench: _Bench, contest: Contest, steps: int, seeds: Sequence[int]) -> tuple[Comparison, int]:
-    """Compare two arms at equal steps; where that is not clear, once more at twice the steps."""
+    """Compare two arms at equal steps; while that is not clear, again at twice the steps, as far as they may go."""
     comparison = compare(bench.scores(contest.fixed, steps, seeds), bench.scores(contest.faulty, steps, seeds))
-    longer = min(2 * steps, bench.most_steps)
-    unclear = comparison.verdict is Verdict.INCONCLUSIVE and math.isfinite(comparison.gain)
-    learned = max(bench.scores(contest.fixed, steps, seeds).r2, default=-math.inf) >= SOMETHING
-    if unclear and learned and longer > steps:
-        return compare(bench.scores(contest.fixed, longer), bench.scores(contest.faulty, longer)), longer
+    while comparison.verdict is Verdict.INCONCLUSIVE and math.isfinite(comparison.gain):
+        learned = max(bench.scores(contest.fixed, steps, seeds).r2, default=-math.inf) >= SOMETHING
+        longer = min(2 * steps, bench.most_steps)
+        if not learned or longer <= steps:
+            break
+        steps, seeds = longer, bench.seeds
+        comparison = compare(bench.scores(contest.fixed, steps), bench.scores(contest.faulty, steps))
     if comparison.verdict is Verdict.REFUTED and steps < LEAST_STEPS:
         comparison = replace(comparison, verdict=Verdict.INCONCLUSIVE, reason="so early the arms do not differ")
     return comparison, steps

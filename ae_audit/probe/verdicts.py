@@ -13,6 +13,12 @@ CONFIRM_MARGIN = 0.10
 between arms that differ in nothing that matters; ten times that is no accident."""
 REFUTE_MARGIN = 0.03
 """R² within which the faulty arm did «as well as» the fixed one, in every seed."""
+LEAST_GAIN = 0.03
+"""R² by which the fixed arm must win in every seed where nearly everything is explained, so that ten points are not
+left to win; then it must also leave plainly less unexplained, by the factor of the next line"""
+CONFIRM_RATIO = 1.5
+REFUTE_RATIO = 1.15
+"""of what the arms leave unexplained, 1 − R²: the faulty arm did not do «as well» where it leaves more than this"""
 LEARNED = 0.38
 """R² at which the pilot stops: seeds differ by about 0.05, and none is to be left below 0.3, plainly above the mean."""
 PLAINLY = 0.30
@@ -53,11 +59,24 @@ def compare(fixed: Scores, faulty: Scores) -> Comparison:
     gains = [a - b if math.isfinite(b) else math.inf for a, b in zip(fixed.r2, faulty.r2, strict=True)]
     gain = mean(gains)
     spread = stdev(gains) if len(gains) > 1 and all(map(math.isfinite, gains)) else 0.0
-    if min(gains) >= CONFIRM_MARGIN and best >= SOMETHING:
+    pairs = tuple(zip(fixed.r2, faulty.r2, strict=True))
+    if all(_wins(*pair) for pair in pairs) and best >= SOMETHING:
         how = "the fix is ahead in every seed" if len(gains) > 1 else "the fix learns, which without it no seed can"
         return Comparison(Verdict.CONFIRMED, gain, spread, how)
-    if max(gains) <= REFUTE_MARGIN and min(faulty.r2) >= SOMETHING:
+    if all(_is_level(*pair) for pair in pairs) and min(faulty.r2) >= SOMETHING:
         return Comparison(Verdict.REFUTED, gain, spread, "as written it does as well as fixed")
     if best < SOMETHING and max(gains) < CONFIRM_MARGIN:
         return Comparison(Verdict.INCONCLUSIVE, gain, spread, "neither arm learned enough to tell them apart")
     return Comparison(Verdict.INCONCLUSIVE, gain, spread, "the difference is neither clear nor absent")
+
+
+def _wins(fixed: float, faulty: float) -> bool:
+    """Whether one seed's difference is beyond what arms show that differ in nothing that matters."""
+    if not math.isfinite(faulty) or fixed - faulty >= CONFIRM_MARGIN:
+        return True
+    return fixed - faulty >= LEAST_GAIN and 1.0 - faulty >= CONFIRM_RATIO * (1.0 - fixed)
+
+
+def _is_level(fixed: float, faulty: float) -> bool:
+    """Whether the faulty arm did as well in one seed."""
+    return math.isfinite(faulty) and fixed - faulty <= REFUTE_MARGIN and 1.0 - faulty <= REFUTE_RATIO * (1.0 - fixed)

@@ -16,6 +16,12 @@ from ae_audit.rules.findings import Verdict
         ((0.01, 0.02, 0.0), (0.0, 0.02, 0.01), Verdict.INCONCLUSIVE),
         ((0.05, 0.05, 0.05), (-3.0, -3.0, -3.0), Verdict.INCONCLUSIVE),
         ((0.5, 0.5, 0.5), (0.44, 0.44, 0.44), Verdict.INCONCLUSIVE),
+        # near 1 ten points cannot be won: what is left unexplained decides
+        ((0.95, 0.94, 0.95), (0.88, 0.89, 0.89), Verdict.CONFIRMED),
+        ((0.89, 0.88, 0.88), (0.86, 0.85, 0.87), Verdict.INCONCLUSIVE),
+        ((0.95, 0.94, 0.95), (0.93, 0.92, 0.93), Verdict.INCONCLUSIVE),
+        ((0.95, 0.94, 0.95), (0.945, 0.935, 0.947), Verdict.REFUTED),
+        ((0.999, 0.999, 0.999), (0.99, 0.99, 0.99), Verdict.INCONCLUSIVE),
         ((0.5, 0.5, 0.5), (-math.inf, -math.inf, -math.inf), Verdict.CONFIRMED),
     ],
 )
