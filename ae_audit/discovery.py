@@ -38,8 +38,6 @@ class AuditTarget:
     """as reports show it; :data:`~ae_audit.source_text.STDIN` for standard input"""
     run: bool = False
     """whether the program may be run"""
-    named: bool = True
-    """whether the user named it, rather than a folder that holds it"""
     project_root: str | None = None
     """absolute path of the folder within which first-party imports are followed"""
     model: ModelInput | None = None
@@ -61,7 +59,7 @@ def discover(paths: Sequence[str], settings: Settings) -> tuple[AuditTarget, ...
         elif os.path.isdir(path):
             for file in walk(path, settings):
                 run = settings.run and not settings.static
-                target = AuditTarget(file, run, False, _project_root(file, roots))
+                target = AuditTarget(file, run, _project_root(file, roots))
                 found.setdefault(os.path.abspath(file), target)
         elif os.path.exists(path):
             if settings.hook and excluded(path, settings):

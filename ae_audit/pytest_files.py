@@ -83,7 +83,7 @@ class ModelAudit(pytest.Item):
 
     def _target(self, settings: Settings) -> AuditTarget:
         (target,) = discover([shown(os.fspath(self.path))], settings)
-        return AuditTarget(target.path, settings.run and not settings.static, False, target.project_root)
+        return AuditTarget(target.path, settings.run and not settings.static, target.project_root)
 
 
 class AuditFailed(Exception):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ae_audit.report.page import Segment
 from ae_audit.results import Report
-from ae_audit.rules.findings import Finding, Severity, Verdict
+from ae_audit.rules.findings import Severity, Verdict
 from ae_audit.theory.intervals import format_number
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import DataFacts, Head, LossUse, Structure, TrainingSetup
@@ -103,11 +103,6 @@ def sparkline(values: Sequence[float], low: float, high: float, most: int = 20) 
     return "".join(
         "?" if math.isnan(value) else BARS[round(top * min(max((value - low) / span, 0.0), 1.0))] for value in values
     )
-
-
-def verdict_word(finding: Finding) -> str:
-    """How sure the tool is, in the word that reports show."""
-    return finding.verdict.value
 
 
 def counts(report: Report) -> dict[Severity, int]:

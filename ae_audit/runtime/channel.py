@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ae_audit.runtime.sandbox import Blocked, Confinement, Guard, Policy, confine
+from ae_audit.runtime.sandbox import Blocked, Guard, Policy, confine
 
 REQUEST, EVENTS, WHEREABOUTS = "request.json", "events", "whereabouts.txt"
 """files of a run's folder: the request, the FIFO of events, where the program was when it was asked or crashed"""
@@ -87,7 +87,6 @@ class Session:
     request: dict[str, Any]
     working_folder: str
     """mirror of the script's folder; already the current one"""
-    confinement: Confinement
     guard: Guard
     channel: Channel
 
@@ -132,7 +131,7 @@ def enter(arguments: list[str] | None = None) -> Session:
     os.chdir(order["working_folder"])
     os.environ["PWD"] = order["working_folder"]
     channel.send({"event": "confined", **dataclasses.asdict(confinement)})
-    return Session(order["request"], order["working_folder"], confinement, guard, channel)
+    return Session(order["request"], order["working_folder"], guard, channel)
 
 
 def _watch_whereabouts(path: Path) -> None:

@@ -13,10 +13,7 @@ Events that it emits: ``skipped`` (``call``, ``what``: an artefact that was not 
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
 from ae_audit.runtime.absent_files import tell_absent_pictures
@@ -36,7 +33,6 @@ __all__ = [
     "ScriptOutcome",
     "StopProgram",
     "load_program",
-    "loaders_without_workers",
     "run_script",
 ]
 
@@ -85,23 +81,3 @@ class Interception:
 
     def _not_intercepted(self, module: str, error: Exception) -> None:
         self._emit({"event": "not_intercepted", "module": module, "why": f"{type(error).__name__}: {error}"[:400]})
-
-
-def loaders_without_workers(module: ModuleType) -> None:
-    """Make every ``DataLoader`` of ``torch.utils.data.dataloader`` (the ``module``) load in the program's own process.
-
-    For ``when_imported("torch.utils.data.dataloader", loaders_without_workers)``.
-    """
-    cls = module.DataLoader
-    original = cls.__init__
-    signature = inspect.signature(original)
-
-    @functools.wraps(original)
-    def init(*args: Any, **kwargs: Any) -> None:
-        bound = signature.bind(*args, **kwargs)
-        if bound.arguments.get("num_workers"):
-            for name in ("num_workers", "prefetch_factor", "persistent_workers", "multiprocessing_context", "timeout"):
-                bound.arguments.pop(name, None)
-        original(*bound.args, **bound.kwargs)
-
-    cls.__init__ = init

@@ -46,7 +46,7 @@ def _named(step: Step, node: Node) -> LossPoint | None:
 
 
 def _spelled_out(loss: HandWritten) -> LossPoint:
-    call = LossCall(loss.function, "", loss.target, loss.prediction, {}, 0, loss.value.location, True)
+    call = LossCall(loss.function, "", loss.target, loss.prediction, {}, 0, loss.value.location)
     return LossPoint(prediction=loss.prediction, call=call, node=loss.value)
 
 

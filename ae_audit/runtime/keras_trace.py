@@ -79,8 +79,6 @@ class LossCall:
     arguments: dict[str, Any]
     ordinal: int
     location: Location | None
-    replaceable: bool
-    """whether it was reached through a name that can be rebound"""
     sample_weight: Any = None
     rank: int | None = None
     """number of axes of what it gave"""
@@ -190,7 +188,6 @@ class _Recorder:
             extra,
             ordinal,
             self._locate(),
-            True,
             bound.get("sample_weight"),
         )
         self.watch.losses.append(call)

@@ -53,8 +53,6 @@ class ScriptOutcome:
     """of the script (in a notebook: of the cell) that was being run; 1-based"""
     cell: int | None = None
     """0-based index over all cells of a notebook"""
-    exception: str | None = None
-    """qualified name of the exception's class"""
     exit_code: int | None = None
 
 
@@ -228,7 +226,6 @@ def _exited(error: SystemExit, program: Program | None) -> ScriptOutcome:
         HowItEnded.EXITED,
         f"the program left by {call}{_at(place)} with exit code {code}{text}",
         *_line_and_cell(place),
-        exception="SystemExit",
         exit_code=code,
     )
 
@@ -246,7 +243,6 @@ def _raised(error: BaseException, program: Program | None, path: Path) -> Script
         HowItEnded.RAISED,
         f"{kind}{where}" + (f": {message}" if message else ""),
         *_line_and_cell(place),
-        exception=kind,
     )
 
 

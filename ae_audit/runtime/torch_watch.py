@@ -93,11 +93,6 @@ class LiveTorchRecorder(TorchRecorder):
         self._installed.close()
 
     @property
-    def gone(self) -> bool:
-        """Whether nothing of the recorder is left in torch."""
-        return not self._present and self._mode is None
-
-    @property
     def stepped(self) -> set[int]:
         """The optimizers that stepped, by identity."""
         return self._stepped

@@ -8,7 +8,7 @@ from ae_audit.static import attributes, calls, expressions, statements
 from ae_audit.static.arguments import Call
 from ae_audit.static.budget import MAX_SITES, MAX_STEPS, BudgetSpentError
 from ae_audit.static.decisions import Offer, Plan
-from ae_audit.static.environment import Frame, Scope
+from ae_audit.static.environment import Frame
 from ae_audit.static.registry import Registry
 from ae_audit.static.sources import Text, Where
 from ae_audit.static.values import Array, Class, Const, Function, Module, Seq, Site, Soft, Tensor, Unknown, Value
@@ -150,9 +150,6 @@ class Run:
 
     def written(self, where: Where | None) -> str | None:
         return None if where is None else where.written
-
-    def frame_for(self, scope: Scope, text: Text, package: str = "") -> Frame:
-        return Frame(scope, text, package=package)
 
     def find_tensors(self, value: Value | None, depth: int = 0) -> list[Tensor]:
         """All network tensors in a value: itself, or inside sequences."""

@@ -448,8 +448,6 @@ class Site:
 
 
 NONE = Const(None)
-TRUE = Const(True)
-FALSE = Const(False)
 
 
 def is_const(value: Value | None, *kinds: type) -> bool:

@@ -61,10 +61,6 @@ class Activation:
     pieces: elementwise.Pieces = field(default=(), compare=False, repr=False)
 
     @property
-    def elementwise(self) -> bool:
-        return self.name in ELEMENTWISE
-
-    @property
     def constraint(self) -> Constraint | None:
         """What it imposes along its axis."""
         if self.name in {"softmax", "softmin", "gumbel_softmax", "sparsemax"}:

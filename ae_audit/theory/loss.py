@@ -95,9 +95,6 @@ class Loss:
     link: Link = Link.IDENTITY
     suits: bool = True
     """whether the minimiser, through the link, is the target, for every target of the loss's domain"""
-    aggregate: str | None = "mean"
-    """what the best constant prediction for many targets is: ``mean``, ``median``, ``mode``, ``weighted median``,
-    ``log-mean``, ``between mean and median``; None where it has no name"""
     from_logits: bool = False
     parameters: tuple[tuple[str, Parameter], ...] = ()
     """those that change the loss, by canonical name, sorted"""

@@ -29,7 +29,6 @@ GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 def _distance(
     name: str,
     distance: Callable[[float, float], float],
-    aggregate: str | None,
     parameters: Parameters,
     *names: str,
     target_kind: TargetKind = TargetKind.ANY,
@@ -45,24 +44,23 @@ def _distance(
         value_of=lambda y, p: distance(scalar(y), scalar(p)),
         minimiser_of=lambda y, _: scalar(y),
         floor_of=lambda y, _: 0.0,
-        aggregate=aggregate,
         parameters=known(parameters, *names),
     )
 
 
 def _mse(_: bool, parameters: Parameters) -> Loss:
-    return _distance("mse", lambda y, p: (y - p) ** 2, "mean", parameters)
+    return _distance("mse", lambda y, p: (y - p) ** 2, parameters)
 
 
 def _mae(_: bool, parameters: Parameters) -> Loss:
-    return _distance("mae", lambda y, p: abs(y - p), "median", parameters)
+    return _distance("mae", lambda y, p: abs(y - p), parameters)
 
 
 def _mape(_: bool, parameters: Parameters) -> Loss:
     def value(y: float, p: float) -> float:
         return 100.0 * abs(y - p) / max(abs(y), 1e-7)
 
-    return _distance("mape", value, "weighted median", parameters, target_kind=TargetKind.NON_ZERO)
+    return _distance("mape", value, parameters, target_kind=TargetKind.NON_ZERO)
 
 
 def _huber(_: bool, parameters: Parameters) -> Loss:
@@ -72,7 +70,7 @@ def _huber(_: bool, parameters: Parameters) -> Loss:
         error = abs(y - p)
         return 0.5 * error * error if error <= delta else delta * error - 0.5 * delta * delta
 
-    return _distance("huber", value, "between mean and median", parameters, "delta")
+    return _distance("huber", value, parameters, "delta")
 
 
 def _smooth_l1(_: bool, parameters: Parameters) -> Loss:
@@ -82,7 +80,7 @@ def _smooth_l1(_: bool, parameters: Parameters) -> Loss:
         error = abs(y - p)
         return 0.5 * error * error / beta if error < beta else error - 0.5 * beta
 
-    return _distance("smooth_l1", value, "between mean and median", parameters, "beta")
+    return _distance("smooth_l1", value, parameters, "beta")
 
 
 def _log_cosh(_: bool, parameters: Parameters) -> Loss:
@@ -90,7 +88,7 @@ def _log_cosh(_: bool, parameters: Parameters) -> Loss:
         error = abs(y - p)
         return error + softplus(-2.0 * error) - math.log(2.0)
 
-    return _distance("log_cosh", value, "between mean and median", parameters)
+    return _distance("log_cosh", value, parameters)
 
 
 def _msle(_: bool, parameters: Parameters) -> Loss:
@@ -108,7 +106,6 @@ def _msle(_: bool, parameters: Parameters) -> Loss:
         pointwise=True,
         value_of=value,
         minimiser_of=lambda y, _: max(scalar(y), 0.0),
-        aggregate="log-mean",
     )
 
 
@@ -195,7 +192,6 @@ def _binary_focal(from_logits: bool, parameters: Parameters) -> Loss:
         floor_of=floor,
         link=Link.SIGMOID if from_logits else Link.IDENTITY,
         suits=smoothing == 0.0,
-        aggregate=None,
         from_logits=from_logits,
         parameters=known(parameters, "gamma", "alpha", "apply_class_balancing", "label_smoothing"),
     )
@@ -303,7 +299,6 @@ def _margin(name: str, loss_of_margin: Callable[[float], float], parameters: Par
         value_of=value,
         minimiser_of=minimiser,
         link=Link.SIGN,
-        aggregate="mode",
         parameters=known(parameters, "converts_binary"),
     )
 

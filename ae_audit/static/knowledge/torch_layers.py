@@ -15,7 +15,6 @@ class Effect(Enum):
     """What a layer does to the set of values that can come out."""
 
     WEIGHTS = "learns an affine map: any real number can come out"
-    ACTIVATION = "an activation function"
     REARRANGES = "the same values in other places"
     SELECTS = "some of the values"
     AVERAGES = "averages of the values"
@@ -25,7 +24,6 @@ class Effect(Enum):
     NORMALISES = "rescales to zero mean and unit variance, then learns a scale and a shift"
     RECURRENT = "a recurrent net: its hidden state is the output"
     ATTENDS = "attention and its projections: any real number can come out"
-    NORM = "scales to unit length"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +34,10 @@ class Layer:
     signature: tuple[str, ...] = ()
     axes: int = 0
     transposed: bool = False
-    lazy: bool = False
 
 
-def _layer(effect: Effect, signature: str = "", axes: int = 0, transposed: bool = False, lazy: bool = False) -> Layer:
-    return Layer(effect, tuple(signature.split()), axes, transposed, lazy)
+def _layer(effect: Effect, signature: str = "", axes: int = 0, transposed: bool = False) -> Layer:
+    return Layer(effect, tuple(signature.split()), axes, transposed)
 
 
 _CONV = "in_channels out_channels kernel_size stride padding dilation groups bias padding_mode"
@@ -68,9 +65,9 @@ def _spatial() -> dict[str, Layer]:
         layers |= {
             f"Conv{suffix}": _layer(Effect.WEIGHTS, _CONV, axes),
             f"ConvTranspose{suffix}": _layer(Effect.WEIGHTS, _CONV_TRANSPOSE, axes, transposed=True),
-            f"LazyConv{suffix}": _layer(Effect.WEIGHTS, _without_input(_CONV), axes, lazy=True),
+            f"LazyConv{suffix}": _layer(Effect.WEIGHTS, _without_input(_CONV), axes),
             f"LazyConvTranspose{suffix}": _layer(
-                Effect.WEIGHTS, _without_input(_CONV_TRANSPOSE), axes, transposed=True, lazy=True
+                Effect.WEIGHTS, _without_input(_CONV_TRANSPOSE), axes, transposed=True
             ),
             f"MaxPool{suffix}": _layer(Effect.SELECTS, _MAX_POOL, axes),
             f"AvgPool{suffix}": _layer(Effect.AVERAGES, _AVG_POOL[axes], axes),
@@ -79,9 +76,9 @@ def _spatial() -> dict[str, Layer]:
             f"LPPool{suffix}": _layer(Effect.WEIGHTS, "norm_type kernel_size stride ceil_mode", axes),
             f"MaxUnpool{suffix}": _layer(Effect.PADS, "kernel_size stride padding", axes),
             f"BatchNorm{suffix}": _layer(Effect.NORMALISES, _BATCH_NORM, axes),
-            f"LazyBatchNorm{suffix}": _layer(Effect.NORMALISES, _without_input(_BATCH_NORM), axes, lazy=True),
+            f"LazyBatchNorm{suffix}": _layer(Effect.NORMALISES, _without_input(_BATCH_NORM), axes),
             f"InstanceNorm{suffix}": _layer(Effect.NORMALISES, _BATCH_NORM, axes),
-            f"LazyInstanceNorm{suffix}": _layer(Effect.NORMALISES, _without_input(_BATCH_NORM), axes, lazy=True),
+            f"LazyInstanceNorm{suffix}": _layer(Effect.NORMALISES, _without_input(_BATCH_NORM), axes),
             f"Dropout{suffix}": _layer(Effect.DROPS, "p inplace", axes),
             f"ZeroPad{suffix}": _layer(Effect.PADS, "padding", axes),
             f"ConstantPad{suffix}": _layer(Effect.PADS, "padding value", axes),
@@ -95,7 +92,7 @@ def _spatial() -> dict[str, Layer]:
 LAYERS: dict[str, Layer] = {
     **_spatial(),
     "Linear": _layer(Effect.WEIGHTS, "in_features out_features bias"),
-    "LazyLinear": _layer(Effect.WEIGHTS, "out_features bias", lazy=True),
+    "LazyLinear": _layer(Effect.WEIGHTS, "out_features bias"),
     "Bilinear": _layer(Effect.WEIGHTS, "in1_features in2_features out_features bias"),
     "Embedding": _layer(Effect.WEIGHTS, "num_embeddings embedding_dim padding_idx"),
     "EmbeddingBag": _layer(Effect.WEIGHTS, "num_embeddings embedding_dim"),

@@ -31,13 +31,12 @@ class ImageSet:
     classes: int | None = None
     target: Target = Target.CLASS
     raw: str | None = None
-    raw_library: str = "numpy"
     train: int | None = None
     """number of training images"""
 
 
 def _grey28(classes: int | None, train: int | None) -> ImageSet:
-    return ImageSet(1, (28, 28), classes, Target.CLASS, "NHW", "torch", train)
+    return ImageSet(1, (28, 28), classes, Target.CLASS, "NHW", train)
 
 
 DATASETS: dict[str, ImageSet] = {

@@ -173,20 +173,15 @@ def test_checkpoints_of_torch(run_program: Run) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [0, 2])
-def test_workers_of_a_loader_run_or_are_done_without(run_program: Run, workers: int) -> None:
+def test_workers_of_a_loader_run(run_program: Run) -> None:
     pytest.importorskip("torch")
     outcome = run_program(
-        f"""
+        """
         import torch
         from torch.utils.data import DataLoader, TensorDataset
-        if not {workers}:
-            import torch.utils.data.dataloader
-            from ae_audit.runtime.interception import loaders_without_workers
-            loaders_without_workers(torch.utils.data.dataloader)
         data = TensorDataset(torch.arange(10.0))
         loader = DataLoader(data, 5, num_workers=2, persistent_workers=True, prefetch_factor=4, timeout=5)
-        assert loader.num_workers == {workers}
+        assert loader.num_workers == 2
         assert len([batch for batch in loader]) == 2
         """
     )
