@@ -202,10 +202,11 @@ def _message(setup: TrainingSetup) -> str:
     outputs = "the outputs" if units is None else f"the {units} outputs"
     constant = format_number(made.scale + made.shift * units) if units is not None else "a constant"
     total = "1" if is_simplex(setup) else constant
-    text = f"softmax makes {outputs} of a sample sum to {total}, but the target holds separate values"
-    if seen is not None and seen.samples:
-        mean_sum = seen.mean * seen.count / seen.samples
-        return f"{text} that sum to {format_number(mean_sum)} on average"
+    many = units is not None and seen is not None and units * seen.samples < seen.count
+    where = "at each place" if many else "of a sample"
+    text = f"softmax makes {outputs} {where} sum to {total}, but the target holds separate values"
+    if units is not None and seen is not None:
+        return f"{text} that sum to {format_number(seen.mean * units)} {'there ' if many else ''}on average"
     if setup.target.values.unknown:
         return f"{text}, no distribution"
     return f"{text} in {values_words(setup.target)}, no distribution"
