@@ -61,53 +61,16 @@ from ae_audit.rules.facts import (
     values_words,
 )
 from ae_audit.rules.findings import Evidence, Severity, Unsettled, Violation
+from ae_audit.rules.programs import dense_keras, dense_torch
 from ae_audit.rules.repair import repair
 from ae_audit.theory.activations import Constraint
 from ae_audit.theory.intervals import UNIT, format_number
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import Framework, Structure, TrainingSetup
 
-KERAS = """\
-import keras
-from keras import layers
+KERAS = dense_keras('layers.Dense(784, activation="softmax")', compiled='loss="binary_crossentropy"')
 
-(x_train, _), _ = keras.datasets.mnist.load_data()
-x_train = x_train.reshape(-1, 784).astype("float32") / 255.0
-
-autoencoder = keras.Sequential([
-    keras.Input(shape=(784,)),
-    layers.Dense(32, activation="relu"),
-    layers.Dense(784, activation="softmax"),
-])
-autoencoder.compile(optimizer="adam", loss="binary_crossentropy")
-autoencoder.fit(x_train, x_train, epochs=1, batch_size=256)
-"""
-
-TORCH = """\
-import torch
-from torch import nn
-from torch.utils.data import DataLoader
-from torchvision import datasets, transforms
-
-data = datasets.MNIST("data", train=True, download=True, transform=transforms.ToTensor())
-loader = DataLoader(data, batch_size=256, shuffle=True)
-
-model = nn.Sequential(
-    nn.Flatten(),
-    nn.Linear(784, 32),
-    nn.ReLU(),
-    nn.Linear(32, 784),
-    nn.Softmax(dim=1),
-)
-criterion = nn.MSELoss()
-optimizer = torch.optim.Adam(model.parameters())
-
-for images, _ in loader:
-    loss = criterion(model(images), images.flatten(1))
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-"""
+TORCH = dense_torch("nn.Linear(32, 784)", "nn.Softmax(dim=1)")
 
 SEGMENTATION = """\
 import keras

@@ -53,6 +53,7 @@ from ae_audit.rules.facts import (
     unsettled_loss,
 )
 from ae_audit.rules.findings import Evidence, Severity, Unsettled, Violation
+from ae_audit.rules.programs import dense_keras, dense_torch
 from ae_audit.rules.remedies import ExpectLogits, Remedy, SwapActivation
 from ae_audit.rules.repair import repair
 from ae_audit.theory.activations import Constraint
@@ -66,47 +67,11 @@ NARROW = 5.0
 """logits that differ by less than this leave the likeliest of ten classes below 95 % (1 / (1 + 9·exp(−5)) = 0.94)"""
 
 
-KERAS = """\
-import keras
-from keras import layers
-
-(x_train, _), _ = keras.datasets.mnist.load_data()
-x_train = x_train.reshape(-1, 784).astype("float32") / 255.0
-
-autoencoder = keras.Sequential([
-    keras.Input(shape=(784,)),
-    layers.Dense(32, activation="relu"),
-    layers.Dense(784, activation="sigmoid"),
-])
-autoencoder.compile(optimizer="adam", loss=keras.losses.BinaryCrossentropy(from_logits=True))
-autoencoder.fit(x_train, x_train, epochs=1, batch_size=256)
-"""
-
-TORCH = """\
-import torch
-from torch import nn
-from torch.utils.data import DataLoader
-from torchvision import datasets, transforms
-
-data = datasets.MNIST("data", train=True, download=True, transform=transforms.ToTensor())
-loader = DataLoader(data, batch_size=256, shuffle=True)
-
-model = nn.Sequential(
-    nn.Flatten(),
-    nn.Linear(784, 32),
-    nn.ReLU(),
-    nn.Linear(32, 784),
-    nn.Sigmoid(),
+KERAS = dense_keras(
+    'layers.Dense(784, activation="sigmoid")', compiled="loss=keras.losses.BinaryCrossentropy(from_logits=True)"
 )
-criterion = nn.BCEWithLogitsLoss()
-optimizer = torch.optim.Adam(model.parameters())
 
-for images, _ in loader:
-    loss = criterion(model(images), images.flatten(1))
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-"""
+TORCH = dense_torch("nn.Linear(32, 784)", "nn.Sigmoid()", criterion="nn.BCEWithLogitsLoss()")
 
 CLASSIFIER = """\
 import torch

@@ -42,55 +42,29 @@ from ae_audit.rules.facts import (
     spans,
 )
 from ae_audit.rules.findings import Severity, Unsettled, Violation
+from ae_audit.rules.programs import SCALED, dense_keras, dense_torch
 from ae_audit.rules.remedies import Remedy, SwapActivation, SwapLoss
 from ae_audit.rules.repair import repair
 from ae_audit.theory.activations import Constraint
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import Framework, Structure, TrainingSetup
 
-KERAS = """\
-import keras
-from keras import layers
-
-(x_train, y_train), _ = keras.datasets.mnist.load_data()
-x_train = x_train.reshape(-1, 784).astype("float32") / 255.0
-y_train = (y_train == 7).astype("float32")
-
-classifier = keras.Sequential([
-    keras.Input(shape=(784,)),
-    layers.Dense(32, activation="relu"),
-    layers.Dense(1, activation="softmax"),
-])
-classifier.compile(optimizer="adam", loss="binary_crossentropy")
-classifier.fit(x_train, y_train, epochs=1, batch_size=256)
-"""
-
-TORCH = """\
-import torch
-from torch import nn
-from torch.utils.data import DataLoader
-from torchvision import datasets, transforms
-
-data = datasets.MNIST("data", train=True, download=True, transform=transforms.ToTensor())
-loader = DataLoader(data, batch_size=256, shuffle=True)
-
-model = nn.Sequential(
-    nn.Flatten(),
-    nn.Linear(784, 32),
-    nn.ReLU(),
-    nn.Linear(32, 1),
-    nn.Softmax(dim=1),
+KERAS = dense_keras(
+    'layers.Dense(1, activation="softmax")',
+    compiled='loss="binary_crossentropy"',
+    data=[SCALED, 'y_train = (y_train == 7).astype("float32")'],
+    loaded="(x_train, y_train), _",
+    fitted="x_train, y_train",
+    model="classifier",
 )
-criterion = nn.BCELoss()
-optimizer = torch.optim.Adam(model.parameters())
 
-for images, labels in loader:
-    sevens = (labels == 7).float().unsqueeze(1)
-    loss = criterion(model(images), sevens)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-"""
+TORCH = dense_torch(
+    "nn.Linear(32, 1)",
+    "nn.Softmax(dim=1)",
+    criterion="nn.BCELoss()",
+    batch="images, labels",
+    step=["sevens = (labels == 7).float().unsqueeze(1)", "loss = criterion(model(images), sevens)"],
+)
 
 
 class SingleUnitSoftmax(Rule):

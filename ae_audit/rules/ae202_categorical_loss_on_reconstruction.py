@@ -49,6 +49,7 @@ from ae_audit.rules.facts import (
     values_words,
 )
 from ae_audit.rules.findings import Severity, Unsettled, Violation
+from ae_audit.rules.programs import dense_keras, dense_torch
 from ae_audit.rules.repair import repair
 from ae_audit.theory.intervals import UNIT
 from ae_audit.theory.ranges import Tri
@@ -58,46 +59,9 @@ BEYOND = 0.01
 """how far from [0, 1] a value must lie to be no probability, smoothed or rounded"""
 
 
-KERAS = """\
-import keras
-from keras import layers
+KERAS = dense_keras('layers.Dense(784, activation="sigmoid")', compiled='loss="categorical_crossentropy"')
 
-(x_train, _), _ = keras.datasets.mnist.load_data()
-x_train = x_train.reshape(-1, 784).astype("float32") / 255.0
-
-autoencoder = keras.Sequential([
-    keras.Input(shape=(784,)),
-    layers.Dense(32, activation="relu"),
-    layers.Dense(784, activation="sigmoid"),
-])
-autoencoder.compile(optimizer="adam", loss="categorical_crossentropy")
-autoencoder.fit(x_train, x_train, epochs=1, batch_size=256)
-"""
-
-TORCH = """\
-import torch
-from torch import nn
-from torch.utils.data import DataLoader
-from torchvision import datasets, transforms
-
-data = datasets.MNIST("data", train=True, download=True, transform=transforms.ToTensor())
-loader = DataLoader(data, batch_size=256, shuffle=True)
-
-model = nn.Sequential(
-    nn.Flatten(),
-    nn.Linear(784, 32),
-    nn.ReLU(),
-    nn.Linear(32, 784),
-)
-criterion = nn.CrossEntropyLoss()
-optimizer = torch.optim.Adam(model.parameters())
-
-for images, _ in loader:
-    loss = criterion(model(images), images.flatten(1))
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-"""
+TORCH = dense_torch("nn.Linear(32, 784)", criterion="nn.CrossEntropyLoss()")
 
 CLASSIFIER = """\
 import torch

@@ -41,53 +41,20 @@ from collections.abc import Iterator
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.facts import ROUNDING, evidence, head_place, loss_place, output_words, spans, values_words
 from ae_audit.rules.findings import Severity, Unsettled, Violation
+from ae_audit.rules.programs import dense_keras, dense_torch
 from ae_audit.rules.remedies import SwapActivation, SwapLoss
 from ae_audit.theory.intervals import NON_NEGATIVE
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import DataFacts, Framework, TrainingSetup
 
-KERAS = """\
-import keras
-from keras import layers
+KERAS = dense_keras('layers.Dense(784, activation="sigmoid")', compiled='loss="mape"')
 
-(x_train, _), _ = keras.datasets.mnist.load_data()
-x_train = x_train.reshape(-1, 784).astype("float32") / 255.0
-
-autoencoder = keras.Sequential([
-    keras.Input(shape=(784,)),
-    layers.Dense(32, activation="relu"),
-    layers.Dense(784, activation="sigmoid"),
-])
-autoencoder.compile(optimizer="adam", loss="mape")
-autoencoder.fit(x_train, x_train, epochs=1, batch_size=256)
-"""
-
-TORCH = """\
-import torch
-from torch import nn
-from torch.utils.data import DataLoader
-from torchvision import datasets, transforms
-
-data = datasets.MNIST("data", train=True, download=True, transform=transforms.ToTensor())
-loader = DataLoader(data, batch_size=256, shuffle=True)
-
-model = nn.Sequential(
-    nn.Flatten(),
-    nn.Linear(784, 32),
-    nn.ReLU(),
-    nn.Linear(32, 784),
-    nn.Sigmoid(),
+TORCH = dense_torch(
+    "nn.Linear(32, 784)",
+    "nn.Sigmoid()",
+    criterion=None,
+    step=["target = images.flatten(1)", "error = (model(images) - target) / target", "loss = error.abs().mean()"],
 )
-optimizer = torch.optim.Adam(model.parameters())
-
-for images, _ in loader:
-    target = images.flatten(1)
-    error = (model(images) - target) / target
-    loss = error.abs().mean()
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-"""
 
 
 class RelativeLossOnZeroTarget(Rule):

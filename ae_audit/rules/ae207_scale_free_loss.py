@@ -41,6 +41,7 @@ from collections.abc import Iterator
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.facts import evidence, loss_place, spans, unsettled_target, values_words
 from ae_audit.rules.findings import Severity, Unsettled, Violation
+from ae_audit.rules.programs import dense_keras, dense_torch
 from ae_audit.rules.remedies import SwapLoss
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import DataFacts, Framework, TrainingSetup
@@ -48,47 +49,13 @@ from ae_audit.training_setup import DataFacts, Framework, TrainingSetup
 UNIT_NORM = 0.02
 """how far from 1 the mean squared norm of samples may be that were scaled to norm 1: float16 rounds by less"""
 
-KERAS = """\
-import keras
-from keras import layers
+KERAS = dense_keras('layers.Dense(784, activation="sigmoid")', compiled='loss="cosine_similarity"')
 
-(x_train, _), _ = keras.datasets.mnist.load_data()
-x_train = x_train.reshape(-1, 784).astype("float32") / 255.0
-
-autoencoder = keras.Sequential([
-    keras.Input(shape=(784,)),
-    layers.Dense(32, activation="relu"),
-    layers.Dense(784, activation="sigmoid"),
-])
-autoencoder.compile(optimizer="adam", loss="cosine_similarity")
-autoencoder.fit(x_train, x_train, epochs=1, batch_size=256)
-"""
-
-TORCH = """\
-import torch
-from torch import nn
-from torch.nn import functional as F
-from torch.utils.data import DataLoader
-from torchvision import datasets, transforms
-
-data = datasets.MNIST("data", train=True, download=True, transform=transforms.ToTensor())
-loader = DataLoader(data, batch_size=256, shuffle=True)
-
-model = nn.Sequential(
-    nn.Flatten(),
-    nn.Linear(784, 32),
-    nn.ReLU(),
-    nn.Linear(32, 784),
-)
-optimizer = torch.optim.Adam(model.parameters())
-
-for images, _ in loader:
-    output = model(images)
-    loss = 1 - F.cosine_similarity(output, images.flatten(1)).mean()
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-"""
+TORCH = dense_torch(
+    "nn.Linear(32, 784)",
+    criterion=None,
+    step=["output = model(images)", "loss = 1 - F.cosine_similarity(output, images.flatten(1)).mean()"],
+).replace("from torch import nn\n", "from torch import nn\nfrom torch.nn import functional as F\n")
 
 EMBEDDING = TORCH.replace("from torch.nn import functional as F\n", "").replace(
     "1 - F.cosine_similarity(output, images.flatten(1)).mean()",

@@ -58,6 +58,7 @@ from ae_audit.rules.facts import (
     structure_of,
 )
 from ae_audit.rules.findings import Severity, Unsettled, Violation
+from ae_audit.rules.programs import SCALED, dense_keras, dense_torch
 from ae_audit.rules.remedies import Remedy, SwapLoss
 from ae_audit.rules.repair import repair
 from ae_audit.theory.intervals import UNIT
@@ -68,47 +69,18 @@ CROSS_ENTROPIES = frozenset({"cce", "sparse_cce", "cross_entropy"})
 CLASSES = frozenset({Structure.CLASS_INDEX, Structure.ONE_HOT})
 
 
-KERAS = """\
-import keras
-from keras import layers
-
-(x_train, y_train), _ = keras.datasets.mnist.load_data()
-x_train = x_train.reshape(-1, 784).astype("float32") / 255.0
-y_train = keras.utils.to_categorical(y_train, 10)
-
-classifier = keras.Sequential([
-    keras.Input(shape=(784,)),
-    layers.Dense(32, activation="relu"),
-    layers.Dense(10, activation="sigmoid"),
-])
-classifier.compile(optimizer="adam", loss="categorical_crossentropy")
-classifier.fit(x_train, y_train, epochs=1, batch_size=256)
-"""
-
-TORCH = """\
-import torch
-from torch import nn
-from torch.utils.data import DataLoader
-from torchvision import datasets, transforms
-
-data = datasets.MNIST("data", train=True, download=True, transform=transforms.ToTensor())
-loader = DataLoader(data, batch_size=256, shuffle=True)
-
-model = nn.Sequential(
-    nn.Flatten(),
-    nn.Linear(784, 32),
-    nn.ReLU(),
-    nn.Linear(32, 1),
+KERAS = dense_keras(
+    'layers.Dense(10, activation="sigmoid")',
+    compiled='loss="categorical_crossentropy"',
+    data=[SCALED, "y_train = keras.utils.to_categorical(y_train, 10)"],
+    loaded="(x_train, y_train), _",
+    fitted="x_train, y_train",
+    model="classifier",
 )
-criterion = nn.MSELoss()
-optimizer = torch.optim.Adam(model.parameters())
 
-for images, labels in loader:
-    loss = criterion(model(images), labels.float().unsqueeze(1))
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-"""
+TORCH = dense_torch(
+    "nn.Linear(32, 1)", batch="images, labels", step=["loss = criterion(model(images), labels.float().unsqueeze(1))"]
+)
 
 
 class LossHeadMismatch(Rule):

@@ -40,6 +40,7 @@ from collections.abc import Iterator
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.facts import CATEGORICAL, LABELS, ROUNDING, evidence, span_of, spans, structure_of, values_words
 from ae_audit.rules.findings import Severity, Unsettled, Violation
+from ae_audit.rules.programs import RAW, dense_keras
 from ae_audit.rules.remedies import Rescale
 from ae_audit.rules.repair import repair
 from ae_audit.theory.ranges import Tri
@@ -49,22 +50,7 @@ FACTOR = 10.0
 """scales that differ by less are choices (standardised against [0, 1]); 255 and 127.5 are forgotten divisions"""
 
 
-KERAS = """\
-import keras
-from keras import layers
-
-(x_train, _), _ = keras.datasets.mnist.load_data()
-x_train = x_train.reshape(-1, 784).astype("float32")
-x_scaled = x_train / 255.0
-
-autoencoder = keras.Sequential([
-    keras.Input(shape=(784,)),
-    layers.Dense(32, activation="relu"),
-    layers.Dense(784),
-])
-autoencoder.compile(optimizer="adam", loss="mse")
-autoencoder.fit(x_scaled, x_train, epochs=1, batch_size=256)
-"""
+KERAS = dense_keras("layers.Dense(784)", data=[RAW, "x_scaled = x_train / 255.0"], fitted="x_scaled, x_train")
 
 TORCH = """\
 import torch

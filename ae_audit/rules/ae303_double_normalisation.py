@@ -37,6 +37,7 @@ from collections.abc import Iterator
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.facts import LABELS, evidence, spans, structure_of, values_words
 from ae_audit.rules.findings import Severity, Unsettled, Violation
+from ae_audit.rules.programs import SCALED, dense_keras, dense_torch
 from ae_audit.rules.remedies import Rescale
 from ae_audit.training_setup import DataFacts, Framework, Relation, Structure, TrainingSetup
 
@@ -44,49 +45,13 @@ NARROW = 0.02
 """fifty times narrower than [0, 1]: no habitual scaling is, and a second division by 255 leaves 0.0039 or 0.0078"""
 
 
-KERAS = """\
-import keras
-from keras import layers
+KERAS = dense_keras('layers.Dense(784, activation="sigmoid")', data=[SCALED, "x_train = x_train / 255.0"])
 
-(x_train, _), _ = keras.datasets.mnist.load_data()
-x_train = x_train.reshape(-1, 784).astype("float32") / 255.0
-x_train = x_train / 255.0
-
-autoencoder = keras.Sequential([
-    keras.Input(shape=(784,)),
-    layers.Dense(32, activation="relu"),
-    layers.Dense(784, activation="sigmoid"),
-])
-autoencoder.compile(optimizer="adam", loss="mse")
-autoencoder.fit(x_train, x_train, epochs=1, batch_size=256)
-"""
-
-TORCH = """\
-import torch
-from torch import nn
-from torch.utils.data import DataLoader
-from torchvision import datasets, transforms
-
-data = datasets.MNIST("data", train=True, download=True, transform=transforms.ToTensor())
-loader = DataLoader(data, batch_size=256, shuffle=True)
-
-model = nn.Sequential(
-    nn.Flatten(),
-    nn.Linear(784, 32),
-    nn.ReLU(),
-    nn.Linear(32, 784),
-    nn.Sigmoid(),
+TORCH = dense_torch(
+    "nn.Linear(32, 784)",
+    "nn.Sigmoid()",
+    step=["images = images.flatten(1) / 255.0", "loss = criterion(model(images), images)"],
 )
-criterion = nn.MSELoss()
-optimizer = torch.optim.Adam(model.parameters())
-
-for images, _ in loader:
-    images = images.flatten(1) / 255.0
-    loss = criterion(model(images), images)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-"""
 
 
 class DoubleNormalisation(Rule):

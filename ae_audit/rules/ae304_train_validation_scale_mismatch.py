@@ -35,28 +35,19 @@ from collections.abc import Iterator
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.facts import LABELS, evidence, span_of, spans, values_words
 from ae_audit.rules.findings import Severity, Unsettled, Violation
+from ae_audit.rules.programs import SCALED, dense_keras
 from ae_audit.training_setup import DataFacts, Framework, TrainingSetup
 
 FACTOR = 10.0
 """spans of two samples of the same data differ by less, a forgotten division by 255 or 16 makes more of it"""
 
 
-KERAS = """\
-import keras
-from keras import layers
-
-(x_train, _), (x_test, _) = keras.datasets.mnist.load_data()
-x_train = x_train.reshape(-1, 784).astype("float32") / 255.0
-x_test = x_test.reshape(-1, 784).astype("float32")
-
-autoencoder = keras.Sequential([
-    keras.Input(shape=(784,)),
-    layers.Dense(32, activation="relu"),
-    layers.Dense(784, activation="sigmoid"),
-])
-autoencoder.compile(optimizer="adam", loss="mse")
-autoencoder.fit(x_train, x_train, validation_data=(x_test, x_test), epochs=1, batch_size=256)
-"""
+KERAS = dense_keras(
+    'layers.Dense(784, activation="sigmoid")',
+    data=[SCALED, 'x_test = x_test.reshape(-1, 784).astype("float32")'],
+    loaded="(x_train, _), (x_test, _)",
+    fitted="x_train, x_train, validation_data=(x_test, x_test)",
+)
 
 
 class TrainValidationScaleMismatch(Rule):

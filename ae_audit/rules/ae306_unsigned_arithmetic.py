@@ -41,23 +41,10 @@ from ae_audit.location import TrailStep
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.facts import evidence
 from ae_audit.rules.findings import Severity, Span, Unsettled, Violation
+from ae_audit.rules.programs import dense_keras
 from ae_audit.training_setup import Framework, TrainingSetup
 
-KERAS = """\
-import keras
-from keras import layers
-
-(x_train, _), _ = keras.datasets.mnist.load_data()
-x_train = (x_train.reshape(-1, 784) - 128) / 128.0
-
-autoencoder = keras.Sequential([
-    keras.Input(shape=(784,)),
-    layers.Dense(32, activation="relu"),
-    layers.Dense(784),
-])
-autoencoder.compile(optimizer="adam", loss="mse")
-autoencoder.fit(x_train, x_train, epochs=1, batch_size=256)
-"""
+KERAS = dense_keras("layers.Dense(784)", data=["x_train = (x_train.reshape(-1, 784) - 128) / 128.0"])
 
 TORCH = """\
 import torch

@@ -37,53 +37,23 @@ from math import prod
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.facts import BINARY, POINTWISE, evidence, spans, structure_of
 from ae_audit.rules.findings import Severity, Unsettled, Violation
+from ae_audit.rules.programs import SCALED, dense_keras, dense_torch
 from ae_audit.training_setup import Framework, Relation, Structure, TrainingSetup
 
 SMALLEST = 16
 """outputs with fewer values than this may as well be meant for labels"""
 
 
-KERAS = """\
-import keras
-from keras import layers
-
-(x_train, y_train), _ = keras.datasets.mnist.load_data()
-x_train = x_train.reshape(-1, 784).astype("float32") / 255.0
-y_train = y_train.reshape(-1, 1)
-
-autoencoder = keras.Sequential([
-    keras.Input(shape=(784,)),
-    layers.Dense(32, activation="relu"),
-    layers.Dense(784),
-])
-autoencoder.compile(optimizer="adam", loss="mse")
-autoencoder.fit(x_train, y_train, epochs=1, batch_size=256)
-"""
-
-TORCH = """\
-import torch
-from torch import nn
-from torch.utils.data import DataLoader
-from torchvision import datasets, transforms
-
-data = datasets.MNIST("data", train=True, download=True, transform=transforms.ToTensor())
-loader = DataLoader(data, batch_size=256, shuffle=True)
-
-model = nn.Sequential(
-    nn.Flatten(),
-    nn.Linear(784, 32),
-    nn.ReLU(),
-    nn.Linear(32, 784),
+KERAS = dense_keras(
+    "layers.Dense(784)",
+    data=[SCALED, "y_train = y_train.reshape(-1, 1)"],
+    loaded="(x_train, y_train), _",
+    fitted="x_train, y_train",
 )
-criterion = nn.MSELoss()
-optimizer = torch.optim.Adam(model.parameters())
 
-for images, labels in loader:
-    loss = criterion(model(images), labels.float().unsqueeze(1))
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-"""
+TORCH = dense_torch(
+    "nn.Linear(32, 784)", batch="images, labels", step=["loss = criterion(model(images), labels.float().unsqueeze(1))"]
+)
 
 
 class TargetIsLabels(Rule):

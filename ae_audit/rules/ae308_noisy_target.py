@@ -38,6 +38,7 @@ from collections.abc import Iterator
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.facts import evidence, spans
 from ae_audit.rules.findings import Severity, Unsettled, Violation
+from ae_audit.rules.programs import dense_torch
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import Framework, Relation, TrainingSetup
 
@@ -59,32 +60,14 @@ denoiser.compile(optimizer="adam", loss="mse")
 denoiser.fit(x_train, x_noisy, epochs=1, batch_size=256)
 """
 
-TORCH = """\
-import torch
-from torch import nn
-from torch.utils.data import DataLoader
-from torchvision import datasets, transforms
-
-data = datasets.MNIST("data", train=True, download=True, transform=transforms.ToTensor())
-loader = DataLoader(data, batch_size=256, shuffle=True)
-
-model = nn.Sequential(
-    nn.Flatten(),
-    nn.Linear(784, 32),
-    nn.ReLU(),
-    nn.Linear(32, 784),
-    nn.Sigmoid(),
+TORCH = dense_torch(
+    "nn.Linear(32, 784)",
+    "nn.Sigmoid()",
+    step=[
+        "noisy = (images + 0.5 * torch.randn_like(images)).clamp(0.0, 1.0)",
+        "loss = criterion(model(images), noisy.flatten(1))",
+    ],
 )
-criterion = nn.MSELoss()
-optimizer = torch.optim.Adam(model.parameters())
-
-for images, _ in loader:
-    noisy = (images + 0.5 * torch.randn_like(images)).clamp(0.0, 1.0)
-    loss = criterion(model(images), noisy.flatten(1))
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-"""
 
 
 class NoisyTarget(Rule):

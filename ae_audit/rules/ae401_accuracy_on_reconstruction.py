@@ -37,6 +37,7 @@ from collections.abc import Iterator
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.facts import LABELS, POINTWISE, evidence, exactly_binary, spans, structure_of, unsettled_structure
 from ae_audit.rules.findings import Severity, Unsettled, Violation
+from ae_audit.rules.programs import dense_keras
 from ae_audit.rules.remedies import DropMetric
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import Framework, MetricUse, Structure, TrainingSetup
@@ -45,21 +46,7 @@ IMAGE_RANK = 4
 """batch, height, width, channels: an unbounded output of this shape under a regression loss gives pixels, not labels"""
 
 
-KERAS = """\
-import keras
-from keras import layers
-
-(x_train, _), _ = keras.datasets.mnist.load_data()
-x_train = x_train.reshape(-1, 784).astype("float32") / 255.0
-
-autoencoder = keras.Sequential([
-    keras.Input(shape=(784,)),
-    layers.Dense(32, activation="relu"),
-    layers.Dense(784, activation="sigmoid"),
-])
-autoencoder.compile(optimizer="adam", loss="mse", metrics=["accuracy"])
-autoencoder.fit(x_train, x_train, epochs=1, batch_size=256)
-"""
+KERAS = dense_keras('layers.Dense(784, activation="sigmoid")', compiled='loss="mse", metrics=["accuracy"]')
 
 CLASSIFIER = """\
 import keras
