@@ -53,7 +53,7 @@ from ae_audit.rules.facts import (
     unsettled_loss,
 )
 from ae_audit.rules.findings import Evidence, Severity, Unsettled, Violation
-from ae_audit.rules.programs import dense_keras, dense_torch
+from ae_audit.rules.programs import CLASSIFICATION, dense_keras, dense_torch
 from ae_audit.rules.remedies import ExpectLogits, Remedy, SwapActivation
 from ae_audit.rules.repair import repair
 from ae_audit.theory.activations import Constraint
@@ -73,31 +73,13 @@ KERAS = dense_keras(
 
 TORCH = dense_torch("nn.Linear(32, 784)", "nn.Sigmoid()", criterion="nn.BCEWithLogitsLoss()")
 
-CLASSIFIER = """\
-import torch
-from torch import nn
-from torch.utils.data import DataLoader
-from torchvision import datasets, transforms
-
-data = datasets.MNIST("data", train=True, download=True, transform=transforms.ToTensor())
-loader = DataLoader(data, batch_size=256, shuffle=True)
-
-model = nn.Sequential(
-    nn.Flatten(),
-    nn.Linear(784, 32),
-    nn.ReLU(),
-    nn.Linear(32, 10),
-    nn.Softmax(dim=1),
+CLASSIFIER = dense_torch(
+    "nn.Linear(32, 10)",
+    "nn.Softmax(dim=1)",
+    criterion="nn.CrossEntropyLoss()",
+    batch="images, labels",
+    step=[CLASSIFICATION],
 )
-criterion = nn.CrossEntropyLoss()
-optimizer = torch.optim.Adam(model.parameters())
-
-for images, labels in loader:
-    loss = criterion(model(images), labels)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-"""
 
 
 class ActivationBeforeLogitsLoss(Rule):

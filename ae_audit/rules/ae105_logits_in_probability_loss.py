@@ -52,7 +52,7 @@ from ae_audit.rules.facts import (
     unsettled_loss,
 )
 from ae_audit.rules.findings import Severity, Unsettled, Violation
-from ae_audit.rules.programs import dense_keras, dense_torch
+from ae_audit.rules.programs import CLASSIFICATION, dense_keras, dense_torch
 from ae_audit.rules.remedies import Remedy, SwapActivation
 from ae_audit.rules.repair import repair
 from ae_audit.theory.intervals import UNIT, Interval
@@ -69,7 +69,7 @@ TORCH = dense_torch(
     "nn.Softmax(dim=1)",
     criterion="nn.NLLLoss()",
     batch="images, labels",
-    step=["loss = criterion(model(images), labels)"],
+    step=[CLASSIFICATION],
 )
 
 

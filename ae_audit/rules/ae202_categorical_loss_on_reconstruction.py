@@ -49,7 +49,7 @@ from ae_audit.rules.facts import (
     values_words,
 )
 from ae_audit.rules.findings import Severity, Unsettled, Violation
-from ae_audit.rules.programs import dense_keras, dense_torch
+from ae_audit.rules.programs import CLASSIFICATION, dense_keras, dense_torch
 from ae_audit.rules.repair import repair
 from ae_audit.theory.intervals import UNIT
 from ae_audit.theory.ranges import Tri
@@ -63,30 +63,9 @@ KERAS = dense_keras('layers.Dense(784, activation="sigmoid")', compiled='loss="c
 
 TORCH = dense_torch("nn.Linear(32, 784)", criterion="nn.CrossEntropyLoss()")
 
-CLASSIFIER = """\
-import torch
-from torch import nn
-from torch.utils.data import DataLoader
-from torchvision import datasets, transforms
-
-data = datasets.MNIST("data", train=True, download=True, transform=transforms.ToTensor())
-loader = DataLoader(data, batch_size=256, shuffle=True)
-
-model = nn.Sequential(
-    nn.Flatten(),
-    nn.Linear(784, 32),
-    nn.ReLU(),
-    nn.Linear(32, 10),
+CLASSIFIER = dense_torch(
+    "nn.Linear(32, 10)", criterion="nn.CrossEntropyLoss()", batch="images, labels", step=[CLASSIFICATION]
 )
-criterion = nn.CrossEntropyLoss()
-optimizer = torch.optim.Adam(model.parameters())
-
-for images, labels in loader:
-    loss = criterion(model(images), labels)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-"""
 
 
 class CategoricalLossOnReconstruction(Rule):

@@ -42,6 +42,7 @@ from collections.abc import Iterator
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.facts import LABELS, evidence, spans, values_words
 from ae_audit.rules.findings import Severity, Span, Unsettled, Violation
+from ae_audit.rules.programs import RAW, dense_keras
 from ae_audit.rules.repair import repair
 from ae_audit.theory.intervals import Interval
 from ae_audit.theory.ranges import Tri
@@ -55,21 +56,7 @@ MODEST = Interval(-LARGE, LARGE)
 PRETRAINED = ("vgg", "resnet", "densenet", "inception", "xception", "mobilenet", "efficientnet", "nasnet", "convnext")
 
 
-KERAS = """\
-import keras
-from keras import layers
-
-(x_train, _), _ = keras.datasets.mnist.load_data()
-x_train = x_train.reshape(-1, 784).astype("float32")
-
-autoencoder = keras.Sequential([
-    keras.Input(shape=(784,)),
-    layers.Dense(32, activation="tanh"),
-    layers.Dense(784),
-])
-autoencoder.compile(optimizer="adam", loss="mse")
-autoencoder.fit(x_train, x_train, epochs=1, batch_size=256)
-"""
+KERAS = dense_keras("layers.Dense(784)", data=[RAW]).replace("relu", "tanh")
 
 TORCH = """\
 import torch

@@ -38,27 +38,16 @@ from collections.abc import Iterator
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.facts import evidence, spans
 from ae_audit.rules.findings import Severity, Unsettled, Violation
-from ae_audit.rules.programs import dense_torch
+from ae_audit.rules.programs import SCALED, dense_keras, dense_torch
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import Framework, Relation, TrainingSetup
 
-KERAS = """\
-import keras
-import numpy as np
-from keras import layers
-
-(x_train, _), _ = keras.datasets.mnist.load_data()
-x_train = x_train.reshape(-1, 784).astype("float32") / 255.0
-x_noisy = np.clip(x_train + 0.5 * np.random.normal(size=x_train.shape), 0.0, 1.0)
-
-denoiser = keras.Sequential([
-    keras.Input(shape=(784,)),
-    layers.Dense(32, activation="relu"),
-    layers.Dense(784, activation="sigmoid"),
-])
-denoiser.compile(optimizer="adam", loss="mse")
-denoiser.fit(x_train, x_noisy, epochs=1, batch_size=256)
-"""
+KERAS = dense_keras(
+    'layers.Dense(784, activation="sigmoid")',
+    data=[SCALED, "x_noisy = np.clip(x_train + 0.5 * np.random.normal(size=x_train.shape), 0.0, 1.0)"],
+    fitted="x_train, x_noisy",
+    model="denoiser",
+).replace("import keras\n", "import keras\nimport numpy as np\n")
 
 TORCH = dense_torch(
     "nn.Linear(32, 784)",

@@ -17,6 +17,7 @@ transforms.Compose([
     transforms.Normalize((0.5,), (0.5,)),
 ])"""
 RECONSTRUCTION = "loss = criterion(model(images), images.flatten(1))"
+CLASSIFICATION = "loss = criterion(model(images), labels)"
 
 
 def dense_keras(
