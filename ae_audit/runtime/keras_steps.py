@@ -8,6 +8,7 @@ step runs eagerly, on JAX through ``train_on_batch``.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,6 +25,8 @@ STATEFUL_RANDOM = frozenset(
     | {"RandomGamma", "RandomPoissonV2", "RandomShuffle", "Multinomial"}
 )
 """operations whose stream goes on from call to call, and starts anew only with a new graph"""
+JAX_STATE = ("_jax_state", "_jax_state_synced")
+"""where Keras on JAX leaves a second copy of all weights on the model"""
 
 
 class Steps(Protocol):
@@ -185,7 +188,11 @@ class BatchSteps:
         model.reset_metrics()
         reported = LossReader(model)
         losses = []
-        with attribute(model, "train_step", self._train_step), attribute(model, "train_function", self._function):
+        with ExitStack() as stack:
+            for name, value in (("train_step", self._train_step), ("train_function", self._function)):
+                stack.enter_context(attribute(model, name, value))
+            for name in JAX_STATE:
+                stack.enter_context(attribute(model, name, vars(model).get(name)))
             for row in order:
                 batch = tree().map_structure(lambda leaf, row=row: None if leaf is None else leaf[row], self._data)
                 parts = batch if isinstance(batch, tuple) else (batch,)
