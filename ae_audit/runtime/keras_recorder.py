@@ -22,6 +22,7 @@ from ae_audit.runtime.keras_history import plausible_history, plausible_logs
 from ae_audit.runtime.keras_inference import shortened_evaluate, shortened_predict
 from ae_audit.runtime.keras_program import KerasProgram, NotWatched, Stage, quiet
 from ae_audit.runtime.keras_setups import Occasion, captures_of
+from ae_audit.runtime.replacing import replaced
 from ae_audit.runtime.user_code import Place, UserCode
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ class KerasRecorder:
         self._made: dict[int, tuple[Any, Location]] = {}
         self._compiled: dict[int, Location] = {}
         self._loops: dict[int, _Loop] = {}
-        self._restore: list[tuple[Any, str, Any]] = []
+        self._replaced = contextlib.ExitStack()
+        self._attached = False
         self._busy = False
         self._caught = False
         self._tapes: TapeRecorder | None = None
@@ -76,8 +78,9 @@ class KerasRecorder:
         """Stand in for Keras' training methods; to be called as soon as Keras is imported (``when_imported``)."""
         import keras
 
-        if self._restore:
+        if self._attached:
             return
+        self._attached = True
         model = keras.Model
         self._replace(model, "fit", self._fit(model.fit))
         self._replace(model, "train_on_batch", self._train_on_batch(model.train_on_batch))
@@ -100,12 +103,8 @@ class KerasRecorder:
         if self._tapes is not None:
             self._tapes.detach()
             self._tapes = None
-        for owner, name, original in reversed(self._restore):
-            if original is _ABSENT:
-                delattr(owner, name)
-            else:
-                setattr(owner, name, original)
-        self._restore.clear()
+        self._replaced.close()
+        self._attached = False
 
     def finish(self) -> None:
         """The program has come to its end: hand on what was being collected."""
@@ -272,8 +271,7 @@ class KerasRecorder:
         return self._code.location() or Location(self._script, 1)
 
     def _replace(self, owner: Any, name: str, value: Any) -> None:
-        self._restore.append((owner, name, owner.__dict__.get(name, _ABSENT)))
-        setattr(owner, name, value)
+        self._replaced.enter_context(replaced(owner, name, value))
 
 
 class _Loop:
@@ -284,9 +282,6 @@ class _Loop:
         self.location = location
         self.parts: list[Any] = []
         self.done = False
-
-
-_ABSENT = object()
 
 
 def _validation(data: Any) -> Batches | None:

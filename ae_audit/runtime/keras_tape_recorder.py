@@ -23,6 +23,7 @@ from ae_audit.runtime.keras_data import MOST_BYTES, MOST_SAMPLES
 from ae_audit.runtime.keras_tape import ASSIGN, Node, Record, added_losses, layer_again, operation, outputs_of
 from ae_audit.runtime.keras_tape_step import NotAStep, Step, StepData
 from ae_audit.runtime.keras_trace import LossCall, Watch, watching
+from ae_audit.runtime.replacing import replaced
 from ae_audit.runtime.user_code import UserCode
 
 MOST_STEPS = 64
@@ -73,7 +74,7 @@ class TapeRecorder:
         self._done: set[Location] = set()
         self._modules: dict[str, bool] = {}
         self._news = time.monotonic()
-        self._restore: list[tuple[Any, str, Any]] = []
+        self._replaced = ExitStack()
 
     def attach(self) -> None:
         """Stand in for TensorFlow's tape, functions and loaders, and for Keras' layers and optimizers."""
@@ -96,12 +97,7 @@ class TapeRecorder:
     def detach(self) -> None:
         """Give everything back."""
         self._close()
-        for owner, name, original in reversed(self._restore):
-            if original is _INHERITED:
-                delattr(owner, name)
-            else:
-                setattr(owner, name, original)
-        self._restore.clear()
+        self._replaced.close()
 
     def finish(self) -> None:
         """The program has come to its end: hand on what was being collected."""
@@ -382,11 +378,7 @@ class TapeRecorder:
         return tuple(name for name, own in self._modules.items() if own)
 
     def _replace(self, owner: Any, name: str, value: Any) -> None:
-        self._restore.append((owner, name, owner.__dict__.get(name, _INHERITED)))
-        setattr(owner, name, value)
-
-
-_INHERITED = object()
+        self._replaced.enter_context(replaced(owner, name, value))
 
 
 class _OpenStep:

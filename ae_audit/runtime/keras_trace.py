@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ae_audit.location import Location
+from ae_audit.runtime.replacing import replaced
 from ae_audit.theory import activations
 
 Locate = Callable[[], Location | None]
@@ -246,9 +247,9 @@ def _patches(recorder: _Recorder, modules: tuple[str, ...]) -> Iterator[Any]:
 
         return call
 
-    yield _attribute(layer, "__call__", watched(layer.__call__, None))
+    yield replaced(layer, "__call__", watched(layer.__call__, None))
     if operation is not layer:
-        yield _attribute(operation, "__call__", watched(operation.__call__, layer))
+        yield replaced(operation, "__call__", watched(operation.__call__, layer))
     loss_call = keras.losses.Loss.__call__
 
     @functools.wraps(loss_call)
@@ -258,17 +259,17 @@ def _patches(recorder: _Recorder, modules: tuple[str, ...]) -> Iterator[Any]:
         symbol = f"keras.losses.{type(self).__name__}"
         return recorder.loss(self, symbol, lambda: loss_call(self, *args, **kwargs), args, kwargs)
 
-    yield _attribute(keras.losses.Loss, "__call__", watched_loss)
-    replaced: dict[int, tuple[Any, Any]] = {}
+    yield replaced(keras.losses.Loss, "__call__", watched_loss)
+    wrappers: dict[int, tuple[Any, Any]] = {}
     for namespace, name, function in _functions():
-        if id(function) not in replaced:
-            replaced[id(function)] = (function, _wrapper(recorder, namespace, name, function))
-        yield _attribute(_module(namespace), name, replaced[id(function)][1])
+        if id(function) not in wrappers:
+            wrappers[id(function)] = (function, _wrapper(recorder, namespace, name, function))
+        yield replaced(_module(namespace), name, wrappers[id(function)][1])
     for module_name in dict.fromkeys(modules):
         module = sys.modules.get(module_name)
         for name, value in list(vars(module).items()) if module is not None else ():
-            if id(value) in replaced and replaced[id(value)][0] is value:
-                yield _attribute(module, name, replaced[id(value)][1])
+            if id(value) in wrappers and wrappers[id(value)][0] is value:
+                yield replaced(module, name, wrappers[id(value)][1])
 
 
 def _functions() -> Iterator[tuple[str, str, Any]]:
@@ -328,16 +329,6 @@ def _renamed(kwargs: dict[str, Any]) -> dict[str, Any]:
     """``ops.binary_crossentropy`` has target and output, TensorFlow labels and logits, losses y_true and y_pred."""
     names = {"target": "y_true", "output": "y_pred", "labels": "y_true", "logits": "y_pred"}
     return {names.get(key, key): value for key, value in kwargs.items()}
-
-
-@contextmanager
-def _attribute(owner: Any, name: str, value: Any) -> Iterator[None]:
-    original = owner.__dict__[name]
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        setattr(owner, name, original)
 
 
 def _operation_class() -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +11,7 @@ from typing import Any
 def replaced(owner: Any, name: str, replacement: Any) -> Iterator[None]:
     """``owner.name`` is ``replacement``; what the owner merely inherits is inherited again afterwards."""
     own = name in vars(owner)
-    original = inspect.getattr_static(owner, name)
+    original = vars(owner)[name] if own else getattr(owner, name)
     setattr(owner, name, replacement)
     try:
         yield

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 
 from ae_audit.runtime import torch_functions as functions
 from ae_audit.runtime import torch_losses as losses
+from ae_audit.runtime.replacing import replaced
 from ae_audit.runtime.torch_readings import Reading, read
 from ae_audit.runtime.torch_recorder import FunctionMode, TorchRecorder
 from ae_audit.runtime.torch_stack import insert_mode, remove_mode, without_mode
@@ -76,8 +77,8 @@ class LiveTorchRecorder(TorchRecorder):
         self._call = torch.nn.Module.__call__
         super().install()
         stack = self._installed
-        stack.enter_context(_patched(DataLoader, "__iter__", self._iterate))
-        stack.enter_context(_patched(torch, "compile", self._compile))
+        stack.enter_context(replaced(DataLoader, "__iter__", self._iterate(DataLoader.__iter__)))
+        stack.enter_context(replaced(torch, "compile", self._compile(torch.compile)))
 
     def begin(self) -> None:
         if self._present and self._mode is None and threading.get_ident() == self._thread:
@@ -267,24 +268,10 @@ class LiveTorchRecorder(TorchRecorder):
     def _compile(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def compile_(*args: Any, **kwargs: Any) -> Any:
             # what is compiled keeps hold of the methods that it finds, so it must find torch's own
-            patched = torch.nn.Module.__call__
-            torch.nn.Module.__call__ = self._call  # type: ignore[method-assign]
-            try:
+            with replaced(torch.nn.Module, "__call__", self._call):
                 return original(*args, **kwargs)
-            finally:
-                torch.nn.Module.__call__ = patched  # type: ignore[method-assign]
 
         return compile_
-
-
-@contextlib.contextmanager
-def _patched(owner: Any, name: str, wrap: Callable[[Any], Any]) -> Iterator[None]:
-    original = getattr(owner, name)
-    setattr(owner, name, wrap(original))
-    try:
-        yield
-    finally:
-        setattr(owner, name, original)
 
 
 def _is_compiled(module: torch.nn.Module) -> bool:
