@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
 
 from ae_audit.engine.settling import SettlingOptions, certified, settled
@@ -108,6 +109,21 @@ class LiveAudit:
         message = f"ae-audit itself failed here ({type(error).__name__}: {text}); please report it."
         self._errors.append(StageError(self.path, "runtime", message))
         warnings.warn_explicit(f"{message} The training goes on, and is no longer watched.", AuditWarning, self.path, 1)
+
+    @contextlib.contextmanager
+    def ours(self) -> Iterator[None]:
+        """What fails in the block is our failure, and not the training's.
+
+        Raises:
+            FindingsError: what the block raises of them.
+            Warning: where the user's filters make errors of warnings.
+        """
+        try:
+            yield
+        except (FindingsError, Warning):
+            raise
+        except Exception as error:
+            self.failed(error)
 
     def report(self) -> PresentedReport:
         """What was found out so far."""

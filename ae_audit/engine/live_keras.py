@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ae_audit.engine.live import LiveAudit, Log, WatchedReport, loss_line, positive_floor
-from ae_audit.errors import FindingsError
 
 if TYPE_CHECKING:
     from ae_audit.runtime.keras_data import Batches
@@ -47,7 +46,7 @@ class KerasWatching:
         from ae_audit.runtime.keras_watch import PassingBatches, array_batches, running_fit
 
         self._model = model
-        with self._ours():
+        with self._audit.ours():
             self._fit = running_fit(model, self._audit.path)
             if self._fit is None:
                 if not _in_sandbox():
@@ -98,7 +97,7 @@ class KerasWatching:
         from ae_audit.runtime.keras_data import Unreadable, join
 
         self._looked = True
-        with self._ours():
+        with self._audit.ours():
             try:
                 batches = join([part if isinstance(part, tuple) else (part,) for part in parts])
             except Unreadable as cause:
@@ -128,18 +127,8 @@ class KerasWatching:
         from ae_audit.runtime.keras_watch import capture_watched, untouched
 
         assert self._fit is not None
-        with self._ours(), untouched(self._model, self._initial):
+        with self._audit.ours(), untouched(self._model, self._initial):
             self._audit.look(capture_watched(self._model, batches, self._fit), settle=True)
-
-    @contextlib.contextmanager
-    def _ours(self) -> Any:
-        """What fails in the block is our failure, and not the training's."""
-        try:
-            yield
-        except (FindingsError, Warning):
-            raise
-        except Exception as error:
-            self._audit.failed(error)
 
 
 def _floors(model: Any, setups: list[TrainingSetup]) -> dict[str, float]:

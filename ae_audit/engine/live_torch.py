@@ -107,7 +107,7 @@ class TorchWatching:
             steps=self._batches,
             on_first=self._first,
             on_enough=self._enough,
-            on_failure=self._failed,
+            on_failure=self._audit.failed,
             for_trials=self._audit.probe,
         )
         self._recorder.install()
@@ -119,7 +119,7 @@ class TorchWatching:
 
     def _first(self) -> None:
         if self._recorder is not None:
-            with self._ours():
+            with self._audit.ours():
                 self._audit.first_look(self._recorder.captures())
 
     def _enough(self) -> None:
@@ -140,7 +140,7 @@ class TorchWatching:
     def _look(self, recorder: LiveTorchRecorder) -> None:
         self._keras = self._keras or recorder.keras
         self._steps += recorder.steps
-        with self._ours():
+        with self._audit.ours():
             captures = recorder.captures()
             if self._audit.probe:
                 self._kept += captures
@@ -153,23 +153,8 @@ class TorchWatching:
 
     def _settle(self) -> None:
         if self._kept:
-            with self._ours():
+            with self._audit.ours():
                 self._audit.look(self._kept, settle=True)
-
-    def _failed(self, error: Exception) -> None:
-        self._audit.failed(error)
-
-    @contextlib.contextmanager
-    def _ours(self) -> Any:
-        """What fails in the block is our failure, and not the training's."""
-        try:
-            yield
-        except FindingsError:
-            raise
-        except Warning:
-            raise  # the user's filters make errors of warnings
-        except Exception as error:
-            self._audit.failed(error)
 
     # --- what comes later in the block ------------------------------------------------------------------------------
 
