@@ -78,3 +78,19 @@ def test_images_of_unknown_values_leave_it_undecided() -> None:
     (setup,) = analyse_file("m.py", source.encode()).setups
     (outcome,) = find_rule("AE205").check(setup)
     assert not isinstance(outcome, Violation)
+
+
+def test_a_comparison_that_nothing_calls_is_no_question() -> None:
+    source = """
+import tensorflow as tf
+from tensorflow import keras
+(x, _), _ = keras.datasets.mnist.load_data()
+x = x.reshape(-1, 28, 28, 1) / 255.0
+def ssim_loss(y_true, y_pred):
+    return 1 - tf.reduce_mean(tf.image.ssim(y_true, y_pred, 1.0))
+model = keras.Sequential([keras.layers.Conv2D(1, 3, padding="same", activation="sigmoid")])
+model.compile("adam", loss="mse")  # or loss=ssim_loss
+model.fit(x, x)
+"""
+    (setup,) = analyse_file("m.py", source.encode()).setups
+    assert not list(find_rule("AE205").check(setup))

@@ -90,7 +90,8 @@ def _span(call: Call, place: int | None, default: float | None) -> float | None:
 def _note(run: Run, name: str, span: float | None, call: Call) -> None:
     """Note a comparison of images: of two that are data, both are on one scale or neither is believed."""
     given = [array for array in [*call.values()][:2] if isinstance(array, Array) and array.values.reach is not None]
-    if span is None or any(array.values.hull != given[0].values.hull for array in given):
+    nobody_asks = run.uncalled is not None and not given  # in a function that the program does not call
+    if span is None or nobody_asks or any(array.values.hull != given[0].values.hull for array in given):
         return
     data = given[0].facts if given else DataFacts()
     run.notes.setdefault(NOTED, []).append(MetricUse(name, call.where.written, call.where.location, span, data))
