@@ -21,8 +21,12 @@ class Location:
     cell: int | None = None
 
     def __str__(self) -> str:
-        cell = "" if self.cell is None else f"cell {self.cell}:"
-        return f"{self.path}:{cell}{self.line}:{self.column}"
+        return f"{address(self.path, self.cell, self.line)}:{self.column}"
+
+
+def address(path: str, cell: int | None = None, line: int | None = None) -> str:
+    """``path:line``, in a notebook ``path:cell N:line``, as far as they are known."""
+    return ":".join([path, *([] if cell is None else [f"cell {cell}"]), *([] if line is None else [str(line)])])
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import pytest
 
 from ae_audit.errors import UsageError, did_you_mean
 from ae_audit.gate import fails, nothing_audited
+from ae_audit.location import address
 from ae_audit.pytest_options import PROPERTY, SWITCHES, VALUES, flags
 from ae_audit.report.presented import PresentedReport
 from ae_audit.results import Report
@@ -171,11 +172,11 @@ def properties(report: Report) -> list[tuple[str, object]]:
     told: list[tuple[str, object]] = []
     told += [(f"{PROPERTY}{finding.severity.value}", _line(finding)) for finding in report.standing]
     told += [
-        (f"{PROPERTY}undecided", f"{_place(item.path, item.cell, item.line)} {item.what}: {item.why}")
+        (f"{PROPERTY}undecided", f"{address(item.path, item.cell, item.line)}: {item.what}: {item.why}")
         for item in report.undecided
     ]
     told += [
-        (f"{PROPERTY}failed", f"{_place(error.path, error.cell, error.line)} {error.stage} stage: {error.message}")
+        (f"{PROPERTY}failed", f"{address(error.path, error.cell, error.line)}: {error.stage} stage: {error.message}")
         for error in report.errors
     ]
     told.append((f"{PROPERTY}setups", str(len(report.setups))))
@@ -277,7 +278,3 @@ def _live(
 def _line(finding: Finding) -> str:
     condition = f" (when {finding.condition})" if finding.condition is not None else ""
     return f"{finding.location}: {finding.code} {finding.name} [{finding.verdict.value}] {finding.message}{condition}"
-
-
-def _place(path: str, cell: int | None, line: int | None) -> str:
-    return f"{path}:" + ("" if cell is None else f"cell {cell}:") + ("" if line is None else f"{line}:")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ae_audit.location import address
 from ae_audit.report.page import DEFAULT_WIDTH, Line, Page, Segment, in_code, plain
 from ae_audit.report.words import summary
 from ae_audit.results import Report
@@ -14,10 +15,10 @@ def concise(report: Report, *, ascii_only: bool = False, interrupted: bool = Fal
     for finding in report.findings:
         page.line(*_line(finding))
     for item in report.undecided:
-        place = _place(item.path, item.cell, item.line)
+        place = f"{address(item.path, item.cell, item.line)}:"
         page.line(Segment(place, "place"), Segment(" not decided", "bold"), Segment(f" [{item.what}] {item.why}"))
     for error in report.errors:
-        place = _place(error.path, error.cell, error.line)
+        place = f"{address(error.path, error.cell, error.line)}:"
         page.line(Segment(place, "place"), Segment(" failed", "bold"), Segment(f" [{error.stage}] {error.message}"))
     if interrupted:
         page.line("Interrupted: this is what was found until then.")
@@ -36,10 +37,6 @@ def _line(finding: Finding) -> list[Segment]:
         Segment(f"[{finding.severity.value}, {finding.verdict.value}] ", style),
         *in_code(f"{finding.message}{condition}", "withdrawn" if refuted else ""),
     ]
-
-
-def _place(path: str, cell: int | None, line: int | None) -> str:
-    return f"{path}:" + ("" if cell is None else f"cell {cell}:") + ("" if line is None else f"{line}:")
 
 
 def render(report: Report) -> str:

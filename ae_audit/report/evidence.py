@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ae_audit.location import Location
+from ae_audit.location import Location, address
 from ae_audit.report.page import Page, Segment, display_width, in_code
 from ae_audit.report.words import figure, mean_and_spread, r2, sparkline
 from ae_audit.rules.findings import Arm, Evidence, Finding
@@ -43,7 +43,7 @@ def _figures(evidence: Evidence) -> str:
 
 def _place(location: Location, near: Location) -> str:
     if location.path != near.path:
-        return f"{location.path}:{'' if location.cell is None else f'cell {location.cell}:'}{location.line}"
+        return address(location.path, location.cell, location.line)
     if location.cell != near.cell:
         return f"cell {location.cell}, line {location.line}"
     return f"line {location.line}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ae_audit.location import address
 from ae_audit.records import dataclass
 from ae_audit.report.diff import add_fix
 from ae_audit.report.evidence import add_evidence
@@ -119,8 +120,7 @@ def _add_undecided(page: Page, report: Report) -> None:
         return
     _add_heading(page, "Not decided")
     for item in report.undecided:
-        cell = "" if item.cell is None else f"cell {item.cell}:"
-        place = f"{item.path}:" + (f"{cell}{item.line}:" if item.line is not None else cell)
+        place = f"{address(item.path, item.cell, item.line)}:"
         rules = f" ({', '.join(item.rules)})" if item.rules else ""
         lead = [Segment(place, "place"), Segment(f" {item.what}{rules}", "bold"), Segment(": ")]
         page.segments([*lead, *in_code(item.why)], indent=2, hang=4)
@@ -131,8 +131,7 @@ def _add_errors(page: Page, report: Report) -> None:
         return
     _add_heading(page, "Could not be done")
     for error in report.errors:
-        cell = "" if error.cell is None else f"cell {error.cell}:"
-        place = f"{error.path}:" + (f"{cell}{error.line}:" if error.line is not None else cell)
+        place = f"{address(error.path, error.cell, error.line)}:"
         lead = [Segment(place, "place"), Segment(f" {error.stage} stage", "bold"), Segment(": ")]
         page.segments([*lead, *in_code(error.message)], indent=2, hang=4)
 
@@ -142,7 +141,7 @@ def _add_setups(page: Page, report: Report) -> None:
         return
     _add_heading(page, "Audited")
     for setup in report.setups:
-        place = str(setup.location).rsplit(":", 1)[0]
+        place = address(setup.location.path, setup.location.cell, setup.location.line)
         page.segments([Segment(f"{place}: ", "place"), *in_code(setup_in_words(setup))], indent=2, hang=4)
 
 

@@ -7,6 +7,7 @@ the summary lists all.
 from __future__ import annotations
 
 from ae_audit.fingerprints import relative
+from ae_audit.location import address
 from ae_audit.report.places import Places, worst_first
 from ae_audit.report.words import summary
 from ae_audit.results import Report
@@ -48,8 +49,8 @@ def step_summary(report: Report, sources: Sources) -> str:
             parts += ["", f"… and {len(findings) - MOST_ROWS} more."]
         parts.append("")
     for heading, items in (
-        ("Not decided", [(_where(i.path, i.cell, i.line), f"{i.what}: {i.why}") for i in report.undecided]),
-        ("Could not be done", [(_where(e.path, e.cell, e.line), f"{e.stage}: {e.message}") for e in report.errors]),
+        ("Not decided", [(address(i.path, i.cell, i.line), f"{i.what}: {i.why}") for i in report.undecided]),
+        ("Could not be done", [(address(e.path, e.cell, e.line), f"{e.stage}: {e.message}") for e in report.errors]),
     ):
         if items:
             parts += [f"<details><summary>{heading} ({len(items)})</summary>", ""]
@@ -102,10 +103,6 @@ def _printable(text: str) -> str:
 
 def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
-
-
-def _where(path: str, cell: int | None, line: int | None) -> str:
-    return ":".join([path, *([] if cell is None else [f"cell {cell}"]), *([] if line is None else [str(line)])])
 
 
 def _escaped(text: str) -> str:
