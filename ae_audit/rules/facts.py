@@ -268,8 +268,9 @@ def _certificate(setup: TrainingSetup) -> Iterator[Evidence]:
     assert bound is not None
     if bound.attainable_r2 is None or (bound.unreachable_share < 5e-4 and bound.attainable_r2 > 1 - 5e-5):
         return  # the output layer can produce the whole target: that rules out no weights
+    best = format_number(bound.attainable_r2).replace("-", "−")
     text = (
-        f"with any weights, R² of the predictions is at most {format_number(bound.attainable_r2)} on "
+        f"with any weights, R² of the predictions is at most {best} on "
         f"{bound.samples} samples (predicting the mean target scores 0); "
         f"{bound.unreachable_share:.1%} of the target lies where the output layer cannot go"
     )
