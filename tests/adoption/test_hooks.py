@@ -132,11 +132,11 @@ def test_bash_completes(folder: Path) -> None:
 def test_scripts_for_other_shells(capsys: pytest.CaptureFixture[str]) -> None:
     from ae_audit.cli import main
 
-    for shell in ("zsh", "fish"):
+    for shell, flag in (("zsh", "--{}"), ("fish", " -l {} ")):
         assert main(["completion", shell]) == 0
         text = capsys.readouterr().out
         for option in OPTIONS:
-            assert (option.key in text) or not option.flag
+            assert (flag.format(option.key) in text) is option.flag, option.key
         if shutil.which(shell):
             subprocess.run([shell, "-n"], input=text, text=True, check=True)
     assert main(["completion", "bsh"]) == 2

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 import pytest
 
 pytest.importorskip("sklearn")
-truth_cells = pytest.importorskip("truth_cells")
-truth_fits = pytest.importorskip("truth_fits")
-truth_rules = pytest.importorskip("truth_rules")
-truth_table = pytest.importorskip("truth_table")
-truth_theory = pytest.importorskip("truth_theory")
+pytest.importorskip("torch")
+truth_cells, truth_fits, truth_rules, truth_table, truth_theory = map(
+    import_module, ("truth_cells", "truth_fits", "truth_rules", "truth_table", "truth_theory")
+)
 
 ODD = {
     "[0, 1]": [("(tanh + 1) / 2", "cosine"), ("sigmoid", "bce"), ("hard_sigmoid", "bce"), ("sigmoid", "bce on logits")],

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -13,15 +11,7 @@ from ae_audit.report.page import ansi, plain
 from ae_audit.results import Report
 from ae_audit.rules.findings import Evidence
 from ae_audit.source_text import Sources
-
-GOLDEN = Path(__file__).parent / "golden"
-
-
-def compare(name: str, text: str) -> None:
-    path = GOLDEN / name
-    if os.environ.get("UPDATE_GOLDEN"):
-        path.write_text(text, "utf-8")
-    assert text == path.read_text("utf-8")
+from tests.report.goldens import compare
 
 
 @pytest.mark.parametrize("width", [80, 120])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -22,8 +21,8 @@ from ae_audit.report.sarif import as_sarif
 from ae_audit.results import Report, StageError
 from ae_audit.rules.findings import Edit, Finding, Fix, Severity
 from ae_audit.source_text import Sources
+from tests.report.goldens import compare
 
-GOLDEN = Path(__file__).parent / "golden"
 SECOND_LINE = 'b = "é🎉\\n"; c = softmax\n'
 PRETTY = json.dumps(
     {
@@ -36,12 +35,6 @@ PRETTY = json.dumps(
     },
     indent=1,
 )
-
-
-def compare(name: str, text: str) -> None:
-    if os.environ.get("UPDATE_GOLDEN"):
-        (GOLDEN / name).write_text(text, "utf-8")
-    assert text == (GOLDEN / name).read_text("utf-8")
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from ae_audit.runtime.interception import StopProgram
-from ae_audit.runtime.torch_enough import Enough
+from ae_audit.runtime.torch_enough import GRACE, Enough
 from ae_audit.runtime.torch_events import Site, SiteKey
 
 
@@ -22,13 +22,14 @@ def test_a_program_whose_time_is_up_goes_on_until_a_loss_was_trained_on() -> Non
         enough.in_time([site])
 
 
-def test_one_that_has_only_evaluated_gets_a_little_longer() -> None:
+def test_one_that_has_only_evaluated_gets_a_little_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("ae_audit.runtime.torch_enough.time", SimpleNamespace(monotonic=lambda: now))
     site = Site(SiteKey("model.py", 3, 0, None, "mse"), None, None, None)
     site.evaluated.append(cast(Any, object()))
-    now = time.monotonic()
-    enough = Enough([], max_steps=4, deadline=now + 1.0, patience=10.0, stop=StopProgram)
-    time.sleep(1.01)
+    enough = Enough([], max_steps=4, deadline=101.0, patience=10.0, stop=StopProgram)
+    now = 101.0 + 0.9 * GRACE
     enough.in_time([site])
-    time.sleep(0.35)
+    now = 101.0 + 1.1 * GRACE
     with pytest.raises(StopProgram):
         enough.in_time([site])
