@@ -22,6 +22,7 @@ from ae_audit.runtime.captures import Capture
 from ae_audit.runtime.deadline import stopped_after
 from ae_audit.runtime.interception import Interception, StopProgram, run_script
 from ae_audit.runtime.model_shapes import clues_of
+from ae_audit.runtime.old_names import answer_old_names
 from ae_audit.runtime.sandbox import Guard
 from ae_audit.runtime.stand_in_files import FileStandIns
 from ae_audit.training_setup import Framework, TrainingSetup
@@ -83,6 +84,7 @@ class Recording:
         self._interception.when_imported("keras", self._watch_keras)
         self._interception.when_imported("tf_keras", self._refuse_legacy_keras)
         path, argv = self._request["path"], self._request["argv"]
+        old_names = answer_old_names(self._interception.watch, path)
         if self._request["stand_in"]:
             self._make_up_files(path)
         try:
@@ -96,6 +98,8 @@ class Recording:
                     recorder.close()
                 for note in recorder.notes:
                     self._emit({"event": "note", "text": note})
+            for note in old_names.notes:
+                self._emit({"event": "note", "text": note})
         self._emit(
             {
                 "event": "program",

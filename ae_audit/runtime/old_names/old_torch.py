@@ -1,0 +1,72 @@
+"""PyTorch and torchvision: names and arguments that are gone."""
+
+from __future__ import annotations
+
+import functools
+from types import ModuleType
+from typing import Any
+
+from ae_audit.runtime.imports import ImportWatch
+from ae_audit.runtime.old_names.arguments import DROPPED, take_old_arguments
+from ae_audit.runtime.old_names.names import OldNames, Successor
+from ae_audit.runtime.old_names.uses import Uses
+
+MODULES: dict[str, str | Successor] = {
+    "torch._six": Successor("ae_audit.runtime.old_names.old_torch_six", "the names of Python 3"),
+    "torchvision.models.utils": "torch.hub",
+    "torchvision.transforms.functional_tensor": "torchvision.transforms.functional",
+}
+NAMES: dict[str, dict[str, str | Successor]] = {
+    "torchvision.transforms": {
+        "Scale": "torchvision.transforms:Resize",
+        "RandomSizedCrop": "torchvision.transforms:RandomResizedCrop",
+    },
+    "torchvision.transforms.transforms": {
+        "Scale": "torchvision.transforms:Resize",
+        "RandomSizedCrop": "torchvision.transforms:RandomResizedCrop",
+    },
+    "torch.nn.init": {
+        name: f"torch.nn.init:{name}_"
+        for name in (
+            *("constant", "dirac", "eye", "kaiming_normal", "kaiming_uniform", "normal", "orthogonal", "sparse"),
+            *("uniform", "xavier_normal", "xavier_uniform"),
+        )
+    },
+    "torch.nn.utils": {"clip_grad_norm": "torch.nn.utils:clip_grad_norm_"},
+    "torch.nn.functional": {
+        "upsample": "torch.nn.functional:interpolate",
+        "sigmoid": "torch:sigmoid",
+        "tanh": "torch:tanh",
+    },
+}
+
+
+def install(watch: ImportWatch, names: OldNames, uses: Uses) -> None:
+    """Answer what PyTorch has renamed."""
+    for old, new in MODULES.items():
+        names.module(old, new)
+    for module, table in NAMES.items():
+        names.names(module, table)
+    watch.when_imported("torch.optim.lr_scheduler", functools.partial(_schedulers, uses=uses))
+    watch.when_imported("torch.utils.data.dataloader", functools.partial(_loaders, uses=uses))
+
+
+def _schedulers(module: ModuleType, uses: Uses) -> None:
+    """``verbose``, which printed the learning rate."""
+    for name, cls in list(vars(module).items()):
+        if isinstance(cls, type) and issubclass(cls, module.LRScheduler) and "__init__" in vars(cls):
+            shown = f"torch.optim.lr_scheduler.{name}"
+            take_old_arguments(cls, "__init__", {"verbose": DROPPED}, uses, shown=shown, library="torch")
+
+
+def _loaders(module: ModuleType, uses: Uses) -> None:
+    """``iter(loader).next()`` of Python 2."""
+    cls = module._BaseDataLoaderIter
+    if hasattr(cls, "next"):
+        return
+
+    def next_(self: Any) -> Any:
+        uses.tell("iter(DataLoader).next()", "torch", "next(…) stood in for it")
+        return next(self)
+
+    cls.next = next_
