@@ -32,12 +32,11 @@ def head_in_words(head: Head) -> str:
 
 
 def loss_in_words(loss: LossUse) -> str:
-    """The loss: ``bce``, ``bce on logits``, ``own loss my_loss``, ``unknown loss``."""
-    if loss.custom:
-        return f"own loss {loss.written or loss.name or ''}".rstrip()
-    if loss.name is None:
-        return loss.written or "unknown loss"
-    return f"{loss.name} on logits" if loss.from_logits is Tri.YES else loss.name
+    """The loss: ``bce``, ``bce on logits``, ``mse, written out``, ``own loss my_loss``, ``unknown loss``."""
+    if loss.name is None or (loss.custom and loss.name == "distance"):
+        return f"own loss {loss.written or ''}".rstrip() if loss.custom else loss.written or "unknown loss"
+    words = f"{loss.name} on logits" if loss.from_logits is Tri.YES else loss.name
+    return f"{words}, written out" if loss.custom else words
 
 
 def target_in_words(target: DataFacts) -> str:

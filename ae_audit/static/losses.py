@@ -245,6 +245,11 @@ def squared(value: Difference, where: Where) -> Difference:
     return replace(value, power=value.power * 2, where=where)
 
 
+def rooted(value: LossValue) -> LossValue:
+    """The root of a loss, which is smallest where the loss is; how it weighs against a divergence is another matter."""
+    return replace(value, pair=None)
+
+
 def absolute(value: Difference, where: Where) -> Difference:
     """``|error|``."""
     return replace(value, absolute=True, where=where)

@@ -154,3 +154,28 @@ def test_metrics_are_named_canonically() -> None:
         model.fit(x, x)
         """)
     assert [metric.name for metric in setup.metrics] == ["accuracy", "mae", "mse"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "K.sqrt(K.mean(K.square(y_pred - y_true), axis=-1))",
+        "tf.sqrt(tf.reduce_mean((y_pred - y_true) ** 2))",
+        "tf.math.pow(tf.reduce_sum(tf.math.squared_difference(y_true, y_pred)), 0.5)",
+    ],
+)
+def test_the_root_of_a_squared_error_is_least_where_the_error_is(body: str) -> None:
+    source = f"""
+import tensorflow as tf
+from tensorflow import keras
+from tensorflow.keras import backend as K
+(x, _), _ = keras.datasets.mnist.load_data()
+x = x.reshape(-1, 784) / 255.0
+def error(y_true, y_pred):
+    return {body}
+model = keras.Sequential([keras.layers.Dense(32), keras.layers.Dense(784, activation="sigmoid")])
+model.compile("adam", loss=error)
+model.fit(x, x)
+"""
+    (setup,) = analyse_file("m.py", source.encode()).setups
+    assert (setup.loss.name, setup.loss.custom) == ("mse", True)

@@ -65,9 +65,9 @@ def square(run: Run, value: Value, call: Call, name: str) -> Value:
 
 @operation("sqrt")
 def root(run: Run, value: Value, call: Call, name: str) -> Value:
-    """``x ** 0.5``; the root of a loss is smallest where the loss is."""
+    """``x ** 0.5``."""
     if isinstance(value, LossValue):
-        return value
+        return losses.rooted(value)
     return operators.binary(run, "**", value, Const(0.5), call.where)
 
 
