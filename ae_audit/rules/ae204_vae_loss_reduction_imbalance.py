@@ -19,7 +19,9 @@ reconstructions are fine and samples drawn from the prior are not.
 - *static*: the divergence is recognised where it is written out, and both terms are followed through `sum` and `mean`,
   axis by axis, to where they are added up. The ratio comes from the sizes of a sample and of its code; it must be 10 or
   more, or a tenth or less.
-- *runtime*: gives the sizes where the source does not.
+- *runtime*: measures what both terms count. The calls behind the loss are played again on values of our choice; where
+  the gradient by two tensors is that of the divergence of a normal code, its factor is read off there, and that of the
+  reconstruction at the prediction. Sizes come from the real tensors.
 
 ## When it stays silent
 
@@ -172,13 +174,19 @@ class VaeLossReductionImbalance(Rule):
                 for where, label in ((loss_place(setup), "the reconstruction"), (setup.location, "trained here"))
                 if where != place
             ),
-            evidence=(Evidence("static", f"effective β = {beta}{' or further from 1' if open_ends else ''}", None,
-                               (("beta", ratio),)),),
+            evidence=(
+                Evidence(_seen_by(setup), f"effective β = {beta}{' or further from 1' if open_ends else ''}",
+                         figures=(("beta", ratio),)),
+            ),
         )  # fmt: skip
 
 
 Factor = tuple[str, int | None, int]
 """a size in words, its number, and the power with which it multiplies the divergence's weight"""
+
+
+def _seen_by(setup: TrainingSetup) -> str:
+    return "static" if "static" in setup.seen_by else "runtime"
 
 
 def _factors(setup: TrainingSetup, found: VariationalTerms) -> tuple[Factor, ...] | None:

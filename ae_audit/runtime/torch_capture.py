@@ -136,6 +136,7 @@ def _capture(
         loss=_loss(site, first),
         model=_model(recorder.models, first),
         optimizer=_optimizer(chunks),
+        variational=site.variational,
         seen_by=("runtime",),
     )
     if _reshaped_vector(first):

@@ -112,13 +112,19 @@ def _data_term(parts: Sequence[Ref]) -> Ref | None:
     """Of two summands the one in which data take part, if the other says nothing of the same prediction."""
     losses = [_loss_of(part.source) if isinstance(part.source, Node) else None for part in parts]
     for loss, part, other in zip(losses, parts, reversed(parts), strict=True):
-        if loss is not None and losses.count(None) == 1 and loss.prediction.source not in ancestors([other]):
+        if loss is not None and losses.count(None) == 1 and not _takes(other, loss.prediction):
             return part
     return None
 
 
+def _takes(ref: Ref, tensor: Ref) -> bool:
+    """Whether a tensor is computed from another one."""
+    used = [ref, *(part for node in ancestors([ref]) for part in node.refs())]
+    return any(part.source is tensor.source and part.index == tensor.index for part in used)
+
+
 def _loss_of(term: Node) -> CustomLoss | None:
-    region = _region(term)
+    region = region_of(term)
     joins = _joins(region)
     if not joins:
         return None
@@ -132,7 +138,7 @@ def _loss_of(term: Node) -> CustomLoss | None:
     return CustomLoss(term, prediction, targets, frozenset(node.serial for node in region))
 
 
-def _region(term: Node) -> list[Node]:
+def region_of(term: Node) -> list[Node]:
     """The calls without weights of their own that lead to ``term``, in the order in which they ran."""
     found: dict[int, Node] = {}
     stack = [term]

@@ -16,6 +16,7 @@ from ae_audit.runtime.torch_losses import LossSpec
 from ae_audit.runtime.torch_tape import Kind, Leaf, Node, Ref, ancestors, leaves_of
 from ae_audit.runtime.torch_tensors import size_in_bytes
 from ae_audit.theory.ranges import Tri
+from ae_audit.training_setup import VariationalTerms
 
 
 @dataclass(eq=False, slots=True)
@@ -81,6 +82,10 @@ class Site:
     held: int = 0
     """bytes of the batches that are kept for it"""
     complete: bool = False
+    variational: VariationalTerms | None = None
+    """measured, where a divergence of a code is minimised with it"""
+    looked_for_divergence: int = 0
+    """how often"""
 
     @property
     def lines(self) -> set[tuple[str, int | None, int]]:

@@ -24,6 +24,7 @@ from ae_audit.runtime.torch_enough import PATIENCE, Enough
 from ae_audit.runtime.torch_events import (
     Backward,
     Event,
+    LossEvent,
     OptimizerRecord,
     Site,
     SiteKey,
@@ -41,7 +42,9 @@ from ae_audit.runtime.torch_processes import OneProcess
 from ae_audit.runtime.torch_sites import LossSites
 from ae_audit.runtime.torch_tape import Kind, Leaf, Node, Ref, Tape, ancestors
 from ae_audit.runtime.torch_tensors import IdentityMap
+from ae_audit.runtime.torch_variational import variational_terms
 from ae_audit.runtime.user_code import UserCode
+from ae_audit.runtime.variational import ATTEMPTS
 from ae_audit.theory.ranges import Tri
 
 if TYPE_CHECKING:
@@ -330,6 +333,14 @@ class TorchRecorder:
                 loss.site.trained.append(loss)
                 loss.site.unused.clear()
                 loss.site.held += held
+                self._look_for_divergence(root, loss, loss.site)
+
+    def _look_for_divergence(self, root: Ref, loss: LossEvent, site: Site) -> None:
+        """Measure the divergence of a code that is minimised with a loss, in the first steps."""
+        if site.variational is None and site.looked_for_divergence < ATTEMPTS:
+            site.looked_for_divergence += 1
+            with self.quietly():
+                site.variational = variational_terms(root, loss)
 
     def _open_hidden_loss(self, root: Ref) -> None:
         """A model that returns its own loss hides it: from now on it is recorded call by call."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 LARGE_LEAF = 64 << 20
 """A leaf of more bytes is kept by reference, not copied: nobody writes into a whole data set between two steps."""
 DEEPEST_DERIVATION = 8
+"""calls by which a tensor may be derived from data and still be told as that: a reshape, a scale, noise, a clip"""
 
 
 class Kind(IntEnum):
@@ -314,7 +315,14 @@ class Player:
     def preset(self, ref: Ref, value: torch.Tensor) -> None:
         """Give a result instead of running its node."""
         assert isinstance(ref.source, Node)
-        self._values[ref.source.serial] = [None] * ref.index + [value]
+        values = self._values.setdefault(ref.source.serial, [])
+        values.extend([None] * (ref.index + 1 - len(values)))
+        values[ref.index] = value
+
+    def has(self, ref: Ref) -> bool:
+        """Whether the value of a node's result is known by now."""
+        values = self._values.get(ref.source.serial, []) if isinstance(ref.source, Node) else []
+        return ref.index < len(values) and values[ref.index] is not None
 
     def put(self, ref: Ref, value: torch.Tensor) -> None:
         """Replace a result for the nodes that follow."""
