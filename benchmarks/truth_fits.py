@@ -112,6 +112,11 @@ def torch_loss(name: str) -> Any:
     }[name]
 
 
+def one_line(error: Exception) -> str:
+    """The first line of what an exception says."""
+    return " ".join(str(error).split("\n")[0].split())
+
+
 def fit_torch(data: Data, chosen: list[Cell], steps: int = STEPS) -> dict[Cell, Record]:
     """Train all cells side by side; a cell that raises is out of it from there on, with the weights that it has."""
     import torch
@@ -140,7 +145,7 @@ def fit_torch(data: Data, chosen: list[Cell], steps: int = STEPS) -> dict[Cell, 
                 try:
                     total = total + criteria[n](prediction, y[batch])
                 except (RuntimeError, IndexError, ValueError) as error:
-                    raised[n] = " ".join(str(error).split("\n")[0].split())
+                    raised[n] = one_line(error)
         optimizer.zero_grad()
         total.backward()
         optimizer.step()
@@ -202,18 +207,29 @@ def keras_model(data: Data, head: str) -> Any:
 
 
 def fit_keras(data: Data, chosen: list[Cell], steps: int = STEPS) -> dict[Cell, Record]:
-    """Train all cells side by side: one model, an output and a loss for each; their weights are kept in one array."""
+    """Train all cells side by side: one model, an output and a loss for each; their weights are kept in one array.
+
+    A cell that raises, as some do with torch behind Keras, is out of it from there on, with the weights that it has.
+    """
     import keras
     from keras import layers
 
     many = len(chosen)
     losses = [keras.losses.get(keras_loss(loss, data)) for _, loss in chosen]
+    raised: dict[int, str] = {}
 
     class Table(keras.Model):  # type: ignore[misc]
         """Its loss is the sum of the cells' losses."""
 
         def compute_loss(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None, training: bool = True) -> Any:
-            return sum(keras.ops.mean(loss(y, y_pred[n])) for n, loss in enumerate(losses))
+            total = keras.ops.zeros(())
+            for n, loss in enumerate(losses):
+                if n not in raised:
+                    try:
+                        total = total + keras.ops.mean(loss(y, y_pred[n]))
+                    except RuntimeError as error:
+                        raised[n] = one_line(error)
+            return total
 
     inputs = keras.Input((64,))
     hidden = layers.Reshape((many, CODE))(layers.Dense(many * CODE, activation="relu")(inputs))
@@ -227,7 +243,7 @@ def fit_keras(data: Data, chosen: list[Cell], steps: int = STEPS) -> dict[Cell, 
     model.fit(data.x[order], data.y[order], batch_size=BATCH, shuffle=False, epochs=1, verbose=0)
     predicted = model.predict(data.x[FITTED:], batch_size=len(data.x), verbose=0)
     return {
-        cell: {"r2": rounded(r2(*cell, np.asarray(predicted[n]), data.y[FITTED:])), "raised": None}
+        cell: {"r2": rounded(r2(*cell, np.asarray(predicted[n]), data.y[FITTED:])), "raised": raised.get(n)}
         for n, cell in enumerate(chosen)
     }
 
