@@ -102,7 +102,7 @@ def test_the_certificate_proves_and_the_sums_are_told() -> None:
     (violation,) = violations("AE101", setup("softmax", "bce", seen, certificate=bound))
     assert violation.proved
     assert "sum to 78.4 on average" in violation.message
-    assert any(item.kind == "certificate" and "-0.632" in item.text for item in violation.evidence)
+    assert any(item.kind == "certificate" and "−0.632" in item.text for item in violation.evidence)
 
 
 @pytest.mark.parametrize(
