@@ -18,11 +18,13 @@ from ae_audit.rules.findings import Finding, Severity, Verdict
 from ae_audit.rules.registry import select_rules
 from ae_audit.rules.run import check
 from ae_audit.runtime.captures import Capture
+from ae_audit.theory.floors import NEGLIGIBLE_FLOOR
 from ae_audit.training_setup import TrainingSetup
 
 Log = Callable[[str], object]
 
 MOST_DECIMALS = 4
+"""of a loss in the log: what lies beyond differs from batch to batch"""
 
 
 class LiveAudit:
@@ -192,7 +194,7 @@ class WatchedReport(PresentedReport):
 def positive_floor(setup: TrainingSetup) -> float | None:
     """The floor of the setup's loss where it is known and above 0: where it is worth a word beside the loss."""
     least = None if setup.certificate is None else setup.certificate.floor
-    return least if least is not None and math.isfinite(least) and least > 1e-4 else None
+    return least if least is not None and math.isfinite(least) and least > NEGLIGIBLE_FLOOR else None
 
 
 def loss_line(name: str, value: float, least: float) -> str:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ae_audit.codec import to_json
 from ae_audit.engine.merge import match
-from ae_audit.engine.settling import SettlingOptions, certified, settled
+from ae_audit.engine.settling import Emit, certified, settle_and_tell
 from ae_audit.location import Location
-from ae_audit.probe import ProbeOptions
 from ae_audit.runtime.captures import Capture
 from ae_audit.runtime.data_files import DataFile, DataProblem, Gathered, gather, open_data
 from ae_audit.runtime.facts import facts_of
@@ -22,11 +21,8 @@ from ae_audit.runtime.whole_arrays import with_ends
 from ae_audit.training_setup import DataFacts, Relation, TrainingSetup
 
 BATCH = 100
+"""samples of a step, as the other ways to audit a model without a program of its own take them"""
 INDEX_LOSSES = frozenset({"sparse_cce", "nll", "cross_entropy"})
-PROBE_SHARE = 0.9
-"""share of the time that is left which the probes may take, in equal parts"""
-
-Emit = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,11 +211,7 @@ class ModelRecording:
 
     def _settle(self, number: int, capture: Capture, setup: TrainingSetup, share: float) -> None:
         left = self._request["timeout"] - (time.monotonic() - self._began)
-        patience = max(1.0, PROBE_SHARE * share * left)
-        probe = ProbeOptions(seed=self._request["seed"], time=patience) if self._request["probe"] else None
-        options = SettlingOptions(tuple(self._request["rules"]), probe)
-        findings = settled(capture, setup, options, lambda text: self._emit({"event": "step", "text": text}))
-        self._emit({"event": "settled", "number": number, "findings": [to_json(finding) for finding in findings]})
+        settle_and_tell(number, capture, setup, self._request, share * left, self._emit)
 
     def _fail(self, message: str) -> None:
         self._emit({"event": "failed", "stage": "runtime", "message": message})

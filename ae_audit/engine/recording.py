@@ -15,9 +15,8 @@ import numpy as np
 
 from ae_audit.codec import to_json
 from ae_audit.engine.merge import match, match_all, merge, relocated, to_be_seen, without_values
-from ae_audit.engine.settling import SettlingOptions, certified, settled
+from ae_audit.engine.settling import Emit, certified, settle_and_tell
 from ae_audit.location import Location
-from ae_audit.probe import ProbeOptions
 from ae_audit.runtime.captures import Capture
 from ae_audit.runtime.deadline import stopped_after
 from ae_audit.runtime.interception import Interception, StopProgram, run_script
@@ -33,10 +32,6 @@ RUN_SHARE = 0.6
 """share of the time that the program itself may take; the rest is the probe's"""
 PATIENCE = 8.0
 """seconds that hand-written Keras loops may go on without anything new, once all that were seen are captured"""
-PROBE_SHARE = 0.9
-"""share of the time that is left which the probes may take, in equal parts"""
-
-Emit = Callable[[dict[str, Any]], None]
 
 
 class Recorder(Protocol):
@@ -151,11 +146,7 @@ class Recording:
 
     def _probe(self, number: int, capture: Capture, setup: TrainingSetup, share: float) -> None:
         left = self._request["timeout"] - (time.monotonic() - self._began)
-        patience = max(1.0, PROBE_SHARE * share * left)
-        probe = ProbeOptions(seed=self._request["seed"], time=patience, processes=_cores())
-        options = SettlingOptions(tuple(self._request["rules"]), probe if self._request["probe"] else None)
-        findings = settled(capture, setup, options, lambda text: self._emit({"event": "step", "text": text}))
-        self._emit({"event": "settled", "number": number, "findings": [to_json(finding) for finding in findings]})
+        settle_and_tell(number, capture, setup, self._request, share * left, self._emit, _cores())
 
     def _seed(self) -> None:
         """Let the program draw the same initial weights and batches each time, unless it seeds them itself."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+from ae_audit.codec import to_json
 from ae_audit.engine.merge import merge
 from ae_audit.probe import ProbeOptions, settle
 from ae_audit.rules.findings import Finding
@@ -12,6 +14,11 @@ from ae_audit.rules.run import check
 from ae_audit.runtime.captures import Array, Capture
 from ae_audit.runtime.facts import certify
 from ae_audit.training_setup import TrainingSetup
+
+PROBE_SHARE = 0.9
+"""share of the time that is left which the probes may take, in equal parts; what remains is for judging and telling"""
+
+Emit = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +57,29 @@ def with_verdicts(findings: Sequence[Finding], settled_findings: Sequence[Findin
             finding = replace(finding, verdict=twin.verdict, evidence=(*finding.evidence, *more))
         merged.append(finding)
     return tuple(merged)
+
+
+def settle_and_tell(
+    number: int,
+    capture: Capture,
+    setup: TrainingSetup,
+    request: dict[str, Any],
+    time: float,
+    emit: Emit,
+    processes: int = 1,
+) -> None:
+    """Settle the setup that was told as ``number``, and tell its findings.
+
+    Args:
+        number: of the event ``setup`` that came before.
+        capture: to be fitted again.
+        setup: certified.
+        request: of the parent, with ``rules``, ``probe`` and ``seed``.
+        time: seconds that are this setup's.
+        emit: sends an event to the parent.
+        processes: that may fit seeds side by side.
+    """
+    probe = ProbeOptions(seed=request["seed"], time=max(1.0, PROBE_SHARE * time), processes=processes)
+    options = SettlingOptions(tuple(request["rules"]), probe if request["probe"] else None)
+    findings = settled(capture, setup, options, lambda text: emit({"event": "step", "text": text}))
+    emit({"event": "settled", "number": number, "findings": [to_json(finding) for finding in findings]})

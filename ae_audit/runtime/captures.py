@@ -21,6 +21,9 @@ from ae_audit.training_setup import TrainingSetup
 FloatArray = NDArray[np.floating[Any]]
 Array = NDArray[Any]
 
+MOST_SAMPLES = 2048
+"""samples of a data set that are captured at most, and that figures are computed on"""
+
 
 class CannotApply(Exception):
     """A remedy that this capture has no way of applying; the text says why, for the report."""

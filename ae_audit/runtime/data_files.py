@@ -14,10 +14,12 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ae_audit.runtime.captures import MOST_SAMPLES
+
 Array = NDArray[Any]
 
 BLOCK_BYTES = 16 << 20
-MOST_SAMPLES = 2048
+"""read at a time of a file that may be larger than memory"""
 MOST_BYTES = 64 << 20
 """of the samples that are kept"""
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_SAMPLES = 2048
+from ae_audit.runtime.captures import MOST_SAMPLES
+
 MOST_BYTES = 64 << 20
 """of all captured arrays of one ``fit`` together"""
 KERAS_BATCH_SIZE = 32

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from ae_audit.location import Location
-from ae_audit.runtime.keras_data import MOST_BYTES, MOST_SAMPLES
+from ae_audit.runtime.captures import MOST_SAMPLES
+from ae_audit.runtime.keras_data import MOST_BYTES
 from ae_audit.runtime.keras_tape import ASSIGN, Node, Record, added_losses, layer_again, operation, outputs_of
 from ae_audit.runtime.keras_tape_step import NotAStep, Step, StepData
 from ae_audit.runtime.keras_trace import LossCall, Watch, watching

@@ -15,15 +15,15 @@ from torch.overrides import TorchFunctionMode
 from ae_audit.runtime import torch_losses as losses
 from ae_audit.runtime.torch_functions import Function
 from ae_audit.runtime.torch_stack import insert_mode, remove_mode
-from ae_audit.theory.floors import Reduction, floor
+from ae_audit.theory.floors import NEGLIGIBLE_FLOOR, Reduction, floor
 from ae_audit.theory.losses import find_loss
 
 WITH_FLOORS = frozenset({"bce", "cce", "sparse_cce"})
 """losses whose floor may be above 0"""
 MOST_VALUES = 1 << 18
 """of a batch's targets that its floor is computed on; the rest is taken to be like them"""
-LEAST_FLOOR = 1e-4
-"""below this a floor is not worth a word: targets of 0 and 1 stored in half precision"""
+ROUNDED = 1e-2
+"""share of its floor by which a value may lie below it: the forward pass may run in half precision"""
 FIRST_WAIT, LAST_WAIT, GROWTH = 0.25, 5.0, 1.5
 """seconds between readings: the first, the most, and by how much each is longer than the one before"""
 
@@ -62,7 +62,7 @@ def read(function: Function, args: Sequence[Any], kwargs: dict[str, Any], result
     if spec.reduction == "sum":
         least *= len(target) / len(part)
     value = float(result.detach().mean())
-    sane = np.isfinite(value) and np.isfinite(least) and least > LEAST_FLOOR and value > least * (1 - 1e-2)
+    sane = np.isfinite(value) and np.isfinite(least) and least > NEGLIGIBLE_FLOOR and value > least * (1 - ROUNDED)
     return Reading(spec.name or "", value, least) if sane else None
 
 

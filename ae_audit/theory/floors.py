@@ -18,6 +18,9 @@ from ae_audit.theory.loss import Link, Loss, TargetKind
 Floats = NDArray[np.float64]
 Array = NDArray[Any]
 
+NEGLIGIBLE_FLOOR = 1e-4
+"""a floor below this is not worth a word: targets of 0 and 1 stored in half precision"""
+
 
 @dataclass(frozen=True, slots=True)
 class Reduction:
