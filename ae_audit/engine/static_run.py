@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
 MANY_FILES = 50
 """more files than this are spread over processes, whose start costs about as much as reading so many"""
 _PROBED_BYTES = 8192
+"""within which a binary file shows a zero byte, as git judges it"""
 
 
 @dataclass(frozen=True, slots=True)

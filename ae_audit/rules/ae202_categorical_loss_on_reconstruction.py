@@ -38,6 +38,7 @@ from collections.abc import Iterator
 
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.facts import (
+    BEYOND_PROBABILITY,
     CATEGORICAL,
     TAKES_CLASS_INDEX,
     evidence,
@@ -54,10 +55,6 @@ from ae_audit.rules.repair import repair
 from ae_audit.theory.intervals import UNIT
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import Framework, Structure, TrainingSetup
-
-BEYOND = 0.01
-"""how far from [0, 1] a value must lie to be no probability, smoothed or rounded"""
-
 
 KERAS = dense_keras('layers.Dense(784, activation="sigmoid")', compiled='loss="categorical_crossentropy"')
 
@@ -116,7 +113,7 @@ def _holds_quantities(setup: TrainingSetup) -> Tri:
         return Tri.YES
     if structure is not Structure.UNKNOWN:
         return Tri.NO
-    if setup.loss.name not in TAKES_CLASS_INDEX and target.values.leaves(UNIT, BEYOND) is Tri.YES:
+    if setup.loss.name not in TAKES_CLASS_INDEX and target.values.leaves(UNIT, BEYOND_PROBABILITY) is Tri.YES:
         return Tri.YES
     return Tri.UNKNOWN
 

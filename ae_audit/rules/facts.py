@@ -33,8 +33,13 @@ LABELS = frozenset(
 
 ROUNDING = 1e-3
 """how far outside its interval a value may lie: 255 · float32(1/255) and an 8-bit round trip stay below it"""
+BEYOND_PROBABILITY = 0.01
+"""how far from [0, 1] a value must lie to be no probability, smoothed or rounded"""
 LABEL_NOISE = 0.1
 """by which noise may carry the labels of an adversarial net beyond 0 and 1: Keras' clipped loss survives it"""
+
+NEGLIGIBLE_SHARE, NEGLIGIBLE_LOSS = 5e-4, 5e-5
+"""what a certificate would print as 0.0 % out of reach, and as an R² of at most 1"""
 
 SIGNED_UNIT = Interval(-1.0, 1.0)
 
@@ -139,7 +144,7 @@ def target_is_distribution(setup: TrainingSetup) -> Tri:
     if structure in {Structure.CLASS_INDEX, Structure.BINARY_LABEL}:
         return Tri.YES if may_be_index else Tri.UNKNOWN
     known = Tri.UNKNOWN if structure is Structure.UNKNOWN else target.distribution_along(axis)
-    if known is Tri.UNKNOWN and not may_be_index and target.values.leaves(UNIT, 0.01) is Tri.YES:
+    if known is Tri.UNKNOWN and not may_be_index and target.values.leaves(UNIT, BEYOND_PROBABILITY) is Tri.YES:
         return Tri.NO
     return known
 
@@ -266,7 +271,9 @@ def _measured(part: str, data: DataFacts) -> Evidence:
 def _certificate(setup: TrainingSetup) -> Iterator[Evidence]:
     bound = setup.certificate
     assert bound is not None
-    if bound.attainable_r2 is None or (bound.unreachable_share < 5e-4 and bound.attainable_r2 > 1 - 5e-5):
+    if bound.attainable_r2 is None or (
+        bound.unreachable_share < NEGLIGIBLE_SHARE and bound.attainable_r2 > 1 - NEGLIGIBLE_LOSS
+    ):
         return  # the output layer can produce the whole target: that rules out no weights
     best = format_number(bound.attainable_r2).replace("-", "−")
     text = (

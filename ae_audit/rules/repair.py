@@ -68,7 +68,8 @@ def _for_quantities(setup: TrainingSetup) -> Repair:
     signed_head = name in POINTWISE and setup.head.range.values.hull.closure() == SIGNED_UNIT
     rescale = _rescale(setup, signed=signed_head, unit=name in BINARY)
     if rescale is not None and rescale.target:
-        scale = Scale.SIGNED if rescale.scale * (top_of(setup.target) or 0.0) > 1.5 else Scale.UNIT
+        width = rescale.scale * (top_of(setup.target) or 0.0)
+        scale = Scale.SIGNED if width > 1.5 else Scale.UNIT  # 2 or 1, but for rounding
 
     if name in BINARY:
         activation, expect = _binary_pairing(setup, logits)

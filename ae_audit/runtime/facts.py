@@ -21,11 +21,13 @@ from ae_audit.training_setup import Certificate, DataFacts, Framework, Measureme
 Array = NDArray[Any]
 
 QUANTILE_LEVELS = (0.0, 0.01, 0.25, 0.5, 0.75, 0.99, 1.0)
+"""the ends, the ends without outliers (which rules read as ``quantiles[1]`` and ``[-2]``), and the quartiles"""
 MOST_CLASSES = 100_000
 """An integer above this is no class index, even of a large vocabulary."""
 MOST_LABELS = 128
 """A 0/1 vector longer than this is taken for a flattened binary image, not for independent labels."""
 FEW_CLASSES = 100
+"""Whole floats of more different values than this are counts or measurements; of fewer they may be labels as well."""
 STANDARD_TOLERANCE = 0.15
 """How far mean and variance of standardised data may be from 0 and 1: a captured part is not the whole."""
 FEWEST_SAMPLES = 16

@@ -31,11 +31,16 @@ from ae_audit.runtime.sandbox import FILE_BYTES
 Event = dict[str, Any]
 
 _KEPT_OUTPUT = 64 << 10
+"""bytes of each stream: the last lines tell why a program failed"""
 _LONGEST_EVENT = 64 << 20
 _MOST_EVENT_BYTES = 512 << 20
+"""bytes that are read from a child before it is ended as one that floods us; a capture's own are a few kilobytes"""
 _MOST_PROCESSES = 400
+"""of one child: loaders have a worker a core, a fork bomb soon has thousands"""
 _GRACE = 0.5
+"""seconds from the request to end (SIGTERM) to the end (SIGKILL)"""
 _POLL = 0.05
+"""seconds between looks at the clock"""
 _CENSUS = 0.2
 """seconds between looks at who belongs to the family; each reads a file for every thread"""
 _MARK = "AE_AUDIT_RUN"

@@ -26,8 +26,11 @@ from ae_audit.runtime import kernel
 FILE_BYTES = 2 << 30
 """largest file that the program may write (``RLIMIT_FSIZE``)"""
 _MOST_REPORTS = 200
+"""blocked attempts that are told; a program that tries more files has been understood by then"""
 _LARGEST_COPY = 256 << 20
+"""bytes of an original that is copied so that the program may change it; a larger one is data, and is only read"""
 _MOST_LINKS = 100_000
+"""entries of a folder that is mirrored by links where the program writes into it"""
 
 _DEVICES = ("null", "zero", "full", "tty", "ptmx", "pts", "shm", "dri", "kfd", "dxg", "nvidia*")
 """under /dev: harmless to write to, or what a GPU driver opens for writing"""

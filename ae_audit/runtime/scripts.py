@@ -24,6 +24,7 @@ from ae_audit.location import Location
 from ae_audit.notebook_cells import CELL_MARK, CodeCell, code_cells
 
 _LONGEST_MESSAGE = 400
+"""characters of an exception's own text: five lines of a terminal"""
 _exit = os._exit
 
 

@@ -23,11 +23,14 @@ from ae_audit.runtime.imports import ImportWatch
 from ae_audit.runtime.model_shapes import Clues, is_label
 
 SAMPLES = 512
+"""of an array or rows of a table: a few batches of the usual sizes"""
 _LIBRARY = sysconfig.get_path("stdlib")
 PICTURES = 64
+"""of a folder: two batches of the usual 32"""
 USUAL_WIDTH = 16
 """columns of a table, besides those that the program names"""
 _SEED = 20
+"""any number: the same data stand in from run to run"""
 
 Array = NDArray[Any]
 

@@ -17,6 +17,7 @@ from ae_audit.runtime.torch_recorder import TorchRecorder
 from ae_audit.theory import losses as theory
 
 MOST_BATCHES = 24
+"""batches of a live model that are recorded: of the usual 100 samples, a few more than a certificate wants"""
 INDEX_LOSSES = (torch.nn.CrossEntropyLoss, torch.nn.NLLLoss)
 
 LossFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]

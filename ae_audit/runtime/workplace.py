@@ -15,7 +15,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 _DEEPEST = 4
+"""levels of folders that are mirrored; what lies deeper is linked as a whole"""
 _MOST_ENTRIES = 20_000
+"""entries that are mirrored one by one"""
 _LARGE = 300
 """entries of a folder that is linked as a whole"""
 _NEVER_MIRRORED = {".git", ".hg", ".venv", "venv", "node_modules", "__pycache__", ".mypy_cache", ".pytest_cache"}

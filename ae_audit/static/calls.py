@@ -33,7 +33,9 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.static.interpreter import Run
 
 MAX_RECURSION = 2
+"""calls of one function within itself: a net that is built from itself shows its output layer in the second"""
 MAX_DEPTH = 24
+"""calls within calls: deeper than people write, and far from the end of Python's own stack"""
 
 
 def call(run: Run, function: Value, call: Call) -> Value:

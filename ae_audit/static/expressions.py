@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     Evaluator = Callable[["Run", Any, Frame], Value]
 
 MAX_COMPREHENSION = 64
+"""items that a comprehension is run through one by one: lists of layers are shorter, lists of data are alike"""
 
 
 def evaluate(run: Run, node: ast.expr, frame: Frame) -> Value:

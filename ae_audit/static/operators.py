@@ -49,6 +49,7 @@ _COMPARE: dict[type, Callable[[Any, Any], Any]] = {
 MAX_TEXT = 4096
 MAX_ITEMS = 1024
 MAX_INTEGER = 1 << 64
+"""largest constants that are computed, in characters, items and value, so that no program's own number exhausts us"""
 
 
 def binary(run: Run, symbol: str, left: Value, right: Value, where: Where) -> Value:
@@ -176,6 +177,7 @@ def _within(lo: float, hi: float) -> Any:
 
 
 _BYTES = (255.0, 256.0, 127.5, 128.0)
+"""divisors by which 8-bit images, and nothing else, are scaled: the top or the middle of [0, 255] or [0, 256)"""
 
 
 def _taken_for_bytes(array: Array, divisor: float | None, where: Where) -> Array:

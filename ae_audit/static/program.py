@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.static.projects import Program, Project
 
 MAX_RUNS = 10
+"""runs of one program, each with other choices of its author's"""
 EVALUATION_METHODS = frozenset({"validation_step", "test_step", "predict_step", "evaluate", "validate"})
 """methods that by their name train nothing"""
 

@@ -14,6 +14,7 @@ from ae_audit.static.syntax import Syntax
 MAX_SOURCE = 4_000_000
 """bytes; a larger file is no program that a person wrote"""
 MAX_MODULES = 40
+"""modules of a project that are followed from one program; the models, data and losses that it needs are fewer"""
 MAX_IMPORTED = 600_000
 """bytes of modules that are read for one program"""
 MAX_KEPT = 1_500_000

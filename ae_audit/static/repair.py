@@ -9,6 +9,7 @@ import warnings
 from ae_audit.records import dataclass
 
 MAX_REPAIRS = 48
+"""lines that are mended or dropped before a file is given up; each costs a parse of the whole"""
 _PRINT = re.compile(r"^(\s*(?:[^#'\"\s][^#'\"]*:\s+)?)print\b(?!\s*\()(.*)$")
 _PRINT_TO = re.compile(r"^(\s*)print\s*>>.*$")
 _EXCEPT = re.compile(r"^(\s*except\s+[\w.() ,]+?)\s*,\s*(\w+)\s*:")

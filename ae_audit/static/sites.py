@@ -25,6 +25,7 @@ from ae_audit.training_setup import (
 )
 
 MAX_PER_LOCATION = 6
+"""set-ups of one place that are told apart; a program that compares more repeats itself"""
 _NO_RECONSTRUCTION = frozenset({Relation.OTHER, Relation.UNKNOWN})
 
 

@@ -38,7 +38,9 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     Executor = Callable[["Run", Any, Frame], "Signal"]
 
 MAX_UNROLLED = 32
+"""items that a loop is run through one by one; of more, the first two and the last stand for all"""
 MAX_COUNTED = 12
+"""turns of a loop over ``range`` that builds something: more than the blocks of most nets, less than most epochs"""
 
 
 class Signal(Enum):

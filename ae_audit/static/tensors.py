@@ -28,6 +28,9 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.static.interpreter import Run
 
 FIRST_LAYERS = 3
+"""layers after the input among which a normalisation is looked for: a reshape, a convolution and the one behind it"""
+CLOSE = 1e-3
+"""what is added to or cut from a prediction without moving it: the 1e-7 of a logarithm, up to a visible change"""
 Shape = tuple[int | None, ...] | None
 
 
@@ -270,7 +273,7 @@ def clipped(tensor: Tensor, lo: float | None, hi: float | None, where: Where) ->
         return tensor
     range_ = head.range.clip(low, high)
     hull = head.range.values.hull
-    if hull.bounded and low <= hull.lo + 1e-3 and high >= hull.hi - 1e-3:
+    if hull.bounded and low <= hull.lo + CLOSE and high >= hull.hi - CLOSE:
         return replace(tensor, head=replace(head, logits_recoverable=Tri.NO))
     return replace(tensor, head=replace(head, range=range_, after=(*head.after, "clip")[:8],
                                         logits_recoverable=Tri.NO))  # fmt: skip
@@ -326,12 +329,12 @@ def _with_number(run: Run, tensor: Tensor, symbol: str, n: float, where: Where, 
     if not math.isfinite(n):
         return replace(tensor, head=Head(), why=f"the range of «{where.written}» is not known")
     if symbol == "+":
-        return _epsilon(tensor) if abs(n) <= 1e-3 else rescaled(tensor, 1.0, n, where)
+        return _epsilon(tensor) if abs(n) <= CLOSE else rescaled(tensor, 1.0, n, where)
     if symbol == "-":
         if reverse:
             made = rescaled(tensor, -1.0, n, where)
             return replace(made, complement=not tensor.complement) if n == 1.0 else made
-        return _epsilon(tensor) if abs(n) <= 1e-3 else rescaled(tensor, 1.0, -n, where)
+        return _epsilon(tensor) if abs(n) <= CLOSE else rescaled(tensor, 1.0, -n, where)
     if symbol == "*":
         return rescaled(tensor, n, 0.0, where)
     if symbol == "/" and not reverse and n != 0:

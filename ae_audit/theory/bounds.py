@@ -21,6 +21,7 @@ Array = NDArray[Any]
 TOLERANCE = 1e-3
 """Share of the range's extent that a target may lie outside and still count as reachable: rounding, and resampling."""
 _CHUNK = 1 << 22
+"""values projected at a time: 32 MiB in float64, whatever the size of the data"""
 
 
 def project_box(x: Array, box: Interval) -> Floats:

@@ -24,6 +24,7 @@ _IMAGES: dict[str, tuple[tuple[int, ...], int, int]] = {
     "cifar100": ((32, 32, 3), 50000, 100),
 }  # fmt: skip
 _TESTS = 10000
+"""test images of each of these sets"""
 
 
 def _labels(run: Run, source: str, count: int, classes: int, where: Where, column: bool) -> Array:
