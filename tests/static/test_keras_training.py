@@ -525,3 +525,35 @@ def test_whether_a_layer_out_of_reach_scales_is_not_decided() -> None:
     """)
     assert not codes
     assert "input normalisation" in {one.what for one in check(setups)[1]}
+
+
+@pytest.mark.parametrize(
+    "windows",
+    [
+        "keras.utils.timeseries_dataset_from_array(series, series[20:], sequence_length=20)",
+        "keras.preprocessing.sequence.TimeseriesGenerator(series, series, length=20)",
+    ],
+)
+def test_windows_of_a_series_hold_its_values(windows: str) -> None:
+    source = f"""
+from tensorflow import keras
+(x, _), _ = keras.datasets.mnist.load_data()
+series = x.reshape(-1, 28) / 255.0
+model = keras.Sequential([keras.layers.LSTM(8), keras.layers.Dense(28)])
+model.compile("adam", loss="mse")
+model.fit({windows})
+"""
+    (setup,) = analyse_file("m.py", source.encode()).setups
+    assert str(setup.target.values.hull) == "[0, 1]"
+    assert setup.input.shape == (None, 20, 28)
+
+
+def test_data_that_could_not_be_followed_are_named_where_they_may_hold_the_target() -> None:
+    source = """
+from tensorflow import keras
+model = keras.Sequential([keras.layers.Dense(28, activation="sigmoid")])
+model.compile("adam", loss="mse")
+model.fit(somewhere.load())
+"""
+    undecided = check(analyse_file("m.py", source.encode()).setups)[1]
+    assert "somewhere" in {each.what: each.why for each in undecided}["target range"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ae_audit.records import replace
-from ae_audit.static import arrays
+from ae_audit.static import arrays, ops
 from ae_audit.static.arguments import Call
 from ae_audit.static.registry import Table
 from ae_audit.static.sources import Where
@@ -211,6 +211,29 @@ def _image_folder(run: Run, call: Call) -> Value:
     mode = call.constant(None, "label_mode", default="int")
     labels = call.constant(1, "labels", default="inferred")
     return iterator(images if labels is None else _with_labels(run, images, call, mode), call)
+
+
+@TABLE.function("keras.utils.text_dataset_from_directory")
+def _text_folder(run: Run, call: Call) -> Value:
+    texts = arrays.unknown_array(run, "texts", call.where)
+    labels = call.constant(1, "labels", default="inferred")
+    mode = call.constant(2, "label_mode", default="int")
+    return iterator(texts if labels is None else _with_labels(run, texts, call, mode), call)
+
+
+@TABLE.function("keras.utils.timeseries_dataset_from_array", "keras.preprocessing.sequence.TimeseriesGenerator")
+def _windows(run: Run, call: Call) -> Value:
+    """Stretches of a series, each with the target of its end; what they share with it is values, not places."""
+    series = ops.data(run, call.get(0, "data"))
+    target = call.get(1, "targets")
+    if not isinstance(series, Array):
+        series = arrays.unknown_array(run, "the values of a time series", call.where)
+    length = call.constant(2, "length", "sequence_length")
+    shape = (None, length if isinstance(length, int) else None, *series.shape[1:]) if series.shape else None
+    windows = replace(series, root=run.fresh(), shape=shape)
+    if target is None or (isinstance(target, Const) and target.value is None):
+        return iterator(windows, call)
+    return iterator(Seq([windows, target], "tuple"), call)
 
 
 # -- tf.data ----------------------------------------------------------------------------------------------------------

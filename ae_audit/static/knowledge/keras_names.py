@@ -43,6 +43,8 @@ TABLE.aliases.update(
         "keras.optimizers.legacy": "keras.optimizers",
         "keras.optimizers.experimental": "keras.optimizers",
         "keras.preprocessing.image_dataset_from_directory": "keras.utils.image_dataset_from_directory",
+        "keras.preprocessing.text_dataset_from_directory": "keras.utils.text_dataset_from_directory",
+        "keras.preprocessing.timeseries_dataset_from_array": "keras.utils.timeseries_dataset_from_array",
         "keras.preprocessing.image.load_img": "keras.utils.load_img",
         "keras.preprocessing.image.img_to_array": "keras.utils.img_to_array",
         "keras.preprocessing.image.array_to_img": "keras.utils.array_to_img",

@@ -217,7 +217,7 @@ def train(
     if made is None and not pending:
         reason = "the model is not compiled in this file" if not implicit else None
         for index, output in enumerate(outputs):
-            given = part(run, targets, index, names, len(outputs)) or Unknown("no target")
+            given = part(run, targets, index, names, len(outputs)) or _no_target(inputs)
             _emit(run, context, LossUse(), output, given, reason)
         return
     if made is None:
@@ -230,12 +230,17 @@ def train(
         if target is None:
             if pending or len(run.sites) > before:
                 continue
-            target = Unknown("fit() is given no target")
+            target = _no_target(inputs)
         val_target = part(run, val_targets, index, names, len(outputs))
         _one(run, replace_targets(context, val_target), loss, output, target, index, names)
     if len(run.sites) == before and not pending and made.loss is None:
         for output in outputs[:1]:
-            _emit(run, context, LossUse(), output, targets or Unknown("no target"), "no loss is given to compile()")
+            _emit(run, context, LossUse(), output, targets or _no_target(inputs), "no loss is given to compile()")
+
+
+def _no_target(inputs: Value | None) -> Unknown:
+    """A target that fit() was not given: data of unknown make may hold it."""
+    return Unknown(inputs.reason) if isinstance(inputs, Unknown) else Unknown("fit() is given no target")
 
 
 class _Context:
