@@ -160,6 +160,7 @@ class Artefacts:
         for module in _TENSORBOARD_WRITERS:
             self._watch.when_imported(module, _silence_tensorboard)
         self._watch.when_imported("tqdm.notebook", _plain_bars)
+        self._watch.when_imported("keras.src.utils.model_visualization", _draw_nothing)
         self._watch.when_imported("getpass", functools.partial(_replace, name="getpass", make=_nothing("")))
         builtins.input = self._answer
         os.mkdir = self._careful_mkdir(os.mkdir)
@@ -256,6 +257,34 @@ def _plain_bars(module: ModuleType) -> None:
     text = sys.modules["tqdm.std"]
     for name, bar in {"tqdm": "tqdm", "tqdm_notebook": "tqdm", "trange": "trange", "tnrange": "trange"}.items():
         setattr(module, name, getattr(text, bar))
+
+
+class _Drawing:
+    """What stands for a graph's drawing that nobody looks at."""
+
+    def create(self, *_: Any, **__: Any) -> bytes:
+        return b'<svg xmlns="http://www.w3.org/2000/svg"/>'
+
+    create_svg = create_png = create
+
+    def write(self, *_: Any, **__: Any) -> bool:
+        return True
+
+    write_png = write_svg = write_pdf = write
+
+
+def _draw_nothing(module: ModuleType) -> None:
+    """``model_to_dot``, where what it draws with is not installed."""
+    original = module.model_to_dot
+
+    @functools.wraps(original)
+    def model_to_dot(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(*args, **kwargs)
+        except ImportError:
+            return _Drawing()
+
+    module.model_to_dot = model_to_dot  # type: ignore[attr-defined]
 
 
 def _silence_tensorboard(module: ModuleType) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ae_audit.notebook_cells import code_cells
+from ae_audit.runtime.column_clues import ColumnClues, column_clues
 
 _KERAS_SHAPES = ("shape", "input_shape", "batch_shape", "batch_input_shape", "input_dim")
 _CONVOLUTIONS = re.compile(r"Conv(?:Transpose)?([123])d$")
@@ -29,6 +30,8 @@ class Clues:
     names: tuple[str, ...] = ()
     """texts that stand in brackets: columns of tables, arrays of archives"""
     classes: int = 2
+    columns: ColumnClues = field(default_factory=ColumnClues)
+    """what is known of some of the names, as columns"""
 
     @property
     def picture(self) -> tuple[int, int, int]:
@@ -62,7 +65,8 @@ def clues_of(source: str, *, notebook: bool = False) -> Clues:
         (node for node in nodes if isinstance(node, ast.Call)), key=lambda call: (call.lineno, call.col_offset)
     )
     sample, first = _sample(calls, constants)
-    return Clues(sample, first, tuple(dict.fromkeys(_names(nodes))), _classes(calls, constants))
+    names = tuple(dict.fromkeys(_names(nodes)))
+    return Clues(sample, first, names, _classes(calls, constants), column_clues(nodes, names, is_label))
 
 
 def _constants(nodes: Sequence[ast.AST]) -> dict[str, int | tuple[int, ...]]:

@@ -12,7 +12,7 @@ import os
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -29,6 +29,7 @@ PICTURES = 64
 """of a folder: two batches of the usual 32"""
 USUAL_WIDTH = 16
 """columns of a table, besides those that the program names"""
+_USUAL_DAY = "2020-01-01"
 _SEED = 20
 """any number: the same data stand in from run to run"""
 
@@ -115,11 +116,23 @@ class FileStandIns:
         width = USUAL_WIDTH if self._clues.sample is None else int(np.prod(self._clues.sample))
         numbers = self._random.random((SAMPLES, width), dtype=np.float32)
         frame = pandas.DataFrame(numbers, columns=[f"c{number}" for number in range(width)])
+        if self._clues.columns.last_is_label:
+            frame[frame.columns[-1]] = self._labels(SAMPLES)
         for name in reversed(self._clues.names):
-            values = self._labels(SAMPLES) if is_label(name) else self._random.random(SAMPLES)
-            frame.insert(0, name, values)
+            frame.insert(0, name, self._column(pandas, name))
         self._say(path, f"a table of {SAMPLES} rows and {frame.shape[1]} columns")
         return frame
+
+    def _column(self, pandas: Any, name: str) -> Any:
+        """Values of the kind that the program takes those of the column for."""
+        columns = self._clues.columns
+        if name in columns.dates:
+            days = _days(pandas, columns.dates[name])
+            return days if name in columns.parsed else days.strftime("%Y-%m-%d")
+        if name in columns.words:
+            words = columns.words[name]
+            return [words[number % len(words)] for number in range(SAMPLES)]
+        return self._labels(SAMPLES) if is_label(name) or name in columns.labels else self._random.random(SAMPLES)
 
     def _listing(self, original: Callable[..., list[str]]) -> Callable[..., list[str]]:
         """Names of pictures for a folder that the program, and no library, asks for; opening one makes it up."""
@@ -232,6 +245,13 @@ class FileStandIns:
         if text not in self.used:
             self.used.append(text)
             self._on_used(text)
+
+
+def _days(pandas: Any, limits: Sequence[str]) -> Any:
+    """A row for each day, in order, so that as many are before the first of ``limits`` as after the last."""
+    known = sorted(pandas.to_datetime(list(limits) or [_USUAL_DAY]))
+    first = known[0] - pandas.Timedelta(days=SAMPLES // 2)
+    return pandas.date_range(first, known[-1] + pandas.Timedelta(days=SAMPLES // 2), periods=SAMPLES).normalize()
 
 
 class _Archive(dict[str, Array]):

@@ -138,9 +138,9 @@ def install(uses: Uses) -> None:
         module, _, name = path.partition(".")
         for owner in _namespaces(module):
             _take(owner, name, renamed, uses, f"keras.{path}")
+    _take_any_ending(keras.callbacks.ModelCheckpoint, uses)
     for name, renamed in CALLBACKS.items():
         _take(getattr(keras.callbacks, name), "__init__", renamed, uses, f"keras.callbacks.{name}")
-    _take_any_ending(keras.callbacks.ModelCheckpoint, uses)
     for name, renamed in METHODS.items():
         _take(keras.Model, name, renamed, uses, f"Model.{name}")
     _take_models(keras.Model, uses)

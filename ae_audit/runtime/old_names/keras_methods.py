@@ -30,7 +30,9 @@ def install(uses: Uses) -> None:
     _method(model, "predict_generator", _by_generator("predict", _READING), uses, "Model.predict")
     _method(model, "predict_classes", _predict_classes, uses, "the index of the largest value of Model.predict")
     _method(model, "predict_proba", lambda self, *args, **kwargs: self.predict(*args, **kwargs), uses, "Model.predict")
-    _method(layer, "add_metric", lambda *_, **__: None, uses, "nothing, as a figure for the log alone,")
+    if not _takes_metrics(layer):
+        del layer.add_metric  # it is there to say that it is gone
+    _method(layer, "add_metric", lambda *_, **__: None, uses, "", "it only told a figure to the log")
     _method(layer, "get_output_at", lambda self, index: self._inbound_nodes[index].outputs[0], uses, "Layer.output")
     _property(layer, "output_shape", _shape_of("output"), uses, "Layer.output.shape")
     _property(layer, "input_shape", _shape_of("input"), uses, "Layer.input.shape")
@@ -39,13 +41,21 @@ def install(uses: Uses) -> None:
     _shapes_as_lists(keras.KerasTensor, uses)
 
 
-def _method(cls: Any, name: str, function: Callable[..., Any], uses: Uses, successor: str) -> None:
+def _takes_metrics(layer: Any) -> bool:
+    """Whether ``add_metric`` does more than to raise."""
+    method = vars(layer).get("add_metric")
+    return method is None or "NotImplementedError" not in method.__code__.co_names
+
+
+def _method(
+    cls: Any, name: str, function: Callable[..., Any], uses: Uses, successor: str, done: str | None = None
+) -> None:
     if hasattr(cls, name):
         return
     shown = f"{cls.__name__}.{name}"
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        uses.tell(shown, "keras", f"{successor} stood in for it")
+        uses.tell(shown, "keras", done or f"{successor} stood in for it")
         return function(self, *args, **kwargs)
 
     setattr(cls, name, _Asked(cls, name, lambda self: functools.partial(method, self), uses))

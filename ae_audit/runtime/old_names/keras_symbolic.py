@@ -35,8 +35,10 @@ _LOSSES = (
 def install(uses: Uses) -> None:
     """Let ``add_loss`` take symbolic tensors, and keep known losses of them in one piece."""
     import keras
+    from keras.src.models.functional import Functional
 
-    _take_added_losses(keras.layers.Layer, uses)
+    for owner in (keras.layers.Layer, Functional):
+        _take_added_losses(owner, uses)
     for namespace in ("keras.losses", "keras.metrics", "keras._tf_keras.keras.losses", "keras._tf_keras.keras.metrics"):
         module = sys.modules.get(namespace)
         for name in (*_LOSSES, "mse", "MSE", "mae", "MAE", "bce", "BCE", "kld", "KLD"):
@@ -68,7 +70,7 @@ def install_tensorflow(uses: Uses) -> None:
     module = sys.modules.get("keras._tf_keras.keras.backend")
     for name in SYMBOLIC:
         if module is not None and name in vars(module):
-            setattr(module, name, _of_symbolic(getattr(module, name), NAMES[name], name, uses))
+            setattr(module, name, _of_symbolic(getattr(module, name), NAMES[name], uses))
 
 
 def _any_symbolic(arguments: Any) -> bool:
@@ -116,14 +118,14 @@ def _whole_loss(original: Callable[..., Any]) -> Callable[..., Any]:
     return loss
 
 
-def _of_symbolic(original: Callable[..., Any], entry: str | Successor, name: str, uses: Uses) -> Callable[..., Any]:
+def _of_symbolic(original: Callable[..., Any], entry: str | Successor, uses: Uses) -> Callable[..., Any]:
     successor = entry if isinstance(entry, Successor) else Successor(entry)
 
     @functools.wraps(original)
     def function(*args: Any, **kwargs: Any) -> Any:
         if not _any_symbolic((args, kwargs)) or not uses.answers(KIN, sys._getframe(1), named=False):
             return original(*args, **kwargs)
-        uses.tell(f"a symbolic tensor in tf.keras.backend.{name}", "keras", f"{successor.text} stood in for it")
+        uses.tell("a symbolic tensor in tf.keras.backend", "keras", f"{successor.text} stood in for it")
         return successor.get()(*args, **kwargs)
 
     return function
@@ -159,11 +161,11 @@ def _compute_with_model(model: Any, loss: Any) -> None:
         """Adds what it is given to the losses of the model."""
 
         def call(self, value: Any) -> Any:
-            self.add_loss(keras.ops.mean(value))
+            self.add_loss(value)
             return value
 
-        def compute_output_shape(self, shape: Any) -> Any:
-            return shape
+        def compute_output_spec(self, value: Any) -> Any:
+            return keras.KerasTensor(value.shape, dtype=value.dtype)
 
     added = AddedLoss()(loss)
     ends = [*getattr(model, "_ae_audit_losses", ()), added]

@@ -23,6 +23,8 @@ class Successor:
     """``module:attribute``, or a module"""
     shown: str = ""
     """what the reader is told took its place, where that is not the path itself"""
+    of: str = ""
+    """what the reader is told is gone, where many names are told of as one"""
     made: Callable[[], Any] | None = None
     """gives it, where there is more to do than to import it"""
 
@@ -67,7 +69,7 @@ class OldNames:
         moved = self._moved[old] = _successor(successor)
         parent, _, name = old.rpartition(".")
         if parent:
-            self.names(parent, {name: Successor(moved.path, moved.text, lambda: self._stand_in(old, moved))})
+            self.names(parent, {name: Successor(moved.path, moved.text, made=lambda: self._stand_in(old, moved))})
 
     def names(self, module: str, names: Names) -> None:
         """Names that are gone from ``module``, which itself is there or has moved."""
@@ -115,7 +117,8 @@ class OldNames:
             if successor is None or not self._uses.answers(_KIN.get(root, {root, module.__name__}), sys._getframe(1)):
                 raise cause or AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
             found = successor.get()
-            self._uses.tell(f"{_plain(module.__name__)}.{name}", root, f"{successor.text} stood in for it")
+            old = successor.of or f"{_plain(module.__name__)}.{name}"
+            self._uses.tell(old, root, f"{successor.text} stood in for it")
             return found
 
         module.__getattr__ = answer  # type: ignore[method-assign]
@@ -150,7 +153,8 @@ class _Moved(ModuleType):
             raise AttributeError(name)
         if name in self._own:
             successor = self._own[name]
-            self._uses.tell(f"{self.__name__}.{name}", _root(self.__name__), f"{successor.text} stood in for it")
+            old = successor.of or f"{self.__name__}.{name}"
+            self._uses.tell(old, _root(self.__name__), f"{successor.text} stood in for it")
             return successor.get()
         try:
             return getattr(self._successor, name)

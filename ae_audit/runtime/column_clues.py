@@ -1,0 +1,108 @@
+"""What a program's own text says of the columns of its tables: which are labels, dates or words."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+_DATE = re.compile(r"\d{4}-\d{1,2}(-\d{1,2})?([ T].*)?$")
+_SAME_VALUES = frozenset({"astype", "copy", "to_numpy"})
+"""methods that give a column's values as they are"""
+_FROM_WORDS = frozenset({"map", "replace"})
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnClues:
+    """What was found, by the columns' names."""
+
+    labels: frozenset[str] = frozenset()
+    """columns to which the program gives the name of a label (``y = df["DEFAULT"]``)"""
+    dates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """columns of dates, with those that the program compares them with"""
+    parsed: frozenset[str] = frozenset()
+    """columns of dates that are read as such"""
+    words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """columns of words, with those that the program looks for"""
+    last_is_label: bool = False
+    """the last column is given a label's name (``y = data[:, -1]``)"""
+
+
+def column_clues(nodes: Sequence[ast.AST], names: Sequence[str], is_label: Callable[[str], bool]) -> ColumnClues:
+    """What the nodes of a program say.
+
+    Args:
+        nodes: all of them.
+        names: the columns that are written in brackets; as attributes, others could be anything.
+        is_label: whether a name is that of a label.
+    """
+    dates: dict[str, list[str]] = {}
+    words: dict[str, list[str]] = {}
+    labels: set[str] = set()
+    parsed: set[str] = set()
+    last = False
+    for node in nodes:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and is_label(node.targets[0].id):
+            column = _column(node.value, names)
+            labels |= {column} if column is not None else set()
+            last = last or _is_last(node.value)
+        elif isinstance(node, ast.Compare):
+            column = _column(node.left, names)
+            for other in node.comparators if column is not None else ():
+                for text in _texts(other):
+                    (dates if _DATE.match(text) else words).setdefault(str(column), []).append(text)
+        elif isinstance(node, ast.Call):
+            parsed |= {text for word in node.keywords if word.arg == "parse_dates" for text in _texts(word.value)}
+            function = node.func
+            if not isinstance(function, ast.Attribute) or not node.args:
+                continue
+            column = _column(node.args[0] if function.attr == "to_datetime" else function.value, names)
+            if column is not None and function.attr == "to_datetime":
+                dates.setdefault(column, [])
+            elif column is not None and function.attr in _FROM_WORDS and isinstance(node.args[0], ast.Dict):
+                words.setdefault(column, []).extend(text for key in node.args[0].keys if key for text in _texts(key))
+            elif column is not None and function.attr == "isin":
+                words.setdefault(column, []).extend(_texts(node.args[0]))
+    dates |= {name: [] for name in parsed if name not in dates}
+    return ColumnClues(
+        frozenset(labels),
+        {name: tuple(dict.fromkeys(texts)) for name, texts in dates.items()},
+        frozenset(parsed),
+        {name: tuple(dict.fromkeys(texts)) for name, texts in words.items() if texts and name not in dates},
+        last,
+    )
+
+
+def _column(node: ast.expr, names: Sequence[str]) -> str | None:
+    """The name of the column whose values an expression gives."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _SAME_VALUES:
+        return _column(node.func.value, names)
+    if isinstance(node, ast.Attribute):
+        return node.attr if node.attr in names else _column(node.value, names) if node.attr == "values" else None
+    if isinstance(node, ast.Subscript):
+        return node.slice.value if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str) else None
+    return None
+
+
+def _is_last(node: ast.expr) -> bool:
+    """``data[:, -1]``, ``frame.iloc[:, -1].values``."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        return _is_last(node.func.value)
+    if isinstance(node, ast.Attribute):
+        return _is_last(node.value)
+    place = node.slice if isinstance(node, ast.Subscript) else None
+    return (
+        isinstance(place, ast.Tuple)
+        and len(place.elts) == 2
+        and isinstance(place.elts[0], ast.Slice)
+        and isinstance(place.elts[1], ast.UnaryOp)
+        and isinstance(place.elts[1].op, ast.USub)
+        and isinstance(place.elts[1].operand, ast.Constant)
+        and place.elts[1].operand.value == 1
+    )
+
+
+def _texts(node: ast.expr) -> list[str]:
+    parts = node.elts if isinstance(node, (ast.List, ast.Tuple, ast.Set)) else [node]
+    return [part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)]
