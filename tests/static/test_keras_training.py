@@ -555,5 +555,5 @@ model = keras.Sequential([keras.layers.Dense(28, activation="sigmoid")])
 model.compile("adam", loss="mse")
 model.fit(somewhere.load())
 """
-    undecided = check(analyse_file("m.py", source.encode()).setups)[1]
+    undecided = analyse_file("m.py", source.encode()).undecided
     assert "somewhere" in {each.what: each.why for each in undecided}["target range"]
