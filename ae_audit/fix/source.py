@@ -38,7 +38,11 @@ class Text:
         return {child: parent for parent in ast.walk(tree) for child in ast.iter_child_nodes(parent)}
 
     def offset(self, line: int, column: int) -> int:
-        """The index into the source of a 1-based line and column, columns counted in characters."""
+        """The index into the source of a 1-based line and column, columns counted in characters.
+
+        Raises:
+            ValueError: if there is no such line.
+        """
         if not 1 <= line <= len(self.line_starts):
             raise ValueError(f"{self.path} has no line {line}")
         return self.line_starts[line - 1] + column - 1

@@ -46,6 +46,7 @@ class ActivationRange:
 
     @property
     def unknown(self) -> bool:
+        """Whether nothing is known of the values, together or each for itself."""
         return self.values.unknown and self.constraint is None
 
     def affine(self, scale: float, shift: float) -> ActivationRange:

@@ -189,7 +189,11 @@ class Activation:
 
 
 def find(name: str) -> Activation:
-    """:func:`find_activation` for a name that is surely in the tables."""
+    """:func:`find_activation` for a name that is surely in the tables.
+
+    Raises:
+        KeyError: if it is not.
+    """
     found = find_activation(name)
     if found is None:
         raise KeyError(name)

@@ -21,7 +21,7 @@ Array = NDArray[Any]
 
 
 def indexed(loss: Loss, targets: Array) -> bool:
-    """Whether the targets are class indices for this loss: of integer type where it takes either."""
+    """Whether the targets, of any shape, are class indices for this loss: of integer type where it takes either."""
     if loss.target_kind is TargetKind.CLASS_INDEX:
         return True
     return loss.target_kind is TargetKind.DISTRIBUTION_OR_INDEX and np.asarray(targets).dtype.kind in "iu"
@@ -35,6 +35,10 @@ def values(loss: Loss, targets: Array, predictions: Array, axis: int = -1) -> Fl
         targets: of the predictions' shape; class indices lack the class axis.
         predictions: as the loss takes them (probabilities, logits …).
         axis: the class axis of the predictions; unused by pointwise losses.
+
+    Returns:
+        In nats (or the targets' own units): of the broadcast shape for pointwise losses, else without the class axis.
+        Infinite or NaN where a prediction lies outside the loss's domain; nothing is raised.
     """
     p = np.asarray(predictions, np.float64)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -63,7 +67,14 @@ def values(loss: Loss, targets: Array, predictions: Array, axis: int = -1) -> Fl
 def floors(loss: Loss, targets: Array, axis: int = -1, units: int | None = None) -> Floats:
     """The floor L*(y) of each value, or of each vector along ``axis``; −inf where there is none.
 
-    ``units`` is the number of classes, for class indices under label smoothing.
+    Args:
+        loss: the loss.
+        targets: of any shape; class indices lack the class axis.
+        axis: the class axis of the targets; unused by pointwise losses.
+        units: number of classes, for class indices under label smoothing.
+
+    Returns:
+        Of the targets' shape for pointwise losses and class indices, else without the class axis.
     """
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if loss.pointwise:

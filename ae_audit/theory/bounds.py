@@ -25,12 +25,20 @@ _CHUNK = 1 << 22
 
 
 def project_box(x: Array, box: Interval) -> Floats:
-    """The nearest values in the closure of ``box``."""
+    """The nearest values in the closure of ``box``, of the shape of ``x``."""
     return np.clip(np.asarray(x, np.float64), box.lo, box.hi)
 
 
 def project_simplex(x: Array, axis: int = -1, total: float = 1.0) -> Floats:
     """The nearest vectors along ``axis`` that are non-negative and sum to ``total``: Duchi et al. 2008, by sorting.
+
+    Args:
+        x: of any shape, all finite.
+        axis: of the vectors.
+        total: 0 or more.
+
+    Returns:
+        Of the shape of ``x``.
 
     Raises:
         ValueError: if ``total`` is negative.
@@ -51,6 +59,13 @@ def reachability(range_: ActivationRange, targets: Array) -> float:
 
     0 where nothing is known of the range; where a constraint's axis is unknown, the axis that suits the targets best.
     Non-finite values count as outside.
+
+    Args:
+        range_: of the predictions, in the targets' space.
+        targets: batch axis first, of the prediction's shape.
+
+    Returns:
+        Between 0 and 1.
     """
     x = np.asarray(targets, np.float64)
     if x.size == 0:
@@ -130,6 +145,8 @@ def _squared_distance(constraint: Constraint | None, vectors: Floats) -> Floats:
 def log_simplex_distance(vectors: Floats) -> Floats:
     """Distance of each row from the set {z : Σ exp z = 1}; a lower bound of it for rows with Σ exp < 1.
 
+    ``vectors`` has one row a vector, (n, units); the result has one distance a row, (n,).
+
     Rows with Σ exp > 1 lie outside the convex set {log Σ exp z ≤ 0}, whose border this is: their projection is
     z = t − λ exp z, that is z = t − ω(t + log λ) with Wright's ω (w + log w = x), and λ such that Σ exp z = 1. For rows
     inside, log Σ exp has gradients of norm at most 1, so the border is at least −log Σ exp away.
@@ -163,7 +180,10 @@ def log_simplex_distance(vectors: Floats) -> Floats:
 
 
 def wright_omega(x: Floats) -> Floats:
-    """The solution w > 0 of ``w + log w = x``, by Newton's method on ``log w``."""
+    """The solution w > 0 of ``w + log w = x`` for each finite ``x``, by Newton's method on ``log w``.
+
+    Wright's ω of real arguments: Corless and Jeffrey 2002. Six steps reach double precision from the asymptotic start.
+    """
     u = np.where(x > 1.0, np.log(np.maximum(x - np.log(np.maximum(x, 1.0)), 1e-300)), np.minimum(x, 1.0))
     for _ in range(6):
         w = np.exp(u)

@@ -68,6 +68,13 @@ def mean_prediction_loss(
     """The loss of predicting the mean target (the mean image; the classes' frequencies), whatever the input.
 
     It is what a model scores that has learnt nothing but the average; NaN where the mean is outside the loss's domain.
+
+    Args:
+        loss: the loss.
+        targets: batch axis first; class indices without the class axis, where negative ones do not count.
+        axis: the class axis, for losses over vectors.
+        reduction: how the program makes one number of it.
+        units: number of classes, for class indices.
     """
     y = np.asarray(targets)
     if array_losses.indexed(loss, y):
@@ -96,11 +103,6 @@ def _frequencies_loss(loss: Loss, indices: Array, reduction: Reduction, units: i
     entries = np.zeros(len(counts))
     entries[present] = of_class
     return reduction.apply(entries[flat], loss, indices.shape)
-
-
-def excess(loss_value: float, least: float) -> float:
-    """What training can still gain: the loss over its floor (for cross-entropies, the KL divergence to the target)."""
-    return loss_value - least
 
 
 def _to_prediction(loss: Loss, data: Array) -> Floats:

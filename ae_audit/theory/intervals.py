@@ -37,20 +37,25 @@ class Interval:
 
     @property
     def width(self) -> float:
+        """From end to end; ∞ where one end is."""
         return self.hi - self.lo if self.hi > self.lo else 0.0
 
     @property
     def bounded(self) -> bool:
+        """Whether both ends are finite."""
         return math.isfinite(self.lo) and math.isfinite(self.hi)
 
     @property
     def is_real_line(self) -> bool:
+        """Whether it leaves nothing out."""
         return self.lo == -INFINITY and self.hi == INFINITY
 
     def closure(self) -> Interval:
+        """The interval with its finite ends."""
         return Interval(self.lo, self.hi)
 
     def contains(self, value: float) -> bool:
+        """Whether ``value`` lies in it, an open end left out; False of NaN."""
         above = value > self.lo if self.lo_open else value >= self.lo
         below = value < self.hi if self.hi_open else value <= self.hi
         return above and below

@@ -27,10 +27,12 @@ class Tri(Enum):
 
     @classmethod
     def of(cls, value: bool | None) -> Tri:
+        """None is unknown."""
         return cls.UNKNOWN if value is None else cls.YES if value else cls.NO
 
     @property
     def known(self) -> bool:
+        """Whether it is yes or no."""
         return self is not Tri.UNKNOWN
 
     def __bool__(self) -> bool:
@@ -54,6 +56,7 @@ class ValueRange:
 
     @property
     def unknown(self) -> bool:
+        """Whether nothing is known: any value may occur, and none surely does."""
         return self.hull.is_real_line and self.reach is None
 
     def increasing(self, image: Callable[[Interval], Interval]) -> ValueRange:
@@ -67,6 +70,7 @@ class ValueRange:
         return self.increasing(lambda interval: interval.affine(scale, shift))
 
     def clip(self, lo: float, hi: float) -> ValueRange:
+        """The range after ``x -> min(max(x, lo), hi)``."""
         return self.increasing(lambda interval: interval.clip(lo, hi))
 
     def either(self, other: ValueRange) -> ValueRange:

@@ -35,12 +35,13 @@ _PRE_CHECK = 4 * DISTINCT_LIMIT
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Histogram:
-    """Distinct finite values, ascending, and how often each occurs."""
+    """Distinct finite values, ascending, and how often each occurs: two arrays of one shape (n,)."""
 
     values: Floats
     counts: NDArray[np.int64]
 
     def merge(self, other: Histogram) -> Histogram:
+        """Of both parts together."""
         values, inverse = np.unique(np.concatenate([self.values, other.values]), return_inverse=True)
         counts = np.zeros(len(values), np.int64)
         np.add.at(counts, inverse.reshape(-1), np.concatenate([self.counts, other.counts]))
@@ -56,6 +57,7 @@ class Sample:
     counts: NDArray[np.int64]
 
     def merge(self, other: Sample) -> Sample:
+        """Of both parts together: the smallest keys of all."""
         keys, first, inverse = np.unique(
             np.concatenate([self.keys, other.keys]), return_index=True, return_inverse=True
         )
@@ -74,6 +76,7 @@ class Moments:
     deviation: Floats
 
     def merge(self, other: Moments) -> Moments:
+        """Of both parts together: Chan, Golub and LeVeque 1979, precise also far from 0."""
         count = self.count + other.count
         safe = np.maximum(count, 1.0)
         delta = other.mean - self.mean
@@ -125,6 +128,7 @@ class Summary:
 
     @property
     def finite(self) -> int:
+        """Number of finite values."""
         return self.count - self.non_finite
 
     @property
@@ -139,6 +143,7 @@ class Summary:
 
     @property
     def std(self) -> float:
+        """Population standard deviation of the finite values."""
         return math.sqrt(self.variance)
 
     @property
