@@ -1,4 +1,4 @@
-"""The rules beyond the main road: AE107, AE206, AE208, AE209, AE303-AE305, AE307-AE309."""
+"""The rules beyond the main road: AE106, AE107, AE206, AE208, AE209, AE303-AE305, AE307-AE309."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from dataclasses import replace
 import pytest
 
 from ae_audit.rules.findings import Severity
-from ae_audit.theory.intervals import UNIT, Interval
+from ae_audit.theory.activations import ActivationRange, Constraint
+from ae_audit.theory.intervals import REAL_LINE, UNIT, Interval
 from ae_audit.theory.ranges import Tri, ValueRange
-from ae_audit.training_setup import DataFacts, Relation, Structure, TrainingSetup
+from ae_audit.training_setup import DataFacts, Head, Relation, Structure, TrainingSetup
 from tests.rules.setups import (
+    BLACK_AND_WHITE,
     CLASSES,
     GREY,
     KERAS,
@@ -25,6 +27,7 @@ from tests.rules.setups import (
     measured,
     remedies,
     setup,
+    unsettled,
     violations,
 )
 
@@ -33,6 +36,72 @@ MULTI_HOT = data(UNIT, Structure.MULTI_HOT, structure_axis=-1)
 
 def followed_by(subject: TrainingSetup, *layers: str) -> TrainingSetup:
     return replace(subject, head=replace(subject.head, after=layers))
+
+
+# AE106
+
+
+def single(loss: str, target: DataFacts, **facts: object) -> TrainingSetup:
+    subject = setup("softmax", loss, target, given=GREY, units=1, **facts)  # type: ignore[arg-type]
+    exact = ActivationRange(ValueRange.exactly(Interval(1.0, 1.0)))
+    return replace(subject, head=replace(subject.head, range=exact))
+
+
+@pytest.mark.parametrize("target", [YES_OR_NO, CLASSES, GREY, UNKNOWN], ids=str)
+def test_softmax_over_one_unit_is_accused_whatever_the_target(target: DataFacts) -> None:
+    subject = single("bce", target)
+    assert len(violations("AE106", subject)) == 1
+    for code in ("AE101", "AE102", "AE203"):
+        assert not violations(code, subject), code
+    by_units = setup("softmax", "bce", target, given=GREY, units=1)
+    assert len(violations("AE106", by_units)) == 1
+
+
+@pytest.mark.parametrize("units", [2, 784, None])
+def test_softmax_over_more_units_is_not(units: int | None) -> None:
+    assert not violations("AE106", setup("softmax", "cce", ONE_HOT, given=GREY, units=units))
+
+
+def test_a_constant_one_of_another_kind_is_not() -> None:
+    head = Head("linear", range=ActivationRange(ValueRange.exactly(Interval(1.0, 1.0))), units=1)
+    assert not violations("AE106", replace(single("bce", GREY), head=head))
+
+
+@pytest.mark.parametrize(
+    ("loss", "target", "facts", "wanted"),
+    [
+        ("bce", YES_OR_NO, {}, ["sigmoid at the output"]),
+        ("cce", YES_OR_NO, {}, ["sigmoid at the output", "bce as the loss"]),
+        ("bce", YES_OR_NO, {"logits": Tri.YES}, ["no activation at the output"]),
+        (
+            "cross_entropy",
+            YES_OR_NO,
+            {"logits": Tri.YES, "framework": TORCH},
+            ["no activation at the output", "bce on logits as the loss"],
+        ),
+        ("mse", STANDARDISED, {}, ["no activation at the output"]),
+    ],
+)
+def test_one_sigmoid_or_none_is_proposed(
+    loss: str, target: DataFacts, facts: dict[str, object], wanted: list[str]
+) -> None:
+    assert remedies("AE106", single(loss, target, **facts)) == wanted
+
+
+def test_a_simplex_mapped_elsewhere_is_still_one() -> None:
+    mapped = ActivationRange(ValueRange.exactly(Interval(-1.0, 1.0)), Constraint.SIMPLEX, -1, scale=2.0, shift=-1.0)
+    subject = setup("softmax", "mse", SIGNED)
+    (violation,) = violations("AE101", replace(subject, head=replace(subject.head, range=mapped)))
+    assert violation.message.startswith("softmax makes the 784 outputs of a sample sum to -782,")
+    unknown = setup("softmax", "mse", UNKNOWN)
+    assert not violations("AE101", replace(unknown, head=replace(unknown.head, range=mapped)))
+
+
+def test_black_and_white_is_data_too() -> None:
+    assert not violations("AE102", setup("sigmoid", "bce", BLACK_AND_WHITE))
+    assert not unsettled(
+        "AE102", setup("sigmoid", "bce", replace(UNKNOWN, values=ValueRange(REAL_LINE), structure=Structure.MULTI_HOT))
+    )
 
 
 # AE107
