@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,13 @@ from ae_audit.runtime.keras_data import Batches, arrays_of, tree
 from ae_audit.runtime.keras_state import ModelState
 from ae_audit.runtime.keras_trace import Call, Locate, LossCall, LossReached, Watch, watching
 
+if TYPE_CHECKING:
+    from ae_audit.runtime.keras_deep import LossInRun
+
 WATCHED_SAMPLES = 8
 """batch of the training step that is watched: enough to tell one tensor from another, cheap on any model"""
+NOTED_SAMPLES = 7
+"""batch of the training step that is noted: no size of a layer, so that means are told from sums"""
 
 Array = NDArray[Any]
 
@@ -203,6 +208,25 @@ class KerasProgram:
             point.ordinal, point.per_step, function, self.modules
         )
         return found
+
+    def noted_run(self, point: LossPoint) -> LossInRun | None:
+        """One more training step, noted to its single operations; None where nothing can join the loss in it."""
+        import keras
+
+        own = type(self.model).train_step, type(self.model).compute_loss
+        plain = own == (keras.Model.train_step, keras.Model.compute_loss) and not self.model.losses
+        if backend() != "tensorflow" or point.call is None or plain:
+            return None
+        from ae_audit.runtime.keras_deep import LossInRun, noted
+
+        with ExitStack() as stack:
+            for context in (self.unchanged(), self._looking()):
+                stack.enter_context(context)
+            run = stack.enter_context(noted(self.locate))
+            watch = stack.enter_context(watching(self.modules))
+            self.model.train_step(self.tensors(self.first(NOTED_SAMPLES)))
+        seen = next((call for call in watch.losses if call.ordinal == point.ordinal), None)
+        return None if seen is None else LossInRun(run, seen.y_pred, seen.y_true, self.batches.batch_size)
 
     def refusal(self) -> str | None:
         """Why no trial can be made of this program; None where it can."""

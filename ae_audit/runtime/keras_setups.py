@@ -17,6 +17,7 @@ from ae_audit.runtime.keras_head import trace_head
 from ae_audit.runtime.keras_logits import logits_recoverable
 from ae_audit.runtime.keras_models import metric_uses, model_facts, trainable_parameters
 from ae_audit.runtime.keras_program import KerasProgram, LossPoint, backend, to_array
+from ae_audit.runtime.keras_variational import variational_terms
 from ae_audit.runtime.relations import relation_of
 from ae_audit.runtime.whole_arrays import facts_of_whole
 from ae_audit.theory.ranges import Tri
@@ -79,6 +80,7 @@ def _capture(program: KerasProgram, point: LossPoint, occasion: Occasion, facts:
         validation_target=facts.validation(point.target_leaf),
         validation_input=facts.validation(source),
         optimizer=type(program.model.optimizer).__name__ if program.model.optimizer is not None else None,
+        variational=variational_terms(program, point, loss),
         seen_by=("runtime",),
     )
     return KerasCapture(setup, program, point, traced.call, targets, inputs, trainable_parameters(program.model))

@@ -209,6 +209,18 @@ def operation(op_type: str, attributes: Sequence[Any], count: int) -> Play | Non
     return play
 
 
+def play_again(op_type: str, attributes: Sequence[Any], count: int, inputs: Sequence[Any]) -> Sequence[Any]:
+    """Run an operation again on other inputs.
+
+    Raises:
+        NotImplementedError: where TensorFlow offers no way.
+    """
+    play = operation(op_type, attributes, count)
+    if play is None:
+        raise NotImplementedError(f"TensorFlow's {op_type} cannot be played again")
+    return play(inputs)
+
+
 def _parameter_names(inputs: Sequence[str], accepted: Sequence[str], definition: Any) -> list[str] | None:
     """What the Python function calls the operation's inputs, some of which it has other names for."""
     attributes = {attribute.name for attribute in definition.attr}

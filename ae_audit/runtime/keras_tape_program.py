@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ae_audit.runtime import keras_variables
 from ae_audit.runtime.keras_data import Batches, tree
+from ae_audit.runtime.keras_deep import LossInRun, noted
 from ae_audit.runtime.keras_program import KerasProgram, LossPoint, leaf_index, quiet, to_array
 from ae_audit.runtime.keras_swap import keras_activation, swapped_activation
 from ae_audit.runtime.keras_tape import Kind
@@ -211,6 +212,20 @@ class TapeProgram(KerasProgram):
             return point.sign * _in_shape(loss, value(call.y_true), value(point.prediction), tuple(output.shape))
 
         return self._changed("exchanges", {id(output): changed})
+
+    def noted_run(self, point: LossPoint) -> LossInRun | None:
+        """The recorded step, played again; its places are those of the recorded nodes."""
+        assert point.call is not None
+        step = self.step
+        values = self.tensors(tree().flatten(self.first(step.batch)))
+        with quiet(), self.unchanged(), noted(lambda: None) as run:
+            player = Player(step, values, {})
+            for node in step.record.ancestors(step.targets):
+                if node.what not in {"gradient", "update"}:
+                    run.place = node.location
+                    player.forward([node])
+        run.targets.extend(player.value(item) for item in step.targets)
+        return LossInRun(run, player.value(point.prediction), player.value(point.call.y_true), step.batch)
 
     def refusal(self) -> str | None:
         return self._refusal

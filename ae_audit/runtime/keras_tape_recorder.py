@@ -21,7 +21,7 @@ import numpy as np
 from ae_audit.location import Location
 from ae_audit.runtime.captures import MOST_SAMPLES
 from ae_audit.runtime.keras_data import MOST_BYTES
-from ae_audit.runtime.keras_tape import ASSIGN, Node, Record, added_losses, layer_again, operation, outputs_of
+from ae_audit.runtime.keras_tape import ASSIGN, Node, Record, added_losses, layer_again, outputs_of, play_again
 from ae_audit.runtime.keras_tape_step import NotAStep, Step, StepData
 from ae_audit.runtime.keras_trace import LossCall, Watch, watching
 from ae_audit.runtime.replacing import replaced
@@ -345,7 +345,7 @@ class TapeRecorder:
         name = op_type.decode() if isinstance(op_type, bytes) else str(op_type)
         node = Node("operation", name, tuple(inputs), tuple(outputs))
         node.settings = {"attributes": tuple(attributes or ())}
-        node.play = functools.partial(_play_operation, name, tuple(attributes or ()), len(inputs))
+        node.play = functools.partial(play_again, name, tuple(attributes or ()), len(inputs))
         if step.first:
             node.location = self._code.location()
         node.first_call = node.last_call = len(step.watch.calls)
@@ -457,13 +457,6 @@ class _Loop:
             or data.samples >= MOST_SAMPLES
             or data.bytes >= MOST_BYTES
         )
-
-
-def _play_operation(name: str, attributes: tuple[Any, ...], count: int, inputs: Any) -> Any:
-    play = operation(name, attributes, count)
-    if play is None:
-        raise NotAStep(f"TensorFlow's {name} cannot be played again")
-    return play(inputs)
 
 
 def _play_loss(call: LossCall, inputs: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -50,7 +51,7 @@ def variational_terms(root: Ref, loss: LossEvent) -> VariationalTerms | None:
     factor = variational.reconstruction_factor(prediction, y, loss.spec.name, loss.spec.from_logits)
     if factor is None:
         return None
-    location = _place(region, tensors[code.mean], loss.prediction)
+    location = _place(region, tensors[code.mean], math.prod(code.shape))
     return variational.terms(code, factor, tuple(shape), location)
 
 
@@ -138,19 +139,16 @@ def _needed(region: Sequence[Node], total: Node, cut: _Key) -> list[Node]:
     return [node for node in region if node.serial in wanted]
 
 
-def _place(region: Sequence[Node], mean: Ref, prediction: Ref) -> Location | None:
-    """Where the divergence is computed: the last call on its way in which the prediction takes no part."""
-    of_prediction: set[int] = set()
+def _place(region: Sequence[Node], mean: Ref, elements: int) -> Location | None:
+    """Where the elements of the divergence are first summed up."""
     of_code: set[int] = set()
-    place: Location | None = None
     for node in region:
         keys = [_key(ref) for ref in node.refs() if isinstance(ref.source, Node)]
-        if any(key == _key(prediction) or key[0] in of_prediction for key in keys):
-            of_prediction.add(node.serial)
-        elif any(key == _key(mean) or key[0] in of_code for key in keys):
+        if any(key == _key(mean) or key[0] in of_code for key in keys):
             of_code.add(node.serial)
-            place = node.location or place
-    return place
+            if all(shape.numel() < elements for shape in node.shapes.values()):
+                return node.location
+    return None
 
 
 def _joined(samples: Sequence[variational.Sample | None]) -> list[variational.Sample] | None:
