@@ -183,7 +183,7 @@ def _write(report: Report, sources: Sources, request: Request, interrupted: bool
     if "github" in {settings.output_format, *(name for name, _ in request.outputs)}:
         from ae_audit.report.github import write_step_summary
 
-        write_step_summary(report, sources)
+        write_step_summary(report)
 
 
 def _progress(settings: Settings) -> Progress:

@@ -161,7 +161,7 @@ def _structured(
         from ae_audit.report.junit import to_junit
         from ae_audit.rules.findings import Severity
 
-        return to_junit(report, sources, fail_on=fail_on or Severity.ERROR)
+        return to_junit(report, fail_on=fail_on or Severity.ERROR)
     raise ValueError(f"no such report format: {format!r}")
 
 

@@ -34,7 +34,7 @@ def to_github(report: Report, sources: Sources, *, interrupted: bool = False) ->
     return "".join(f"{line}\n" for line in lines)
 
 
-def step_summary(report: Report, sources: Sources) -> str:
+def step_summary(report: Report) -> str:
     """The report in Markdown: a table of all findings, the worst first, and what was not decided."""
     findings = worst_first(report.standing)
     parts = ["## ae-audit", "", _escaped("".join(segment.text for segment in summary(report))), ""]
@@ -59,14 +59,14 @@ def step_summary(report: Report, sources: Sources) -> str:
     return "\n".join(parts) + "\n"
 
 
-def write_step_summary(report: Report, sources: Sources) -> None:
+def write_step_summary(report: Report) -> None:
     """Append the summary to the file that GitHub names in ``GITHUB_STEP_SUMMARY``; without one do nothing."""
     import os
 
     path = os.environ.get("GITHUB_STEP_SUMMARY")
     if path:
         with open(path, "a", encoding="utf-8", errors="replace", newline="\n") as file:
-            file.write(step_summary(report, sources))
+            file.write(step_summary(report))
 
 
 def _annotation(finding: Finding, places: Places) -> str:

@@ -9,12 +9,11 @@ from html import escape
 from ae_audit.fingerprints import relative
 from ae_audit.results import Report
 from ae_audit.rules.findings import Finding, Severity
-from ae_audit.source_text import Sources
 
 _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def to_junit(report: Report, sources: Sources, *, fail_on: Severity = Severity.ERROR) -> str:
+def to_junit(report: Report, *, fail_on: Severity = Severity.ERROR) -> str:
     """The report as XML; findings at or above ``fail_on`` are failures, others are told in a case that passes."""
     failing = set(map(id, report.at_or_above(fail_on)))
     cases: list[str] = []

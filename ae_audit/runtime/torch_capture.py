@@ -123,7 +123,7 @@ def _capture(
         chunks = chunks[1:]  # data drawn at random before training look like noise of the first step
     events = [loss for chunk in chunks for loss in chunk.losses] or events or site.unused or site.evaluated
     first = events[0]
-    recording = _recording(recorder, chunks, first, site)
+    recording = _recording(recorder, chunks, site)
     targets = _gathered([observed(event.target) for event in events])
     entries = [input_ref(event) for event in events]
     inputs = _gathered([None if entry is None else observed(entry) for entry in entries])
@@ -153,7 +153,7 @@ def _draws(chunk: Chunk) -> bool:
     return any(node.kind is Kind.NOISE for node in nodes)
 
 
-def _recording(recorder: TorchRecorder, chunks: tuple[Chunk, ...], first: LossEvent, site: Site) -> Recording:
+def _recording(recorder: TorchRecorder, chunks: tuple[Chunk, ...], site: Site) -> Recording:
     used = {id(record) for chunk in chunks for event in chunk.events for record in [getattr(event, "optimizer", None)]}
     parameters: dict[int, tuple[torch.nn.Parameter, torch.Tensor]] = {}
     for record in recorder.optimizers.values():

@@ -51,10 +51,10 @@ def of_sequence(run: Run, value: Seq) -> Array | None:
         shape = None if parts[0].shape is None else (None if value.rest is not None else 1, *parts[0].shape)
         return replace(parts[0], shape=shape)
     if all(isinstance(item, Const) for item in value.items):
-        joined = concatenated(run, parts, None)
+        joined = concatenated(run, parts)
         integers = all(isinstance(item, Const) and isinstance(item.value, int) for item in value.items)
         return replace(joined, shape=(len(parts),), dtype="int64" if integers else "float64")
-    joined = concatenated(run, parts, None)
+    joined = concatenated(run, parts)
     first = parts[0].shape
     shape = (len(parts), *first) if first is not None and value.rest is None else None
     return replace(joined, shape=shape)
@@ -86,7 +86,7 @@ def joined_shape(
     return (*shape[:place], None, *shape[place + 1 :])
 
 
-def concatenated(run: Run, parts: list[Array], where: Where | None) -> Array:
+def concatenated(run: Run, parts: list[Array]) -> Array:
     """Several arrays one after the other: related to what they came from where that is one array."""
     first = parts[0]
     values = first.values
@@ -225,7 +225,7 @@ def standardised(array: Array, how: str, where: Where | None) -> Array:
     return recast(array, ValueRange(REAL_LINE, STANDARDISED_REACH), how, where, standardised=Tri.YES)
 
 
-def thresholded(run: Run, array: Array, how: str, where: Where | None) -> Array:
+def thresholded(array: Array, how: str, where: Where | None) -> Array:
     """A comparison: 0 or 1 everywhere; of class labels, one label a sample; of pixels, each for itself."""
     labels = array.structure in LABELS
     if array.structure is Structure.CONTINUOUS:
@@ -287,7 +287,7 @@ def product(run: Run, left: Array, right: Array, how: str, where: Where | None) 
     )  # fmt: skip
 
 
-def divided_by_extreme(array: Array, extreme: Array, how: str, where: Where | None) -> Array:
+def divided_by_extreme(array: Array, how: str, where: Where | None) -> Array:
     """``x / x.max()``: the top is 1; where nothing is negative, the range is [0, 1]."""
     hull, reach = array.values.hull, array.values.reach
     if hull.lo >= 0 or (array.scalings and array.scalings[-1].endswith(" min")):

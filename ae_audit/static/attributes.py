@@ -31,7 +31,7 @@ OF = ("of",)
 """the key under which a part of an unknown result keeps that result"""
 
 
-def find(run: Run, value: Value, name: str, where: Where | None) -> Value | None:
+def find(run: Run, value: Value, name: str) -> Value | None:
     """The attribute ``name`` of a value; None where nothing is known of it."""
     if isinstance(value, Library):
         return library_name(run, f"{value.name}.{name}")
@@ -155,7 +155,7 @@ def describe(value: Value) -> str:
     return type(value).__name__.lower()
 
 
-def child(run: Run, value: Unknown, key: object, reason: str | None = None) -> Value:
+def child(value: Unknown, key: object, reason: str | None = None) -> Value:
     """The part of an unknown that ``key`` names; always the same one."""
     found = value.children.get(key)
     if found is None:
@@ -188,14 +188,14 @@ def iterate(run: Run, value: Value, where: Where | None) -> tuple[list[Value], V
     if isinstance(value, Tensor):
         return [], value
     if isinstance(value, Unknown):
-        return [], child(run, value, "[]")
+        return [], child(value, "[]")
     if isinstance(value, (Object, Instance)):
-        method = find(run, value, "__iter__", where)
+        method = find(run, value, "__iter__")
         if method is not None:
             made = run.call(method, Call(where or value.where or _nowhere(run)))
             if made is not value:
                 return iterate(run, made, where)
-        method = find(run, value, "__getitem__", where)
+        method = find(run, value, "__getitem__")
         if method is not None:
             index = Unknown("an index", where)
             return [], run.call(method, Call(where or value.where or _nowhere(run), [index]))

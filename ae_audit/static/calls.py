@@ -55,7 +55,7 @@ def call(run: Run, function: Value, call: Call) -> Value:
     if isinstance(function, LossFunction):
         return losses.compare(run, function, call)
     if isinstance(function, (Object, Instance)):
-        method = attributes.find(run, function, "__call__", call.where)
+        method = attributes.find(run, function, "__call__")
         if method is not None:
             return run.call(method, call)
     if isinstance(function, Unknown):

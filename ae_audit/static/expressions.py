@@ -74,7 +74,7 @@ def _attribute(run: Run, node: ast.Attribute, frame: Frame) -> Value:
     owner = evaluate(run, node.value, frame)
     found = run.attribute(owner, node.attr, Where(frame.text, node))
     if isinstance(owner, Unknown) and isinstance(found, Bound) and found.function is None:
-        return attributes.child(run, owner, (".", node.attr))  # not called: an attribute that a method is named like
+        return attributes.child(owner, (".", node.attr))  # not called: an attribute that a method is named like
     return found
 
 

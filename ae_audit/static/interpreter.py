@@ -81,11 +81,11 @@ class Run:
 
     def call_method(self, receiver: Value, name: str, call: Call) -> Value | None:
         """Call a method of a user's instance or a library object; None where there is no such method."""
-        function = attributes.find(self, receiver, name, call.where)
+        function = attributes.find(self, receiver, name)
         return None if function is None else self.call(function, call)
 
     def attribute(self, value: Value, name: str, where: Where | None = None) -> Value:
-        found = attributes.find(self, value, name, where)
+        found = attributes.find(self, value, name)
         if found is not None:
             return found
         return attributes.missing(self, value, name, where)

@@ -76,12 +76,12 @@ def _from_elsewhere(run: Run, prediction: Value, target: Value, framework: Frame
 
     first, second = sources(run, prediction), sources(run, target)
     of_parts = second or sources(run, target, parts=True)
-    if _identity(run, prediction) in {_identity(run, item) for item in of_parts} or (second and not first):
+    if _identity(prediction) in {_identity(item) for item in of_parts} or (second and not first):
         prediction, target, first = target, prediction, of_parts
     first = first or sources(run, prediction, parts=True)
-    own = _identity(run, target)
+    own = _identity(target)
     fed = fed_arrays(run, prediction)
-    same = [item for item in first if _identity(run, item) == own]
+    same = [item for item in first if _identity(item) == own]
     if same and (len(fed) < 2 or _given_at_once(run, prediction, own)):
         fed = [array for item in same[:1] if (array := run.as_array(item)) is not None]
     if not first or not fed:
@@ -99,7 +99,7 @@ def _given_at_once(run: Run, prediction: Value, own: object) -> bool:
         return False
     whole = behind.children.get(OF, behind)
     given = whole.children.get("()") if isinstance(whole, Unknown) else None
-    return isinstance(given, Seq) and any(_identity(run, item) == own for item in given.items)
+    return isinstance(given, Seq) and any(_identity(item) == own for item in given.items)
 
 
 def _unknown_behind(run: Run, value: Value) -> Value:
@@ -110,7 +110,7 @@ def _unknown_behind(run: Run, value: Value) -> Value:
     return value
 
 
-def _identity(run: Run, value: Value) -> object:
+def _identity(value: Value) -> object:
     """What a value and every reshaped form of it have in common."""
     if isinstance(value, Unknown):
         return value.array.root if value.array is not None else id(value)
@@ -255,7 +255,7 @@ def absolute(value: Difference, where: Where) -> Difference:
     return replace(value, absolute=True, where=where)
 
 
-def cross_term(run: Run, prediction: Tensor, weight: Value, where: Where) -> LossValue:
+def cross_term(prediction: Tensor, weight: Value, where: Where) -> LossValue:
     """``t · log(p)``, one half of a cross-entropy written out."""
     name = _NEGATIVE if prediction.complement else _POSITIVE
     use = LossUse(name=name, written=where.written, location=where.location, custom=True)
@@ -288,7 +288,7 @@ def arithmetic(run: Run, symbol: str, left: Value, right: Value, where: Where) -
             return replace(left, scaled=True)
         if symbol == "/" and isinstance(right, (Array, Unknown)):
             statistic = isinstance(right, Array) and right.statistic is not None
-            of_target = not statistic and _identity(run, right) == _identity(run, left.target)
+            of_target = not statistic and _identity(right) == _identity(left.target)
             return replace(left, relative=left.relative or of_target, scaled=True)
         if symbol == "*" or (symbol == "/" and isinstance(right, Tensor)):  # by a spread that the network predicts
             return replace(left, scaled=True)

@@ -57,7 +57,7 @@ def binary(run: Run, symbol: str, left: Value, right: Value, where: Where) -> Va
     if isinstance(left, Const) and isinstance(right, Const):
         return _constants(symbol, left, right, where)
     if isinstance(left, Seq) or isinstance(right, Seq):
-        done = _sequences(run, symbol, left, right)
+        done = _sequences(symbol, left, right)
         if done is not None:
             return done
     if isinstance(left, Mapping) and isinstance(right, Mapping) and symbol == "|":
@@ -108,7 +108,7 @@ def _small(symbol: str, a: Any, b: Any) -> bool:
     return True
 
 
-def _sequences(run: Run, symbol: str, left: Value, right: Value) -> Value | None:
+def _sequences(symbol: str, left: Value, right: Value) -> Value | None:
     if symbol == "+" and isinstance(left, Seq) and isinstance(right, Seq):
         if len(left.items) + len(right.items) > MAX_ITEMS:
             return Seq(left.items[:1], left.kind, left.rest or right.rest or left.items[-1], True)
@@ -271,7 +271,7 @@ def _divide(run: Run, left: Array, right: Array, a: float | None, b: float | Non
             return arrays.unknown_array(run, "a division by zero", where)
         return _scaled(left, 1.0 / b, 0.0, f"/ {arrays.short(b)}", where)
     if right.statistic == "max":
-        return arrays.divided_by_extreme(left, right, f"«{how}» divides by the maximum", where)
+        return arrays.divided_by_extreme(left, f"«{how}» divides by the maximum", where)
     if right.statistic is not None:
         return arrays.recast(left, _unbounded(), f"«{how}» divides by a statistic", where, why=f"«{how}»")
     if a is not None:
@@ -340,7 +340,7 @@ def compare(run: Run, op: ast.cmpop, left: Value, right: Value, where: Where) ->
     if isinstance(left, Array) or isinstance(right, Array):
         base = left if isinstance(left, Array) else right
         assert isinstance(base, Array)
-        return replace(arrays.thresholded(run, base, f"the comparison «{where.written}»", where), dtype="bool")
+        return replace(arrays.thresholded(base, f"the comparison «{where.written}»", where), dtype="bool")
     return Unknown("a test on something unknown", where)
 
 

@@ -162,7 +162,7 @@ def clipped(run: Run, value: Value | None, lo: float | None, hi: float | None, w
     if isinstance(found, Array):
         return arrays.clipped(found, lo, hi, f"clip to [{_end(lo)}, {_end(hi)}]", where)
     if isinstance(found, Tensor):
-        return tensors.clipped(found, lo, hi, where)
+        return tensors.clipped(found, lo, hi)
     return found or Unknown(f"what «{where.written}» gives", where)
 
 
@@ -176,7 +176,7 @@ def squared(run: Run, value: Value | None, where: Where) -> Value:
     if isinstance(found, Difference):
         return losses.squared(found, where)
     if isinstance(found, Tensor):
-        return tensors.squared(found, where)
+        return tensors.squared(found)
     if isinstance(found, Array):
         from ae_audit.static.operators import on_arrays
 
@@ -229,7 +229,7 @@ def joined(run: Run, value: Value | None, where: Where, framework: Framework) ->
         return Unknown("a concatenation of values of unknown kind", where)
     if len(found) == 1:
         return replace(found[0], shape=None)
-    return arrays.concatenated(run, found, where)
+    return arrays.concatenated(run, found)
 
 
 def cast(run: Run, value: Value | None, dtype: str | None, where: Where) -> Value:
@@ -238,7 +238,7 @@ def cast(run: Run, value: Value | None, dtype: str | None, where: Where) -> Valu
     if not isinstance(found, Array):
         return found or Unknown(f"what «{where.written}» gives", where)
     if dtype == "bool":
-        return replace(arrays.thresholded(run, found, "astype(bool)", where), dtype="bool")
+        return replace(arrays.thresholded(found, "astype(bool)", where), dtype="bool")
     if dtype is None:
         return found
     whole = dtype.startswith(("int", "uint", "long"))

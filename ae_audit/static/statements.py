@@ -187,7 +187,7 @@ def parts_of(run: Run, value: Value, count: int, where: Where) -> list[Value]:
         filler = value.rest or Unknown("a part of a sequence of another length", where)
         return [value.items[i] if i < len(value.items) else filler for i in range(count)]
     if isinstance(value, Unknown):
-        return [attributes.child(run, value, ("[]", i)) for i in range(count)]
+        return [attributes.child(value, ("[]", i)) for i in range(count)]
     if isinstance(value, Array):
         first = attributes.first_axis_removed(value)
         return [first for _ in range(count)]

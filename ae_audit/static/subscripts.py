@@ -58,7 +58,7 @@ def subscript(run: Run, node: ast.Subscript, frame: Frame) -> Value:
 def item(run: Run, value: Value, key: Value, where: Where) -> Value:
     """``value[key]`` for a key that is no slice."""
     if isinstance(value, Seq):
-        return _sequence_item(run, value, key, where)
+        return _sequence_item(value, key, where)
     if isinstance(value, Mapping):
         known = key_of(key)
         if isinstance(key, Const) and key.soft is not None and known in value.items:
@@ -76,20 +76,20 @@ def item(run: Run, value: Value, key: Value, where: Where) -> Value:
         except Exception:
             return Unknown("an index out of range", where)
     if isinstance(value, Array):
-        return _array_item(run, value, key, where)
+        return _array_item(value, key, where)
     if isinstance(value, Tensor):
         return replace(value, head=replace(value.head, shape=None))
     if isinstance(value, Unknown):
         known = key_of(key)
-        return attributes.child(run, value, ("[]", known if known is not None else where.written))
+        return attributes.child(value, ("[]", known if known is not None else where.written))
     if isinstance(value, (Object, Instance)):
-        method = attributes.find(run, value, "__getitem__", where)
+        method = attributes.find(run, value, "__getitem__")
         if method is not None:
             return run.call(method, Call(where, [key]))
     return Unknown(f"«{where.written}» is not known", where)
 
 
-def _sequence_item(run: Run, value: Seq, key: Value, where: Where) -> Value:
+def _sequence_item(value: Seq, key: Value, where: Where) -> Value:
     if isinstance(key, Const) and isinstance(key.value, int):
         index = key.value
         if -len(value.items) <= index < len(value.items) and (value.rest is None or index >= 0):
@@ -110,7 +110,7 @@ def _sequence_item(run: Run, value: Seq, key: Value, where: Where) -> Value:
     return Unknown("an element whose index is not known", where)
 
 
-def _array_item(run: Run, value: Array, key: Value, where: Where) -> Value:
+def _array_item(value: Array, key: Value, where: Where) -> Value:
     if isinstance(key, Seq) and key.kind == "tuple":
         return _columns(value, where, any(_is_full_selection(part) for part in key.items))
     if isinstance(key, Const) and isinstance(key.value, str):
@@ -188,7 +188,7 @@ def sliced(run: Run, value: Value, node: ast.expr, frame: Frame, where: Where) -
     if isinstance(value, Tensor):
         return replace(value, head=replace(value.head, shape=None))
     if isinstance(value, (Object, Instance)):
-        method = attributes.find(run, value, "__getitem__", where)
+        method = attributes.find(run, value, "__getitem__")
         if method is not None:
             return run.call(method, Call(where, [Unknown("a slice", where)]))
     return Unknown(f"«{where.written}» is not known", where)
@@ -250,7 +250,7 @@ def _range_of(run: Run, value: Value, bounds: list[Value | None], where: Where) 
     if isinstance(value, Tensor):
         return value
     if isinstance(value, (Object, Instance)):
-        method = attributes.find(run, value, "__getitem__", where)
+        method = attributes.find(run, value, "__getitem__")
         if method is not None:
             return run.call(method, Call(where, [Unknown("a slice", where)]))
     return Unknown(f"«{where.written}» is not known", where)

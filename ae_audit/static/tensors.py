@@ -262,7 +262,7 @@ def rescaled(tensor: Tensor, scale: float, shift: float, where: Where) -> Tensor
     )  # fmt: skip
 
 
-def clipped(tensor: Tensor, lo: float | None, hi: float | None, where: Where) -> Tensor:
+def clipped(tensor: Tensor, lo: float | None, hi: float | None) -> Tensor:
     """After a clip; a clip that cuts only an epsilon off leaves the head as it is."""
     if tensor.divergence is not None:  # a divergence that is left alone up to a bound weighs as its author chose
         tensor = replace(tensor, divergence=replace(tensor.divergence, weight=None))
@@ -301,7 +301,7 @@ def _arithmetic(run: Run, symbol: str, left: Value, right: Value, where: Where) 
     if array is None:
         return opaque(run, tensor.framework, [tensor, other], f"«{where.written}» is not known")
     if tensor.log_of is not None and symbol == "*":
-        return losses.cross_term(run, tensor.log_of, array, where)
+        return losses.cross_term(tensor.log_of, array, where)
     if not tensor.fed and not array.random and symbol in {"+", "-", "*"} and tensor.head.range == LINEAR_RANGE:
         # weights by themselves: y = w * x + b written out
         return through_weights(run, tensor.framework, [tensor, array], "weights", where)
@@ -342,7 +342,7 @@ def _with_number(run: Run, tensor: Tensor, symbol: str, n: float, where: Where, 
     if symbol == "/" and n == 1.0 and tensor.activation_of is not None and _one_plus_exponential(tensor):
         return activated(run, tensor.activation_of, "sigmoid", where, framework=tensor.framework)
     if symbol == "**" and not reverse:
-        return squared(tensor, where) if n == 2 else _unknown_range(tensor, where)
+        return squared(tensor) if n == 2 else _unknown_range(tensor, where)
     return _unknown_range(tensor, where)
 
 
@@ -356,7 +356,7 @@ def _epsilon(tensor: Tensor) -> Tensor:
     return replace(tensor, head=replace(tensor.head, logits_recoverable=Tri.NO))
 
 
-def squared(tensor: Tensor, where: Where) -> Tensor:
+def squared(tensor: Tensor) -> Tensor:
     """``prediction ** 2``."""
     hull = tensor.head.range.values.hull
     top = max(abs(hull.lo), abs(hull.hi))

@@ -61,7 +61,7 @@ def test_golden(rich_report: Report, sources: Sources, format: str, name: str) -
 
 
 def test_golden_step_summary(rich_report: Report, sources: Sources) -> None:
-    compare("github_summary.md", step_summary(rich_report, sources))
+    compare("github_summary.md", step_summary(rich_report))
 
 
 def test_sarif_follows_the_official_schema(rich_report: Report, sources: Sources, sarif_schema: Any) -> None:
@@ -118,7 +118,7 @@ def test_github_puts_the_worst_first() -> None:
 
 def test_step_summary_is_inert_markdown() -> None:
     finding = Finding("AE101", "name", Severity.ERROR, "<img src=x> | `a`\nb", Location("a|`b.py", 1))
-    text = step_summary(Report((finding,)), Sources())
+    text = step_summary(Report((finding,)))
     assert "| `a\\|'b.py:1:1` | &lt;img src=x&gt; \\| `a` b |" in text
 
 

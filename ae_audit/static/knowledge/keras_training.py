@@ -174,7 +174,7 @@ def split(run: Run, x: Value | None, y: Value | None, where: Where) -> tuple[Val
         if isinstance(element, Unknown):
             from ae_audit.static.attributes import child
 
-            return child(run, element, ("[]", 0)), child(run, element, ("[]", 1))
+            return child(element, ("[]", 0)), child(element, ("[]", 1))
         return element, None
     return x, None
 

@@ -318,7 +318,7 @@ def _where(run: Run, call: Call) -> Value:
     if None not in constant and condition is not None:
         low, high = sorted(c for c in constant if c is not None)
         if (low, high) == (0.0, 1.0):
-            return arrays.thresholded(run, condition, f"«{call.where.written}»", call.where)
+            return arrays.thresholded(condition, f"«{call.where.written}»", call.where)
         levels = ValueRange.exactly(Interval(low, high))
         return arrays.recast(replace(condition, pictured=False), levels, f"«{call.where.written}»", call.where)
     base = yes if constant[0] is None else no

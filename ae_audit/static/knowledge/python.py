@@ -71,7 +71,7 @@ def _len(run: Run, call: Call) -> Value:
     if isinstance(value, Mapping) and value.rest is None:
         return Const(len(value.items), call.where)
     if isinstance(value, Unknown):
-        return attributes.child(run, value, "len()", "the length of something unknown")
+        return attributes.child(value, "len()", "the length of something unknown")
     if isinstance(value, Seq):
         known: tuple[Value, Seq] = run.notes.setdefault(
             ("len", id(value)), (Unknown("the length of a list", call.where), value)
@@ -274,7 +274,7 @@ def _getattr(run: Run, call: Call) -> Value:
     value, name = call.get(0), call.constant(1)
     if value is None or not isinstance(name, str):
         return Unknown("an attribute chosen at run time", call.where)
-    found = attributes.find(run, value, name, call.where)
+    found = attributes.find(run, value, name)
     return found or call.get(2) or run.attribute(value, name, call.where)
 
 
@@ -292,7 +292,7 @@ def _setattr(run: Run, call: Call) -> Value:
 def _hasattr(run: Run, call: Call) -> Value:
     value, name = call.get(0), call.constant(1)
     if isinstance(value, (Instance, Module)) and isinstance(name, str):
-        return Const(attributes.find(run, value, name, call.where) is not None)
+        return Const(attributes.find(run, value, name) is not None)
     return Unknown("a test on something unknown", call.where)
 
 

@@ -126,7 +126,7 @@ def clamp(run: Run, value: Value, call: Call, name: str) -> Value:
         hi = number(call.get(0, "max"))
     found = carried(run, value)
     if isinstance(found, Tensor):
-        return tensors.clipped(found, lo, hi, call.where)
+        return tensors.clipped(found, lo, hi)
     if found is None:
         return Unknown(f"«{name}»", call.where)
     return arrays.clipped(found, lo, hi, f"«{call.where.written}»", call.where)
@@ -136,7 +136,7 @@ def clamp(run: Run, value: Value, call: Call, name: str) -> Value:
 def compare(run: Run, value: Value, call: Call, name: str) -> Value:
     """Truth values, no gradient."""
     if isinstance(value, Array):
-        compared = arrays.thresholded(run, value, f"the comparison «{call.where.written}»", call.where)
+        compared = arrays.thresholded(value, f"the comparison «{call.where.written}»", call.where)
         return replace(compared, dtype="bool")
     return Unknown("a test on values", call.where)
 
@@ -243,7 +243,5 @@ def scatter(run: Run, value: Value, call: Call, name: str) -> Value:
 def bernoulli(run: Run, value: Value, call: Call, name: str) -> Value:
     """``torch.bernoulli(x)``: each value drawn with the probability that it states."""
     if isinstance(value, Array):
-        return replace(
-            arrays.thresholded(run, value, f"«{call.where.written}» draws 0 or 1", call.where), dtype=value.dtype
-        )
+        return replace(arrays.thresholded(value, f"«{call.where.written}» draws 0 or 1", call.where), dtype=value.dtype)
     return Unknown("values drawn at random", call.where)

@@ -70,7 +70,7 @@ def cast(run: Run, value: Value, dtype: str, call: Call) -> Value:
     if not dtype.startswith(INTEGER_DTYPES) or not was_float or value.values.unknown:
         return replace(value, dtype=dtype)
     if dtype == "bool":
-        return replace(arrays.thresholded(run, value, f"«{call.where.written}»", call.where), dtype="bool")
+        return replace(arrays.thresholded(value, f"«{call.where.written}»", call.where), dtype="bool")
     made = arrays.increasing(value, _truncated, f"«{call.where.written}» drops the fraction", call.where)
     made = replace(made, dtype=dtype, structure=value.structure)
     return unsigned.cast(value, made, call.where) if dtype == "uint8" else made
@@ -190,7 +190,7 @@ def join(run: Run, value: Value, call: Call, name: str) -> Value:
     found = [array for array in (run.as_array(part) for part in parts) if array is not None]
     if len(found) != len(parts):
         return Unknown("things joined that are no tensors", call.where)
-    made = found[0] if len(found) == 1 else arrays.concatenated(run, found, call.where)
+    made = found[0] if len(found) == 1 else arrays.concatenated(run, found)
     first = found[0].shape
     axis = call.constant(0, "dim", "axis", default=None if call.get(0, "dim", "axis") is not None else 0)
     count = len(parts) if rest is None else None
