@@ -25,8 +25,8 @@ class ColumnClues:
     """columns of dates that are read as such"""
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """columns of words, with those that the program looks for"""
-    last_is_label: bool = False
-    """the last column is given a label's name (``y = data[:, -1]``)"""
+    label_at: int | None = None
+    """0 or -1: the first or the last column is given a label's name (``y = data[:, -1]``)"""
 
 
 def column_clues(nodes: Sequence[ast.AST], names: Sequence[str], is_label: Callable[[str], bool]) -> ColumnClues:
@@ -41,12 +41,12 @@ def column_clues(nodes: Sequence[ast.AST], names: Sequence[str], is_label: Calla
     words: dict[str, list[str]] = {}
     labels: set[str] = set()
     parsed: set[str] = set()
-    last = False
+    label_at: int | None = None
     for node in nodes:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and is_label(node.targets[0].id):
             column = _column(node.value, names)
             labels |= {column} if column is not None else set()
-            last = last or _is_last(node.value)
+            label_at = label_at if label_at is not None else _end(node.value)
         elif isinstance(node, ast.Compare):
             column = _column(node.left, names)
             for other in node.comparators if column is not None else ():
@@ -70,7 +70,7 @@ def column_clues(nodes: Sequence[ast.AST], names: Sequence[str], is_label: Calla
         {name: tuple(dict.fromkeys(texts)) for name, texts in dates.items()},
         frozenset(parsed),
         {name: tuple(dict.fromkeys(texts)) for name, texts in words.items() if texts and name not in dates},
-        last,
+        label_at,
     )
 
 
@@ -85,22 +85,16 @@ def _column(node: ast.expr, names: Sequence[str]) -> str | None:
     return None
 
 
-def _is_last(node: ast.expr) -> bool:
-    """``data[:, -1]``, ``frame.iloc[:, -1].values``."""
+def _end(node: ast.expr) -> int | None:
+    """0 or -1 where it is that column: ``data[:, -1]``, ``frame.iloc[:, 0].values``."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        return _is_last(node.func.value)
+        return _end(node.func.value)
     if isinstance(node, ast.Attribute):
-        return _is_last(node.value)
+        return _end(node.value)
     place = node.slice if isinstance(node, ast.Subscript) else None
-    return (
-        isinstance(place, ast.Tuple)
-        and len(place.elts) == 2
-        and isinstance(place.elts[0], ast.Slice)
-        and isinstance(place.elts[1], ast.UnaryOp)
-        and isinstance(place.elts[1].op, ast.USub)
-        and isinstance(place.elts[1].operand, ast.Constant)
-        and place.elts[1].operand.value == 1
-    )
+    if not isinstance(place, ast.Tuple) or len(place.elts) != 2 or not isinstance(place.elts[0], ast.Slice):
+        return None
+    return {"0": 0, "-1": -1}.get(ast.unparse(place.elts[1]))
 
 
 def _texts(node: ast.expr) -> list[str]:

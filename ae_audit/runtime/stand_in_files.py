@@ -116,7 +116,10 @@ class FileStandIns:
         width = USUAL_WIDTH if self._clues.sample is None else int(np.prod(self._clues.sample))
         numbers = self._random.random((SAMPLES, width), dtype=np.float32)
         frame = pandas.DataFrame(numbers, columns=[f"c{number}" for number in range(width)])
-        if self._clues.columns.last_is_label:
+        label_at = self._clues.columns.label_at
+        if label_at is not None and not self._clues.names:
+            frame.insert(0 if label_at == 0 else width, "label", self._labels(SAMPLES))
+        elif label_at == -1:  # where columns are named, some of them are dropped again: nobody can tell how many
             frame[frame.columns[-1]] = self._labels(SAMPLES)
         for name in reversed(self._clues.names):
             frame.insert(0, name, self._column(pandas, name))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ae_audit.runtime.old_names.arguments import DROPPED, Argument, Renamed, take_old_arguments, with_signature_of
-from ae_audit.runtime.old_names.uses import Uses
+from ae_audit.runtime.old_names.uses import REFUSED, Uses
 
 KIN = frozenset({"keras", "tensorflow", "tf_keras"})
 
@@ -212,7 +212,7 @@ def _whole_numbers(cls: Any, shown: str, uses: Uses) -> None:
                 else:
                     args = (*args[:place], whole, *args[place + 1 :])
                 what = f"keras.layers.{shown}({name}=…) of type {type(value).__name__}"
-                uses.tell(what, "keras", "the integer was given")
+                uses.tell(what, "keras", "the integer was given", gone=REFUSED)
             original(self, *args, **kwargs)
 
         return init
@@ -359,8 +359,8 @@ def _take_any_ending(cls: Any, uses: Uses) -> None:
             if refused and uses.answers(KIN, sys._getframe(1), named=False):
                 kwargs = {key: value for key, value in bound.items() if key not in {"self", "filepath"}}
                 args = (f"{name}{endings[0]}",)
-                what = f"a checkpoint named «{os.path.basename(str(name))}»"
-                uses.tell(what, "keras", f"{endings[0]} was added")
+                what = f"the checkpoint «{os.path.basename(str(name))}»"
+                uses.tell(what, "keras", f"{endings[0]} was added", gone=REFUSED)
             original(self, *args, **kwargs)
 
         return init

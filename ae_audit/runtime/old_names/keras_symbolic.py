@@ -14,7 +14,7 @@ from typing import Any
 from ae_audit.runtime.old_names.keras_arguments import KIN
 from ae_audit.runtime.old_names.keras_backend import NAMES, SYMBOLIC
 from ae_audit.runtime.old_names.names import Successor
-from ae_audit.runtime.old_names.uses import Uses
+from ae_audit.runtime.old_names.uses import REFUSED, Uses
 
 _LOSSES = (
     "binary_crossentropy",
@@ -63,7 +63,9 @@ def install_tensorflow(uses: Uses) -> None:
             if not _any_symbolic((args, kwargs)) or not uses.answers(KIN, _calling(), named=False):
                 return self.NOT_SUPPORTED
             name = f"tf.{getattr(op, '__name__', 'function')}"
-            uses.tell(f"a symbolic tensor in {name}", "keras", "the call was made an operation of the model")
+            uses.tell(
+                f"a symbolic tensor in {name}", "keras", "the call was made an operation of the model", gone=REFUSED
+            )
             return _operation(keras, op, name)(*args, **(kwargs or {}))
 
     SymbolicTensors().register()
@@ -125,7 +127,7 @@ def _of_symbolic(original: Callable[..., Any], entry: str | Successor, uses: Use
     def function(*args: Any, **kwargs: Any) -> Any:
         if not _any_symbolic((args, kwargs)) or not uses.answers(KIN, sys._getframe(1), named=False):
             return original(*args, **kwargs)
-        uses.tell("a symbolic tensor in tf.keras.backend", "keras", f"{successor.text} stood in for it")
+        uses.tell("a symbolic tensor in tf.keras.backend", "keras", f"{successor.text} stood in for it", gone=REFUSED)
         return successor.get()(*args, **kwargs)
 
     return function
@@ -144,7 +146,12 @@ def _take_added_losses(layer: Any, uses: Uses) -> None:
         symbolic = [item for item in made if isinstance(item, keras.KerasTensor)]
         if not symbolic or not hasattr(self, "_nodes_by_depth"):
             return original(self, loss, **kwargs)
-        uses.tell("Model.add_loss of a symbolic tensor", "keras", "it is computed with every batch, as Keras 2 did")
+        uses.tell(
+            "Model.add_loss of a symbolic tensor",
+            "keras",
+            "it is computed with every batch, as Keras 2 did",
+            gone=REFUSED,
+        )
         for item in symbolic:
             _compute_with_model(self, item)
         return None

@@ -32,6 +32,8 @@ _TITLES = {
 }
 _CAUGHT = frozenset({"ImportError", "ModuleNotFoundError", "AttributeError", "TypeError", "ValueError", "Exception"})
 """exceptions by which a program tells that a name or an argument is not there"""
+REFUSED = "is refused by"
+"""where the name is there, and not for this"""
 _MOST_PLACES = 4
 _ASKING = ("IMPORT", "LOAD")
 _OURS = str(Path(__file__).resolve().parents[2]) + os.sep
@@ -45,9 +47,9 @@ class Uses:
         self._script = os.path.realpath(script)
         self._places: dict[str, dict[tuple[str, int | None, int], None]] = {}
 
-    def tell(self, what: str, library: str, done: str) -> None:
+    def tell(self, what: str, library: str, done: str, *, gone: str = "is gone from") -> None:
         """``what`` is gone from ``library``; ``done`` says what was done instead."""
-        text = f"{what} is gone from {title(library)}; {done}"
+        text = f"{what} {gone} {title(library)}; {done}"
         location = self._code.location()
         places = self._places.setdefault(text, {})
         if location is not None:
