@@ -36,10 +36,6 @@ class Reading:
     value: float
     floor: float
 
-    @property
-    def excess(self) -> float:
-        return self.value - self.floor
-
 
 def read(function: Function, args: Sequence[Any], kwargs: dict[str, Any], result: Any) -> Reading | None:
     """The reading of one call of a loss function; None for a loss that was not trained on or has no floor above 0."""

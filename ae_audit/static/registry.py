@@ -52,43 +52,29 @@ class Table:
 
     def function(self, *names: str) -> Callable[[_H], _H]:
         """``handler(run, call) -> Value`` for functions and constructors, by qualified name."""
-
-        def register(handler: _H) -> _H:
-            for name in names:
-                self.functions[name] = handler
-            return handler
-
-        return register
+        return _filling(self.functions, names)
 
     def method(self, kind: str, *names: str) -> Callable[[_H], _H]:
         """``handler(run, receiver, call) -> Value`` for methods of a kind, ``__call__`` included."""
-
-        def register(handler: _H) -> _H:
-            for name in names:
-                self.methods[kind, name] = handler
-            return handler
-
-        return register
+        return _filling(self.methods, [(kind, name) for name in names])
 
     def attribute(self, kind: str, *names: str) -> Callable[[_H], _H]:
         """``handler(run, receiver) -> Value`` for attributes that are no methods."""
-
-        def register(handler: _H) -> _H:
-            for name in names:
-                self.attributes[kind, name] = handler
-            return handler
-
-        return register
+        return _filling(self.attributes, [(kind, name) for name in names])
 
     def prefix(self, *names: str) -> Callable[[_H], _H]:
         """``handler(run, qualified_name, call) -> Value`` for every name below a prefix that has no handler."""
+        return _filling(self.prefixes, names)
 
-        def register(handler: _H) -> _H:
-            for name in names:
-                self.prefixes[name] = handler
-            return handler
 
-        return register
+def _filling(table: dict[Any, Any], keys: Iterable[Any]) -> Callable[[_H], _H]:
+    """A decorator that enters a handler under each of the keys."""
+
+    def register(handler: _H) -> _H:
+        table.update(dict.fromkeys(keys, handler))
+        return handler
+
+    return register
 
 
 class Registry:

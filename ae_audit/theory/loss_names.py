@@ -240,36 +240,35 @@ def _torch_function(name: str, *arguments: str, **defaults: Default) -> Spelling
 
 
 _OLD = ("size_average", "reduce", "reduction")
+_CLASSES = ("weight", "size_average", "ignore_index", "reduce", "reduction")
+_TORCH: tuple[tuple[str, str, str, tuple[str, ...], dict[str, Default]], ...] = (
+    ("MSELoss", "mse_loss", "mse", _OLD, {}),
+    ("L1Loss", "l1_loss", "mae", _OLD, {}),
+    ("HuberLoss", "huber_loss", "huber", ("reduction", "delta"), {"delta": 1.0}),
+    ("SmoothL1Loss", "smooth_l1_loss", "smooth_l1", (*_OLD, "beta"), {"beta": 1.0}),
+    ("BCELoss", "binary_cross_entropy", "bce", ("weight", *_OLD), {}),
+    ("BCEWithLogitsLoss", "binary_cross_entropy_with_logits", "bce", ("weight", *_OLD, "pos_weight"),
+     {"from_logits": True}),
+    ("MultiLabelSoftMarginLoss", "multilabel_soft_margin_loss", "bce", ("weight", *_OLD), {"from_logits": True}),
+    ("CrossEntropyLoss", "cross_entropy", "cross_entropy", (*_CLASSES, "label_smoothing"),
+     {"from_logits": True, "axis": 1}),
+    ("NLLLoss", "nll_loss", "nll", _CLASSES, {"axis": 1}),
+    ("KLDivLoss", "kl_div", "kl_divergence", (*_OLD, "log_target"), {"log_input": True}),
+    ("PoissonNLLLoss", "poisson_nll_loss", "poisson",
+     ("log_input", "full", "size_average", "eps", "reduce", "reduction"), {"log_input": True}),
+    ("SoftMarginLoss", "soft_margin_loss", "soft_margin", _OLD, {}),
+    ("MultiMarginLoss", "multi_margin_loss", "multi_margin", ("p", "margin", "weight", *_OLD), {}),
+    ("MultiLabelMarginLoss", "multilabel_margin_loss", "multilabel_margin", _OLD, {}),
+    ("HingeEmbeddingLoss", "hinge_embedding_loss", "hinge_embedding", ("margin", *_OLD), {}),
+)  # fmt: skip
+"""Losses that torch has as a class and as a function: both names, ours, what comes after prediction and target, and
+what is implied. ``CrossEntropyLoss`` takes class indices or distributions; ``cross_entropy`` stands for both. Its class
+axis is 1."""
+
 _TORCH_MODULES: dict[str, Spelling] = {
-    "MSELoss": _torch_class("mse", *_OLD),
-    "L1Loss": _torch_class("mae", *_OLD),
-    "HuberLoss": _torch_class("huber", "reduction", "delta", delta=1.0),
-    "SmoothL1Loss": _torch_class("smooth_l1", *_OLD, "beta", beta=1.0),
-    "BCELoss": _torch_class("bce", "weight", *_OLD),
-    "BCEWithLogitsLoss": _torch_class("bce", "weight", *_OLD, "pos_weight", from_logits=True),
-    "MultiLabelSoftMarginLoss": _torch_class("bce", "weight", *_OLD, from_logits=True),
-    "CrossEntropyLoss": _torch_class(
-        "cross_entropy",
-        "weight",
-        "size_average",
-        "ignore_index",
-        "reduce",
-        "reduction",
-        "label_smoothing",
-        from_logits=True,
-        axis=1,
-    ),
-    "NLLLoss": _torch_class("nll", "weight", "size_average", "ignore_index", "reduce", "reduction", axis=1),
-    "NLLLoss2d": _torch_class("nll", "weight", "size_average", "ignore_index", "reduce", "reduction", axis=1),
-    "KLDivLoss": _torch_class("kl_divergence", *_OLD, "log_target", log_input=True),
-    "PoissonNLLLoss": _torch_class(
-        "poisson", "log_input", "full", "size_average", "eps", "reduce", "reduction", log_input=True
-    ),
+    **{module: _torch_class(name, *given, **implied) for module, _, name, given, implied in _TORCH},
+    "NLLLoss2d": _torch_class("nll", *_CLASSES, axis=1),
     "GaussianNLLLoss": _torch_class("gaussian_nll"),
-    "SoftMarginLoss": _torch_class("soft_margin", *_OLD),
-    "MultiMarginLoss": _torch_class("multi_margin", "p", "margin", "weight", *_OLD),
-    "MultiLabelMarginLoss": _torch_class("multilabel_margin", *_OLD),
-    "HingeEmbeddingLoss": _torch_class("hinge_embedding", "margin", *_OLD),
     "CosineEmbeddingLoss": _torch_class("cosine_embedding", "margin", *_OLD),
     "MarginRankingLoss": _torch_class("margin_ranking", "margin", *_OLD),
     "TripletMarginLoss": _torch_class("triplet_margin", "margin", "p", "eps", "swap", *_OLD),
@@ -279,40 +278,13 @@ _TORCH_MODULES: dict[str, Spelling] = {
     "LinearCrossEntropyLoss": _torch_class("own_output_layer"),
     "AdaptiveLogSoftmaxWithLoss": _torch_class("own_output_layer"),
 }
-"""``CrossEntropyLoss`` takes class indices or distributions; ``cross_entropy`` stands for both. Its class axis is 1."""
 
 _TORCH_FUNCTIONS: dict[str, Spelling] = {
-    "mse_loss": _torch_function("mse", *_OLD),
-    "l1_loss": _torch_function("mae", *_OLD),
-    "huber_loss": _torch_function("huber", "reduction", "delta", delta=1.0),
-    "smooth_l1_loss": _torch_function("smooth_l1", *_OLD, "beta", beta=1.0),
-    "binary_cross_entropy": _torch_function("bce", "weight", *_OLD),
-    "binary_cross_entropy_with_logits": _torch_function("bce", "weight", *_OLD, "pos_weight", from_logits=True),
-    "multilabel_soft_margin_loss": _torch_function("bce", "weight", *_OLD, from_logits=True),
-    "cross_entropy": _torch_function(
-        "cross_entropy",
-        "weight",
-        "size_average",
-        "ignore_index",
-        "reduce",
-        "reduction",
-        "label_smoothing",
-        from_logits=True,
-        axis=1,
-    ),
-    "nll_loss": _torch_function("nll", "weight", "size_average", "ignore_index", "reduce", "reduction", axis=1),
-    "kl_div": _torch_function("kl_divergence", *_OLD, "log_target", log_input=True),
-    "poisson_nll_loss": _torch_function(
-        "poisson", "log_input", "full", "size_average", "eps", "reduce", "reduction", log_input=True
-    ),
+    **{function: _torch_function(name, *given, **implied) for _, function, name, given, implied in _TORCH},
     "gaussian_nll_loss": _torch_function("gaussian_nll", "variance", "full", "eps", "reduction"),
-    "soft_margin_loss": _torch_function("soft_margin", *_OLD),
-    "multi_margin_loss": _torch_function("multi_margin", "p", "margin", "weight", *_OLD),
-    "multilabel_margin_loss": _torch_function("multilabel_margin", *_OLD),
     "cosine_similarity": Spelling(
         "cosine_similarity", {"axis": 1, "reduction": "none"}, ("prediction", "target", "axis", "eps")
     ),
-    "hinge_embedding_loss": _torch_function("hinge_embedding", "margin", *_OLD),
     "cosine_embedding_loss": Spelling("cosine_embedding", {"reduction": "mean"}, ("input1", "input2", "target")),
     "margin_ranking_loss": Spelling("margin_ranking", {"reduction": "mean"}, ("input1", "input2", "target")),
     "triplet_margin_loss": Spelling("triplet_margin", {"reduction": "mean"}, ("anchor", "positive", "negative")),
