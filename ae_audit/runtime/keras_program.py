@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ NOTED_SAMPLES = 7
 """batch of the training step that is noted: no size of a layer, so that means are told from sums"""
 
 Array = NDArray[Any]
+T = TypeVar("T")
 
 
 class NotWatched(Exception):
@@ -82,6 +83,8 @@ class KerasProgram:
     stage: Stage = field(default_factory=Stage)
     """shared by all programs of one process: models share layers"""
     state: ModelState | None = None
+    only: int | None = None
+    """the one size of a batch that the model takes: a sampling layer may be written for it; None: any"""
 
     def prepare(self) -> None:
         """Build the model where it is not built, and remember its initial state."""
@@ -100,14 +103,14 @@ class KerasProgram:
     def _prepare(self) -> None:
         if self._callable and not self._built:
             with quiet():
-                self.call_model(self.first(WATCHED_SAMPLES))
+                self._at_some_size(lambda: self.call_model(self.first(WATCHED_SAMPLES)))
         self.variables = keras_variables.variables_of(self.model)
         self.captured = keras_variables.read(self.variables)
 
     def points(self) -> list[LossPoint]:
         """The losses of one training step, watched; the model's first output where no loss call is seen."""
         with self.unchanged():
-            self.watch = self.watched_step()
+            self.watch = self._at_some_size(self.watched_step)
         late = keras_variables.variables_of(self.model)
         if len(late) != len(self.variables):  # parts of the model were built by the step itself
             self.variables, self.captured = late, keras_variables.read(late)
@@ -132,6 +135,21 @@ class KerasProgram:
             )
         self.state = ModelState.of(self.model)
         return found or self._without_loss()
+
+    def _at_some_size(self, act: Callable[[], T]) -> T:
+        """``act`` on a few samples, or on a batch of the program's own size where the model takes no other."""
+        try:
+            return act()
+        except Exception:
+            size = self.batches.batch_size
+            if self.only is not None or not WATCHED_SAMPLES < size <= self.batches.samples:
+                raise
+            self.only = size
+            try:
+                return act()
+            except Exception:
+                self.only = None
+            raise
 
     def watched_step(self) -> Watch:
         """Run the program's training step once on a few samples, without updating weights, and watch it."""
@@ -182,7 +200,7 @@ class KerasProgram:
 
     def evaluated(self, samples: int, most: int) -> int:
         """How many of the captured samples predictions are scored on."""
-        return min(most, samples)
+        return min(most, samples) if self.only is None else self.only
 
     def trained_by(self, name: str) -> list[Any] | None:
         """The weights that the optimizer in that attribute of the model updates, where it is known beforehand."""
@@ -239,7 +257,8 @@ class KerasProgram:
         return _graph_operation(self, point.output)
 
     def first(self, count: int) -> Any:
-        """The first captured samples."""
+        """The first captured samples, as many as the model takes at once where that is a number of its own."""
+        count = self.only or count
         return tree().map_structure(lambda leaf: None if leaf is None else leaf[:count], self.batches.data)
 
     def tensors(self, data: Any) -> Any:
