@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 
 from ae_audit.location import Location
 
@@ -37,6 +37,7 @@ class UserCode:
         self._root = os.path.dirname(self._script)
         self._place_of = place_of
         self._known: dict[str, Place | None] = {}
+        self._located: dict[tuple[CodeType, int], Location] = {}
 
     def place(self, filename: str) -> Place | None:
         """Where a code object's file is, or None if it is no file of the user's."""
@@ -50,7 +51,10 @@ class UserCode:
         while frame is not None:
             place = self.place(frame.f_code.co_filename)
             if place is not None and (skip is None or not skip(frame)):
-                return _location(frame, place)
+                key = frame.f_code, frame.f_lasti
+                if key not in self._located:  # a loop comes by thousands of times
+                    self._located[key] = _location(frame, place)
+                return self._located[key]
             frame = frame.f_back
         return None
 
