@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from ae_audit.location import Location
+from ae_audit.location import Location, TrailStep
 from ae_audit.rules.remedies import Remedy
 from ae_audit.runtime.captures import Array
 from ae_audit.runtime.relations import relation_of
@@ -133,7 +133,7 @@ def _capture(
         location,
         backend="torch",
         head=_head(first),
-        loss=_loss(site, first),
+        loss=_loss(site, first, recorder.sites.values()),
         model=_model(recorder.models, first),
         optimizer=_optimizer(chunks),
         variational=site.variational,
@@ -220,7 +220,9 @@ def _channels(shape: tuple[int, ...]) -> int | None:
     return shape[1] if len(shape) > 1 else None
 
 
-def _loss(site: Site, first: LossEvent) -> LossUse:
+def _loss(site: Site, first: LossEvent, others: Iterable[Site]) -> LossUse:
+    shared = any(other.location == site.location for other in others if other is not site)
+    trail = (TrailStep("for what this call asks of it", site.key.via),) if shared and site.key.via is not None else ()
     spec: LossSpec = first.spec
     return LossUse(
         name=spec.name,
@@ -232,6 +234,7 @@ def _loss(site: Site, first: LossEvent) -> LossUse:
         custom=site.custom,
         alone=first.alone,
         location=site.named_at,
+        trail=trail,
     )
 
 

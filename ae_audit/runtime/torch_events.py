@@ -15,6 +15,7 @@ from ae_audit.runtime.torch_heads import Origin
 from ae_audit.runtime.torch_losses import LossSpec
 from ae_audit.runtime.torch_tape import Kind, Leaf, Node, Ref, ancestors, leaves_of
 from ae_audit.runtime.torch_tensors import size_in_bytes
+from ae_audit.runtime.user_code import Caller
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import VariationalTerms
 
@@ -45,6 +46,8 @@ class LossEvent:
     targets: tuple[Leaf, ...] = ()
     """of a loss spelled out by hand: the leaves that hold the target"""
     site: Site | None = None
+    callers: tuple[Caller, ...] = ()
+    """the user's frames in which it was computed"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,8 @@ class SiteKey:
     column: int
     cell: int | None
     name: str
+    via: Location | None = None
+    """of a function that computes several losses: where what takes the gradients calls it"""
 
 
 @dataclass(eq=False, slots=True)

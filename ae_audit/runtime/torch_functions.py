@@ -177,6 +177,9 @@ RANDOM = (
     | DROPPING
 )
 
+FORM_ONLY = frozenset({"ones_like", "zeros_like", "full_like", "new_ones", "new_zeros", "new_full", "new_tensor"})
+"""Take the form of their argument, and none of its values."""
+
 ARITHMETIC = frozenset(
     {"add", "sub", "mul", "div", "true_divide", "neg", "__rsub__", "rsub", "__rdiv__", "pow", "clamp", "clip"}
 )

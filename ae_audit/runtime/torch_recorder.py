@@ -203,7 +203,7 @@ class TorchRecorder:
         holder = Holder(node)
         if node is not None:
             if node.kind is Kind.MODEL:
-                node.location = self.user.location()
+                node.location, node.callers = self.user.location(), self.user.callers()
             self.tape.end(node, args, result)
         self.heads.follow(function, args, kwargs, result, holder)
         if node is not None:
@@ -312,6 +312,7 @@ class TorchRecorder:
         if isinstance(root.source, Leaf):
             return
         found = [node.loss for node in nodes if node.loss is not None]
+        self._sites.told_apart(found)
         for loss in found:
             if loss.node is not None:
                 loss.weight = loss.factor = weight_of(root, loss.node)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch.nn.modules.loss import _Loss
@@ -36,19 +36,38 @@ class LossSites:
         self._models = models
         self._heads = heads
         self._news = news
+        self._met: set[SiteKey] = set()
         self.found: dict[SiteKey, Site] = {}
 
-    def at(self, location: Location | None, name: str) -> Site:
-        """The site of a loss of that name at that place."""
+    def at(self, location: Location | None, name: str, via: Location | None = None) -> Site:
+        """The site of a loss of that name at that place, where it is called from ``via``."""
         key = (
-            SiteKey(None, 0, 0, None, name)
+            SiteKey(None, 0, 0, None, name, via)
             if location is None
-            else SiteKey(location.path, location.line, location.column, location.cell, name)
+            else SiteKey(location.path, location.line, location.column, location.cell, name, via)
         )
         if key not in self.found:
             self.found[key] = Site(key, None, None, None)
-            self._news()
+            if key not in self._met:
+                self._met.add(key)
+                self._news()
         return self.found[key]
+
+    def told_apart(self, losses: Sequence[LossEvent]) -> None:
+        """Give losses of which the gradients are taken now sites by where the code that takes them calls for them."""
+        now = self._user.callers()
+        for loss in losses:
+            before = loss.site
+            via = self._user.where_they_meet(loss.callers, now)
+            if before is None or before.key.via is not None or via is None or via == before.location:
+                continue
+            site = loss.site = self.at(before.location, before.key.name, via)
+            if site.location is None:
+                site.location, site.named_at, site.written = before.location, before.named_at, before.written
+            site.raises = site.raises or before.raises
+            before.unused[:] = [event for event in before.unused if event is not loss]
+            if not (before.trained or before.evaluated or before.unused):
+                self.found.pop(before.key, None)
 
     def note(self, call: losses.LossCall, prediction: Ref, target: Ref, node: Node | None, refusal: str | None) -> None:
         """A loss function was called; ``node`` is its record on the tape, where it is on it."""
@@ -71,6 +90,7 @@ class LossSites:
             (call.prediction_index, call.target_index),
             self._heads.variational,
             site=site,
+            callers=self._user.callers(),
         )
         if node is None or not call.prediction.requires_grad:
             if len(site.evaluated) < EVALUATIONS:
@@ -83,12 +103,14 @@ class LossSites:
     def hand_written(self, root: Ref, known: list[Node]) -> list[LossEvent]:
         """The losses of ``root`` that no loss function computed."""
         found = []
+        now = self._user.callers()
         for loss in custom_losses(root, known):
             calls = [node.call for node in ancestors([Ref(loss.value)]) if node.serial in loss.region]
             if any(isinstance(call, torch.nn.Module) and self._models.transparent(call) for call in calls):
                 continue  # a loss with a name was seen inside: the next step shows it
             factor = weight_of(root, loss.value)
-            site = self.at(loss.value.location, "hand-written")
+            via = self._user.where_they_meet(loss.value.callers, now)
+            site = self.at(loss.value.location, "hand-written", None if via == loss.value.location else via)
             if site.spec is None:
                 recognised = recognise(loss, factor)
                 site.spec, site.weight = recognised or (losses.LossSpec(None, reduction=None), factor)

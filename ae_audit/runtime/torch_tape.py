@@ -16,12 +16,13 @@ import torch
 from torch.utils import _pytree as pytree
 
 from ae_audit.location import Location
-from ae_audit.runtime.torch_functions import RANDOM, short_name, writes_in_place
+from ae_audit.runtime.torch_functions import FORM_ONLY, RANDOM, short_name, writes_in_place
 from ae_audit.runtime.torch_tensors import IdentityMap, size_in_bytes, version
 
 if TYPE_CHECKING:
     from ae_audit.runtime.torch_events import LossEvent
     from ae_audit.runtime.torch_heads import Origin
+    from ae_audit.runtime.user_code import Caller
 
 LARGE_LEAF = 64 << 20
 """A leaf of more bytes is kept by reference, not copied: nobody writes into a whole data set between two steps."""
@@ -92,6 +93,7 @@ class Node:
     __slots__ = (
         "autocast",
         "call",
+        "callers",
         "frozen",
         "in_place",
         "is_module",
@@ -120,6 +122,8 @@ class Node:
         self.frozen = _frozen(call) if isinstance(call, torch.nn.Module) else frozenset()
         """weights of the module, by identity, that were not to get gradients"""
         self.location: Location | None = None
+        self.callers: tuple[Caller, ...] = ()
+        """the user's frames in which it ran"""
         self.loss: LossEvent | None = None
         self.shapes: dict[int, torch.Size] = {}
         """of its results, by their place among the flattened outputs"""
@@ -188,6 +192,8 @@ class Tape:
 
     def begin(self, call: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Node | None:
         """The node of a call that is about to run, or None if nothing is to be recorded. See :meth:`end`."""
+        if not isinstance(call, torch.nn.Module) and short_name(call) in FORM_ONLY:
+            return None
         leaves, spec = pytree.tree_flatten((tuple(args), kwargs))
         tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
         kind = max((self.kind(tensor) for tensor in tensors), default=Kind.DATA)

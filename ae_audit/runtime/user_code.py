@@ -7,18 +7,31 @@ import itertools
 import linecache
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import CodeType, FrameType
+from typing import NamedTuple
 
 from ae_audit.location import Location
 
 LIBRARY_FOLDERS = ("site-packages", "dist-packages")
+DEEPEST = 12
+"""of the user's frames that are remembered"""
 SHOWN_WIDTH = 120
 """A piece of source longer than this is cut in what the report quotes."""
 
 Place = tuple[str, int | None]
 """Path as the report shows it, and the notebook cell."""
+
+
+class Caller(NamedTuple):
+    """One frame of the user's, as it stood: what remains when it has gone."""
+
+    frame: int
+    """its identity"""
+    f_code: CodeType
+    f_lasti: int
+    f_lineno: int
 
 
 class UserCode:
@@ -58,6 +71,27 @@ class UserCode:
             frame = frame.f_back
         return None
 
+    def callers(self) -> tuple[Caller, ...]:
+        """The user's frames that run now, the innermost first, up to the top of the script or module."""
+        found: list[Caller] = []
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and len(found) < DEEPEST:
+            if self.place(frame.f_code.co_filename) is not None:
+                found.append(Caller(id(frame), frame.f_code, frame.f_lasti, frame.f_lineno))
+                if frame.f_code.co_name == "<module>":
+                    break
+            frame = frame.f_back
+        return tuple(found)
+
+    def where_they_meet(self, then: Sequence[Caller], now: Sequence[Caller]) -> Location | None:
+        """Where the innermost frame that ran ``then`` and still runs ``now`` stood then; None where there is none."""
+        for caller in now:
+            for earlier in then:
+                if (earlier.frame, earlier.f_code) == (caller.frame, caller.f_code):
+                    place = self.place(earlier.f_code.co_filename)
+                    return None if place is None else _location(earlier, place)
+        return None
+
     def text(self, location: Location | None) -> str | None:
         """The source at a location that has columns, on one line."""
         if location is None or location.end_line is None or location.end_column is None:
@@ -95,7 +129,7 @@ _OWN = str(Path(__file__).resolve().parent.parent) + os.sep
 _PYTHON = os.path.dirname(os.path.realpath(os.__file__)) + os.sep
 
 
-def _location(frame: FrameType, place: Place) -> Location:
+def _location(frame: FrameType | Caller, place: Place) -> Location:
     path, cell = place
     span = _span(frame)
     if span is None:
@@ -106,7 +140,7 @@ def _location(frame: FrameType, place: Place) -> Location:
     return Location(path, line, _column(filename, line, start), end_line, _column(filename, end_line, end), cell)
 
 
-def _span(frame: FrameType) -> tuple[int, int, int, int] | None:
+def _span(frame: FrameType | Caller) -> tuple[int, int, int, int] | None:
     """Lines and byte offsets of the instruction that runs; None before Python 3.11."""
     positions = getattr(frame.f_code, "co_positions", None)
     if positions is None or frame.f_lasti < 0:
