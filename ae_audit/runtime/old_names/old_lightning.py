@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
+import functools
+import inspect
+from types import ModuleType
+from typing import Any
+
 from ae_audit.runtime.imports import ImportWatch
 from ae_audit.runtime.old_names.names import OldNames, Successor
 from ae_audit.runtime.old_names.uses import Uses
@@ -12,6 +18,7 @@ _FABRIC = {"lightning.pytorch": "lightning.fabric", "pytorch_lightning": "lightn
 def install(watch: ImportWatch, names: OldNames, uses: Uses) -> None:
     """Answer what Lightning has moved."""
     for package, fabric in _FABRIC.items():
+        watch.when_imported(f"{package}.trainer.trainer", functools.partial(_arguments, uses=uses))
         moved: dict[str, str | Successor] = {
             "utilities.apply_func": "lightning_utilities.core.apply_func",
             "utilities.cloud_io": f"{fabric}.utilities.cloud_io",
@@ -36,3 +43,27 @@ def install(watch: ImportWatch, names: OldNames, uses: Uses) -> None:
         names.names(f"{package}.utilities.seed", {"seed_everything": f"{fabric}.utilities.seed:seed_everything"})
         names.names(f"{package}.loggers.base", {"LightningLoggerBase": f"{package}.loggers:Logger"})
         names.names(f"{package}.loggers", {"LightningLoggerBase": f"{package}.loggers:Logger"})
+
+
+def _arguments(module: ModuleType, uses: Uses) -> None:
+    """``Trainer.add_argparse_args`` and ``from_argparse_args``, which took every argument from the command line."""
+    trainer = module.Trainer
+    known = [name for name in inspect.signature(trainer.__init__).parameters if name not in {"self", "kwargs"}]
+
+    def add_argparse_args(parser: argparse.ArgumentParser, **_: Any) -> argparse.ArgumentParser:
+        uses.tell("Trainer.add_argparse_args", "lightning", "the arguments that Trainer has now were added")
+        made = argparse.ArgumentParser(parents=[parser], add_help=False)
+        for name, parameter in inspect.signature(trainer.__init__).parameters.items():
+            if name in known and f"--{name}" not in parser._option_string_actions:
+                made.add_argument(f"--{name}", default=parameter.default)
+        return made
+
+    def from_argparse_args(args: Any, **kwargs: Any) -> Any:
+        uses.tell("Trainer.from_argparse_args", "lightning", "Trainer was called with those arguments")
+        given = args if isinstance(args, dict) else vars(args)
+        return trainer(**{name: given[name] for name in known if name in given} | kwargs)
+
+    made: dict[str, Any] = {"add_argparse_args": add_argparse_args, "from_argparse_args": from_argparse_args}
+    for name, function in made.items():
+        if not hasattr(trainer, name):
+            setattr(trainer, name, staticmethod(function))

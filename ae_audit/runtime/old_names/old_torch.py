@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import sys
 from types import ModuleType
 from typing import Any
 
 from ae_audit.runtime.imports import ImportWatch
 from ae_audit.runtime.old_names.arguments import DROPPED, take_old_arguments
 from ae_audit.runtime.old_names.names import OldNames, Successor
-from ae_audit.runtime.old_names.uses import Uses
+from ae_audit.runtime.old_names.uses import REFUSED, Uses
 
 MODULES: dict[str, str | Successor] = {
     "torch._six": Successor("ae_audit.runtime.old_names.old_torch_six", "the names of Python 3"),
@@ -49,6 +50,7 @@ def install(watch: ImportWatch, names: OldNames, uses: Uses) -> None:
         names.names(module, table)
     watch.when_imported("torch.optim.lr_scheduler", functools.partial(_schedulers, uses=uses))
     watch.when_imported("torch.utils.data.dataloader", functools.partial(_loaders, uses=uses))
+    watch.when_imported("torch", functools.partial(_numbers, uses=uses))
 
 
 def _schedulers(module: ModuleType, uses: Uses) -> None:
@@ -70,3 +72,22 @@ def _loaders(module: ModuleType, uses: Uses) -> None:
         return next(self)
 
     cls.next = next_
+
+
+def _numbers(module: ModuleType, uses: Uses) -> None:
+    """``loss.data[0]``: before 0.4, a loss was a list of one."""
+    original = module.Tensor.__getitem__
+
+    @functools.wraps(original)
+    def getitem(self: Any, index: Any) -> Any:
+        try:
+            return original(self, index)
+        except IndexError:
+            if type(index) is not int or index not in (0, -1) or self.dim():
+                raise
+            if not uses.answers({"torch"}, sys._getframe(1), named=False):
+                raise
+        uses.tell("an index of a tensor that is one number", "torch", "the number was given", gone=REFUSED)
+        return self
+
+    module.Tensor.__getitem__ = getitem
