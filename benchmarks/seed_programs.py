@@ -145,7 +145,7 @@ RAW_KERAS, RAW_TORCH = (
 )
 HALF = ("ToTensor(),\n", "ToTensor(),\n    transforms.Normalize((0.5,), (0.5,)),\n")
 SIGMOID, SIGMOID_LAYER = 'activation="sigmoid"', "    nn.Sigmoid(),\n"
-BCE, KERAS_HEAD = '"binary_crossentropy"', ", activation="
+BCE = '"binary_crossentropy"'
 
 FAULTS: dict[str, tuple[str, tuple[tuple[str, str, str], ...]]] = {
     "keras autoencoder": (

@@ -195,17 +195,6 @@ def keras_loss(name: str, data: Data) -> Any:
     }[name]
 
 
-def keras_model(data: Data, head: str) -> Any:
-    """A net of the table, as its author would have written it."""
-    import keras
-    from keras import layers
-
-    last = layers.Dense(data.units, activation=keras_activation(head).activation)
-    model = keras.Sequential([keras.Input((64,)), layers.Dense(CODE, activation="relu"), last])
-    model.set_weights(start(data))
-    return model
-
-
 def fit_keras(data: Data, chosen: list[Cell], steps: int = STEPS) -> dict[Cell, Record]:
     """Train all cells side by side: one model, an output and a loss for each; their weights are kept in one array.
 

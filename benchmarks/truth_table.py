@@ -34,8 +34,6 @@ FIGURES = ROOT / "docs" / "truth-table.json"
 PAGE = ROOT / "docs" / "truth-table.md"
 ORDER = (*("one label", "class index", "[0, 1]", "one-hot", "[0, 255]", "{0, 1}", "shares", "[-1, 1]", "standardised"),)
 """in which the kinds of data are fitted: those on which backends differ come first"""
-Fits = dict[str, dict[str, dict[str, list[Any]]]]
-"""backend, data, ``head | loss``: R² and the sentence with which it was refused"""
 
 
 @dataclass(frozen=True)

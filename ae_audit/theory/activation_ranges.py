@@ -81,10 +81,6 @@ class ActivationRange:
         """The range of each value for itself, without the constraint (after a mix of values across the axis)."""
         return ActivationRange(self.values)
 
-    def unreachable(self, value: float, tolerance: float = 0.0) -> bool:
-        """Whether no weights produce ``value``, nor come closer to it than ``tolerance``."""
-        return not self.values.hull.covers(Interval(value, value), tolerance)
-
     def __str__(self) -> str:
         if self.constraint is None:
             return str(self.values)

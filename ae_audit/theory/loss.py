@@ -136,21 +136,6 @@ class Loss:
             return tuple(self._linked(value) for value in p)
         return self._linked(p)
 
-    def recovers(self, y: Target, tolerance: float = 1e-6) -> bool:
-        """Whether the loss's minimiser for ``y``, in data space, is ``y`` (a class index: the vector's largest)."""
-        units = None
-        indexed = isinstance(y, (int, float)) and not self.pointwise
-        if indexed:
-            assert isinstance(y, (int, float))
-            units = int(y) + 2
-        found = self.to_data(self.minimiser_of(y, units))
-        if indexed:
-            assert isinstance(found, Sequence)
-            return found.index(max(found)) == y
-        if isinstance(found, Sequence) and isinstance(y, Sequence):
-            return all(math.isclose(a, b, abs_tol=tolerance) for a, b in zip(found, y, strict=True))
-        return isinstance(found, float) and isinstance(y, (int, float)) and math.isclose(found, y, abs_tol=tolerance)
-
     def _linked(self, p: float) -> float:
         if self.link is Link.SIGMOID:
             return sigmoid(p)
