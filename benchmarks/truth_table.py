@@ -32,7 +32,7 @@ from truth_theory import Theory, theory_of
 ROOT = Path(__file__).resolve().parents[1]
 FIGURES = ROOT / "docs" / "truth-table.json"
 PAGE = ROOT / "docs" / "truth-table.md"
-ORDER = (*("one label", "class index", "[0, 1]", "one-hot", "[0, 255]", "{0, 1}", "shares", "[-1, 1]", "standardised"),)
+ORDER = ("one label", "class index", "[0, 1]", "one-hot", "[0, 255]", "{0, 1}", "shares", "[-1, 1]", "standardised")
 """in which the kinds of data are fitted: those on which backends differ come first"""
 
 
