@@ -177,10 +177,13 @@ def _take(event: Event, heard: _Heard, step: Callable[[str], None]) -> None:
 
 
 def _weak_spot(event: Event) -> str | None:
-    if event["kernel_writes"] and event["kernel_network"]:
+    parts = {"writes": event["kernel_writes"], "network connections": event["kernel_network"]}
+    unheld = [part for part, held in parts.items() if held is False]  # None: the user allows it
+    if not unheld:
         return None
-    what = "network connections" if event["kernel_writes"] else "writes and network connections"
-    return f"this kernel cannot confine {what}; Python's audit hooks did, which stops honest programs only"
+    return (
+        f"this kernel cannot confine {' and '.join(unheld)}; Python's audit hooks did, which stops honest programs only"
+    )
 
 
 def _completed(static: tuple[TrainingSetup, ...], heard: _Heard) -> tuple[TrainingSetup, ...]:

@@ -68,22 +68,12 @@ class Blocked:
 
 @dataclass(frozen=True, slots=True)
 class Confinement:
-    """Which mechanisms hold the program."""
+    """What the kernel holds; Python's audit hooks watch in any case."""
 
     kernel_writes: bool
     """the kernel refuses writes outside the scratch folder"""
-    kernel_network: bool
-    """the kernel refuses connections"""
-    hooks: bool
-    """audit hooks watch Python's own functions"""
-
-    def __str__(self) -> str:
-        if self.kernel_writes and self.kernel_network:
-            return "the kernel refused writes and network connections"
-        if not self.kernel_writes and not self.kernel_network:
-            return "Python's audit hooks alone refused writes and network connections: native code is not held back"
-        by_kernel, by_hooks = ("writes", "network connections") if self.kernel_writes else ("connections", "writes")
-        return f"the kernel refused {by_kernel}, Python's audit hooks alone {by_hooks}"
+    kernel_network: bool | None
+    """the kernel refuses connections; None where the program may open them"""
 
 
 class Guard:
@@ -303,10 +293,12 @@ def confine(policy: Policy, on_blocked: Callable[[Blocked], None]) -> tuple[Conf
     kernel.adopt_orphans()
     kernel.give_up_privileges()
     writes = kernel.restrict_writes(policy.writable_paths, tcp=not policy.network)
-    network = not policy.network and (kernel.refuse_internet_sockets() or (writes and kernel.landlock_abi() >= 4))
+    network = None
+    if not policy.network:
+        network = kernel.refuse_internet_sockets() or (writes and kernel.landlock_abi() >= 4)
     guard = Guard(policy, on_blocked, kernel_holds_writes=writes)
     guard.install()
-    return Confinement(writes, network, True), guard
+    return Confinement(writes, network), guard
 
 
 def set_limits(policy: Policy) -> None:

@@ -32,12 +32,17 @@ def home(tmp_path: Path) -> Path:
 @needs_landlock
 def test_it_says_that_the_kernel_holds(run_source: Run) -> None:
     outcome = run_source("")
-    assert outcome.events[0] == {"event": "confined", "kernel_writes": True, "kernel_network": True, "hooks": True}
+    assert outcome.events[0] == {"event": "confined", "kernel_writes": True, "kernel_network": True}
 
 
 def test_it_says_that_only_hooks_hold(run_source: Run) -> None:
     outcome = run_source("", env=NO_KERNEL)
-    assert outcome.events[0] == {"event": "confined", "kernel_writes": False, "kernel_network": False, "hooks": True}
+    assert outcome.events[0] == {"event": "confined", "kernel_writes": False, "kernel_network": False}
+
+
+def test_it_says_nothing_of_a_network_that_is_allowed(run_source: Run) -> None:
+    outcome = run_source("", allow_network=True)
+    assert outcome.events[0]["kernel_network"] is None
 
 
 @BOTH
