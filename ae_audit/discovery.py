@@ -153,14 +153,12 @@ def _missing(path: str) -> UsageError:
         return UsageError("An empty path stands for no file.")
     folder, name = os.path.split(os.path.normpath(path))
     try:
-        siblings = [os.path.join(folder, sibling) for sibling in os.listdir(folder or os.curdir)]
+        siblings = os.listdir(folder or os.curdir)
     except OSError:
         parent = os.path.normpath(folder)
         while parent and not os.path.isdir(parent):
             parent, name = os.path.split(parent)
-        siblings = [os.path.join(parent, sibling) for sibling in os.listdir(parent or os.curdir)]
+        suggestion = did_you_mean(name, os.listdir(parent or os.curdir), parent)
         path_there = os.path.join(parent, name)
-        return UsageError(
-            f"No such file or folder: {path} ('{path_there}' does not exist).{did_you_mean(path_there, siblings)}"
-        )
-    return UsageError(f"No such file or folder: {path}.{did_you_mean(os.path.normpath(path), siblings)}")
+        return UsageError(f"No such file or folder: {path} ('{path_there}' does not exist).{suggestion}")
+    return UsageError(f"No such file or folder: {path}.{did_you_mean(name, siblings, folder)}")

@@ -5,6 +5,7 @@ The text of each is one or two sentences for the user: what is wrong, where, and
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 
@@ -24,10 +25,13 @@ class AuditWarning(UserWarning):
     """What is told of a training while it runs: its findings, and why it could not be watched."""
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """``" Did you mean 'select'?"`` where something in ``known`` is close to ``word``, else an empty string."""
+def did_you_mean(word: str, known: Iterable[str], folder: str = "") -> str:
+    """``" Did you mean 'select'?"`` where something in ``known`` is close to ``word``, else an empty string.
+
+    Of names in a ``folder``, which is no part of the comparison, the whole path is told.
+    """
     from difflib import get_close_matches
 
     names = {name.casefold(): name for name in known}
     close = get_close_matches(word.casefold(), list(names), n=1, cutoff=0.6)
-    return f" Did you mean '{names[close[0]]}'?" if close else ""
+    return f" Did you mean '{os.path.join(folder, names[close[0]])}'?" if close else ""

@@ -82,6 +82,12 @@ def test_missing_path_suggests_a_sibling(folder: Path, path: str, hint: str) -> 
     assert hint in str(caught.value)
 
 
+def test_the_folder_does_not_make_a_name_alike(folder: Path) -> None:
+    make(folder, "experiments/model.py")
+    with pytest.raises(UsageError, match=r"experiments.data\.csv\.$"):
+        paths("experiments/data.csv")
+
+
 def test_folder_that_cannot_be_read_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(folder, "a/x.py", "a/closed/y.py")
     scandir = os.scandir
