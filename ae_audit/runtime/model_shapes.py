@@ -149,7 +149,7 @@ def _names(nodes: Sequence[ast.AST]) -> Iterator[str]:
     for node in nodes:
         inside: list[ast.expr] = []
         if isinstance(node, ast.Subscript):
-            inside = [node.slice]
+            inside = [] if "history" in ast.unparse(node.value) else [node.slice]  # of a training, no table
         elif isinstance(node, ast.Call) and _called(node) in {"drop", "pop"}:
             inside = [*node.args, *(word.value for word in node.keywords if word.arg in {"columns", "labels"})]
         for part in inside:
