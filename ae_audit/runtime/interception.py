@@ -19,6 +19,7 @@ from typing import Any
 from ae_audit.runtime.absent_files import tell_absent_pictures
 from ae_audit.runtime.absent_hosts import install_absent_hosts
 from ae_audit.runtime.artefacts import Artefacts, Skipped
+from ae_audit.runtime.compiled_later import compile_later
 from ae_audit.runtime.imports import Callback, ImportWatch
 from ae_audit.runtime.lazy_splits import split_lazily
 from ae_audit.runtime.sandbox import Guard
@@ -62,6 +63,7 @@ class Interception:
         self._artefacts.install()
         self.stand_ins.install()
         split_lazily(self.watch)
+        compile_later(self.watch)
         tame_trainers(self.watch, lambda text: self._emit({"event": "note", "text": text}))
         install_absent_hosts()
         tell_absent_pictures(self.watch, lambda text: self._emit({"event": "note", "text": text}))
