@@ -19,6 +19,9 @@ def install(watch: ImportWatch, names: OldNames, uses: Uses) -> None:
     """Answer what Lightning has moved."""
     for package, fabric in _FABRIC.items():
         watch.when_imported(f"{package}.trainer.trainer", functools.partial(_arguments, uses=uses))
+        watch.when_imported(
+            f"{package}.core.datamodule", lambda module: _make_from_arguments(module.LightningDataModule, uses)
+        )
         moved: dict[str, str | Successor] = {
             "utilities.apply_func": "lightning_utilities.core.apply_func",
             "utilities.cloud_io": f"{fabric}.utilities.cloud_io",
@@ -48,22 +51,32 @@ def install(watch: ImportWatch, names: OldNames, uses: Uses) -> None:
 def _arguments(module: ModuleType, uses: Uses) -> None:
     """``Trainer.add_argparse_args`` and ``from_argparse_args``, which took every argument from the command line."""
     trainer = module.Trainer
-    known = [name for name in inspect.signature(trainer.__init__).parameters if name not in {"self", "kwargs"}]
 
     def add_argparse_args(parser: argparse.ArgumentParser, **_: Any) -> argparse.ArgumentParser:
         uses.tell("Trainer.add_argparse_args", "lightning", "the arguments that Trainer has now were added")
         made = argparse.ArgumentParser(parents=[parser], add_help=False)
-        for name, parameter in inspect.signature(trainer.__init__).parameters.items():
-            if name in known and f"--{name}" not in parser._option_string_actions:
+        for name, parameter in _parameters(trainer).items():
+            if f"--{name}" not in parser._option_string_actions:
                 made.add_argument(f"--{name}", default=parameter.default)
         return made
 
-    def from_argparse_args(args: Any, **kwargs: Any) -> Any:
-        uses.tell("Trainer.from_argparse_args", "lightning", "Trainer was called with those arguments")
-        given = args if isinstance(args, dict) else vars(args)
-        return trainer(**{name: given[name] for name in known if name in given} | kwargs)
+    if not hasattr(trainer, "add_argparse_args"):
+        trainer.add_argparse_args = staticmethod(add_argparse_args)
+    _make_from_arguments(trainer, uses)
 
-    made: dict[str, Any] = {"add_argparse_args": add_argparse_args, "from_argparse_args": from_argparse_args}
-    for name, function in made.items():
-        if not hasattr(trainer, name):
-            setattr(trainer, name, staticmethod(function))
+
+def _make_from_arguments(cls: Any, uses: Uses) -> None:
+    def from_argparse_args(made: Any, args: Any, /, **kwargs: Any) -> Any:
+        uses.tell(f"{made.__name__}.from_argparse_args", "lightning", "it was called with those arguments")
+        given = args if isinstance(args, dict) else vars(args)
+        return made(**{name: given[name] for name in _parameters(made) if name in given} | kwargs)
+
+    if not hasattr(cls, "from_argparse_args"):
+        cls.from_argparse_args = classmethod(from_argparse_args)
+
+
+def _parameters(cls: Any) -> dict[str, inspect.Parameter]:
+    """Those of its making that have a name."""
+    found = list(inspect.signature(cls.__init__).parameters.items())[1:]
+    named = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
+    return {name: parameter for name, parameter in found if parameter.kind in named}
