@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ae_audit.location import Location, TrailStep
-from ae_audit.runtime.keras_own import OwnActivation, own_activation
+from ae_audit.runtime.keras_own import own_activation
 from ae_audit.runtime.keras_trace import Call, Watch, function_symbol, symbol_of
+from ae_audit.runtime.own_activations import OwnActivation, sentence
 from ae_audit.theory import activations
 from ae_audit.theory.activations import LINEAR_RANGE, UNKNOWN_ACTIVATION_RANGE, Activation, ActivationRange
 from ae_audit.theory.intervals import REAL_LINE, Interval
@@ -91,7 +92,7 @@ def trace_head(
     if own is not None and found is None:
         call, location = own[0], place_of(own[0].owner) or own[0].location
         name = call.symbol.rpartition(".")[2]
-        step = TrailStep(f"{name}, tried on inputs far from 0, gives values in {own[1].range.values.hull}", location)
+        step = TrailStep(sentence(name, own[1]), location)
         head = Head(
             written=_written(call), shape=shape, range=own[1].range, units=_units(shape, None), location=location,
             trail=(step,), logits_recoverable=logits_recoverable,

@@ -6,15 +6,13 @@ Nothing is guessed: what the values do not show is left unknown.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ae_audit.theory.activations import ActivationRange
-from ae_audit.theory.intervals import Interval, format_number
-from ae_audit.theory.ranges import ValueRange
+from ae_audit.runtime.own_activations import OwnActivation, by_values
+from ae_audit.theory.intervals import format_number
 
 Array = NDArray[Any]
 Loss = Callable[[Any, Any], Any]
@@ -27,22 +25,6 @@ ADDITIVE = 1e-3
 """relative difference up to which a loss is the mean of what it is on two halves"""
 SAME = 0.02
 """share of the range by which a lowest point may miss its target: the grid is no finer"""
-SATURATED = (-1e4, -1e3, -300.0, -100.0)
-"""inputs at which an activation that has a bound has reached it, with their negatives"""
-KNOWN = (
-    "linear",
-    "sigmoid",
-    "tanh",
-    "relu",
-    "softplus",
-    "softsign",
-    "elu",
-    "selu",
-    "gelu",
-    "silu",
-    "leaky_relu",
-    "exponential",
-)
 
 
 def lowest_points(loss: Loss, y_true: Array, y_pred: Array) -> str | None:
@@ -135,43 +117,13 @@ def _scalar(loss: Loss, y_true: Array, y_pred: Array) -> float:
     return float(np.mean(np.asarray(keras.ops.convert_to_numpy(result), dtype=np.float64)))
 
 
-@dataclass(frozen=True, slots=True)
-class OwnActivation:
-    """An activation function of the program's own."""
-
-    range: ActivationRange
-    name: str | None = None
-    """canonical name of the known activation that it is an affine map of"""
-    scale: float = 1.0
-    shift: float = 0.0
-
-
 def own_activation(function: Callable[[Any], Any]) -> OwnActivation | None:
     """What a function of the program's own is, by its values; None where it does not go value by value."""
-    near = np.linspace(-8, 8, 161)
-    far = np.asarray([*SATURATED, *(-value for value in reversed(SATURATED))])
-    try:
-        values, limits = _applied(function, near), _applied(function, far)
-        backwards = _applied(function, near[::-1])[::-1]
-        alone = np.asarray([_applied(function, near[index : index + 1])[0] for index in (3, 80, 140)])
-    except Exception:  # it may want the shape of its own layer
-        return None
-    elementwise = np.allclose(values, backwards, atol=1e-6) and np.allclose(alone, values[[3, 80, 140]], atol=1e-6)
-    if not elementwise or not np.isfinite(values).all():
-        return None
-    for name in KNOWN:
-        affine = _affine(_applied(_known(name), near), values)
-        if affine is not None:
-            return OwnActivation(ActivationRange(ValueRange()), name, *affine)
-    everything = np.concatenate([values, limits[np.isfinite(limits)]])
-    low, high = float(everything.min()), float(everything.max())
-    half = len(SATURATED)
-    # towards each end, from near to far
-    for end in (limits[:half][::-1], limits[half:]):
-        if not np.isfinite(end).all() or abs(end[-1] - end[-2]) > 1e-3 * max(1.0, abs(float(end[-2]))):
-            rises = bool(end[-1] > end[0])
-            low, high = (low, np.inf) if rises else (-np.inf, high)
-    return OwnActivation(ActivationRange(ValueRange.exactly(Interval(low, high))))
+
+    def applied(values: Array) -> Array:
+        return _applied(function, values)
+
+    return by_values(applied, lambda name: lambda values: _applied(_known(name), values))
 
 
 def _known(name: str) -> Callable[[Any], Any]:
@@ -185,14 +137,3 @@ def _applied(function: Callable[[Any], Any], values: Array) -> Array:
 
     tensor = keras.ops.convert_to_tensor(values.astype(np.float32).reshape(1, -1))
     return np.asarray(keras.ops.convert_to_numpy(function(tensor)), dtype=np.float64).reshape(-1)
-
-
-def _affine(x: Array, y: Array) -> tuple[float, float] | None:
-    if x.shape != y.shape:
-        return None
-    low, high = int(x.argmin()), int(x.argmax())
-    scale = float((y[high] - y[low]) / (x[high] - x[low]))
-    shift = float(y[low] - scale * x[low])
-    if scale == 0 or not np.allclose(y, scale * x + shift, atol=1e-5 * max(1.0, float(np.abs(y).max()))):
-        return None
-    return float(f"{scale:.4g}"), 0.0 if abs(shift) < 1e-5 else float(f"{shift:.4g}")

@@ -206,6 +206,7 @@ def _head(first: LossEvent) -> Head:
         shape=shape,
         after=origin.after,
         location=origin.location,
+        trail=tuple(TrailStep(text, origin.location) for text in origin.trail),
     )
 
 

@@ -14,6 +14,8 @@ import torch
 
 from ae_audit.location import Location
 from ae_audit.runtime import torch_functions as functions
+from ae_audit.runtime.own_activations import sentence
+from ae_audit.runtime.torch_own import Described, Makings
 from ae_audit.runtime.torch_tape import Node
 from ae_audit.runtime.torch_tensors import IdentityMap
 from ae_audit.theory.activations import LINEAR_RANGE, UNKNOWN_ACTIVATION_RANGE, ActivationRange, find_activation
@@ -54,6 +56,8 @@ class Origin:
     written: str | None = None
     location: Location | None = None
     call: ActivationCall | None = None
+    trail: tuple[str, ...] = ()
+    """how it is known, where it was tried out"""
 
     @property
     def bounded(self) -> bool:
@@ -67,12 +71,9 @@ class Origin:
 
 LINEAR = Origin("linear", LINEAR_RANGE)
 UNKNOWN = Origin(None, UNKNOWN_ACTIVATION_RANGE)
+NOT_BY_VALUE = "what activates the output does not go value by value: what it can give is not known"
 _LOOKED_AT = 4096
 """values of which the scale of a dropout is read off"""
-
-
-Described = tuple[str | None, Location | None]
-"""How an activation is written, and where."""
 
 
 class HeadFollower:
@@ -86,6 +87,7 @@ class HeadFollower:
         self._origins: IdentityMap[Origin] = IdentityMap()
         self._noise: IdentityMap[bool] = IdentityMap()
         self._describe = describe
+        self._makings = Makings(describe)
         self.variational = False
         """whether a sample was drawn as mean + deviation · noise, both with gradients"""
         self.normalised: bool | None = None
@@ -99,6 +101,32 @@ class HeadFollower:
 
     def origin(self, tensor: torch.Tensor) -> Origin | None:
         return self._origins.get(tensor)
+
+    def head(self, tensor: torch.Tensor) -> Origin | None:
+        """The origin of a prediction; what the program made by itself is tried on values."""
+        origin, made = self._origins.get(tensor), self._makings.get(tensor)
+        if made is None or made.plain:
+            return origin
+        found = self._makings.own_activation(made)
+        written, location = made.described
+        if found is None:
+            if origin is not None and not origin.range.values.unknown:
+                return origin
+            return replace(UNKNOWN, written=written, location=location, trail=(NOT_BY_VALUE,))
+        if found.name is None:
+            if origin is LINEAR and _covers_everything(found.range):
+                return origin
+            trail = (sentence(written or "the output", found),)
+            return Origin(None, found.range, shape=tuple(tensor.shape), written=written, location=location, trail=trail)
+        activation = find_activation(found.name)
+        known = origin is not None and not origin.range.values.unknown
+        if activation is None or found.name == "linear" or (known and origin and origin.activation == found.name):
+            return origin
+        same = (found.scale, found.shift) == (1.0, 0.0)
+        range = activation.range if same else activation.range.affine(found.scale, found.shift)
+        after = () if same else ("Affine",)
+        trail = (f"{written or 'the output'} gives the values of {found.name}{'' if same else ', scaled'}",)
+        return Origin(found.name, range, (), None, tuple(tensor.shape), after, written, location, trail=trail)
 
     def is_noise(self, tensor: torch.Tensor) -> bool:
         return bool(self._noise.get(tensor))
@@ -119,6 +147,7 @@ class HeadFollower:
         if not outputs:
             return
         self._watch_model_start(name, args)
+        self._makings.note(function, args, kwargs, outputs)
         if self._follow_noise(name, args, outputs):
             return
         origin = self._of_call(function, name, args, kwargs, outputs[0], holder)

@@ -33,10 +33,11 @@ from ae_audit.runtime.torch_events import (
     bytes_held,
     weight_of,
 )
-from ae_audit.runtime.torch_heads import Described, HeadFollower, Holder
+from ae_audit.runtime.torch_heads import HeadFollower, Holder
 from ae_audit.runtime.torch_loops import short_loops
 from ae_audit.runtime.torch_models import ModelWatch, spelled
 from ae_audit.runtime.torch_optimizers import watched_optimizers
+from ae_audit.runtime.torch_own import Described
 from ae_audit.runtime.torch_processes import NOTE as PROCESSES_NOTE
 from ae_audit.runtime.torch_processes import OneProcess
 from ae_audit.runtime.torch_sites import LossSites
@@ -213,7 +214,7 @@ class TorchRecorder:
     def _keep_origins(self, node: Node, result: Any) -> None:
         """What is known of a call's results, for when only the tape is left."""
         for index, value in enumerate(pytree.tree_leaves(result)):
-            origin = self.heads.origin(value) if isinstance(value, torch.Tensor) else None
+            origin = self.heads.head(value) if isinstance(value, torch.Tensor) else None
             if origin is not None:
                 node.origins[index] = origin
 

@@ -85,7 +85,7 @@ class LossSites:
             prediction,
             target,
             call.spec,
-            self._heads.origin(call.prediction),
+            self._heads.head(call.prediction),
             tuple(call.prediction.shape),
             (call.prediction_index, call.target_index),
             self._heads.variational,

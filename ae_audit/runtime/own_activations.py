@@ -1,0 +1,101 @@
+"""An activation of the program's own, characterised by its values: which known one it equals, or what it can give.
+
+A range that was sampled is evidence and no proof, and the report says how it was found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ae_audit.theory.activations import ActivationRange
+from ae_audit.theory.intervals import Interval
+from ae_audit.theory.ranges import ValueRange
+
+Array = NDArray[Any]
+Function = Callable[[Array], Array]
+"""elementwise, of a vector"""
+
+NEAR = np.linspace(-8, 8, 1601)
+"""inputs that are tried"""
+ALONE = (30, 800, 1400)
+"""of these, the ones that are tried by themselves too"""
+SATURATED = (-1e4, -1e3, -300.0, -100.0)
+"""inputs at which an activation that has a bound has reached it, with their negatives"""
+KNOWN = (
+    "linear",
+    "sigmoid",
+    "tanh",
+    "relu",
+    "softplus",
+    "softsign",
+    "elu",
+    "selu",
+    "gelu",
+    "silu",
+    "leaky_relu",
+    "exponential",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnActivation:
+    """An activation function of the program's own."""
+
+    range: ActivationRange
+    name: str | None = None
+    """canonical name of the known activation that it is an affine map of"""
+    scale: float = 1.0
+    shift: float = 0.0
+
+
+def by_values(function: Function, known: Callable[[str], Function]) -> OwnActivation | None:
+    """What a function is, by its values; None where it does not go value by value, or cannot be tried.
+
+    Args:
+        known: the function of a canonical name.
+    """
+    far = np.asarray([*SATURATED, *(-value for value in reversed(SATURATED))])
+    places = list(ALONE)
+    try:
+        values, limits = function(NEAR), function(far)
+        backwards = function(NEAR[::-1])[::-1]
+        alone = np.asarray([function(NEAR[index : index + 1])[0] for index in places])
+    except Exception:  # it may want the shape of its own layer
+        return None
+    elementwise = np.allclose(values, backwards, atol=1e-6) and np.allclose(alone, values[places], atol=1e-6)
+    if not elementwise or not np.isfinite(values).all():
+        return None
+    for name in KNOWN:
+        affine = _affine(known(name)(NEAR), values)
+        if affine is not None:
+            return OwnActivation(ActivationRange(ValueRange()), name, *affine)
+    everything = np.concatenate([values, limits[np.isfinite(limits)]])
+    low, high = float(everything.min()), float(everything.max())
+    half = len(SATURATED)
+    # towards each end, from near to far
+    for end in (limits[:half][::-1], limits[half:]):
+        if not np.isfinite(end).all() or abs(end[-1] - end[-2]) > 1e-3 * max(1.0, abs(float(end[-2]))):
+            rises = bool(end[-1] > end[0])
+            low, high = (low, np.inf) if rises else (-np.inf, high)
+    return OwnActivation(ActivationRange(ValueRange.exactly(Interval(low, high))))
+
+
+def sentence(name: str, found: OwnActivation) -> str:
+    """How the range was found."""
+    return f"{name}, tried on inputs far from 0, gives values in {found.range.values.hull}"
+
+
+def _affine(x: Array, y: Array) -> tuple[float, float] | None:
+    if x.shape != y.shape:
+        return None
+    low, high = int(x.argmin()), int(x.argmax())
+    scale = float((y[high] - y[low]) / (x[high] - x[low]))
+    shift = float(y[low] - scale * x[low])
+    if scale == 0 or not np.allclose(y, scale * x + shift, atol=1e-5 * max(1.0, float(np.abs(y).max()))):
+        return None
+    return float(f"{scale:.4g}"), 0.0 if abs(shift) < 1e-5 else float(f"{shift:.4g}")
