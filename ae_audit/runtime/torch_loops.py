@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from ae_audit.runtime.replacing import replaced
 
 
-class _FewBatches:
+class FewBatches:
     """A loader's first batches; with the ``next`` method that loaders' iterators had in older releases of torch."""
 
     def __init__(
@@ -58,7 +58,7 @@ def short_loops(
     def iterate(self: DataLoader[Any]) -> Iterator[Any]:
         with quietly():
             source = iter(original_iter(self))
-        return _FewBatches(source, batches(), quietly)
+        return FewBatches(source, batches(), quietly)
 
     def leave(model: Any = None, *args: Any, **kwargs: Any) -> Any:
         return model if model is not None else lambda function: function

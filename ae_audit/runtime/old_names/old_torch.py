@@ -49,7 +49,7 @@ def install(watch: ImportWatch, names: OldNames, uses: Uses) -> None:
     for module, table in NAMES.items():
         names.names(module, table)
     watch.when_imported("torch.optim.lr_scheduler", functools.partial(_schedulers, uses=uses))
-    watch.when_imported("torch.utils.data.dataloader", functools.partial(_loaders, uses=uses))
+    watch.when_imported("torch", functools.partial(_loaders, uses=uses))
     watch.when_imported("torch", functools.partial(_numbers, uses=uses))
 
 
@@ -62,16 +62,17 @@ def _schedulers(module: ModuleType, uses: Uses) -> None:
 
 
 def _loaders(module: ModuleType, uses: Uses) -> None:
-    """``iter(loader).next()`` of Python 2."""
-    cls = module._BaseDataLoaderIter
+    """``iter(loader).next()`` of Python 2, also of the loops that the recorder cuts short."""
+    cls = module.utils.data.dataloader._BaseDataLoaderIter
     if hasattr(cls, "next"):
         return
+    from ae_audit.runtime.torch_loops import FewBatches
 
     def next_(self: Any) -> Any:
         uses.tell("iter(DataLoader).next()", "torch", "next(…) stood in for it")
         return next(self)
 
-    cls.next = next_
+    cls.next = FewBatches.next = next_
 
 
 def _numbers(module: ModuleType, uses: Uses) -> None:
