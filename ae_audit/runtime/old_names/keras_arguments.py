@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from ae_audit.runtime.model_shapes import clues_of
 from ae_audit.runtime.old_names.arguments import DROPPED, Argument, Renamed, take_old_arguments, with_signature_of
 from ae_audit.runtime.old_names.uses import REFUSED, Uses
 
@@ -116,8 +117,8 @@ METHODS: dict[str, Renamed] = {
 }
 MODEL: Renamed = {"input": "inputs", "output": "outputs"}
 
-_KERAS_1 = re.compile(
-    r"\b(border_mode|nb_epoch|nb_filter|nb_row|dim_ordering|subsample|samples_per_epoch|W_regularizer|init|p|bias)\s*=(?!=)"
+KERAS_1 = re.compile(
+    r"\b(border_mode|nb_epoch|nb_filter|nb_row|dim_ordering|samples_per_epoch|W_regularizer|inner_activation)\s*=(?!=)"
     r"|\bModel\(\s*input\s*="
 )
 """names that only a program of Keras 1 gives to anything"""
@@ -127,6 +128,7 @@ def install(uses: Uses) -> None:
     """Have the installed Keras take the old arguments."""
     import keras
 
+    _take_channels_first(keras, uses)
     for name, renamed in LAYERS.items():
         cls = getattr(keras.layers, name)
         _take_batch_shape(cls, name, uses)
@@ -148,6 +150,25 @@ def install(uses: Uses) -> None:
     for cls in _subclasses(keras.optimizers.Optimizer):
         _take_learning_rate(cls, uses)
     _take_legacy_optimizers(keras, uses)
+
+
+_SAYS_WHICH = re.compile(r"dim_ordering\s*=\s*['\"]|set_image_dim_ordering\(|data_format\s*=|set_image_data_format\(")
+_CHANNELS = (1, 3)
+
+
+def _take_channels_first(keras: Any, uses: Uses) -> None:
+    """Keras 1 left the order of a picture's axes to each machine's settings; a program's input shape shows which."""
+    try:
+        text = uses.program()
+    except (OSError, ValueError):
+        return
+    if not KERAS_1.search(text) or _SAYS_WHICH.search(text):
+        return
+    shape = clues_of(text).sample
+    if shape is not None and len(shape) == 3 and shape[0] in _CHANNELS and shape[2] not in _CHANNELS:
+        keras.config.set_image_data_format("channels_first")
+        what = f"the setting by which the input shape {shape} has its channels first"
+        uses.tell(what, "keras", "set_image_data_format('channels_first') was called")
 
 
 def _take(owner: Any, name: str, renamed: Renamed, uses: Uses, shown: str) -> None:
@@ -243,7 +264,7 @@ def _take_rows_and_columns(cls: Any, shown: str, axes: int, uses: Uses) -> None:
         def init(self: Any, *args: Any, **kwargs: Any) -> None:
             sizes = args[1 : 1 + axes]
             positional = len(args) == 1 + axes and all(isinstance(size, int) for size in sizes)
-            if positional and "strides" not in kwargs and _KERAS_1.search(uses.source()):
+            if positional and "strides" not in kwargs and KERAS_1.search(uses.source()):
                 if uses.answers(KIN, sys._getframe(1), named=False):
                     args, kwargs = args[:1], {**kwargs, "kernel_size": tuple(sizes)}
                     uses.tell(f"keras.layers.{shown}(filters, rows, columns)", "keras", "kernel_size= was given")

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import FrameType
 
+from ae_audit.notebook_cells import code_cells
 from ae_audit.runtime.user_code import UserCode
 
 _TITLES = {
@@ -86,15 +87,11 @@ class Uses:
             frame = frame.f_back
         return "" if frame is None else "".join(linecache.getlines(frame.f_code.co_filename))
 
-    def line(self) -> str:
-        """The source line of the user's that is running."""
-        location = self._code.location()
-        if location is None:
-            return ""
-        frame: FrameType | None = sys._getframe(1)
-        while frame is not None and not self.in_program(frame):
-            frame = frame.f_back
-        return "" if frame is None else linecache.getline(frame.f_code.co_filename, location.line)
+    def program(self) -> str:
+        """The text of the program, with a notebook's cells one after the other."""
+        with open(self._script, encoding="utf-8", errors="replace") as file:
+            text = file.read()
+        return "\n".join(cell.source for cell in code_cells(text)) if self._script.endswith(".ipynb") else text
 
     def _where(self, places: tuple[tuple[str, int | None, int], ...]) -> str:
         shown = [self._shown(*place) for place in sorted(places, key=lambda place: (place[0], place[1] or 0, place[2]))]

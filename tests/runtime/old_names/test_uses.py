@@ -13,6 +13,7 @@ import pytest
 
 from ae_audit.runtime.imports import ImportWatch
 from ae_audit.runtime.old_names.arguments import DROPPED, Argument, take_old_arguments
+from ae_audit.runtime.old_names.keras_arguments import KERAS_1
 from ae_audit.runtime.old_names.names import OldNames
 from ae_audit.runtime.old_names.uses import Uses
 
@@ -106,3 +107,10 @@ def test_what_has_another_meaning_is_refused_as_ever(run: Run) -> None:
     with pytest.raises(AttributeError, match="no attribute 'wallet'"):
         run("import shop\nshop.wallet\n")
     assert run("import shop\nfree = shop.till.pay(1, on_credit=False)\n")[0]["free"] == (1, "EUR")
+
+
+def test_only_what_keras_1_alone_was_given_makes_a_program_one_of_keras_1() -> None:
+    assert all(
+        map(KERAS_1.search, ["Conv2D(8, 3, 3, border_mode='same')", "fit(x, x, nb_epoch = 3)", "Model(input=x)"])
+    )
+    assert not any(map(KERAS_1.search, ["p = 0.5", "bias=False", "Model(inputs=x)", "nb_epoch == 3", "subsample=0.8"]))
