@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,6 +15,7 @@ from ae_audit.runtime import keras_losses, keras_swap, keras_variables
 from ae_audit.runtime.keras_data import Batches, arrays_of, tree
 from ae_audit.runtime.keras_state import ModelState
 from ae_audit.runtime.keras_trace import Call, Locate, LossCall, LossReached, Watch, watching
+from ae_audit.runtime.user_code import Caller
 
 if TYPE_CHECKING:
     from ae_audit.runtime.keras_deep import LossInRun
@@ -75,6 +76,8 @@ class KerasProgram:
     place_of: Callable[[Any], Location | None] = lambda _: None
     text_of: Callable[[Location | None], str | None] = lambda _: None
     """the source at a place"""
+    meet: Callable[[Sequence[Caller], Sequence[Caller]], Location | None] = lambda then, now: None
+    """where the innermost of the user's frames stood then that still runs now"""
     borrowed: bool = False
     """the model is somebody's live object: every change is taken back at once"""
     watch: Watch = field(default_factory=Watch)
@@ -201,6 +204,14 @@ class KerasProgram:
     def evaluated(self, samples: int, most: int) -> int:
         """How many of the captured samples predictions are scored on."""
         return min(most, samples) if self.only is None else self.only
+
+    def optimizer_of(self, point: LossPoint) -> str | None:
+        """The class of the optimizer that steps on a loss."""
+        return None if self.model.optimizer is None else type(self.model.optimizer).__name__
+
+    def called_from(self, point: LossPoint) -> Location | None:
+        """Of a loss in a function of its own: where the code that takes its gradients calls for it."""
+        return None
 
     def trained_by(self, name: str) -> list[Any] | None:
         """The weights that the optimizer in that attribute of the model updates, where it is known beforehand."""

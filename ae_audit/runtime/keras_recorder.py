@@ -233,6 +233,7 @@ class KerasRecorder:
             "locate": self._code.location,
             "place_of": self._place_of,
             "text_of": self._code.text,
+            "meet": self._code.where_they_meet,
             "stage": self._stage,
         }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,11 +45,21 @@ def captures_of(program: KerasProgram, occasion: Occasion) -> list[KerasCapture]
     """A capture for each loss of the program's training step."""
     program.prepare()
     facts = _Facts(program, occasion)
-    return [_capture(program, point, occasion, facts) for point in program.points()]
+    points = program.points()
+    places = [_location(point, occasion) for point in points]
+    return [
+        _capture(program, point, occasion, facts, shared=places.count(place) > 1)
+        for point, place in zip(points, places, strict=True)
+    ]
 
 
-def _capture(program: KerasProgram, point: LossPoint, occasion: Occasion, facts: _Facts) -> KerasCapture:
+def _capture(
+    program: KerasProgram, point: LossPoint, occasion: Occasion, facts: _Facts, *, shared: bool
+) -> KerasCapture:
     loss = _loss_use(program, point, occasion)
+    via = program.called_from(point) if shared else None
+    if via is not None and via != _location(point, occasion):
+        loss = replace(loss, trail=(*loss.trail, TrailStep("for what this call asks of it", via)))
     traced = trace_head(
         program.watch,
         point.prediction,
@@ -79,7 +89,7 @@ def _capture(program: KerasProgram, point: LossPoint, occasion: Occasion, facts:
         metrics=metric_uses(program.model, point.compiled_index),
         validation_target=facts.validation(point.target_leaf),
         validation_input=facts.validation(source),
-        optimizer=type(program.model.optimizer).__name__ if program.model.optimizer is not None else None,
+        optimizer=program.optimizer_of(point),
         variational=variational_terms(program, point, loss),
         seen_by=("runtime",),
     )

@@ -16,6 +16,7 @@ import numpy as np
 
 from ae_audit.location import Location
 from ae_audit.runtime.keras_trace import LossCall
+from ae_audit.runtime.user_code import Caller
 
 Play = Callable[[Sequence[Any]], Sequence[Any]]
 
@@ -51,6 +52,8 @@ class Node:
     play: Play | None = None
     """runs it again on other tensors, eagerly or in a graph"""
     location: Location | None = None
+    callers: tuple[Caller, ...] = ()
+    """the user's frames in which it ran"""
     layer: Any = None
     loss: LossCall | None = None
     sources: tuple[Any, ...] = ()
@@ -273,3 +276,16 @@ def _is_array(item: Any) -> bool:
 def added_losses(layer: Any) -> tuple[Any, ...]:
     """What ``add_loss`` collected in the layer and those inside it."""
     return tuple(loss for inner in layer._flatten_layers() for loss in getattr(inner, "_losses", ()))
+
+
+def hiding_losses(layer: Any) -> dict[int, Any]:
+    """The program's own layers that compute losses in their ``call``, and those round them, by identity."""
+    inner = list(layer._flatten_layers())
+    adding = [one for one in inner if getattr(one, "_losses", ()) and _looked_into(one)]
+    around = [one for one in inner if any(any(part is own for part in one._flatten_layers()) for own in adding)]
+    return {id(one): one for one in around}
+
+
+def _looked_into(layer: Any) -> bool:
+    """Whether a layer is the program's own and built of others, or of functions alone."""
+    return not type(layer).__module__.startswith("keras.") and bool(layer._layers or not layer.weights)

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ae_audit.location import Location
 from ae_audit.runtime import keras_variables
 from ae_audit.runtime.keras_data import Batches, tree
 from ae_audit.runtime.keras_deep import LossInRun, noted
 from ae_audit.runtime.keras_program import KerasProgram, LossPoint, leaf_index, quiet, to_array
 from ae_audit.runtime.keras_swap import keras_activation, swapped_activation
-from ae_audit.runtime.keras_tape import Kind
+from ae_audit.runtime.keras_tape import Kind, Node
 from ae_audit.runtime.keras_tape_points import loss_points
 from ae_audit.runtime.keras_tape_step import Player, Step, StepData
 from ae_audit.runtime.keras_trace import Call
@@ -170,6 +171,24 @@ class TapeProgram(KerasProgram):
     def evaluated(self, samples: int, most: int) -> int:
         size = self.step.batch
         return max(size, min(most, samples) // size * size)
+
+    def optimizer_of(self, point: LossPoint) -> str | None:
+        gradients = self._gradients_of(point)
+        for update in self.step.updates:
+            if gradients is not None and gradients in self.step.record.ancestors(update.inputs):
+                return type(update.optimizer).__name__
+        return KerasProgram.optimizer_of(self, point)
+
+    def called_from(self, point: LossPoint) -> Location | None:
+        gradients = self._gradients_of(point)
+        return None if gradients is None else self.meet(point.node.callers, gradients.callers)
+
+    def _gradients_of(self, point: LossPoint) -> Node | None:
+        """The taking of gradients of what the loss is part of."""
+        for node in self.step.record.gradients:
+            if point.node in self.step.record.ancestors(node.inputs[: node.settings["targets"]]):
+                return node
+        return None
 
     def trained_by(self, name: str) -> list[Any] | None:
         return self.model.trained_by(name)  # type: ignore[no-any-return]

@@ -16,21 +16,22 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Any
 
-import numpy as np
-
 from ae_audit.location import Location
-from ae_audit.runtime.captures import MOST_SAMPLES
-from ae_audit.runtime.keras_data import MOST_BYTES
-from ae_audit.runtime.keras_tape import ASSIGN, Node, Record, added_losses, layer_again, outputs_of, play_again
+from ae_audit.runtime.keras_tape import (
+    ASSIGN,
+    Node,
+    added_losses,
+    hiding_losses,
+    layer_again,
+    outputs_of,
+    play_again,
+)
+from ae_audit.runtime.keras_tape_loops import Loop, OpenStep
 from ae_audit.runtime.keras_tape_step import NotAStep, Step, StepData
-from ae_audit.runtime.keras_trace import LossCall, Watch, watching
+from ae_audit.runtime.keras_trace import LossCall
 from ae_audit.runtime.replacing import replaced
 from ae_audit.runtime.user_code import UserCode
 
-MOST_STEPS = 64
-"""of one loop that are recorded, however small their batches are"""
-MOST_SECONDS = 6.0
-"""that a loop is recorded after its first step"""
 MOST_NODES = 20_000
 """operations after which a step is no longer followed"""
 OnStep = Callable[[Step, StepData, Location], None]
@@ -64,14 +65,18 @@ class TapeRecorder:
         self._on_problem = on_problem
         self._is_busy = is_busy
         self._on_idle = on_idle
-        self._open: _OpenStep | None = None
+        self._open: OpenStep | None = None
         self._tapes = 0
         self._listening = False
         self._muted = 0
         self._in_layer = 0
         self._tracing = 0
         self._eager: dict[int, Any] = {}
-        self._loops: dict[tuple[Location, ...], _Loop] = {}
+        self._opened: dict[int, Any] = {}
+        """layers that compute losses themselves, by identity: what happens in them is noted operation by operation"""
+        self._training: bool | None = None
+        self._hidden: OpenStep | None = None
+        self._loops: dict[tuple[Location, ...], Loop] = {}
         self._done: set[Location] = set()
         self._modules: dict[str, bool] = {}
         self._news = time.monotonic()
@@ -103,13 +108,16 @@ class TapeRecorder:
     def finish(self) -> None:
         """The program has come to its end: hand on what was being collected."""
         self._end_step()
+        if self._hidden is not None and not self._loops:
+            self._take(self._hidden)
         for loop in list(self._loops.values()):
             self._hand_on(loop)
 
     @property
     def is_collecting(self) -> bool:
         """Whether there is something that :meth:`finish` would hand on, and nothing is being recorded right now."""
-        return self._open is None and any(loop.step is not None for loop in self._loops.values())
+        seen = any(loop.step is not None for loop in self._loops.values()) or self._hidden is not None
+        return self._open is None and seen
 
     # What stands in
 
@@ -161,6 +169,7 @@ class TapeRecorder:
             targets = tuple(tf.nest.flatten(target))
             node = Node("gradient", "gradient", (*targets, *tensors), tuple(tf.nest.flatten(result)), sources=flat)
             node.settings = {"targets": len(targets), **settings}
+            node.callers = self._code.callers()
             step.record.add(node)
             step.remember_weights(flat)
             self._listen()
@@ -191,6 +200,11 @@ class TapeRecorder:
             step = self._open
             if step is None or not self._listening or self._muted or self._in_layer or self._is_busy():
                 return original(layer, *args, **kwargs)
+            if self._training is not None and getattr(layer, "_call_has_training_arg", False):
+                kwargs.setdefault("training", self._training)  # else played again it would not know
+            if id(layer) in self._opened:
+                with self._inside(kwargs.get("training")):
+                    return original(layer, *args, **kwargs)
             first = len(step.watch.calls)
             self._in_layer += 1
             try:
@@ -199,6 +213,9 @@ class TapeRecorder:
                     added = added_losses(layer)
             finally:
                 self._in_layer -= 1
+            hiding = hiding_losses(layer) if added else {}
+            step.hides_losses = step.hides_losses or bool(hiding)
+            self._opened.update(hiding)
             inputs, play = layer_again(layer, args, kwargs)
             node = Node("layer", type(layer).__name__, inputs, (*outputs_of(result), *added), play, layer=layer)
             node.first_call, node.last_call = first, len(step.watch.calls) + 1
@@ -258,7 +275,7 @@ class TapeRecorder:
                 self._close()
                 return
             if self._open is None:
-                self._open = _OpenStep(self._code, self._user_modules())
+                self._open = OpenStep(self._code, self._user_modules())
             if place not in self._open.sites:
                 self._open.sites.append(place)
         elif self._open is not None and place not in self._open.sites:
@@ -271,8 +288,14 @@ class TapeRecorder:
         self._close()
         if step is None or step.overflown:
             return
+        if step.hides_losses and self._hidden is None:
+            self._hidden = step  # the next one shows more
+            return
+        self._take(step)
+
+    def _take(self, step: OpenStep) -> None:
         key = tuple(step.sites)
-        loop = self._loops.setdefault(key, _Loop(key))
+        loop = self._loops.setdefault(key, Loop(key))
         if loop.done or loop.hopeless:
             return
         try:
@@ -287,7 +310,7 @@ class TapeRecorder:
         if loop.enough:
             self._hand_on(loop)
 
-    def _hand_on(self, loop: _Loop) -> None:
+    def _hand_on(self, loop: Loop) -> None:
         if loop.done or loop.step is None:
             return
         loop.done = True
@@ -336,6 +359,15 @@ class TapeRecorder:
         finally:
             self._muted -= 1
 
+    @contextmanager
+    def _inside(self, training: bool | None) -> Iterator[None]:
+        """An opened layer is called."""
+        before, self._training = self._training, training
+        try:
+            yield
+        finally:
+            self._training = before
+
     def _operation(
         self, op_type: Any, inputs: Any, attributes: Any, outputs: Any, op_name: Any = None, graph: Any = None
     ) -> None:
@@ -347,7 +379,7 @@ class TapeRecorder:
         node.settings = {"attributes": tuple(attributes or ())}
         node.play = functools.partial(play_again, name, tuple(attributes or ()), len(inputs))
         if step.first:
-            node.location = self._code.location()
+            node.location, node.callers = self._code.location(), self._code.callers()
         node.first_call = node.last_call = len(step.watch.calls)
         step.record.add(node)
         if len(step.record.nodes) > MOST_NODES:
@@ -364,7 +396,7 @@ class TapeRecorder:
         if call.sample_weight is not None:
             node.inputs = (*node.inputs, call.sample_weight)
         node.play = functools.partial(_play_loss, call)
-        node.location = call.location
+        node.location, node.callers = call.location, self._code.callers()
         node.first_call = node.last_call = len(step.watch.calls)
         step.record.add(node)
         return result
@@ -380,83 +412,6 @@ class TapeRecorder:
 
     def _replace(self, owner: Any, name: str, value: Any) -> None:
         self._replaced.enter_context(replaced(owner, name, value))
-
-
-class _OpenStep:
-    """The step that is being recorded."""
-
-    def __init__(self, code: UserCode, modules: tuple[str, ...]) -> None:
-        self.sites: list[Location] = []
-        self.record = Record()
-        self.watch = Watch()
-        self.weights: dict[int, Any] = {}
-        self.in_function = False
-        self.overflown = False
-        self.first = True
-        self._code = code
-        self._modules = modules
-        self._stack: ExitStack | None = None
-
-    def watch_losses(self, hook: Callable[[LossCall, Callable[[], Any]], Any]) -> None:
-        self._stack = ExitStack()
-        self._stack.enter_context(watching(self._modules, self._code.location, on_loss=hook, watch=self.watch))
-
-    def look_away(self) -> None:
-        if self._stack is not None:
-            self._stack.close()
-            self._stack = None
-
-    def remember_weights(self, sources: tuple[Any, ...]) -> None:
-        for source in sources:
-            if hasattr(source, "assign") and id(source) not in self.weights:
-                self.weights[id(source)] = np.array(source.numpy())
-
-
-class _Loop:
-    """The steps of one loop."""
-
-    def __init__(self, key: tuple[Location, ...]) -> None:
-        self.key = key
-        self.step: Step | None = None
-        self.data: StepData | None = None
-        self.done = False
-        self.hopeless = False
-        self._began = 0.0
-
-    def take(self, seen: _OpenStep) -> None:
-        """Take the data of a step; the first is taken whole.
-
-        Raises:
-            NotAStep: if nothing is trained in it.
-        """
-        if self.step is None:
-            self.step = Step.of(seen.record, seen.watch, seen.in_function, seen.weights)
-            self.data = StepData(self.step)
-            self._began = time.monotonic()
-        assert self.data is not None
-        self.data.take(seen.record)
-
-    @property
-    def takes_zeros(self) -> bool:
-        """Whether zeros may stand for further gradients: weights stay as they are, and zeros cost nothing."""
-        import tensorflow as tf
-
-        gradients = [] if self.step is None else self.step.record.gradients
-        return bool(gradients) and all(isinstance(item, tf.Tensor) for node in gradients for item in node.outputs)
-
-    @property
-    def enough(self) -> bool:
-        data = self.data
-        if data is None:
-            return False
-        late = data.steps >= 2 and time.monotonic() - self._began > MOST_SECONDS
-        return (
-            late
-            or data.came_round
-            or data.steps >= MOST_STEPS
-            or data.samples >= MOST_SAMPLES
-            or data.bytes >= MOST_BYTES
-        )
 
 
 def _play_loss(call: LossCall, inputs: Any) -> Any:

@@ -269,3 +269,63 @@ def test_a_linear_model_of_weights_outside_keras_has_a_linear_head(data, catch):
     assert (capture.setup.head.activation, capture.setup.loss.name) == ("linear", "mse")
     trial = capture.trial((), 0)
     assert trial.advance(5) > trial.advance(30)
+
+
+def test_losses_added_in_a_model_are_seen_with_their_weights(data, catch, fitted):
+    class Model(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.hidden, self.out = layers.Dense(8, activation="relu"), layers.Dense(WIDTH, activation="sigmoid")
+            self.dropout = layers.Dropout(0.1)
+
+        def call(self, x):
+            hidden = self.hidden(x)
+            output = self.out(self.dropout(hidden))
+            self.add_loss(0.1 * keras.ops.mean(keras.losses.mean_absolute_error(x, output)))
+            self.add_loss(0.01 * keras.ops.mean(keras.ops.square(hidden)))
+            return output
+
+    def program():
+        model, optimizer, loss_of = Model(), keras.optimizers.Adam(0.01), keras.losses.MeanSquaredError()
+        for start in range(0, 320, 32):
+            x = tf.constant(data[start : start + 32])
+            with tf.GradientTape() as tape:
+                loss = loss_of(x, model(x, training=True)) + sum(model.losses)
+            gradients = tape.gradient(loss, model.trainable_variables)
+            optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+
+    captures = catch(program).captures
+    assert {(item.setup.loss.name, item.setup.loss.weight) for item in captures} == {("mae", 0.1), ("mse", 1.0)}
+    assert all(item.setup.relation is Relation.SAME for item in captures)
+    assert all(item.setup.head.activation == "sigmoid" for item in captures)
+    assert fitted(captures[0], steps=60) > fitted(captures[0], steps=1)
+
+
+def test_losses_of_one_function_are_told_apart_by_who_calls_it(data, catch):
+    loss_of = keras.losses.BinaryCrossentropy()
+
+    def adversarial(scores, real):
+        return loss_of(tf.ones_like(scores) if real else tf.zeros_like(scores), scores)
+
+    def program():
+        generator = keras.Sequential([keras.Input((4,)), layers.Dense(WIDTH, activation="sigmoid")])
+        judge = keras.Sequential([keras.Input((WIDTH,)), layers.Dense(1, activation="sigmoid")])
+        by_generator, by_judge = keras.optimizers.SGD(), keras.optimizers.Adam()
+        for start in range(0, 320, 32):
+            x = tf.constant(data[start : start + 32])
+            with tf.GradientTape() as first, tf.GradientTape() as second:
+                made = generator(tf.random.normal((32, 4)))
+                real, fake = judge(x), judge(made)
+                judged = adversarial(real, True)
+                judged += adversarial(fake, False)
+                fooled = adversarial(fake, True)
+            weights = judge.trainable_variables
+            by_judge.apply_gradients(zip(second.gradient(judged, weights), weights, strict=True))
+            weights = generator.trainable_variables
+            by_generator.apply_gradients(zip(first.gradient(fooled, weights), weights, strict=True))
+
+    captures = catch(program).captures
+    seen = {(item.setup.optimizer, float(item.targets.mean())) for item in captures}
+    assert seen == {("Adam", 1.0), ("Adam", 0.0), ("SGD", 1.0)}
+    assert len({item.setup.location for item in captures}) == 1
+    assert len({item.setup.loss.trail[-1].location.line for item in captures}) == 3
