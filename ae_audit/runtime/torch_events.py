@@ -193,6 +193,10 @@ class Step:
 Event = Backward | Zeroed | Step
 
 
+DEEPEST_SUM = 256
+"""operations between a loss and what is minimised, of one that is summed up in a loop"""
+
+
 @dataclass(eq=False, slots=True)
 class Chunk:
     """The events between two steps of one optimizer, the closing step included."""
@@ -239,12 +243,15 @@ def _optimizer_for(mine: set[int], events: Sequence[Event]) -> OptimizerRecord |
     return None
 
 
-def weight_of(root: Ref, wanted: Node) -> float | None:
-    """The factor with which the value of ``wanted`` enters ``root`` through sums and multiples; None if it does not."""
+def weight_of(root: Ref, wanted: Node, deep: int = DEEPEST_SUM) -> float | None:
+    """The factor with which the value of ``wanted`` enters ``root`` through sums and multiples; None if it does not.
+
+    Nor is it known of what lies more than ``deep`` operations below.
+    """
     if root.source is wanted:
         return 1.0
     node = root.source
-    if not isinstance(node, Node) or node.is_module:
+    if not isinstance(node, Node) or node.is_module or not deep:
         return None
     refs = [leaf for leaf in node.leaves if isinstance(leaf, Ref)]
     numbers = [_number(leaf) for leaf in node.leaves]
@@ -252,7 +259,7 @@ def weight_of(root: Ref, wanted: Node) -> float | None:
     inner: float | None = None
     sign = 1.0
     for place, ref in enumerate(refs):
-        inner = weight_of(ref, wanted)
+        inner = weight_of(ref, wanted, deep - 1)
         if inner is not None:
             sign = -1.0 if node.name == "sub" and place == 1 and node.leaves[0] is not ref else 1.0
             break

@@ -9,8 +9,9 @@ from types import ModuleType
 from typing import Any
 
 from ae_audit.runtime.imports import ImportWatch
+from ae_audit.runtime.old_names.arguments import with_signature_of
 from ae_audit.runtime.old_names.names import OldNames, Successor
-from ae_audit.runtime.old_names.uses import Uses
+from ae_audit.runtime.old_names.uses import REFUSED, Uses
 
 _FABRIC = {"lightning.pytorch": "lightning.fabric", "pytorch_lightning": "lightning_fabric"}
 
@@ -60,6 +61,15 @@ def _arguments(module: ModuleType, uses: Uses) -> None:
                 made.add_argument(f"--{name}", default=parameter.default)
         return made
 
+    original = trainer.__init__
+
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        if "max_steps" in kwargs and kwargs["max_steps"] is None:
+            uses.tell("Trainer(max_steps=None)", "lightning", "-1, for no limit, was given", gone=REFUSED)
+            kwargs["max_steps"] = -1
+        original(self, *args, **kwargs)
+
+    trainer.__init__ = with_signature_of(original, init)
     if not hasattr(trainer, "add_argparse_args"):
         trainer.add_argparse_args = staticmethod(add_argparse_args)
     _make_from_arguments(trainer, uses)

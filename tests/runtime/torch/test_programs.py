@@ -427,3 +427,23 @@ def test_a_loss_computed_sample_by_sample(record: Record) -> None:
         optimizer.zero_grad(); loss.backward(); optimizer.step()
     """)
     assert run.only.setup.relation is Relation.SAME
+
+
+@pytest.mark.slow
+def test_a_loss_summed_up_over_more_samples_than_python_recurses(record: Record) -> None:
+    run = record(
+        """
+        model = nn.Sequential(nn.Linear(16, 16), nn.Sigmoid())
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for step in range(2):
+            total = 0
+            for given, image in zip(model(images.repeat(3, 1)), images.repeat(3, 1)):
+                total = total + F.binary_cross_entropy(given, image)
+            total.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        """,
+    )
+    (setup,) = {capture.setup.loss.name for capture in run.captures}
+    assert setup == "bce"
+    assert run.outcome.how in {HowItEnded.STOPPED, HowItEnded.COMPLETED}, run.outcome
