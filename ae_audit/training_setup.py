@@ -231,7 +231,7 @@ class VariationalTerms:
     latents: int | None = None
     """values of one sample's code"""
     batch: int | None = None
-    """samples of a batch"""
+    """samples of a batch; known where the terms were measured while the program ran"""
     location: Location | None = None
     """of the divergence"""
 

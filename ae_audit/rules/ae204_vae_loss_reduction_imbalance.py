@@ -165,6 +165,7 @@ class VaeLossReductionImbalance(Rule):
         place = found.location or loss_place(setup)
         more = "" if not open_ends else f", times {' and '.join(open_ends)}"
         beta = format_number(ratio)
+        stage = "static" if found.batch is None else "runtime"
         yield Violation(
             message=f"the reconstruction is {_words(found, code=False)} and the divergence {_words(found, code=True)}: "
             f"the divergence weighs {beta} times what it does in the bound{more}",
@@ -175,7 +176,7 @@ class VaeLossReductionImbalance(Rule):
                 if where != place
             ),
             evidence=(
-                Evidence(_seen_by(setup), f"effective β = {beta}{' or further from 1' if open_ends else ''}",
+                Evidence(stage, f"effective β = {beta}{' or further from 1' if open_ends else ''}",
                          figures=(("beta", ratio),)),
             ),
         )  # fmt: skip
@@ -183,10 +184,6 @@ class VaeLossReductionImbalance(Rule):
 
 Factor = tuple[str, int | None, int]
 """a size in words, its number, and the power with which it multiplies the divergence's weight"""
-
-
-def _seen_by(setup: TrainingSetup) -> str:
-    return "static" if "static" in setup.seen_by else "runtime"
 
 
 def _factors(setup: TrainingSetup, found: VariationalTerms) -> tuple[Factor, ...] | None:
