@@ -17,6 +17,14 @@ REASONS = {
     "is a double sigmoid, whose probabilities lie in (0.5, 0.73). Against hard labels the output saturates at 0 or 1 "
     "all the same, and read as it is that is a decision as good as the right pairing's. The loss still cannot fall to "
     "its floor, and no probability comes out: AE104 stays an error (on grey pixels the same net fails).",
+    "proportions": "Keras divides what reaches its categorical cross-entropy by its sum, so that only proportions "
+    "count and the scale is left to the initial weights. These nets happen to start near the right one; on TensorFlow, "
+    "which takes the logits behind a sigmoid instead, and in torch, which does not divide, the same pairing fails.",
+    "decided": "Keras on TensorFlow trains a softmax under binary cross-entropy as a sigmoid. Against hard labels its "
+    "logits go so far apart that their softmax is the same decision, if a less sure one (0.80 against 0.85); against "
+    "shares it is not.",
+    "small": "Sixty-four shares of 1 are so small that relu hardly leaves [0, 1], which is all that the loss asks for. "
+    "Whether it does is a matter of the first steps: the same net fails on the other backends.",
     "shares": "Sixty-four shares of 1 are about 0.016 each: a head that does not sum to 1 by construction starts far "
     "too high, a sigmoid thirty times, and R² counts every thousandth. Softmax is right here; the others suit on "
     "paper only.",
@@ -30,7 +38,7 @@ REASONS = {
     "independent": "Ten independent outputs learn of one class what a softmax learns of all ten at once: level in the "
     "end, behind at equal steps by little more than the margin.",
     "slow": "The loss is flat where the training begins (a rate or its logarithm near 1, errors that count by their "
-    "square root): it goes the right way, slower than the yardstick even after the longer training.",
+    "square root or logarithm): it goes the right way, slower than the yardstick even after the longer training.",
 }
 """The causes, for the page."""
 
@@ -49,6 +57,10 @@ def _key(head: str, loss: str, data: str, trained: str) -> str | None:
         return "mape"
     if loss in {"bce on logits", "hinge"} and data in {"one label", "one-hot", "{0, 1}"} and not fails:
         return "hard labels"
+    if loss == "cce" and head in {"sigmoid", "(tanh + 1) / 2"} and data in {"[0, 1]", "{0, 1}"} and not fails:
+        return "proportions"
+    if loss == "bce" and not fails and (head, data) in {("softmax", "one-hot"), ("relu", "shares")}:
+        return "decided" if head == "softmax" else "small"
     if data == "shares":
         if not fails and head in {"softmax", "log_softmax"}:
             return "simplex"
@@ -61,6 +73,6 @@ def _key(head: str, loss: str, data: str, trained: str) -> str | None:
         return "255"
     if fails and data == "one-hot" and head not in {"softmax", "log_softmax"}:
         return "independent"
-    if fails and loss in {"poisson", "poisson on log-rates", "mae", "hinge"}:
+    if fails and loss in {"poisson", "poisson on log-rates", "mae", "msle", "hinge"}:
         return "slow"
     return None

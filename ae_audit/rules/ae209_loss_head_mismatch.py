@@ -25,7 +25,9 @@ not). The logarithm of a negative rate does not exist, and a negative target mak
 
 Where the structure of the target is unknown and the pair may be right, with a two-unit softmax under binary
 cross-entropy on one-hot labels (the same up to a factor), and where a more particular rule speaks (AE101, AE104, AE105,
-AE106, AE202, AE307). Softmax before binary cross-entropy on more classes trains, less well: a warning.
+AE106, AE202, AE307). Softmax before binary cross-entropy on more classes trains, less well: a warning. On shares of a
+whole it is as good as any, but for Keras on TensorFlow, which trains it as a sigmoid (R² −0.03 against 0.44): a warning
+there alone.
 
 ## Fix safety
 
@@ -53,6 +55,7 @@ from ae_audit.rules.facts import (
     is_simplex,
     loss_place,
     loss_words,
+    on_tensorflow,
     output_words,
     spans,
     structure_of,
@@ -145,6 +148,13 @@ def _fault(setup: TrainingSetup) -> tuple[str, Severity] | None:
     if loss in BINARY and logits is Tri.NO and is_simplex(setup):
         if structure in CLASSES and units is not None and units > 2:
             return "softmax over classes belongs with categorical, not binary, cross-entropy", Severity.WARNING
+        seen_through = setup.head.logits_recoverable is Tri.YES and on_tensorflow(setup) is Tri.YES
+        if structure is Structure.DISTRIBUTION and seen_through:
+            return (
+                f"Keras on TensorFlow computes {loss_words(setup)} from the logits behind the softmax, as a sigmoid's: "
+                "the shares that predict() returns are not those that were trained",
+                Severity.WARNING,
+            )
         return None
     special = special_losses.fault(setup)
     if special is not None:

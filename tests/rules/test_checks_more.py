@@ -205,6 +205,18 @@ def test_softmax_and_bce_on_many_classes_is_a_warning_on_two_it_is_right() -> No
         assert not violations("AE209", setup("softmax", "bce", ONE_HOT, given=GREY, units=units))
 
 
+@pytest.mark.parametrize(
+    ("backend", "recoverable", "told"),
+    [("tensorflow", Tri.YES, True), ("tensorflow", Tri.NO, False), ("jax", Tri.YES, False), (None, Tri.YES, False)],
+)
+def test_softmax_and_bce_on_shares_differ_on_tensorflow_alone(
+    backend: str | None, recoverable: Tri, told: bool
+) -> None:
+    shares = data(UNIT, Structure.DISTRIBUTION, structure_axis=-1)
+    subject = setup("softmax", "bce", shares, given=GREY, units=64, backend=backend, recoverable=recoverable)
+    assert bool(violations("AE209", subject)) is told
+
+
 def test_cross_entropy_over_one_logit() -> None:
     subject = setup("linear", "sparse_cce", YES_OR_NO, given=GREY, framework=TORCH, logits=Tri.YES, units=1)
     assert remedies("AE209", subject) == ["bce on logits as the loss"]
