@@ -142,6 +142,8 @@ class Head:
     shape: tuple[int | None, ...] | None = None
     after: tuple[str, ...] = ()
     """what is applied to the activation's output before the loss sees it, innermost first: ``Reshape``, ``Dropout``"""
+    sampled: bool = False
+    """whether the range was found by trying an activation of the program's own: evidence, and no proof"""
     logits_recoverable: Tri = Tri.UNKNOWN
     """whether Keras on TensorFlow finds the logits behind the activation (its output reaches the loss untouched)"""
     location: Location | None = None

@@ -138,7 +138,8 @@ def _agreement(seen: TrainingSetup, static: TrainingSetup) -> int:
 
 
 def _merge_head(seen: Head, static: Head) -> Head:
-    if seen.activation is None and seen.range.values.unknown:
+    tried_in_vain = seen.range.values.unknown or (seen.sampled and not static.range.values.unknown)
+    if seen.activation is None and tried_in_vain:
         return replace(static, units=seen.units or static.units, shape=seen.shape or static.shape)
     if seen.activation is not None and static.activation not in (None, seen.activation):
         return seen
@@ -146,7 +147,7 @@ def _merge_head(seen: Head, static: Head) -> Head:
         seen,
         written=static.written or seen.written,
         location=static.location or seen.location,
-        trail=static.trail or seen.trail,
+        trail=seen.trail if seen.sampled else static.trail or seen.trail,
     )
 
 

@@ -13,7 +13,10 @@ from ae_audit.theory.ranges import Tri
 
 
 def bound_of(capture: Capture, remedies: Sequence[Remedy]) -> float | None:
-    """The best R² that any weights reach in this arm, by the certificate; None where the new head is no box."""
+    """The best R² that any weights reach in this arm, by the certificate.
+
+    None where the new head is no box, or where the range of the head was found by trying, which proves nothing.
+    """
     head, targets, loss = capture.setup.head, capture.targets, capture.setup.loss
     for remedy in remedies:
         match remedy:
@@ -21,12 +24,14 @@ def bound_of(capture: Capture, remedies: Sequence[Remedy]) -> float | None:
                 activation = find_activation(to)
                 if activation is None or activation.constraint is not None:
                     return None
-                head = replace(head, activation=to, range=activation.range, axis=None)
+                head = replace(head, activation=to, range=activation.range, axis=None, sampled=False)
             case SwapLoss(to=to, from_logits=from_logits):  # another loss may put another link behind the head
                 loss = replace(loss, name=to, from_logits=Tri.of(from_logits), parameters=())
             case ExpectLogits(from_logits=from_logits):
                 loss = replace(loss, from_logits=Tri.of(from_logits))
             case Rescale(scale=scale, shift=shift, target=True):
                 targets = scale * targets + shift
+    if head.sampled:
+        return None
     certificate = certify(replace(capture.setup, head=head, loss=loss), targets)
     return None if certificate is None else certificate.attainable_r2

@@ -276,8 +276,9 @@ def _certificate(setup: TrainingSetup) -> Iterator[Evidence]:
     ):
         return  # the output layer can produce the whole target: that rules out no weights
     best = format_number(bound.attainable_r2).replace("-", "−")
+    tried = ", as far as its range was tried" if setup.head.sampled else ""
     text = (
-        f"with any weights, R² of the predictions is at most {best} on "
+        f"with any weights, R² of the predictions is at most {best}{tried} on "
         f"{bound.samples} samples (predicting the mean target scores 0); "
         f"{bound.unreachable_share:.1%} of the target lies where the output layer cannot go"
     )
@@ -290,9 +291,13 @@ def _certificate(setup: TrainingSetup) -> Iterator[Evidence]:
 
 
 def beaten_by_the_mean(setup: TrainingSetup) -> bool:
-    """Whether the certificate proves that no weights do better than predicting the mean target."""
+    """Whether the certificate proves that no weights do better than predicting the mean target.
+
+    A range that was found by trying proves nothing.
+    """
     bound = setup.certificate
-    return bound is not None and bound.attainable_r2 is not None and bound.attainable_r2 <= 0
+    beaten = bound is not None and bound.attainable_r2 is not None and bound.attainable_r2 <= 0
+    return beaten and not setup.head.sampled
 
 
 # What is unknown

@@ -95,7 +95,7 @@ def trace_head(
         step = TrailStep(sentence(name, own[1]), location)
         head = Head(
             written=_written(call), shape=shape, range=own[1].range, units=_units(shape, None), location=location,
-            trail=(step,), logits_recoverable=logits_recoverable,
+            trail=(step,), logits_recoverable=logits_recoverable, sampled=True,
         )  # fmt: skip
         return Traced(head, call)
     if found is None:

@@ -207,6 +207,7 @@ def _head(first: LossEvent) -> Head:
         after=origin.after,
         location=origin.location,
         trail=tuple(TrailStep(text, origin.location) for text in origin.trail),
+        sampled=origin.sampled,
     )
 
 

@@ -58,6 +58,8 @@ class Origin:
     call: ActivationCall | None = None
     trail: tuple[str, ...] = ()
     """how it is known, where it was tried out"""
+    sampled: bool = False
+    """whether the range was found by trying"""
 
     @property
     def bounded(self) -> bool:
@@ -117,7 +119,8 @@ class HeadFollower:
             if origin is LINEAR and _covers_everything(found.range):
                 return origin
             trail = (sentence(written or "the output", found),)
-            return Origin(None, found.range, shape=tuple(tensor.shape), written=written, location=location, trail=trail)
+            shape = tuple(tensor.shape)
+            return Origin(None, found.range, shape=shape, written=written, location=location, trail=trail, sampled=True)
         activation = find_activation(found.name)
         known = origin is not None and not origin.range.values.unknown
         if activation is None or found.name == "linear" or (known and origin and origin.activation == found.name):

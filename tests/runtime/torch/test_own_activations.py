@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import inf
 from typing import Any
 
+import numpy as np
 import pytest
+
+from ae_audit.rules.facts import beaten_by_the_mean
+from ae_audit.runtime.facts import certify
 
 Record = Callable[..., Any]
 
@@ -74,3 +79,12 @@ def test_what_does_not_go_value_by_value_is_left_unknown(record: Record, body: s
     assert head.activation is None
     assert head.range.values.unknown
     assert "power" in body or "value by value" in head.trail[0].text
+
+
+def test_a_range_that_was_tried_proves_nothing(record: Record) -> None:
+    setup = record(PROGRAM.replace("BODY", "3 * torch.exp(-(x - 1) ** 2)")).only.setup
+    targets = np.random.default_rng(0).uniform(100, 255, (64, 16))
+    setup = replace(setup, certificate=certify(setup, targets))
+    assert setup.certificate.attainable_r2 < 0
+    assert not beaten_by_the_mean(setup)
+    assert beaten_by_the_mean(replace(setup, head=replace(setup.head, sampled=False)))
