@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ae_audit.rules.remedies import ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
 from ae_audit.runtime.captures import Capture
-from ae_audit.runtime.facts import certify
+from ae_audit.runtime.facts import best_r2
 from ae_audit.theory.activations import find_activation
 from ae_audit.theory.ranges import Tri
 
@@ -33,5 +33,4 @@ def bound_of(capture: Capture, remedies: Sequence[Remedy]) -> float | None:
                 targets = scale * targets + shift
     if head.sampled:
         return None
-    certificate = certify(replace(capture.setup, head=head, loss=loss), targets)
-    return None if certificate is None else certificate.attainable_r2
+    return best_r2(replace(capture.setup, head=head, loss=loss), targets)

@@ -193,10 +193,8 @@ def certify(setup: TrainingSetup, targets: Array) -> Certificate | None:
     loss = setup.loss.theory
     if y.size == 0 or (setup.head.range.unknown and loss is None):
         return None
-    y = y.reshape(1) if y.ndim == 0 else part_of(y)
-    is_index = (loss is not None and indexed(loss, y)) or setup.target.structure is Structure.CLASS_INDEX
-    reached = prediction_range(setup)
-    comparable = None if is_index or reached.unknown else _as_prediction(setup, y)
+    y, reached = _part_of_batch(y), prediction_range(setup)
+    comparable = _comparable(setup, y, reached)
     least = mean_loss = None
     if loss is not None and np.isfinite(y.astype(np.float64)).all():
         least, mean_loss = _loss_figures(setup, loss, y)
@@ -207,6 +205,27 @@ def certify(setup: TrainingSetup, targets: Array) -> Certificate | None:
         floor=least,
         mean_prediction_loss=mean_loss,
     )
+
+
+def best_r2(setup: TrainingSetup, targets: Array) -> float | None:
+    """The ``attainable_r2`` of :func:`certify` alone, at a fraction of its price."""
+    y = np.asarray(targets)
+    if y.size == 0:
+        return None
+    y, reached = _part_of_batch(y), prediction_range(setup)
+    comparable = _comparable(setup, y, reached)
+    return None if comparable is None else attainable_r2(reached, comparable)
+
+
+def _part_of_batch(y: Array) -> Array:
+    return y.reshape(1) if y.ndim == 0 else part_of(y)
+
+
+def _comparable(setup: TrainingSetup, y: Array, reached: ActivationRange) -> Array | None:
+    """The targets where predictions are; None where there is no such place."""
+    loss = setup.loss.theory
+    is_index = (loss is not None and indexed(loss, y)) or setup.target.structure is Structure.CLASS_INDEX
+    return None if is_index or reached.unknown else _as_prediction(setup, y)
 
 
 def prediction_range(setup: TrainingSetup) -> ActivationRange:
