@@ -193,10 +193,6 @@ class Step:
 Event = Backward | Zeroed | Step
 
 
-DEEPEST_SUM = 256
-"""operations between a loss and what is minimised, of one that is summed up in a loop"""
-
-
 @dataclass(eq=False, slots=True)
 class Chunk:
     """The events between two steps of one optimizer, the closing step included."""
@@ -243,39 +239,40 @@ def _optimizer_for(mine: set[int], events: Sequence[Event]) -> OptimizerRecord |
     return None
 
 
-def weight_of(root: Ref, wanted: Node, deep: int = DEEPEST_SUM) -> float | None:
-    """The factor with which the value of ``wanted`` enters ``root`` through sums and multiples; None if it does not.
+def weights_in(root: Ref) -> dict[int, float]:
+    """The factor with which each value enters ``root`` through sums and multiples, by the serial of its node.
 
-    Nor is it known of what lies more than ``deep`` operations below.
+    What is not in it enters otherwise or not at all. A value that enters twice has the factor of its first place.
     """
-    if root.source is wanted:
-        return 1.0
-    node = root.source
-    if not isinstance(node, Node) or node.is_module or not deep:
-        return None
+    found: dict[int, float] = {}
+    waiting = [(root, 1.0)]
+    while waiting:
+        ref, factor = waiting.pop()
+        node = ref.source
+        if not isinstance(node, Node) or node.serial in found:
+            continue
+        found[node.serial] = factor
+        if not node.is_module:
+            waiting.extend(reversed(_terms(node, factor)))
+    return found
+
+
+def _terms(node: Node, factor: float) -> list[tuple[Ref, float]]:
+    """What a sum or a multiple is made of, each with its factor."""
     refs = [leaf for leaf in node.leaves if isinstance(leaf, Ref)]
     numbers = [_number(leaf) for leaf in node.leaves]
     constants = [number for number in numbers if number is not None]
-    inner: float | None = None
-    sign = 1.0
-    for place, ref in enumerate(refs):
-        inner = weight_of(ref, wanted, deep - 1)
-        if inner is not None:
-            sign = -1.0 if node.name == "sub" and place == 1 and node.leaves[0] is not ref else 1.0
-            break
-    if inner is None:
-        return None
-    if node.name in {"add", "sub"}:
-        return sign * inner
+    if node.name == "sub":
+        return [(ref, -factor if ref is not node.leaves[0] else factor) for ref in refs]
     if node.name in {"__rsub__", "rsub", "neg"}:
-        return -inner
-    if node.name == "mul" and constants:
-        return inner * constants[0]
-    if node.name in {"div", "true_divide"} and constants and _number(node.leaves[0]) is None:
-        return inner / constants[0] if constants[0] else None
-    if node.name in {"mean", "sum", "to", "float", "squeeze", "view", "reshape"}:
-        return inner
-    return None
+        factor = -factor
+    elif node.name == "mul" and constants:
+        factor *= constants[0]
+    elif node.name in {"div", "true_divide"} and constants and numbers[0] is None and constants[0]:
+        factor /= constants[0]
+    elif node.name not in {"add", "mean", "sum", "to", "float", "squeeze", "view", "reshape"}:
+        return []
+    return [(ref, factor) for ref in refs]
 
 
 def _number(leaf: Any) -> float | None:

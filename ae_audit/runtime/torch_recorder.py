@@ -31,7 +31,7 @@ from ae_audit.runtime.torch_events import (
     Step,
     Zeroed,
     bytes_held,
-    weight_of,
+    weights_in,
 )
 from ae_audit.runtime.torch_heads import HeadFollower, Holder
 from ae_audit.runtime.torch_loops import short_loops
@@ -314,10 +314,11 @@ class TorchRecorder:
             return
         found = [node.loss for node in nodes if node.loss is not None]
         self._sites.told_apart(found)
+        weights = weights_in(root)
         for loss in found:
             if loss.node is not None:
-                loss.weight = loss.factor = weight_of(root, loss.node)
-        found += self._sites.hand_written(root, [loss.node for loss in found if loss.node is not None])
+                loss.weight = loss.factor = weights.get(loss.node.serial)
+        found += self._sites.hand_written(root, [loss.node for loss in found if loss.node is not None], weights)
         fresh = all(parameter.grad is None for parameter in self.models.parameters_of(nodes))
         wanted = [loss for loss in found if loss.site is not None and not loss.site.complete]
         if not found:
@@ -330,8 +331,10 @@ class TorchRecorder:
         for loss in found:
             loss.alone = alone
         self._sink.append(Backward(root, tuple(found), fresh))
+        sites = {id(loss.site): loss.site for loss in wanted if loss.site is not None}
+        noted = {id(loss) for site in sites.values() for loss in site.trained}
         for loss in wanted:
-            if loss.site is not None and loss not in loss.site.trained:
+            if loss.site is not None and id(loss) not in noted:
                 loss.site.trained.append(loss)
                 loss.site.unused.clear()
                 loss.site.held += held

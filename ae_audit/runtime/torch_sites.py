@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch.nn.modules.loss import _Loss
@@ -11,7 +11,7 @@ from ae_audit.location import Location
 from ae_audit.runtime import torch_functions as functions
 from ae_audit.runtime import torch_losses as losses
 from ae_audit.runtime.torch_custom import custom_losses, recognise
-from ae_audit.runtime.torch_events import LossEvent, Site, SiteKey, weight_of
+from ae_audit.runtime.torch_events import LossEvent, Site, SiteKey
 from ae_audit.runtime.torch_heads import HeadFollower
 from ae_audit.runtime.torch_models import ModelWatch, spelled
 from ae_audit.runtime.torch_tape import Node, Ref, ancestors
@@ -100,8 +100,8 @@ class LossSites:
         if not site.trained and not site.unused:
             site.unused.append(event)
 
-    def hand_written(self, root: Ref, known: list[Node]) -> list[LossEvent]:
-        """The losses of ``root`` that no loss function computed."""
+    def hand_written(self, root: Ref, known: list[Node], weights: Mapping[int, float]) -> list[LossEvent]:
+        """The losses of ``root`` that no loss function computed; ``weights`` are those of its nodes, by serial."""
         found = []
         now = self._user.callers()
         try:
@@ -112,7 +112,7 @@ class LossSites:
             calls = [node.call for node in ancestors([Ref(loss.value)]) if node.serial in loss.region]
             if any(isinstance(call, torch.nn.Module) and self._models.transparent(call) for call in calls):
                 continue  # a loss with a name was seen inside: the next step shows it
-            factor = weight_of(root, loss.value)
+            factor = weights.get(loss.value.serial)
             via = self._user.where_they_meet(loss.value.callers, now)
             site = self.at(loss.value.location, "hand-written", None if via == loss.value.location else via)
             if site.spec is None:
