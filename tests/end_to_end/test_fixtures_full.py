@@ -59,7 +59,7 @@ def test_the_first_fixture_is_proved_and_confirmed(framework: str, audited: Audi
     assert softmax["verdict"] == "proved"
     (certificate,) = [each for each in softmax["evidence"] if each["kind"] == "certificate"]
     assert certificate["attainable_r2"] < 0
-    assert f"{certificate['attainable_r2']:.4g}" in certificate["text"]
+    assert f"{certificate['attainable_r2']:.4g}".replace("-", "−") in certificate["text"]
     (probe,) = [each for each in softmax["evidence"] if each["kind"] == "probe"]
     arms = {arm["name"]: arm["r2"] for arm in probe["arms"]}
     assert max(arms["as written"]) < 0
