@@ -107,6 +107,10 @@ class DistributedDataParallel(torch.nn.Module):
     def no_sync(self) -> Iterator[None]:
         yield
 
+    @classmethod
+    def _get_active_ddp_module(cls) -> None:
+        """None is active. torch's compiler, if it is imported meanwhile, keeps this class and asks it ever after."""
+
 
 def _whole(original: Callable[..., None]) -> Callable[..., None]:
     """The whole data set is the first process's share."""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from ae_audit.runtime import torch_processes
 from ae_audit.runtime.scripts import HowItEnded
 from ae_audit.runtime.torch_devices import NOTE as DEVICE_NOTE
 from ae_audit.runtime.torch_processes import NOTE as PROCESSES_NOTE
@@ -128,3 +129,9 @@ def test_a_program_for_several_processes(record: Record, launched: str) -> None:
     assert trial.advance(60) > trial.advance(60)
     assert "LOCAL_RANK" not in os.environ
     assert not torch.distributed.is_initialized()
+
+
+def test_the_compiler_may_be_imported_meanwhile() -> None:
+    wrapper = torch_processes.DistributedDataParallel
+    assert wrapper._get_active_ddp_module() is None  # which torch's compiler asks of the class that it found
+    assert hasattr(torch.nn.parallel.DistributedDataParallel, "_get_active_ddp_module"), "torch asks it no longer"
