@@ -13,12 +13,11 @@ CONFIRM_MARGIN = 0.10
 between arms that differ in nothing that matters; ten times that is no accident."""
 REFUTE_MARGIN = 0.03
 """R² within which the faulty arm did «as well as» the fixed one, in every seed."""
-LEAST_GAIN = 0.03
-"""R² by which the fixed arm must win in every seed where nearly everything is explained, so that ten points are not
-left to win; then it must also leave plainly less unexplained, by the factor of the next line"""
 CONFIRM_RATIO = 1.5
+"""of what the arms leave unexplained, 1 − R²: where nearly everything is explained ten points are not left to win, and
+leaving that much more than the fixed arm, beyond the margin above, in every seed counts as losing"""
 REFUTE_RATIO = 1.15
-"""of what the arms leave unexplained, 1 − R²: the faulty arm did not do «as well» where it leaves more than this"""
+"""the faulty arm did not do «as well» where it leaves more unexplained than this"""
 LEARNED = 0.38
 """R² at which the pilot stops: seeds differ by about 0.05, and none is to be left below 0.3, plainly above the mean."""
 PLAINLY = 0.30
@@ -74,7 +73,7 @@ def _wins(fixed: float, faulty: float) -> bool:
     """Whether one seed's difference is beyond what arms show that differ in nothing that matters."""
     if not math.isfinite(faulty) or fixed - faulty >= CONFIRM_MARGIN:
         return True
-    return fixed - faulty >= LEAST_GAIN and 1.0 - faulty >= CONFIRM_RATIO * (1.0 - fixed)
+    return fixed - faulty > REFUTE_MARGIN and 1.0 - faulty >= CONFIRM_RATIO * (1.0 - fixed)
 
 
 def _is_level(fixed: float, faulty: float) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -53,22 +52,12 @@ def _terms(region: _Region, loss: LossInRun, name: str, from_logits: bool) -> Va
             return None
     tensors = list(region.tensors)
     own = next(place for place, item in enumerate(tensors) if item is region.prediction)
-    samples = [None if place == own else _known([samples[place] for samples in drawn]) for place in range(len(tensors))]
-    code = variational.code_of(samples)
-    prediction = _known([samples[own] for samples in drawn])
-    if code is None or prediction is None:
+    found = variational.measured(drawn, own, np.asarray(loss.target).astype(np.float64), name, from_logits)
+    if found is None:
         return None
-    target = np.asarray(loss.target).astype(np.float64)
-    factor = variational.reconstruction_factor(prediction, target, name, from_logits)
-    if factor is None:
-        return None
+    code, factor = found
     place = region.place_of_divergence(tensors[code.mean])
     return variational.terms(code, factor, tuple(region.prediction.shape), place, loss.batch)
-
-
-def _known(samples: Sequence[variational.Sample | None]) -> list[variational.Sample] | None:
-    known = [sample for sample in samples if sample is not None]
-    return known if len(known) == len(samples) else None
 
 
 class _Region:

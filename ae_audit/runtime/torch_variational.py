@@ -40,17 +40,11 @@ def variational_terms(root: Ref, loss: LossEvent) -> VariationalTerms | None:
     ]
     if len(drawn) < len(variational.DRAWS):
         return None
-    samples = [_joined([draw[place] for draw in drawn]) for place in range(len(tensors))]
-    own = _key(loss.prediction)
-    places = [_key(ref) for ref in tensors]
-    code = variational.code_of([None if key == own else found for key, found in zip(places, samples, strict=True)])
-    prediction = samples[places.index(own)]
-    if code is None or prediction is None:
+    own = [_key(ref) for ref in tensors].index(_key(loss.prediction))
+    found = variational.measured(drawn, own, _numbers(target), loss.spec.name, loss.spec.from_logits)
+    if found is None:
         return None
-    y = target.detach().cpu().to(torch.float64).numpy()
-    factor = variational.reconstruction_factor(prediction, y, loss.spec.name, loss.spec.from_logits)
-    if factor is None:
-        return None
+    code, factor = found
     location = _place(region, tensors[code.mean], math.prod(code.shape))
     return variational.terms(code, factor, tuple(shape), location)
 
@@ -149,11 +143,6 @@ def _place(region: Sequence[Node], mean: Ref, elements: int) -> Location | None:
             if all(shape.numel() < elements for shape in node.shapes.values()):
                 return node.location
     return None
-
-
-def _joined(samples: Sequence[variational.Sample | None]) -> list[variational.Sample] | None:
-    known = [sample for sample in samples if sample is not None]
-    return known if len(known) == len(samples) else None
 
 
 def _numbers(tensor: torch.Tensor) -> variational.Array:

@@ -71,6 +71,32 @@ class Code:
     shape: tuple[int, ...]
 
 
+def measured(
+    draws: Sequence[Sequence[Sample | None]], own: int, target: Array, name: str | None, from_logits: bool
+) -> tuple[Code, float] | None:
+    """The code, and what the sum of the reconstruction's loss is multiplied by; None where either cannot be told.
+
+    Args:
+        draws: for each draw the tensors in the order in which they were made; None for one without a gradient.
+        own: which of them is the prediction.
+        target: what the loss compares it with.
+        name: of the loss, canonical.
+        from_logits: whether it takes logits.
+    """
+    samples = [_in_every_draw(drawn) for drawn in zip(*draws, strict=True)]
+    code = code_of([None if place == own else found for place, found in enumerate(samples)])
+    prediction = samples[own]
+    if code is None or prediction is None:
+        return None
+    factor = reconstruction_factor(prediction, target, name, from_logits)
+    return None if factor is None else (code, factor)
+
+
+def _in_every_draw(samples: Sequence[Sample | None]) -> Samples | None:
+    known = [sample for sample in samples if sample is not None]
+    return known if len(known) == len(samples) else None
+
+
 def code_of(tensors: Sequence[Samples | None]) -> Code | None:
     """The code among tensors in the order in which they were made; None for one without a gradient."""
     known = [(place, samples) for place, samples in enumerate(tensors) if samples]

@@ -184,6 +184,18 @@ def squared(run: Run, value: Value | None, where: Where) -> Value:
     return found or Unknown(f"what «{where.written}» gives", where)
 
 
+def rooted(run: Run, value: Value | None, where: Where) -> Value:
+    """``sqrt`` of data, an output, an error or a loss."""
+    found = data(run, value)
+    if isinstance(found, LossValue):
+        return losses.rooted(found)
+    if found is None:
+        return Unknown(f"what «{where.written}» gives", where)
+    from ae_audit.static.operators import binary
+
+    return binary(run, "**", found, Const(0.5), where)
+
+
 def absolute(run: Run, value: Value | None, where: Where) -> Value:
     """``abs`` of data, an output, or an error."""
     found = data(run, value)

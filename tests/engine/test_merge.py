@@ -8,6 +8,7 @@ import pytest
 
 from ae_audit.engine.merge import match, match_all, merge, to_be_seen
 from ae_audit.location import Location, TrailStep
+from ae_audit.theory.activations import ActivationRange
 from ae_audit.theory.intervals import UNIT, Interval
 from ae_audit.theory.ranges import Tri, ValueRange
 from ae_audit.training_setup import (
@@ -105,6 +106,15 @@ def test_what_ran_wins_over_what_was_read() -> None:
     assert merged.loss.name == "mse"
     assert merged.relation is Relation.SAME
     assert merged.optimizer == "SGD"
+
+
+def test_a_range_that_was_tried_gives_way_to_one_that_was_read() -> None:
+    tried = Head(range=ActivationRange.exactly(Interval(0.1, 0.2)), units=10, sampled=True)
+    bounded = Head(range=ActivationRange.exactly(Interval(0.0, 1.0)))
+    merged = merge(replace(SEEN, head=tried), replace(READ, head=bounded)).head
+    assert (merged.range, merged.units, merged.sampled) == (bounded.range, 10, False)
+    kept = merge(replace(SEEN, head=tried), replace(READ, head=Head(written="f(x)"))).head
+    assert (kept.range, kept.written, kept.sampled) == (tried.range, "f(x)", True)
 
 
 def test_the_source_tells_labels_from_other_whole_numbers() -> None:

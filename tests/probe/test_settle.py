@@ -178,6 +178,15 @@ def test_the_bound_of_an_arm_follows_the_link_of_its_loss() -> None:
     assert bound_of(linked, [SwapActivation("softmax")]) is None
 
 
+def test_a_range_that_was_tried_bounds_no_arm() -> None:
+    head = Head(range=ActivationRange.exactly(Interval(0.0, 0.1)), sampled=True)
+    tried = NumpyCapture(
+        "linear", setup=TrainingSetup(Framework.TORCH, Location("a.py", 1), head=head, loss=LossUse("mse"))
+    )
+    assert bound_of(tried, ()) is None
+    assert bound_of(tried, [SwapActivation("sigmoid")]) is not None, "of the fix's own head the range is known"
+
+
 @dataclass
 class Clock:
     """Stands in for the module ``time``; every step of a trial takes ``price`` seconds."""

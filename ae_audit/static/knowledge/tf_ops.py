@@ -236,17 +236,6 @@ def _squared_difference(run: Run, first: Value | None, call: Call) -> Value:
     return ops.squared(run, ops.binary(run, "-", call), call.where)
 
 
-def _rooted(run: Run, first: Value | None, call: Call) -> Value:
-    value = ops.data(run, first)
-    if isinstance(value, LossValue):
-        return losses.rooted(value)
-    if value is None:
-        return Unknown("the root of something unknown", call.where)
-    from ae_audit.static import operators
-
-    return operators.binary(run, "**", value, Const(0.5), call.where)
-
-
 def _negated(run: Run, first: Value | None, call: Call) -> Value:
     from ae_audit.static.operators import negate
 
@@ -256,7 +245,8 @@ def _negated(run: Run, first: Value | None, call: Call) -> Value:
 _NAMED: dict[str, Any] = {
     "square": lambda run, first, call: ops.squared(run, first, call.where),
     "abs": lambda run, first, call: ops.absolute(run, first, call.where),
-    "squared_difference": _squared_difference, "negative": _negated, "sqrt": _rooted,
+    "squared_difference": _squared_difference, "negative": _negated,
+    "sqrt": lambda run, first, call: ops.rooted(run, first, call.where),
     "log": _log, "clip": _clip, "clip_by_value": _clip, "cast": _cast, "to_float": lambda run, first, call: first,
     "convert_image_dtype": _convert_image, "one_hot": _one_hot, "concat": _joined, "concatenate": _joined,
     "stack": _joined, "zeros": _filled(0.0), "ones": _filled(1.0), "zeros_like": _filled(0.0),

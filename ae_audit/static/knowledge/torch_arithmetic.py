@@ -66,9 +66,7 @@ def square(run: Run, value: Value, call: Call, name: str) -> Value:
 @operation("sqrt")
 def root(run: Run, value: Value, call: Call, name: str) -> Value:
     """``x ** 0.5``."""
-    if isinstance(value, LossValue):
-        return losses.rooted(value)
-    return operators.binary(run, "**", value, Const(0.5), call.where)
+    return ops.rooted(run, value, call.where)
 
 
 @operation("abs", "absolute")

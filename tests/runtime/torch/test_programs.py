@@ -444,6 +444,5 @@ def test_a_loss_summed_up_over_more_samples_than_python_recurses(record: Record)
             optimizer.zero_grad()
         """,
     )
-    (setup,) = {capture.setup.loss.name for capture in run.captures}
-    assert setup == "bce"
+    assert {(capture.setup.loss.name, capture.setup.loss.weight) for capture in run.captures} == {("bce", 1.0)}
     assert run.outcome.how in {HowItEnded.STOPPED, HowItEnded.COMPLETED}, run.outcome
