@@ -79,7 +79,7 @@ def settle(
     bench = _Bench(capture, options, progress)
     settled = list(findings)
     try:
-        steps = bench.pilot(outline.all_fixes)
+        steps = bench.pilot(outline)
     except (_OutOfTime, NoScore) as stop:
         return tuple(
             _with_verdict(finding, Verdict.INCONCLUSIVE, _gave_up(bench, stop))
@@ -114,12 +114,15 @@ class _Bench:
     def seeds(self) -> range:
         return range(self.options.seed, self.options.seed + self.options.seeds)
 
-    def pilot(self, arm: ArmPlan) -> int:
+    def pilot(self, outline: Plan) -> int:
         """Fit the fixed arm until it has plainly learned; the number of steps that every arm then takes."""
+        arm = outline.all_fixes
         self._progress(f"probe: {arm.name}, seed {self.options.seed}")
         if self.capture.parameters >= LARGE:
             self._keep_within_budget(arm)
-        run = self._fit(arm, self.options.seed, self.most_steps, enough=LEARNED)
+        rivals = [contest.faulty for contests in outline.contests.values() for contest in contests]
+        enough = PLAINLY if all(map(self._ruled_out, rivals)) else LEARNED  # PLAINLY: no other seed will be fitted
+        run = self._fit(arm, self.options.seed, self.most_steps, enough)
         least = min(LEAST_STEPS, self.most_steps)
         steps = max(least, self.chunk * len(run.r2)) if run.failed is None else least
         self._runs[(arm.remedies, self.options.seed, steps)] = run

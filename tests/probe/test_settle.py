@@ -160,6 +160,19 @@ def test_an_arm_that_can_never_beat_the_mean_is_not_fitted_for_long() -> None:
     assert settled.verdict is Verdict.CONFIRMED
 
 
+def test_beside_an_arm_that_can_never_beat_the_mean_the_fix_need_not_learn_for_long() -> None:
+    slow, far = 0.1 * digits(), ActivationRange(ValueRange.exactly(Interval(100.0, 200.0)))
+    open_, barred = NumpyCapture("relu", targets=slow), NumpyCapture("relu", targets=slow)
+    barred.setup = replace(barred.setup, head=Head("relu", range=far))
+    curves = {}
+    for name, capture in (("open", open_), ("barred", barred)):
+        (settled,) = settle(capture, [finding(SwapActivation("linear"))], ProbeOptions())
+        assert settled.verdict is Verdict.CONFIRMED
+        curves[name] = settled.evidence[0].arms[-1].curve
+    assert len(curves["barred"]) < len(curves["open"])
+    assert curves["barred"][-1] >= PLAINLY > curves["barred"][-2]
+
+
 def test_the_bound_of_an_arm_follows_the_link_of_its_loss() -> None:
     head = Head("linear", range=ActivationRange.exactly(Interval(-math.inf, math.inf)))
     bare, linked = (
