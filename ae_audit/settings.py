@@ -11,7 +11,7 @@ from enum import Enum
 from ae_audit.records import dataclass
 from ae_audit.rules.findings import Severity
 
-FORMATS = ("full", "concise", "json", "sarif", "github", "gitlab", "junit")
+FORMATS = ("full", "concise", "json", "sarif", "github", "gitlab", "junit", "html")
 DEFAULT_EXCLUDE = (
     ".bzr",
     ".direnv",

@@ -99,7 +99,9 @@ def to_terminal(
             report, format, sources, interrupted=interrupted, fail_on=fail_on, ascii_only=format == "json" and not utf8
         )
         encoding = stream.encoding or "utf-8"
-        stream.write(text.encode(encoding, "xmlcharrefreplace" if format == "junit" else "replace").decode(encoding))
+        stream.write(
+            text.encode(encoding, "xmlcharrefreplace" if format in {"junit", "html"} else "replace").decode(encoding)
+        )
         stream.flush()
         return
     from ae_audit.report.page import ansi, plain
@@ -162,6 +164,10 @@ def _structured(
         from ae_audit.rules.findings import Severity
 
         return to_junit(report, fail_on=fail_on or Severity.ERROR)
+    if format == "html":
+        from ae_audit.report.html import to_html
+
+        return to_html(report, sources, interrupted=interrupted)
     raise ValueError(f"no such report format: {format!r}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ae_audit.location import address
 from ae_audit.records import dataclass
@@ -27,17 +27,11 @@ def full(
 ) -> list[Line]:
     """The lines of the full report; ``hints`` adds the line that says how to go on."""
     page = Page(width, ascii_only)
-    main = [finding for finding in report.standing if finding.severity is not Severity.INFO]
+    main = _at_length(report)
     told = _Told({}, {})
     for finding in main:
         _add_finding(page, finding, sources, told)
-    _add_brief(page, "Worth knowing", [finding for finding in report.standing if finding.severity is Severity.INFO])
-    refuted = [finding for finding in report.findings if finding.verdict is Verdict.REFUTED]
-    _add_brief(page, "Withdrawn: as written it did as well as fixed", refuted)
-    _add_undecided(page, report)
-    _add_errors(page, report)
-    _add_setups(page, report)
-    _add_notes(page, report.notes)
+    _add_rest(page, report)
     page.blank()
     if interrupted:
         page.line(Segment("Interrupted: this is what was found until then.", "bold"))
@@ -46,6 +40,34 @@ def full(
     if hint is not None:
         page.paragraph(hint, style="dim")
     return page.lines
+
+
+def sections(
+    report: Report, sources: Sources, *, width: int = DEFAULT_WIDTH
+) -> Iterator[tuple[Finding | None, list[Line]]]:
+    """The full report in parts: each finding that it tells at length, then, with None, all the rest but the summary."""
+    page, told = Page(width), _Told({}, {})
+    for finding in _at_length(report):
+        start = len(page.lines)
+        _add_finding(page, finding, sources, told)
+        yield finding, page.lines[start:]
+    start = len(page.lines)
+    _add_rest(page, report)
+    yield None, page.lines[start:]
+
+
+def _at_length(report: Report) -> list[Finding]:
+    return [finding for finding in report.standing if finding.severity is not Severity.INFO]
+
+
+def _add_rest(page: Page, report: Report) -> None:
+    _add_brief(page, "Worth knowing", [finding for finding in report.standing if finding.severity is Severity.INFO])
+    refuted = [finding for finding in report.findings if finding.verdict is Verdict.REFUTED]
+    _add_brief(page, "Withdrawn: as written it did as well as fixed", refuted)
+    _add_undecided(page, report)
+    _add_errors(page, report)
+    _add_setups(page, report)
+    _add_notes(page, report.notes)
 
 
 def title(finding: Finding) -> list[Segment]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from ae_audit.errors import FindingsError
 from ae_audit.report import lines, render
+from ae_audit.report.html import fragment
 from ae_audit.results import Report
 from ae_audit.rules.findings import Severity
 from ae_audit.source_text import Sources
@@ -33,23 +33,6 @@ _RICH = {
     "added": "green",
     "removed": "red",
 }
-_CSS = {
-    "error": "color:#c62828;font-weight:bold",
-    "warning": "color:#b26a00;font-weight:bold",
-    "info": "color:#00838f;font-weight:bold",
-    "withdrawn": "opacity:.6",
-    "good": "color:#2e7d32",
-    "bad": "color:#c62828",
-    "bold": "font-weight:bold",
-    "dim": "opacity:.6",
-    "code": "color:#00838f",
-    "place": "font-weight:bold",
-    "mark": "color:#c62828;font-weight:bold",
-    "note": "color:#1565c0;font-weight:bold",
-    "added": "color:#2e7d32",
-    "removed": "color:#c62828",
-}
-_PRE = "white-space:pre-wrap;line-height:1.25;font-family:ui-monospace,Menlo,Consolas,monospace"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -88,13 +71,7 @@ class PresentedReport(Report):
 
     def _repr_html_(self) -> str:
         """For notebooks: the full report in a ``<pre>``, coloured; every text is escaped."""
-        painted = []
-        for line in lines(self, "full", self.sources):
-            for text, style in line:
-                css = _CSS.get(style)
-                painted.append(f'<span style="{css}">{escape(text)}</span>' if css else escape(text))
-            painted.append("\n")
-        return f'<pre style="{_PRE}">{"".join(painted)}</pre>'
+        return fragment(lines(self, "full", self.sources))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         """For ``rich.print(report)``."""

@@ -203,7 +203,9 @@ def test_several_formats_in_one_run(write: Write, audit: Audit, folder: Path, mo
     (folder / "summary.md").write_text("before\n")
     write("a.py", BAD)
     write("b.py", "x = (\n")
-    flags = [part for name in ("sarif", "gitlab", "junit", "json") for part in (f"--{name}-output", f"out.{name}")]
+    flags = [
+        part for name in ("sarif", "gitlab", "junit", "json", "html") for part in (f"--{name}-output", f"out.{name}")
+    ]
     outcome = audit(".", "--output-format", "github", *flags)
     assert outcome.code == 1
     assert outcome.out.startswith("::error file=a.py,line=1,")
@@ -211,10 +213,11 @@ def test_several_formats_in_one_run(write: Write, audit: Audit, folder: Path, mo
     assert json.loads((folder / "out.gitlab").read_text())[0]["check_name"] == "AE101"
     assert json.loads((folder / "out.json").read_text())["schema_version"] == 1
     assert (folder / "out.junit").read_text().startswith("<?xml")
+    assert (folder / "out.html").read_text().startswith("<!doctype html>")
     assert (folder / "summary.md").read_text().startswith("before\n## ae-audit\n")
 
 
-@pytest.mark.parametrize("format", ["sarif", "gitlab", "junit", "json"])
+@pytest.mark.parametrize("format", ["sarif", "gitlab", "junit", "json", "html"])
 def test_formats_for_programs_are_written_where_nothing_was_found(audit: Audit, folder: Path, format: str) -> None:
     (folder / "empty").mkdir()
     assert audit("empty", "--output-format", format).out != ""

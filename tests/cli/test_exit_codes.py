@@ -112,7 +112,7 @@ def test_what_could_not_be_read_counts_as_undecided(write: Write, audit: Audit) 
         (["--basline", "x", "model.py"], "Unknown option '--basline'. Did you mean '--baseline'?"),
         (
             ["--output-format", "sarf", "."],
-            "--output-format must be one of full, concise, json, sarif, github, gitlab, junit; got 'sarf'.",
+            "--output-format must be one of full, concise, json, sarif, github, gitlab, junit, html; got 'sarf'.",
         ),
         (["--output-format", "jsn", "."], "got 'jsn'. Did you mean 'json'?"),
         (["--select", "AE1,AE999", "."], "Unknown rule 'AE999' in --select."),
