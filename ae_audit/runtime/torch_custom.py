@@ -7,7 +7,7 @@ loss it is shows when the calls are run again on other values and compared with 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -25,6 +25,9 @@ GUARD = 1e-2
 """A constant up to here that is added before a logarithm guards it."""
 
 SPLIT = frozenset({"add", "sub", "neg", "__rsub__", "rsub", "mul", "div", "true_divide", "mean", "sum", "sqrt"})
+REDUCTIONS = frozenset({"mean", "sum"})
+REDUCED = frozenset({"add", "sub", *REDUCTIONS})
+"""calls whose values, averaged or summed up, may be several terms"""
 ELEMENTWISE_JOINS = frozenset(
     {"sub", "__rsub__", "rsub", "mul", "add", "div", "true_divide", "pow", "lerp", "where", "minimum", "maximum"}
     | {"dist", "pairwise_distance"}
@@ -69,7 +72,7 @@ def custom_losses(root: Ref, known: Sequence[Node]) -> list[CustomLoss]:
     """The hand-written losses among the terms of ``root`` that hold none of the losses already ``known``."""
     taken = {node.serial for node in known}
     found = []
-    for term in _terms(root):
+    for term in terms_of(root):
         if any(node.serial in taken for node in ancestors([Ref(term)])):
             continue
         loss = _loss_of(term)
@@ -79,33 +82,56 @@ def custom_losses(root: Ref, known: Sequence[Node]) -> list[CustomLoss]:
 
 
 def terms_of(root: Ref) -> list[Node]:
-    """The summands of what is minimised, each without the factors and signs before it."""
-    return list(_terms(root))
-
-
-def _terms(ref: Ref) -> Iterator[Node]:
-    """The summands of a scalar, each without the factors and signs before it."""
-    node = ref.source
-    if not isinstance(node, Node) or node.kind is not Kind.MODEL:
-        return
-    parts = [part for part in node.refs() if part.kind is Kind.MODEL]
-    scalars = [part for part in parts if _numel(part) == 1]
-    if not node.is_module and node.name in SPLIT and parts and len(scalars) == len(parts):
-        for part in parts:
-            yield from _terms(part)
-    elif not node.is_module and node.name in {"add", "sub"} and len(parts) == 2:
-        joined = _data_term(parts)
-        if joined is not None:
-            yield from _terms(joined)
+    """The summands of what is minimised, each once and without the factors and signs before it."""
+    found: list[Node] = []
+    met: set[int] = set()
+    waiting: list[Ref | _Reduced] = [root]
+    while waiting:  # a stack of ours: programs that sum up in a loop go deeper than Python's
+        at = waiting.pop()
+        if isinstance(at, _Reduced):
+            if len(found) != at.before + 1 or found[-1] is at.inner:
+                found[at.before :] = [at.node]
+            continue
+        node = at.source
+        if not isinstance(node, Node) or node.kind is not Kind.MODEL or node.serial in met:
+            continue
+        met.add(node.serial)
+        parts = _summands(node)
+        inner = parts[0].source if len(parts) == 1 else None
+        if isinstance(inner, Node) and node.name in REDUCTIONS and not _scalar(parts[0]):
+            waiting.append(_Reduced(node, inner, len(found)))
+        if parts:
+            waiting.extend(reversed(parts))
         else:
-            yield node
-    elif not node.is_module and node.name in {"mean", "sum"} and len(parts) == 1:
+            found.append(node)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Reduced:
+    """A mean or sum over the values of ``inner``; it is one term unless those are one term in disguise."""
+
+    node: Node
+    inner: Node
+    before: int
+    """terms found before those of ``inner``"""
+
+
+def _summands(node: Node) -> list[Ref]:
+    """The tensors of the model's among which the terms of ``node`` are to be looked for; none where it is a term."""
+    parts = [part for part in node.refs() if part.kind is Kind.MODEL]
+    if node.is_module or not parts:
+        return []
+    if node.name in SPLIT and all(_scalar(part) for part in parts):
+        return parts
+    if node.name in {"add", "sub"} and len(parts) == 2:
+        joined = _data_term(parts)
+        return [] if joined is None else [joined]
+    if node.name in REDUCTIONS and len(parts) == 1:
         inner = parts[0].source
-        sums = isinstance(inner, Node) and inner.name in {"add", "sub", "mean", "sum"} and not inner.is_module
-        split = list(_terms(parts[0])) if sums else []
-        yield split[0] if len(split) == 1 and split[0] is not inner else node
-    else:
-        yield node
+        sums = isinstance(inner, Node) and inner.name in REDUCED and not inner.is_module
+        return parts if sums else []
+    return []
 
 
 def _data_term(parts: Sequence[Ref]) -> Ref | None:
@@ -234,6 +260,10 @@ def _chain(ref: Ref, region: set[int]) -> list[Ref]:
         ref = behind[0]
         chain.append(ref)
     return chain
+
+
+def _scalar(ref: Ref) -> bool:
+    return _numel(ref) == 1
 
 
 def _numel(ref: Ref) -> int:

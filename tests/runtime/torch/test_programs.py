@@ -446,3 +446,34 @@ def test_a_loss_summed_up_over_more_samples_than_python_recurses(record: Record)
     )
     assert {(capture.setup.loss.name, capture.setup.loss.weight) for capture in run.captures} == {("bce", 1.0)}
     assert run.outcome.how in {HowItEnded.STOPPED, HowItEnded.COMPLETED}, run.outcome
+
+
+def test_a_hand_written_loss_summed_up_over_more_samples_than_python_recurses(record: Record) -> None:
+    run = record(
+        """
+        model = nn.Sequential(nn.Linear(16, 16), nn.Sigmoid())
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for step in range(2):
+            total = 0
+            for given, image in zip(model(images.repeat(3, 1)), images.repeat(3, 1)):
+                total = total + ((given - image) ** 2).mean()
+            total.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        """,
+    )
+    assert {(capture.setup.loss.name, capture.setup.loss.custom) for capture in run.captures} == {("mse", True)}
+    assert run.outcome.how in {HowItEnded.STOPPED, HowItEnded.COMPLETED}, run.outcome
+
+
+def test_a_total_that_is_added_to_itself_has_each_of_its_losses_once(record: Record) -> None:
+    run = record("""
+    model = nn.Linear(16, 16)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-9)
+    for step in range(3):
+        total = ((model(images) - images) ** 2).mean()
+        for _ in range(40):
+            total = total + total
+        optimizer.zero_grad(); total.backward(); optimizer.step()
+    """)
+    assert (run.only.setup.loss.name, run.only.setup.loss.alone) == ("mse", Tri.YES)
