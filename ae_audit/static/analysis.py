@@ -60,12 +60,8 @@ def analyse_file(
 
 def _faults(path: str, executions: list[Execution]) -> list[Undecided]:
     """Places that the interpreter should have followed and could not."""
-    places = {where.location: message for execution in executions for where, message in execution.faults}
-    return [
-        Undecided(path, "part of the program", f"this line could not be followed ({message[:120]}): please report it",
-                  place.line, place.cell)
-        for place, message in places.items()
-    ]  # fmt: skip
+    places = {where.location: reason for execution in executions for where, reason in execution.faults}
+    return [Undecided(path, "part of the program", reason, place.line, place.cell) for place, reason in places.items()]
 
 
 RECURSION_LIMIT = 3000

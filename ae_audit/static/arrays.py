@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
 
 MAX_TRAIL = 12
 """steps of a trail that are kept: those at the source of the data, which decide its scale"""
+MAX_PARTS = 4096
+"""items of a list that are looked at for its range: more are data pasted into a program, and cost as much to read"""
 STANDARDISED_REACH = Interval(-0.4, 1.5)
 """What standardised data surely holds: with mean 0 and variance 1, max·(−min) ≥ 1; pixels reach −0.42 and 2.8."""
 LABELS = {Structure.CLASS_INDEX, Structure.ONE_HOT, Structure.MULTI_HOT, Structure.BINARY_LABEL}
@@ -40,20 +42,23 @@ def of_constant(run: Run, value: Const) -> Array:
 def of_sequence(run: Run, value: Seq) -> Array | None:
     """A list of numbers or arrays as one array; its identity is that of its only array, where it has one."""
     parts: list[Array] = []
-    for item in [*value.items[:256], *([] if value.rest is None else [value.rest])]:
+    for item in [*value.items[:MAX_PARTS], *([] if value.rest is None else [value.rest])]:
         array = run.as_array(item)
         if array is None:
             return None
         parts.append(array)
     if not parts:
         return Array(root=run.fresh(), why="an empty list")
+    if len(value.items) > MAX_PARTS:
+        return unknown_array(run, "a list too long to be read item by item", parts[0].where)
     if len(parts) == 1:
         shape = None if parts[0].shape is None else (None if value.rest is not None else 1, *parts[0].shape)
         return replace(parts[0], shape=shape)
     if all(isinstance(item, Const) for item in value.items):
         joined = concatenated(run, parts)
         integers = all(isinstance(item, Const) and isinstance(item.value, int) for item in value.items)
-        return replace(joined, shape=(len(parts),), dtype="int64" if integers else "float64")
+        length = len(parts) if value.rest is None else None
+        return replace(joined, shape=(length,), dtype="int64" if integers else "float64")
     joined = concatenated(run, parts)
     first = parts[0].shape
     shape = (len(parts), *first) if first is not None and value.rest is None else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 
-from ae_audit.static import attributes, classes, losses
+from ae_audit.static import attributes, classes, losses, unfollowed
 from ae_audit.static.arguments import Call
 from ae_audit.static.budget import BudgetSpentError
 from ae_audit.static.environment import Frame, Scope
@@ -121,7 +121,7 @@ def guarded(run: Run, handler: Callable[[], Value], name: str, call: Call) -> Va
     except (RecursionError, BudgetSpentError):
         raise
     except Exception as error:
-        run.faults.append((call.where, f"{type(error).__name__}: {error}"))
+        run.faults.append((call.where, unfollowed.why(error)))
         return unknown_result(run, f"the arguments of «{name}» could not be followed", call)
 
 

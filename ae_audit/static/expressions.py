@@ -87,11 +87,24 @@ def _call(run: Run, node: ast.Call, frame: Frame) -> Value:
     if isinstance(node.func, ast.Name) and node.func.id in {"locals", "globals", "vars"} and not node.args:
         return Mapping(dict(frame.scope.names))
     if isinstance(node.func, ast.Attribute):
-        owner = evaluate(run, node.func.value, frame)
-        function = run.attribute(owner, node.func.attr, Where(frame.text, node.func))
-    else:
-        function = evaluate(run, node.func, frame)
-    return run.call(function, arguments(run, node, frame))
+        return _method_calls(run, node, frame)
+    return run.call(evaluate(run, node.func, frame), arguments(run, node, frame))
+
+
+def _method_calls(run: Run, node: ast.Call, frame: Frame) -> Value:
+    """``a.b(…).c(…)``: such a chain, too, may be longer than Python recurses."""
+    chain: list[tuple[ast.Call, ast.Attribute]] = []
+    owner: ast.expr = node
+    while isinstance(owner, ast.Call) and isinstance(owner.func, ast.Attribute):
+        if chain:
+            run.step()
+        chain.append((owner, owner.func))
+        owner = owner.func.value
+    value = evaluate(run, owner, frame)
+    for call, method in reversed(chain):
+        function = run.attribute(value, method.attr, Where(frame.text, method))
+        value = run.call(function, arguments(run, call, frame))
+    return value
 
 
 def arguments(run: Run, node: ast.Call, frame: Frame) -> Call:
@@ -120,8 +133,17 @@ def arguments(run: Run, node: ast.Call, frame: Frame) -> Call:
 
 
 def _binary(run: Run, node: ast.BinOp, frame: Frame) -> Value:
-    left = evaluate(run, node.left, frame)
-    right = evaluate(run, node.right, frame)
+    chain = [node]
+    while isinstance(chain[-1].left, ast.BinOp):  # a sum is as deep as it is long: deeper than Python recurses
+        run.step()
+        chain.append(chain[-1].left)
+    value = evaluate(run, chain[-1].left, frame)
+    for operation in reversed(chain):
+        value = _operated(run, operation, value, evaluate(run, operation.right, frame), frame)
+    return value
+
+
+def _operated(run: Run, node: ast.BinOp, left: Value, right: Value, frame: Frame) -> Value:
     where = Where(frame.text, node)
     symbol = operators.SYMBOLS[type(node.op)]
     for value, name in ((left, _LEFT.get(symbol)), (right, _RIGHT.get(symbol))):

@@ -52,7 +52,7 @@ class Run:
         self.turning: list[str] = []
         """the names that their turns bind"""
         self.faults: list[tuple[Where, str]] = []
-        """places that could not be followed although they should be: faults of this package, reported as undecided"""
+        """places at which the interpreter failed, and what the report says of them"""
         self._fresh = 0
 
     # -- machinery ---------------------------------------------------------------------------------------------------

@@ -127,6 +127,14 @@ def _sequences(symbol: str, left: Value, right: Value) -> Value | None:
     return None
 
 
+def extend(sequence: Seq, items: list[Value], rest: Value | None) -> None:
+    """Add items to a list; the last of those that are too many stands for them all, and for any that were unknown."""
+    sequence.items.extend(items)
+    beyond = sequence.items[MAX_ITEMS:]
+    del sequence.items[MAX_ITEMS:]
+    sequence.rest = sequence.rest or rest or (beyond[-1] if beyond else None)
+
+
 def on_arrays(run: Run, symbol: str, left: Array, right: Array, where: Where) -> Value:
     """Elementwise arithmetic on data."""
     a, b = number(left), number(right)

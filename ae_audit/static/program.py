@@ -76,11 +76,9 @@ def execute(run: Run, program: Program) -> bool:
     """Interpret a program in ``run``; True where the budget did not suffice."""
     try:
         _run_units(run, program)
-    except BudgetSpentError:
+    except (BudgetSpentError, RecursionError):
         _finish(run)
         return True
-    except RecursionError:
-        pass
     run.called = frozenset(run.entered)
     exhausted = False
     try:
@@ -88,20 +86,21 @@ def execute(run: Run, program: Program) -> bool:
     except (BudgetSpentError, RecursionError):
         exhausted = True
     run.uncalled = None
-    _finish(run)
-    return exhausted
+    return not _finish(run) or exhausted
 
 
-def _finish(run: Run) -> None:
+def _finish(run: Run) -> bool:
+    """Let the tables conclude from what the program did; False where the budget did not suffice."""
     left = run.steps
     run.steps = max(left, FINISHING_STEPS)
     try:
         for finisher in list(run.finishers):
             finisher(run)
     except (BudgetSpentError, RecursionError):
-        return
+        return False
     finally:
         run.steps = max(0, min(left, run.steps))
+    return True
 
 
 def _run_units(run: Run, program: Program) -> None:

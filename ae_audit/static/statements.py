@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable
 from enum import Enum
 
-from ae_audit.static import attributes, choices, expressions, imports, operators, ops, subscripts
+from ae_audit.static import attributes, choices, expressions, imports, operators, ops, subscripts, unfollowed
 from ae_audit.static.arguments import Call
 from ae_audit.static.budget import BudgetSpentError
 from ae_audit.static.environment import Frame
@@ -62,12 +62,10 @@ def execute(run: Run, body: list[ast.stmt], frame: Frame) -> Signal:
             continue
         try:
             signal = executor(run, node, frame)
-        except RecursionError:
-            continue
         except BudgetSpentError:
             raise
         except Exception as error:
-            run.faults.append((Where(frame.text, node), f"{type(error).__name__}: {error}"))
+            unfollowed.give_up(run, node, frame, error)
             continue
         if signal is not Signal.NEXT:
             return signal
@@ -123,9 +121,7 @@ def _augmented(run: Run, node: ast.AugAssign, frame: Frame) -> Signal:
     symbol = operators.SYMBOLS[type(node.op)]
     if symbol == "+" and isinstance(current, Seq) and current.kind == "list":
         items, rest = run.iterate(value, Where(frame.text, node))
-        current.items.extend(items[: operators.MAX_ITEMS])
-        del current.items[operators.MAX_ITEMS :]
-        current.rest = current.rest or rest
+        operators.extend(current, items, rest)
         current.open = current.open or run.loops > 0
         return Signal.NEXT
     assign(run, node.target, operators.binary(run, symbol, current, value, Where(frame.text, node)), frame)

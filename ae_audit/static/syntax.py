@@ -75,11 +75,13 @@ class Traits:
 
 def _numbers(node: ast.expr) -> Iterable[str]:
     """Names that make up a number: not those that index something, or that are handed to a function."""
-    if isinstance(node, ast.Name):
-        yield node.id
-    elif isinstance(node, ast.BinOp):
-        yield from _numbers(node.left)
-        yield from _numbers(node.right)
+    waiting = [node]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, ast.Name):
+            yield part.id
+        elif isinstance(part, ast.BinOp):
+            waiting.extend((part.left, part.right))
 
 
 class Syntax:

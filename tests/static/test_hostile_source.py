@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from ae_audit.static import analyse_file
+from ae_audit.static import StaticResult, analyse_file
 
 START = b"import keras\nloss = 1\n"
 HOSTILE = {
@@ -60,3 +60,56 @@ def test_hostile_source_is_answered_soon(name: str) -> None:
 def test_hostile_notebooks(source: bytes) -> None:
     result = analyse_file("hostile.ipynb", source + b" ")
     assert result.setups == ()
+
+
+PROGRAM = """
+import numpy as np
+import keras
+
+(x, _), _ = keras.datasets.mnist.load_data()
+x = x.reshape(-1, 784)
+{line}
+model = keras.Sequential([keras.layers.Dense(784, activation="sigmoid")])
+{more}
+model.compile(loss="mse")
+model.fit(x, x)
+"""
+
+
+def trained(line: str = "", more: str = "") -> StaticResult:
+    return analyse_file("long.py", PROGRAM.format(line=line, more=more).encode())
+
+
+@pytest.mark.parametrize("line", ["x = x / 255." + " + 0" * 2500, "x = (x / 255.)" + ".copy()" * 1200])
+def test_what_is_longer_than_python_recurses_is_followed_to_its_end(line: str) -> None:
+    result = trained(line)
+    assert [str(setup.target.values) for setup in result.setups] == ["[0, 1]"]
+    assert result.undecided == result.errors == ()
+
+
+def test_the_last_of_many_layers_is_the_head() -> None:
+    (setup,) = trained(more="model.add(keras.layers.Dense(9))\n" * 500 + "model.add(keras.layers.Softmax())").setups
+    assert setup.head.activation == "softmax"
+
+
+@pytest.mark.parametrize(("end", "values"), [("", "[0, 200]"), ("\ny += [7] * 40 + [210] * 2", "[0, 210]")])
+def test_the_last_of_many_numbers_counts(end: str, values: str) -> None:
+    many = "y = [" + "0, " * 1020 + f"200]{end}\nx = np.array(y)"
+    (setup,) = trained(many).setups
+    assert str(setup.target.values) == values
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["x = " + "-" * 1800 + "x", "x = x.clip(0, " + "-" * 1800 + "1)", "x.clip(0, " + "-" * 1800 + "1, out=x)"],
+    ids=["assigned", "argument", "in place"],
+)
+def test_what_a_line_too_deep_has_changed_is_unknown_and_said_to_be(line: str) -> None:
+    result = trained(line)
+    assert [setup.target.values.unknown for setup in result.setups] == [True]
+    assert ("this line is nested too deeply to be followed", 7) in [(item.why, item.line) for item in result.undecided]
+
+
+def test_a_model_that_a_line_too_deep_has_changed_is_unknown() -> None:
+    result = trained(more="model.add(keras.layers.Dense(" + "-" * 1800 + "9))")
+    assert [setup.head.activation for setup in result.setups] in ([], [None])

@@ -33,9 +33,7 @@ def _append(run: Run, receiver: Seq, call: Call) -> Value:
 def _extend(run: Run, receiver: Seq, call: Call) -> Value:
     items, rest = run.iterate(_first(call), call.where)
     receiver.open = receiver.open or run.loops > 0
-    receiver.items.extend(items[: operators.MAX_ITEMS])
-    del receiver.items[operators.MAX_ITEMS :]
-    receiver.rest = receiver.rest or rest
+    operators.extend(receiver, items, rest)
     return Const(None)
 
 

@@ -132,7 +132,7 @@ def _add(run: Run, receiver: Value, call: Call) -> Value:
     state = graph(run, receiver)
     state.sequential = True
     layer = call.get(0, "layer")
-    if layer is not None and len(state.layers) < 400:
+    if layer is not None:
         state.layers.append(layer)
         state.outputs = None
     return Const(None)
@@ -340,7 +340,7 @@ def layers_of(run: Run, state: Graph) -> list[Value]:
     found: dict[int, tuple[int, Value]] = {}
     pending: list[Value] = list(state.outputs or [])
     seen: set[int] = set()
-    while pending and len(seen) < 400:
+    while pending:
         value = pending.pop()
         if id(value) in seen:
             continue
