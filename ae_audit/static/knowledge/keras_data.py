@@ -10,7 +10,7 @@ from ae_audit.static.arguments import Call
 from ae_audit.static.registry import Table
 from ae_audit.static.sources import Where
 from ae_audit.static.values import Array, Const, Mapping, Object, Seq, Unknown, Value
-from ae_audit.theory.intervals import BYTE, UNIT, Interval
+from ae_audit.theory.intervals import BYTE, NON_NEGATIVE, UNIT, Interval
 from ae_audit.theory.ranges import ValueRange
 from ae_audit.training_setup import Structure
 
@@ -182,22 +182,35 @@ def _flow(run: Run, receiver: Object, call: Call) -> Value:
 @TABLE.method("keras.preprocessing.image.ImageDataGenerator", "flow_from_directory", "flow_from_dataframe")
 def _flow_from_directory(run: Run, receiver: Object, call: Call) -> Value:
     images = _augmented(run, receiver, _files(run, "image files", (None, None, None, None), call.where), call.where)
-    return iterator(_with_labels(run, images, call, call.constant(None, "class_mode", default="categorical")), call)
+    return iterator(_with_labels(run, images, call, _mode(call, None, "class_mode", "categorical")), call)
 
 
-def _with_labels(run: Run, images: Array, call: Call, mode: object) -> Value:
+_LABELS: dict[str, tuple[ValueRange, Structure, int | None]] = {
+    "categorical": (ValueRange.exactly(UNIT), Structure.ONE_HOT, -1),
+    "binary": (ValueRange.exactly(UNIT), Structure.BINARY_LABEL, None),
+    "sparse": (ValueRange(NON_NEGATIVE), Structure.CLASS_INDEX, None),
+    "int": (ValueRange(NON_NEGATIVE), Structure.CLASS_INDEX, None),
+}
+"""what the labels hold that a reader makes of the folders' names, by its mode; of other modes they are the user's"""
+
+
+def _mode(call: Call, position: int | None, name: str, default: str) -> object:
+    """The mode of a reader's labels: ``default`` only where none is given."""
+    return call.constant(position, name, default="unknown") if call.get(position, name) is not None else default
+
+
+def _with_labels(run: Run, samples: Array, call: Call, mode: object) -> Value:
     if mode is None:
-        return images
+        return samples
     if mode == "input":
-        return Seq([images, images], "tuple")
-    structure, axis = {"categorical": (Structure.ONE_HOT, -1), "binary": (Structure.BINARY_LABEL, None),
-                       "sparse": (Structure.CLASS_INDEX, None), "int": (Structure.CLASS_INDEX, None)}.get(
-        str(mode), (Structure.UNKNOWN, None))  # fmt: skip
-    whole = structure is Structure.CLASS_INDEX
-    labels = Array(ValueRange(Interval(0.0, math.inf)) if whole else ValueRange.exactly(UNIT), "float32", None,
-        structure,
-                   axis, root=run.fresh(), source="the folders' names", where=call.where)  # fmt: skip
-    return Seq([images, labels], "tuple")
+        return Seq([samples, samples], "tuple")
+    known = _LABELS.get(str(mode))
+    if known is None:
+        return Seq([samples, arrays.unknown_array(run, "labels", call.where)], "tuple")
+    values, structure, axis = known
+    labels = Array(values, "float32", None, structure, axis, root=run.fresh(), source="the folders' names",
+                   where=call.where)  # fmt: skip
+    return Seq([samples, labels], "tuple")
 
 
 def iterator(element: Value, call: Call) -> Object:
@@ -208,17 +221,18 @@ def iterator(element: Value, call: Call) -> Object:
 @TABLE.function("keras.utils.image_dataset_from_directory", "keras.preprocessing.image.image_dataset_from_directory")
 def _image_folder(run: Run, call: Call) -> Value:
     images = replace(_files(run, "image files", (None, None, None, None), call.where), dtype="float32")
-    mode = call.constant(None, "label_mode", default="int")
-    labels = call.constant(1, "labels", default="inferred")
-    return iterator(images if labels is None else _with_labels(run, images, call, mode), call)
+    return _folder(run, images, call)
 
 
 @TABLE.function("keras.utils.text_dataset_from_directory")
 def _text_folder(run: Run, call: Call) -> Value:
-    texts = arrays.unknown_array(run, "texts", call.where)
+    return _folder(run, arrays.unknown_array(run, "texts", call.where), call)
+
+
+def _folder(run: Run, samples: Array, call: Call) -> Value:
+    mode = _mode(call, 2, "label_mode", "int")
     labels = call.constant(1, "labels", default="inferred")
-    mode = call.constant(2, "label_mode", default="int")
-    return iterator(texts if labels is None else _with_labels(run, texts, call, mode), call)
+    return iterator(samples if labels is None else _with_labels(run, samples, call, mode), call)
 
 
 @TABLE.function("keras.utils.timeseries_dataset_from_array", "keras.preprocessing.sequence.TimeseriesGenerator")
@@ -229,6 +243,8 @@ def _windows(run: Run, call: Call) -> Value:
     if not isinstance(series, Array):
         series = arrays.unknown_array(run, "the values of a time series", call.where)
     length = call.constant(2, "length", "sequence_length")
+    if call.given(3, "sampling_rate") and call.name == "TimeseriesGenerator":
+        length = None  # of so many steps, one of each few: the other function counts those that it takes
     shape = (None, length if isinstance(length, int) else None, *series.shape[1:]) if series.shape else None
     windows = replace(series, root=run.fresh(), shape=shape)
     if target is None or (isinstance(target, Const) and target.value is None):
