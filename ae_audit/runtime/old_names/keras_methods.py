@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from ae_audit.runtime.old_names.keras_arguments import KIN
+from ae_audit.runtime.old_names.methods import OldAttributes
 from ae_audit.runtime.old_names.uses import Uses
 
 _GENERATOR = (
@@ -25,19 +25,20 @@ def install(uses: Uses) -> None:
     import keras
 
     model, layer = keras.Model, keras.layers.Layer
-    _method(model, "fit_generator", _by_generator("fit", _GENERATOR), uses, "Model.fit")
-    _method(model, "evaluate_generator", _by_generator("evaluate", _READING), uses, "Model.evaluate")
-    _method(model, "predict_generator", _by_generator("predict", _READING), uses, "Model.predict")
-    _method(model, "predict_classes", _predict_classes, uses, "the index of the largest value of Model.predict")
-    _method(model, "predict_proba", lambda self, *args, **kwargs: self.predict(*args, **kwargs), uses, "Model.predict")
+    old = OldAttributes(uses, "keras", KIN)
+    old.method(model, "fit_generator", _by_generator("fit", _GENERATOR), "Model.fit")
+    old.method(model, "evaluate_generator", _by_generator("evaluate", _READING), "Model.evaluate")
+    old.method(model, "predict_generator", _by_generator("predict", _READING), "Model.predict")
+    old.method(model, "predict_classes", _predict_classes, "the index of the largest value of Model.predict")
+    old.method(model, "predict_proba", lambda self, *args, **kwargs: self.predict(*args, **kwargs), "Model.predict")
     if not _takes_metrics(layer):
         del layer.add_metric  # it is there to say that it is gone
-    _method(layer, "add_metric", lambda *_, **__: None, uses, "", "it only told a figure to the log")
-    _method(layer, "get_output_at", lambda self, index: self._inbound_nodes[index].outputs[0], uses, "Layer.output")
-    _property(layer, "output_shape", _shape_of("output"), uses, "Layer.output.shape")
-    _property(layer, "input_shape", _shape_of("input"), uses, "Layer.input.shape")
-    _property(keras.optimizers.Optimizer, "lr", lambda self: self.learning_rate, uses, "Optimizer.learning_rate")
-    _method(keras.KerasTensor, "get_shape", lambda self: self.shape, uses, "KerasTensor.shape")
+    old.method(layer, "add_metric", lambda *_, **__: None, "", "it only told a figure to the log")
+    old.method(layer, "get_output_at", lambda self, index: self._inbound_nodes[index].outputs[0], "Layer.output")
+    old.attribute(layer, "output_shape", _shape_of("output"), "Layer.output.shape")
+    old.attribute(layer, "input_shape", _shape_of("input"), "Layer.input.shape")
+    old.attribute(keras.optimizers.Optimizer, "lr", lambda self: self.learning_rate, "Optimizer.learning_rate")
+    old.method(keras.KerasTensor, "get_shape", lambda self: self.shape, "KerasTensor.shape")
     _shapes_as_lists(keras.KerasTensor, uses)
 
 
@@ -45,47 +46,6 @@ def _takes_metrics(layer: Any) -> bool:
     """Whether ``add_metric`` does more than to raise."""
     method = vars(layer).get("add_metric")
     return method is None or "NotImplementedError" not in method.__code__.co_names
-
-
-def _method(
-    cls: Any, name: str, function: Callable[..., Any], uses: Uses, successor: str, done: str | None = None
-) -> None:
-    if hasattr(cls, name):
-        return
-    shown = f"{cls.__name__}.{name}"
-
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        uses.tell(shown, "keras", done or f"{successor} stood in for it")
-        return function(self, *args, **kwargs)
-
-    setattr(cls, name, _Asked(cls, name, lambda self: functools.partial(method, self), uses))
-
-
-def _property(cls: Any, name: str, get: Callable[..., Any], uses: Uses, successor: str) -> None:
-    if hasattr(cls, name):
-        return
-
-    def told(self: Any) -> Any:
-        found = get(self)
-        uses.tell(f"{cls.__name__}.{name}", "keras", f"{successor} stood in for it")
-        return found
-
-    setattr(cls, name, _Asked(cls, name, told, uses))
-
-
-class _Asked:
-    """An attribute that is there for who writes its name, and for nobody who only looks whether it is there."""
-
-    def __init__(self, cls: Any, name: str, get: Callable[..., Any], uses: Uses) -> None:
-        self._owner = cls.__name__
-        self._name = name
-        self._get = get
-        self._uses = uses
-
-    def __get__(self, instance: Any, kind: Any = None) -> Any:
-        if instance is None or not self._uses.answers(KIN, sys._getframe(1)):
-            raise AttributeError(f"{self._owner!r} object has no attribute {self._name!r}")
-        return self._get(instance)
 
 
 def _by_generator(method: str, positions: tuple[str, ...]) -> Callable[..., Any]:

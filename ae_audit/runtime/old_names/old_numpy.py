@@ -35,7 +35,6 @@ _NUMPY = {
     "complex_": "complex128",
     "cumproduct": "cumprod",
     "float_": "float64",
-    "in1d": "isin",
     "infty": "inf",
     "int0": "intp",
     "longcomplex": "clongdouble",
@@ -60,6 +59,7 @@ _OWN = {
     "asfarray": "numpy.asarray(…, dtype=float)",
     "asscalar": "array.item()",
     "cast": "numpy.asarray(…).astype(…)",
+    "in1d": "numpy.isin of both, flattened,",
     "msort": "numpy.sort(…, axis=0)",
     "rank": "numpy.ndim",
     "sctypes": "the same lists of its types",
@@ -96,6 +96,13 @@ def asfarray(a: Any, dtype: Any = float) -> Any:
 def asscalar(a: Any) -> Any:
     """The one number of an array."""
     return a.item()
+
+
+def in1d(ar1: Any, ar2: Any, assume_unique: bool = False, invert: bool = False, *, kind: str | None = None) -> Any:
+    """Of one axis whatever the shape of ``ar1``, where ``isin`` keeps it."""
+    import numpy as np
+
+    return np.isin(np.ravel(ar1), ar2, assume_unique=assume_unique, invert=invert, kind=kind)  # type: ignore[arg-type]
 
 
 def msort(a: Any) -> Any:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 from ae_audit.runtime.imports import ImportWatch
-from ae_audit.runtime.old_names.arguments import Argument, take_old_arguments
+from ae_audit.runtime.old_names.arguments import DROPPED, Argument, take_old_arguments
+from ae_audit.runtime.old_names.methods import OldAttributes
 from ae_audit.runtime.old_names.names import OldNames
 from ae_audit.runtime.old_names.uses import Uses
 
@@ -25,32 +25,22 @@ def install(watch: ImportWatch, names: OldNames, uses: Uses) -> None:
 
 def _adapt(pandas: ModuleType, uses: Uses) -> None:
     frame, series = pandas.DataFrame, pandas.Series
+    old = OldAttributes(uses, "pandas", {"pandas"})
     for cls in (frame, series):
-        _add(cls, "append", functools.partial(_append, pandas), uses, "pandas.concat")
-        _add(cls, "iteritems", lambda self: self.items(), uses, "items()")
-        _add(cls, "as_matrix", _as_matrix, uses, "to_numpy()")
-        _add(cls, "get_values", lambda self: self.to_numpy(), uses, "to_numpy()")
+        old.method(cls, "append", functools.partial(_append, pandas), "pandas.concat")
+        old.method(cls, "iteritems", lambda self: self.items(), "items()")
+        old.method(cls, "as_matrix", _as_matrix, "to_numpy()")
+        old.method(cls, "get_values", lambda self: self.to_numpy(), "to_numpy()")
         _fill(cls, uses)
-    _add(frame, "applymap", lambda self, function, **kwargs: self.map(function, **kwargs), uses, "DataFrame.map")
+    old.method(frame, "applymap", lambda self, function, **kwargs: self.map(function, **kwargs), "DataFrame.map")
     for name in ("read_csv", "read_table"):
         bad = {
             "error_bad_lines": Argument("on_bad_lines", lambda stop: _BAD_LINES[bool(stop)]),
-            "warn_bad_lines": Argument(None),
+            "warn_bad_lines": DROPPED,
             "delim_whitespace": Argument("sep", lambda _: r"\s+", only=bool),
-            "infer_datetime_format": Argument(None),
+            "infer_datetime_format": DROPPED,
         }
         take_old_arguments(pandas, name, bad, uses, shown=f"pandas.{name}", library="pandas")
-
-
-def _add(cls: Any, name: str, function: Callable[..., Any], uses: Uses, successor: str) -> None:
-    if hasattr(cls, name):
-        return
-
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        uses.tell(f"{cls.__name__}.{name}", "pandas", f"{successor} stood in for it")
-        return function(self, *args, **kwargs)
-
-    setattr(cls, name, method)
 
 
 def _append(pandas: Any, self: Any, other: Any, ignore_index: bool = False, **_: Any) -> Any:

@@ -101,25 +101,32 @@ def _styles(module: ModuleType, uses: Uses) -> None:
     module.use = use  # type: ignore[attr-defined]
 
 
-def _bytes(array: Any, low: Any = None, high: Any = None) -> Any:
-    """As ``scipy.misc`` made pictures: bytes stay as they are, all else is stretched from its least to its greatest."""
+def _bytes(array: Any, high: int, low: int, cmin: Any, cmax: Any) -> Any:
+    """As ``scipy.misc.bytescale``: bytes stay as they are, all else is stretched from ``cmin`` … ``cmax``."""
     import numpy as np
 
     values = np.asarray(array)
     if values.dtype == np.uint8:
         return values
-    least = values.min() if low is None else low
-    most = values.max() if high is None else high
-    scale = 255.0 / ((most - least) or 1)
-    return (np.clip((values - least) * scale, 0, 255) + 0.5).astype(np.uint8)
+    least = values.min() if cmin is None else cmin
+    most = values.max() if cmax is None else cmax
+    scale = (high - low) / ((most - least) or 1)
+    return (np.clip((values - least) * scale + low, low, high) + 0.5).astype(np.uint8)
 
 
-def toimage(arr: Any, high: int = 255, low: int = 0, cmin: Any = None, cmax: Any = None, **_: Any) -> Any:
-    """A picture of an array of pixels, channels first or last."""
-    import numpy as np
+def toimage(arr: Any, high: int = 255, low: int = 0, cmin: Any = None, cmax: Any = None) -> Any:
+    """A picture of an array of pixels, channels first or last.
+
+    Args:
+        arr: (rows, columns), (rows, columns, channels) or (channels, rows, columns), with 3 or 4 channels.
+        high: the byte of ``cmax``.
+        low: the byte of ``cmin``.
+        cmin: the least value; by default that of ``arr``.
+        cmax: the greatest value; by default that of ``arr``.
+    """
     from PIL import Image
 
-    values = _bytes(np.asarray(arr), cmin, cmax)
+    values = _bytes(arr, high, low, cmin, cmax)
     if values.ndim == 3 and values.shape[-1] not in (3, 4) and values.shape[0] in (3, 4):
         values = values.transpose(1, 2, 0)
     return Image.fromarray(values)
