@@ -9,7 +9,7 @@ from ae_audit.location import TrailStep
 from ae_audit.records import replace
 from ae_audit.static.sources import Where
 from ae_audit.static.values import Array, Const, Seq, Unknown, Value
-from ae_audit.theory.intervals import REAL_LINE, UNIT, Interval, format_number
+from ae_audit.theory.intervals import NON_NEGATIVE, REAL_LINE, UNIT, Interval, format_number
 from ae_audit.theory.ranges import UNKNOWN_RANGE, Tri, ValueRange
 from ae_audit.training_setup import Relation, Structure
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
 
 MAX_TRAIL = 12
 """steps of a trail that are kept: those at the source of the data, which decide its scale"""
+ABSOLUTE = "abs()"
+"""how ``abs`` is told in the trail of an array"""
 MAX_PARTS = 4096
 """items of a list that are looked at for its range: more are data pasted into a program, and cost as much to read"""
 STANDARDISED_REACH = Interval(-0.4, 1.5)
@@ -292,16 +294,20 @@ def product(run: Run, left: Array, right: Array, how: str, where: Where | None) 
     )  # fmt: skip
 
 
-def divided_by_extreme(array: Array, how: str, where: Where | None) -> Array:
-    """``x / x.max()``: the top is 1; where nothing is negative, the range is [0, 1]."""
+def divided_by_extreme(array: Array, extreme: Array, how: str, where: Where | None) -> Array:
+    """``x / x.max()``: the top is 1; where nothing is negative, the range is [0, 1]. ``x / abs(x).max()``: [−1, 1]."""
     hull, reach = array.values.hull, array.values.reach
-    if hull.lo >= 0 or (array.scalings and array.scalings[-1].endswith(" min")):
-        low = 0.0 if reach is None or reach.lo <= 0 else min(reach.lo, 1.0)
-        values = ValueRange(UNIT, Interval(0.0 if low <= 0 else low, 1.0))
-    elif array.why is not None and hull.is_real_line:
-        values = ValueRange(Interval(-math.inf, 1.0), Interval(1.0, 1.0))
+    from_zero = bool(array.scalings) and array.scalings[-1].endswith(" min")
+    positive = hull.lo >= 0 or from_zero
+    bottom = 0.0 if from_zero or (reach is not None and reach.lo <= 0) else 1.0
+    own = (array.root, array.selection, array.noise) == (extreme.root, extreme.selection, extreme.noise)
+    if own and extreme.scalings == array.scalings:
+        values = ValueRange(UNIT if positive else Interval(-math.inf, 1.0), Interval(bottom, 1.0))
+    elif own and extreme.scalings == (*array.scalings, ABSOLUTE):
+        values = ValueRange(UNIT if positive else Interval(-1.0, 1.0), Interval(1.0, 1.0) if positive else None)
     else:
-        values = ValueRange(Interval(-math.inf, 1.0), Interval(min(1.0, max(0.0, hull.lo)), 1.0))
+        values = ValueRange(NON_NEGATIVE if positive and extreme.values.hull.lo >= 0 else REAL_LINE)
+        return recast(array, values, how, where, why=f"{how} of other values")
     return recast(array, values, how, where)
 
 

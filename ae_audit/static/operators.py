@@ -142,7 +142,8 @@ def on_arrays(run: Run, symbol: str, left: Array, right: Array, where: Where) ->
     if a is not None and b is not None:
         done = _constants(symbol, Const(a), Const(b), where)
         if isinstance(done, Const) and isinstance(done.value, (int, float)) and math.isfinite(done.value):
-            return replace(arrays.of_constant(run, done), where=where, statistic=_statistics(symbol, left, right))
+            return replace(arrays.of_constant(run, done), where=where, statistic=_statistics(symbol, left, right),
+                           shape=_common_shape(left, right))  # fmt: skip
         return arrays.unknown_array(run, "a computation that fails", where)
     if symbol == "+":
         if b is not None:
@@ -170,6 +171,13 @@ def on_arrays(run: Run, symbol: str, left: Array, right: Array, where: Where) ->
             return replace(arrays.unknown_array(run, "a remainder", where), values=_within(0.0, b))
         return arrays.unknown_array(run, f"the values of «{how}»", where)
     return arrays.unknown_array(run, f"the values of «{how}»", where)
+
+
+def _common_shape(left: Array, right: Array) -> tuple[int | None, ...] | None:
+    """The shape of ``left`` and ``right`` together, where the one is a single number or they are alike."""
+    if () in {left.shape, right.shape}:
+        return left.shape if right.shape == () else right.shape
+    return left.shape if left.shape == right.shape else None
 
 
 def _floor_divided(interval: Interval, by: float) -> Interval:
@@ -279,7 +287,7 @@ def _divide(run: Run, left: Array, right: Array, a: float | None, b: float | Non
             return arrays.unknown_array(run, "a division by zero", where)
         return _scaled(left, 1.0 / b, 0.0, f"/ {arrays.short(b)}", where)
     if right.statistic == "max":
-        return arrays.divided_by_extreme(left, f"«{how}» divides by the maximum", where)
+        return arrays.divided_by_extreme(left, right, f"«{how}» divides by the maximum", where)
     if right.statistic is not None:
         return arrays.recast(left, _unbounded(), f"«{how}» divides by a statistic", where, why=f"«{how}»")
     if a is not None:
@@ -298,17 +306,16 @@ def _unbounded() -> Any:
 
 
 def _power(run: Run, array: Array, power: float, where: Where) -> Value:
-    if power == 0.5 and array.statistic == "var":
+    if power == 0.5 and array.statistic in {"var", "var scaled"}:
         return replace(array, statistic="std")
     if array.values.hull.lo >= 0 and power > 0:
         return arrays.increasing(array, lambda i: _powered(i, power), f"** {arrays.short(power)}", where)
-    if power == 2:
+    if power in {2, 0.5}:
         from ae_audit.theory.ranges import ValueRange
 
         hull = array.values.hull
-        top = max(abs(hull.lo), abs(hull.hi))
-        values = ValueRange(Interval(0.0, top * top if math.isfinite(top) else math.inf))
-        return replace(arrays.recast(array, values, "** 2", where), why=array.why)
+        values = ValueRange(Interval(0.0, max(abs(hull.lo), abs(hull.hi)) ** power))
+        return replace(arrays.recast(array, values, f"** {arrays.short(power)}", where), why=array.why)
     return arrays.unknown_array(run, f"the values of «{where.written}»", where)
 
 
@@ -325,6 +332,8 @@ def negate(run: Run, value: Value, where: Where) -> Value:
             return Const(-value.value, where, value.soft)
         except Exception:
             return Unknown("a computation that fails", where)
+    if isinstance(value, Array) and value.dtype == "uint8":  # as a float the factor would hide that bytes wrap round
+        return binary(run, "-", Const(0), value, where)
     return binary(run, "*", Const(-1.0), value, where)
 
 

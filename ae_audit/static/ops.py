@@ -178,9 +178,9 @@ def squared(run: Run, value: Value | None, where: Where) -> Value:
     if isinstance(found, Tensor):
         return tensors.squared(found)
     if isinstance(found, Array):
-        from ae_audit.static.operators import on_arrays
+        from ae_audit.static.operators import binary
 
-        return on_arrays(run, "**", found, arrays.of_constant(run, Const(2.0)), where)
+        return binary(run, "**", found, Const(2), where)
     return found or Unknown(f"what «{where.written}» gives", where)
 
 
@@ -203,7 +203,7 @@ def absolute(run: Run, value: Value | None, where: Where) -> Value:
         return losses.absolute(found, where)
     if isinstance(found, Array) and found.values.hull.lo < 0:
         top = max(abs(found.values.hull.lo), abs(found.values.hull.hi))
-        return arrays.recast(found, ValueRange(Interval(0.0, top)), "abs()", where, why=found.why)
+        return arrays.recast(found, ValueRange(Interval(0.0, top)), arrays.ABSOLUTE, where, why=found.why)
     if isinstance(found, Tensor):
         return mapped(run, found, "absolute", where)
     return found or Unknown(f"what «{where.written}» gives", where)

@@ -30,7 +30,9 @@ def settled(symbol: str, left: Value, right: Value, result: Value, where: Where)
         reach = hull  # noise meets both ends of the bytes sooner or later
     if reach is not None and (reach.lo < -ROUNDING or reach.hi > BYTE.hi + ROUNDING):
         return wrapped(result, f"«{where.written}» stays uint8: {_ends(reach)} wraps round at 0 and 256", where)
-    return replace(result, dtype="uint8") if BYTE.covers(hull, ROUNDING) else result
+    if BYTE.covers(hull, ROUNDING):
+        return replace(result, dtype="uint8")
+    return replace(result, dtype="uint8", values=ValueRange(BYTE), scale=None, shift=None)  # some of them may wrap
 
 
 def cast(array: Array, made: Array, where: Where) -> Array:

@@ -52,7 +52,7 @@ def _moving(run: Run, call: Call) -> Value:
     return _moved_method(run, _first(call), call.without_first())
 
 
-@TABLE.method("array", *MOVING, "cpu", "detach", "numpy", "to", "cuda", "clone", "contiguous", "view", "T")
+@TABLE.method("array", *MOVING, "cpu", "detach", "numpy", "to", "cuda", "clone", "contiguous", "view")
 def _moved_method(run: Run, receiver: Value, call: Call) -> Value:
     name = call.name
     shape = ops.shape_of(receiver)
@@ -84,7 +84,12 @@ def _moved_method(run: Run, receiver: Value, call: Call) -> Value:
     return ops.moved(run, receiver, name, call.where, new)
 
 
-@TABLE.attribute("array", "T", "values", "array", "data", "iloc", "loc", "real", "flat", "ix")
+@TABLE.attribute("array", "T")
+def _reversed_axes(run: Run, receiver: Array) -> Value:
+    return replace(receiver, shape=None if receiver.shape is None else receiver.shape[::-1], structure_axis=None)
+
+
+@TABLE.attribute("array", "values", "array", "data", "iloc", "loc", "real", "flat", "ix")
 def _itself(run: Run, receiver: Array) -> Value:
     return receiver
 
@@ -260,20 +265,14 @@ def _abs_method(run: Run, receiver: Array, call: Call) -> Value:
 
 @TABLE.function("numpy.sqrt")
 def _sqrt(run: Run, call: Call) -> Value:
-    value = ops.data(run, _first(call))
-    if isinstance(value, Array):
-        if value.statistic == "var" or value.statistic == "var scaled":
-            return replace(value, statistic="std")
-        if value.values.hull.lo >= 0:
-            return arrays.increasing(value, lambda i: Interval(math.sqrt(i.lo), math.sqrt(i.hi)), "sqrt()", call.where)
-    return value or Unknown("a square root", call.where)
+    return ops.rooted(run, _first(call), call.where)
 
 
 @TABLE.function("numpy.log", "numpy.log1p", "numpy.log2", "numpy.log10")
 def _log(run: Run, call: Call) -> Value:
     value = _first(call)
     if isinstance(value, Const) and isinstance(value.value, (int, float)) and value.value > 0:
-        return Const(math.log(value.value), call.where)
+        return Const(getattr(math, call.name)(value.value), call.where)
     return ops.logarithm(run, value, call.where)
 
 
@@ -292,18 +291,23 @@ def _operator(run: Run, call: Call) -> Value:
     return ops.binary(run, _OPERATORS[call.name], call)
 
 
+_TO_WHOLE: dict[str, Callable[[float], float]] = {"floor": math.floor, "ceil": math.ceil, "rint": round}
+
+
 @TABLE.function("numpy.round", "numpy.around", "numpy.rint", "numpy.floor", "numpy.ceil")
 def _rounded(run: Run, call: Call) -> Value:
     value = ops.data(run, _first(call))
-    if isinstance(value, Array):
-        return arrays.increasing(value, _round_interval, "round()", call.where)
-    return value or Unknown("a rounded value", call.where)
+    if not isinstance(value, Array):
+        return value or Unknown("a rounded value", call.where)
+    to_whole = _TO_WHOLE.get(call.name)
+    digits = 0 if to_whole is not None else call.constant(1, "decimals", default=0 if len(call.args) < 2 else None)
+    if not isinstance(digits, int):
+        return arrays.unknown_array(run, f"the values of «{call.where.written}»", call.where)
 
+    def rounded(end: float) -> float:
+        return end if not math.isfinite(end) else round(end, digits) if to_whole is None else to_whole(end)
 
-def _round_interval(interval: Interval) -> Interval:
-    low = round(interval.lo) if math.isfinite(interval.lo) else interval.lo
-    high = round(interval.hi) if math.isfinite(interval.hi) else interval.hi
-    return Interval(low, high)
+    return arrays.increasing(value, lambda i: Interval(rounded(i.lo), rounded(i.hi)), f"{call.name}()", call.where)
 
 
 @TABLE.function("numpy.where")
