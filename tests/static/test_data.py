@@ -90,6 +90,9 @@ def test_standardised_data_has_no_bounds_but_reaches_below_zero(steps: str) -> N
         ("model.fit(x, keras.utils.to_categorical(y))", Relation.LABELS),
         ("model.fit(x, x_test)", Relation.OTHER),
         ("d = pd.read_csv('d.csv'); model.fit(d.drop('p', axis=1), d['p'])", Relation.OTHER),
+        ("d = pd.read_csv('d.csv'); model.fit(d.drop(columns='p'), d.drop(columns='q'))", Relation.OTHER),
+        ("d = pd.read_csv('d.csv'); model.fit(d.drop(columns='p'), d.drop(columns='p'))", Relation.SAME),
+        ("d = pd.read_csv('d.csv'); model.fit(d.filter(like='p'), d.filter(like='q'))", Relation.OTHER),
         ("model.fit(tf.data.Dataset.from_tensor_slices((x, x)).shuffle(5).batch(8))", Relation.SAME),
         ("model.fit(tf.data.Dataset.from_tensor_slices(x).map(lambda a: (a / 255, a)).batch(8))", Relation.RESCALED),
     ],
@@ -169,3 +172,17 @@ def test_lengths_of_lists_built_in_loops_are_not_invented() -> None:
         """)
     setup = analyse_file("program.py", source.encode()).setups[-1]
     assert setup.head.units is None
+
+
+@pytest.mark.parametrize(
+    ("step", "values"),
+    [
+        ("fillna(-1)", "within [-1, 1], down to 0 or below, up to 1 or above"),
+        ("fillna(method='ffill')", "[0, 1]"),
+        ("fillna(x.mean())", "[0, 1]"),
+        ("replace(0, 5)", "within [0, 5]"),
+        ("replace({0: 5})", "unknown"),
+    ],
+)
+def test_values_put_in_place_of_others_widen_the_range(step: str, values: str) -> None:
+    assert str(setup_of(f"x = pd.DataFrame(x / 255.0)\nx = x.{step}\nmodel.fit(x, x)\n").target.values) == values

@@ -99,7 +99,7 @@ def _cropped(run: Run, receiver: Array, call: Call) -> Value:
     return arrays.selected(receiver, call.where.written.rpartition(".crop")[2], None)
 
 
-@TABLE.method("array", "thumbnail", "filter", "rotate", "getchannel")
+@TABLE.method("array", "thumbnail", "rotate", "getchannel")
 def _picture_method(run: Run, receiver: Array, call: Call) -> Value:
     return replace(receiver, shape=None)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+
 from ae_audit.records import replace
 from ae_audit.static import arrays, ops
 from ae_audit.static.arguments import Call
 from ae_audit.static.registry import Table
-from ae_audit.static.values import Array, Unknown, Value
-from ae_audit.theory.intervals import UNIT
+from ae_audit.static.values import Array, Seq, Unknown, Value
+from ae_audit.theory.intervals import REAL_LINE, UNIT
 from ae_audit.theory.ranges import ValueRange
 from ae_audit.training_setup import Structure
 
@@ -44,12 +46,13 @@ def _dummies(run: Run, call: Call) -> Value:
 @TABLE.method("array", "drop", "pop", "filter", "select_dtypes")
 def _columns(run: Run, receiver: Array, call: Call) -> Value:
     name = call.name
+    if name == "filter" and call.args and not isinstance(call.args[0], Seq):
+        return replace(receiver, shape=None)  # a picture, by one of Pillow's filters
     axis = call.constant(1, "axis", default=0)
     columns = "columns" in call.kwargs or axis in {1, "columns"} or name != "drop"
     if not columns:
         return receiver
-    node = call.where.node
-    what = call.where.text.segment(getattr(node, "args", [node])[0]) if getattr(node, "args", None) else name
+    what = _named(call)
     narrowed = arrays.selected(receiver, f"{name} {what}", None)
     written = [step.removeprefix("column ").strip("'\"") for step in receiver.scalings if step.startswith("column ")]
     if any(column in what for column in written):
@@ -57,8 +60,34 @@ def _columns(run: Run, receiver: Array, call: Call) -> Value:
     return narrowed
 
 
-@TABLE.method("array", "head", "tail", "sample", "dropna", "fillna", "reset_index", "sort_values", "shuffle", "query",
-              "replace", "rename", "set_index", "interpolate", "ffill", "bfill", "drop_duplicates", "sort_index",
+_HOW = frozenset({"axis", "errors", "inplace", "level"})
+"""arguments that do not say which columns are meant"""
+
+
+def _named(call: Call) -> str:
+    """The columns that a call names, as written."""
+    node = call.where.node
+    if isinstance(node, ast.Call):
+        if node.args:
+            return call.where.text.segment(node.args[0])
+        return " ".join(f"{k.arg} {call.where.text.segment(k.value)}" for k in node.keywords if k.arg not in _HOW)
+    return call.name
+
+
+@TABLE.method("array", "fillna", "replace")
+def _refilled(run: Run, receiver: Array, call: Call) -> Value:
+    """Values that others take the place of: what is replaced may have been the least or the greatest."""
+    fills = call.name == "fillna"
+    given = call.get(0 if fills else 1, "value")
+    if given is None and fills:
+        return receiver  # by a method: with its neighbours
+    new = None if given is None else run.as_array(given)
+    hull = REAL_LINE if new is None else receiver.values.hull.hull(new.values.hull)
+    return replace(receiver, values=ValueRange(hull, receiver.values.reach if fills else None))
+
+
+@TABLE.method("array", "head", "tail", "sample", "dropna", "reset_index", "sort_values", "shuffle", "query",
+              "rename", "set_index", "interpolate", "ffill", "bfill", "drop_duplicates", "sort_index",
               "to_frame", "convert_objects", "persist", "cache")  # fmt: skip
 def _rows(run: Run, receiver: Array, call: Call) -> Value:
     return receiver
@@ -69,7 +98,7 @@ def _transformed(run: Run, receiver: Array, call: Call) -> Value:
     return arrays.unknown_array(run, f"the values of «{call.where.written}»", call.where)
 
 
-@TABLE.method("array", "describe", "info", "hist", "plot", "head_", "value_counts", "isnull", "isna", "nunique",
+@TABLE.method("array", "describe", "info", "hist", "plot", "value_counts", "isnull", "isna", "nunique",
               "to_csv")  # fmt: skip
 def _aside(run: Run, receiver: Array, call: Call) -> Value:
     return Unknown(f"what «{call.where.written}» gives", call.where)
