@@ -248,19 +248,20 @@ def selected(array: Array, what: str, shape: tuple[int | None, ...] | None) -> A
 
 def mixed(run: Run, left: Array, right: Array, how: str, where: Where | None, *, sign: float = 1.0) -> Array:
     """``left + right`` for two arrays neither of which is constant."""
-    base, other = (right, left) if left.random and not right.random else (left, right)
-    other_values = other.values.affine(sign if other is right else 1.0, 0.0)
-    base_values = base.values.affine(sign if base is right else 1.0, 0.0)
+    terms = (left, left.values), (right, right.values.affine(sign, 0.0))
+    swapped = left.random and not right.random
+    (base, base_values), (other, other_values) = reversed(terms) if swapped else terms
+    noise = other.random and other.root != base.root
     try:
         hull = base_values.hull.add(other_values.hull)
         reach = None
-        if base_values.reach is not None and other_values.reach is not None:
-            reach = base_values.reach.add(other_values.reach) if other.random else None
+        if noise and base_values.reach is not None and other_values.reach is not None:
+            reach = base_values.reach.add(other_values.reach)
     except ValueError:
         hull, reach = REAL_LINE, None
     values = ValueRange(hull, reach)
     text = describe_change(how, base.values, values)
-    if other.random:
+    if noise:
         return replace(
             base, values=values, noise=(*base.noise, other.root), where=where or base.where,
             trail=step(base, f"random values are added: {text}", where), standardised=Tri.UNKNOWN,

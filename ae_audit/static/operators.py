@@ -288,11 +288,12 @@ def _divide(run: Run, left: Array, right: Array, a: float | None, b: float | Non
         return _scaled(left, 1.0 / b, 0.0, f"/ {arrays.short(b)}", where)
     if right.statistic == "max":
         return arrays.divided_by_extreme(left, right, f"«{how}» divides by the maximum", where)
-    if right.statistic is not None:
+    if right.statistic is not None and a is None:
         return arrays.recast(left, _unbounded(), f"«{how}» divides by a statistic", where, why=f"«{how}»")
     if a is not None:
         return replace(arrays.unknown_array(run, f"the values of «{how}»", where), root=right.root, scale=None,
-                       shift=None, scalings=(*right.scalings, how))  # fmt: skip
+                       shape=right.shape if left.shape == () else None, shift=None,
+                       scalings=(*right.scalings, how))  # fmt: skip
     same = replace(
         left, values=_unbounded(), scale=None, shift=None, scalings=(*left.scalings, f"«{how}»"), where=where
     )
@@ -309,7 +310,8 @@ def _power(run: Run, array: Array, power: float, where: Where) -> Value:
     if power == 0.5 and array.statistic in {"var", "var scaled"}:
         return replace(array, statistic="std")
     if array.values.hull.lo >= 0 and power > 0:
-        return arrays.increasing(array, lambda i: _powered(i, power), f"** {arrays.short(power)}", where)
+        made = arrays.increasing(array, lambda i: _powered(i, power), f"** {arrays.short(power)}", where)
+        return made if power.is_integer() else replace(made, dtype="float64")
     if power in {2, 0.5}:
         from ae_audit.theory.ranges import ValueRange
 
@@ -355,8 +357,9 @@ def compare(run: Run, op: ast.cmpop, left: Value, right: Value, where: Where) ->
         if known is not None:
             return Const(known, where)
     if isinstance(left, Array) or isinstance(right, Array):
-        base = left if isinstance(left, Array) else right
-        assert isinstance(base, Array)
+        first, second = run.as_array(left), run.as_array(right)
+        base = second if first is None or (first.shape == () and second is not None) else first
+        assert base is not None
         return replace(arrays.thresholded(base, f"the comparison «{where.written}»", where), dtype="bool")
     return Unknown("a test on something unknown", where)
 

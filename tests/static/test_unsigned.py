@@ -41,6 +41,10 @@ STAYS = (
     "x = x - x.mean()",
     "x = x - np.array([3.0])",
     "x = x.astype(int) * 2",
+    "x = np.float32(x) - 128",
+    "x = 1 - np.sqrt(x / 1.0)",
+    "x = 1 - x ** 0.5",
+    "x = 1 - np.power(x, 0.5)",
     "x = (x > 127) * 255",
     "x = np.clip(x + np.random.normal(0, 25, x.shape), 0, 255).astype('uint8')",
 )

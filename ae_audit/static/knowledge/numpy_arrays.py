@@ -10,7 +10,7 @@ from ae_audit.static import arrays, ops
 from ae_audit.static.arguments import Call
 from ae_audit.static.registry import Table
 from ae_audit.static.values import Array, Const, Difference, Library, LossValue, Seq, Tensor, Unknown, Value, python
-from ae_audit.theory.intervals import UNIT, Interval
+from ae_audit.theory.intervals import REAL_LINE, UNIT, Interval
 from ae_audit.theory.ranges import ValueRange
 from ae_audit.training_setup import Framework, Structure
 
@@ -30,7 +30,8 @@ MOVING = (
     "rollaxis", "flip", "fliplr", "flipud", "rot90", "tile", "repeat", "roll", "atleast_2d", "atleast_3d",
     "broadcast_to", "resize", "require", "nan_to_num", "sort", "diagonal", "unique", "delete", "take", "array_split",
 )  # fmt: skip
-_SAME = ("array", "asarray", "asanyarray", "float32", "float64", "asfarray", "matrix", "asmatrix")
+_FLOATS = ("float32", "float64")
+_SAME = ("array", "asarray", "asanyarray", *_FLOATS, "asfarray", "matrix", "asmatrix")
 
 
 def _first(call: Call) -> Value:
@@ -43,7 +44,7 @@ def _array(run: Run, call: Call) -> Value:
     found = ops.data(run, value)
     if found is None:
         return value
-    dtype = ops.dtype_name(call.get(1, "dtype"))
+    dtype = call.name if call.name in _FLOATS else ops.dtype_name(call.get(1, "dtype"))
     return ops.cast(run, found, dtype, call.where) if dtype else found
 
 
@@ -424,11 +425,21 @@ def _indices(run: Run, call: Call) -> Value:
     )  # fmt: skip
 
 
-@TABLE.function("numpy.pad", "numpy.interp", "numpy.dot", "numpy.matmul", "numpy.outer")
+@TABLE.function("numpy.pad")
+def _padded(run: Run, call: Call) -> Value:
+    """``np.pad(x, width, mode, constant_values=0)``: by default zeros are put round the values."""
+    made = ops.moved(run, _first(call), "pad", call.where)
+    mode = call.constant(2, "mode", default="constant" if call.get(2, "mode") is None else None)
+    if not isinstance(made, Array) or mode in {"edge", "reflect", "symmetric", "wrap", "maximum", "minimum"}:
+        return made
+    given = call.get(3, "constant_values")
+    filler = 0.0 if given is None else ops.constant_number(given)
+    hull = REAL_LINE if mode != "constant" or filler is None else made.values.hull.hull(Interval(filler, filler))
+    return replace(made, values=ValueRange(hull, made.values.reach))
+
+
+@TABLE.function("numpy.interp", "numpy.dot", "numpy.matmul", "numpy.outer")
 def _general(run: Run, call: Call) -> Value:
-    name = call.name
-    if name == "pad":
-        return ops.moved(run, _first(call), "pad", call.where)
     return arrays.unknown_array(run, f"the values of «{call.where.written}»", call.where)
 
 

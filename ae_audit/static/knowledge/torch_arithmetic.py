@@ -21,7 +21,7 @@ from ae_audit.static.values import (
     number,
 )
 from ae_audit.theory.activations import canonical
-from ae_audit.theory.intervals import UNIT, Interval
+from ae_audit.theory.intervals import UNIT
 from ae_audit.theory.ranges import ValueRange
 from ae_audit.training_setup import Structure
 
@@ -155,16 +155,22 @@ def where(run: Run, value: Value, call: Call, name: str) -> Value:
                    shape=shapes.pop() if len(shapes) == 1 else None)  # fmt: skip
 
 
-@operation("masked_fill", "fill", "index_fill", "masked_scatter")
+_FILLER = {"fill": 0, "masked_fill": 1, "masked_scatter": 1, "index_fill": 2}
+
+
+@operation(*_FILLER)
 def masked_fill(run: Run, value: Value, call: Call, name: str) -> Value:
-    """Some values replaced by a constant: a corrupted form of the same data."""
-    filled = number(call.args[-1]) if call.args else None
-    if not isinstance(value, Array) or filled is None:
+    """Some values replaced by others: a corrupted form of the same data."""
+    if not isinstance(value, Array):
         return value
-    around = Interval(filled, filled)
+    given = call.get(_FILLER[name], "value", "source")
+    filler = None if given is None else run.as_array(given)
+    new = ValueRange() if filler is None else filler.values
     if name == "fill":
-        return replace(value, values=ValueRange.exactly(around), scale=None, shift=None)
-    spread = ValueRange(value.values.hull.hull(around), value.values.reach)
+        return replace(value, values=new, scale=None, shift=None)
+    mask = call.get(0, "mask")
+    by_value = isinstance(mask, Array) and mask.root == value.root  # perhaps just those that were known to occur
+    spread = ValueRange(value.values.hull.hull(new.hull), None if by_value else value.values.reach)
     return replace(value, values=spread, noise=(*value.noise, run.fresh()))
 
 
