@@ -56,7 +56,7 @@ MODEST = Interval(-LARGE, LARGE)
 PRETRAINED = ("vgg", "resnet", "densenet", "inception", "xception", "mobilenet", "efficientnet", "nasnet", "convnext")
 
 
-KERAS = dense_keras("layers.Dense(784)", data=[RAW]).replace("relu", "tanh")
+KERAS = dense_keras("layers.Dense(784)", hidden="tanh", data=[RAW])
 
 TORCH = """\
 import torch

@@ -22,6 +22,7 @@ CLASSIFICATION = "loss = criterion(model(images), labels)"
 
 def dense_keras(
     *head: str,
+    hidden: str = "relu",
     compiled: str = 'loss="mse"',
     data: Iterable[str] = (SCALED,),
     loaded: str = "(x_train, _), _",
@@ -32,6 +33,7 @@ def dense_keras(
 
     Args:
         head: the layers after the hidden one of 32 units.
+        hidden: the activation of that one.
         compiled: what ``compile`` is told beside the optimizer.
         data: the lines that prepare the data.
         loaded: what ``load_data()`` is unpacked to.
@@ -46,7 +48,7 @@ from keras import layers
 {_lines(data)}
 {model} = keras.Sequential([
     keras.Input(shape=(784,)),
-    layers.Dense(32, activation="relu"),
+    layers.Dense(32, activation="{hidden}"),
 {_lines((f"{layer}," for layer in head), indent=4)}])
 {model}.compile(optimizer="adam", {compiled})
 {model}.fit({fitted}, epochs=1, batch_size=256)

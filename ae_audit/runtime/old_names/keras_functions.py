@@ -151,6 +151,9 @@ def set_value(x: Any, value: Any) -> None:
 
 
 def switch(condition: Any, then_expression: Any, else_expression: Any) -> Any:
-    """Elementwise choice; expressions may be functions."""
+    """Choice by element, or by sample where the condition has fewer axes; expressions may be functions."""
     made = [item() if callable(item) else item for item in (then_expression, else_expression)]
+    axes = len(getattr(condition, "shape", ()))
+    for _ in range(len(getattr(made[0], "shape", ())) - axes if axes else 0):
+        condition = _ops().expand_dims(condition, -1)  # from the right; broadcasting would add axes on the left
     return _ops().where(condition, *made)

@@ -71,6 +71,8 @@ history = model.fit_generator(flow, samples_per_epoch=32, nb_epoch=1, verbose=0)
 assert len(history.history["loss"]) == 1
 assert model.predict_generator(flow, 2, workers=2, verbose=0).shape == (16, 8, 8, 1)
 
+rows = K.switch(np.array([True, False]), np.ones((2, 2), "float32"), np.zeros((2, 2), "float32"))
+assert np.asarray(K.eval(rows)).tolist() == [[1, 1], [0, 0]]
 assert Dense(np.int64(3)).units == Dense(output_dim=3.0, W_regularizer=regularizers.l2(0.1)).units == 3
 recurrent = CuDNNLSTM(4, batch_input_shape=(None, 3, 2))
 assert type(recurrent) is keras.layers.LSTM
