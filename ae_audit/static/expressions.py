@@ -15,6 +15,7 @@ from ae_audit.static.sources import Where
 from ae_audit.static.values import (
     Array,
     Bound,
+    Class,
     Const,
     Function,
     Instance,
@@ -79,11 +80,10 @@ def _attribute(run: Run, node: ast.Attribute, frame: Frame) -> Value:
 
 
 def _call(run: Run, node: ast.Call, frame: Frame) -> Value:
-    if isinstance(node.func, ast.Name) and node.func.id == "super" and not node.args:
-        from ae_audit.static.values import Super
-
-        if frame.owner is not None and frame.receiver is not None:
-            return Super(frame.owner, frame.receiver)
+    if isinstance(node.func, ast.Name) and node.func.id == "super":
+        made = _super(run, node, frame)
+        if made is not None:
+            return made
     if isinstance(node.func, ast.Name) and node.func.id in {"locals", "globals", "vars"} and not node.args:
         return Mapping(dict(frame.scope.names))
     if isinstance(node.func, ast.Attribute):
@@ -105,6 +105,19 @@ def _method_calls(run: Run, node: ast.Call, frame: Frame) -> Value:
         function = run.attribute(value, method.attr, Where(frame.text, method))
         value = run.call(function, arguments(run, call, frame))
     return value
+
+
+def _super(run: Run, node: ast.Call, frame: Frame) -> Value | None:
+    """``super()`` and ``super(Class, self)`` inside a method."""
+    from ae_audit.static.values import Super
+
+    owner: Value | None = frame.owner
+    receiver: Value | None = frame.receiver
+    if node.args:
+        given = [evaluate(run, argument, frame) for argument in node.args[:2]]
+        owner = given[0] if isinstance(given[0], Class) else owner
+        receiver = given[1] if len(given) > 1 and isinstance(given[1], (Class, Instance)) else receiver
+    return Super(owner, receiver) if isinstance(owner, Class) and receiver is not None else None
 
 
 def arguments(run: Run, node: ast.Call, frame: Frame) -> Call:

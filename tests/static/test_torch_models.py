@@ -336,3 +336,31 @@ def test_tabular_data_from_arrays() -> None:
     setup = setup_of(model)
     assert setup.relation is Relation.SAME
     assert setup.target.values.hull.closure().hi == 1.0
+
+
+@pytest.mark.parametrize("base", ["super()", "super(Child, self)", "super(self.__class__, self)", "Base"])
+def test_what_a_class_inherits_is_reached_however_its_base_is_called(base: str) -> None:
+    this = "self, " if base == "Base" else ""
+    model = f"""
+        class Base(nn.Module):
+            def __init__(self, width):
+                super(Base, self).__init__()
+                self.encoder = nn.Linear(784, width)
+                self.decoder = nn.Sequential(nn.Linear(width, 784), nn.Sigmoid())
+
+            def forward(self, x):
+                return self.decoder(self.encoder(x))
+
+        class Child(Base):
+            def __init__(self):
+                {base}.__init__({this}32)
+
+            def forward(self, x):
+                return {base}.forward({this}x)
+
+        model = Child()
+        for x, _ in train_loader:
+            x = x.view(-1, 784)
+            F.mse_loss(model(x), x).backward()
+        """
+    assert_plain(setup_of(LOADER, model))
