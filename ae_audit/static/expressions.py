@@ -296,7 +296,7 @@ def _comprehension(kind: str) -> Evaluator:
 
 def _generate(run: Run, node: Any, generators: list[ast.comprehension], frame: Frame, made: Seq, mapping: Mapping
               ) -> None:  # fmt: skip
-    from ae_audit.static.statements import assign
+    from ae_audit.static.assignment import assign
 
     if not generators:
         if isinstance(node, ast.DictComp):

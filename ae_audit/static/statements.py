@@ -6,27 +6,22 @@ import ast
 from collections.abc import Callable
 from enum import Enum
 
-from ae_audit.static import attributes, choices, expressions, imports, operators, ops, subscripts, unfollowed
+from ae_audit.static import choices, expressions, imports, operators, unfollowed
 from ae_audit.static.arguments import Call
+from ae_audit.static.assignment import assign
 from ae_audit.static.budget import BudgetSpentError
 from ae_audit.static.environment import Frame
 from ae_audit.static.sources import Where
 from ae_audit.static.values import (
     Array,
-    Class,
     Const,
-    Function,
     Instance,
     Library,
-    Mapping,
-    Module,
     Object,
     Seq,
     Tensor,
     Unknown,
     Value,
-    is_const,
-    python,
 )
 
 TYPE_CHECKING = False
@@ -139,145 +134,6 @@ def _as_load(node: ast.expr) -> ast.expr:
     else:
         return node
     return ast.copy_location(made, node)
-
-
-def assign(run: Run, target: ast.expr, value: Value, frame: Frame) -> None:
-    """Bind ``value`` to a target: a name, an attribute, an element, or several of them."""
-    if isinstance(target, ast.Name):
-        if isinstance(value, Object) and "name" not in value.attrs:
-            value.attrs.setdefault("variable", Const(target.id))
-        frame.scope.bind(target.id, value)
-    elif isinstance(target, (ast.Tuple, ast.List)):
-        unpack(run, target, value, frame)
-    elif isinstance(target, ast.Attribute):
-        set_attribute(run, run.evaluate(target.value, frame), target.attr, value)
-    elif isinstance(target, ast.Subscript):
-        _set_item(run, target, value, frame)
-    elif isinstance(target, ast.Starred):
-        assign(run, target.value, value, frame)
-
-
-def unpack(run: Run, target: ast.Tuple | ast.List, value: Value, frame: Frame) -> None:
-    """``a, *b = value``."""
-    where = Where(frame.text, target)
-    names = target.elts
-    parts = parts_of(run, value, len(names), where)
-    star = next((i for i, name in enumerate(names) if isinstance(name, ast.Starred)), None)
-    if star is not None:
-        items, rest = run.iterate(value, where)
-        after = len(names) - star - 1
-        if rest is None and len(items) >= len(names) - 1:
-            middle = items[star : len(items) - after]
-            parts = [*items[:star], Seq(middle, "list"), *items[len(items) - after :]]
-        else:
-            parts[star] = Seq([], "list", parts[star])
-    for name, part in zip(names, parts, strict=True):
-        assign(run, name, part, frame)
-
-
-def parts_of(run: Run, value: Value, count: int, where: Where) -> list[Value]:
-    """``count`` values that unpacking yields."""
-    if isinstance(value, Seq):
-        if value.rest is None and len(value.items) == count:
-            return list(value.items)
-        filler = value.rest or Unknown("a part of a sequence of another length", where)
-        return [value.items[i] if i < len(value.items) else filler for i in range(count)]
-    if isinstance(value, Unknown):
-        return [attributes.child(value, ("[]", i)) for i in range(count)]
-    if isinstance(value, Array):
-        first = attributes.first_axis_removed(value)
-        return [first for _ in range(count)]
-    if isinstance(value, Tensor):
-        return [value for _ in range(count)]
-    if isinstance(value, Const) and isinstance(value.value, (str, tuple)) and len(value.value) == count:
-        return [Const(item) for item in value.value]
-    items, rest = run.iterate(value, where)
-    filler = rest or Unknown("a part of something unknown", where)
-    return [items[i] if i < len(items) else filler for i in range(count)]
-
-
-def set_attribute(run: Run, owner: Value, name: str, value: Value) -> None:
-    """``owner.name = value``."""
-    if isinstance(owner, Instance):
-        setter = owner.cls.attrs.get(f"{name}.setter")
-        if isinstance(setter, Function):
-            run.call(setter, Call(setter.where, [owner, value]))
-            return
-        owner.attrs[name] = value
-    elif isinstance(owner, (Object, Class)):
-        owner.attrs[name] = value
-    elif isinstance(owner, Module):
-        owner.scope.names[name] = value
-    elif isinstance(owner, Unknown):
-        owner.children[name] = value
-
-
-def _set_item(run: Run, target: ast.Subscript, value: Value, frame: Frame) -> None:
-    owner = run.evaluate(target.value, frame)
-    if isinstance(target.slice, ast.Slice):
-        _set_slice(run, target, owner, value, frame)
-        return
-    if isinstance(owner, Mapping):
-        subscripts.put(owner, run.evaluate(target.slice, frame), value)
-        return
-    key = run.evaluate(target.slice, frame) if not isinstance(target.slice, ast.Tuple) else Unknown("a selection")
-    if isinstance(owner, Seq):
-        if isinstance(key, Const) and isinstance(key.value, int) and -len(owner.items) <= key.value < len(owner.items):
-            owner.items[key.value] = value
-        else:
-            owner.rest = value
-    elif isinstance(owner, Array):
-        _write_into(run, target, owner, value, frame)
-    elif isinstance(owner, Unknown) and isinstance(key, Const):
-        owner.children["[]", subscripts.key_of(key)] = value
-    elif isinstance(owner, Library) and owner.name == "os.environ" and is_const(key, str) and is_const(value, str):
-        name, text = python(key), python(value)
-        run.marks.add(f"backend:{text}" if name == "KERAS_BACKEND" else f"environment:{name}")
-
-
-def _set_slice(run: Run, target: ast.Subscript, owner: Value, value: Value, frame: Frame) -> None:
-    if isinstance(owner, Array):
-        _write_into(run, target, owner, value, frame)
-    elif isinstance(owner, Seq):
-        items, rest = run.iterate(value, Where(frame.text, target))
-        owner.items[:] = items
-        owner.rest = rest
-
-
-def _write_into(run: Run, target: ast.Subscript, owner: Array, value: Value, frame: Frame) -> None:
-    """``x[...] = v``: the array may hold the new values besides the old ones."""
-    from ae_audit.records import replace
-    from ae_audit.theory.ranges import Tri, ValueRange
-
-    new = run.as_array(value)
-    if new is not None and owner.dtype is not None and not owner.dtype.startswith("f"):
-        cast = ops.cast(run, new, owner.dtype, Where(frame.text, target))
-        new = cast if isinstance(cast, Array) else new
-    if new is None:
-        return
-    empty = owner.source is not None and owner.source.endswith("empty")
-    blank = owner.values.reach is not None and owner.values.hull.width == 0 and owner.why is None
-    single = isinstance(value, Const) or (new.shape == () and new.statistic is None)
-    if blank and single:
-        # single places are written: the old values and the new ones both occur
-        assign(run, target.value, replace(owner, values=owner.values.together(new.values)), frame)
-        return
-    if blank or empty:
-        # zeros that are filled in: from now on the array is what is written into it
-        assign(run, target.value, replace(new, shape=owner.shape), frame)
-        return
-    joined = owner.values.together(new.values)
-    column = isinstance(target.slice, ast.Constant) and isinstance(target.slice.value, str)
-    if column:
-        # a column of a table: its values occur in the table, not in every column of it
-        scalings = (*owner.scalings, f"column {frame.text.segment(target.slice)}")
-        assign(run, target.value, replace(owner, values=joined, scalings=scalings), frame)
-        return
-    partial = isinstance(target.slice, (ast.Slice, ast.Tuple, ast.Constant))
-    reach = owner.values.reach if partial else None  # a mask may have replaced just the values that are reached
-    standardised = owner.standardised if partial else Tri.UNKNOWN
-    changed = replace(owner, values=ValueRange(joined.hull, reach), standardised=standardised)
-    assign(run, target.value, changed, frame)
 
 
 def _if(run: Run, node: ast.If, frame: Frame) -> Signal:

@@ -364,3 +364,48 @@ def test_what_a_class_inherits_is_reached_however_its_base_is_called(base: str) 
             F.mse_loss(model(x), x).backward()
         """
     assert_plain(setup_of(LOADER, model))
+
+
+@pytest.mark.parametrize("made", ["torch.zeros(size=x.shape)", "torch.empty(x.size(0), x.size(1), 28)"])
+@pytest.mark.parametrize("place", ["[:, i, :]", "[:, i]"])
+def test_an_output_that_is_written_step_by_step(made: str, place: str) -> None:
+    model = f"""
+        class LSTMAE(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.enc = nn.LSTM(28, 64, batch_first=True)
+                self.dec = nn.LSTMCell(28, 64)
+                self.out = nn.Linear(64, 28)
+
+            def forward(self, x):
+                output = {made}
+                _, (h, c) = self.enc(x)
+                h, c = h[-1], c[-1]
+                step = x[:, -1]
+                for i in range(x.shape[1] - 1, -1, -1):
+                    h, c = self.dec(step, (h, c))
+                    step = torch.sigmoid(self.out(h))
+                    output{place} = step
+                return output
+
+        model = LSTMAE()
+        for x, _ in train_loader:
+            x = x.squeeze(1)
+            nn.MSELoss()(x, model(x)).backward()
+        """
+    setup = setup_of(LOADER, model)
+    assert setup.head.activation == "sigmoid"
+    assert (setup.target.values.hull.lo, setup.target.values.hull.hi) == (0.0, 1.0)
+
+
+def test_an_output_of_which_a_part_is_activated_in_place_has_no_one_head() -> None:
+    model = """
+        model = nn.Linear(784, 784)
+        for x, _ in train_loader:
+            x = x.view(-1, 784)
+            y = model(x)
+            y[:, :10] = torch.sigmoid(y[:, :10])
+            F.mse_loss(y, x).backward()
+        """
+    setup = setup_of(LOADER, model)
+    assert setup.head.activation is None

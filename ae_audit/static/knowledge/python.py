@@ -280,7 +280,7 @@ def _getattr(run: Run, call: Call) -> Value:
 
 @TABLE.function("builtins.setattr")
 def _setattr(run: Run, call: Call) -> Value:
-    from ae_audit.static.statements import set_attribute
+    from ae_audit.static.assignment import set_attribute
 
     name = call.constant(1)
     if isinstance(name, str) and len(call.args) == 3:
