@@ -33,6 +33,13 @@ def unknown_array(run: Run, why: str, where: Where | None = None, source: str | 
     return Array(root=run.fresh(), why=why, where=where, source=source)
 
 
+def counter(run: Run, where: Where | None) -> Unknown:
+    """A number that counts something: which one is not known, but that it is whole and 0 or more."""
+    made = Unknown("the counter of a loop", where)
+    made.array = Array(ValueRange(Interval(0.0, math.inf)), "int64", (), root=run.fresh(), where=where)
+    return made
+
+
 def of_constant(run: Run, value: Const) -> Array:
     """A number as an array without axes."""
     number = float(value.value)

@@ -8,7 +8,7 @@ import operator
 from collections.abc import Callable
 
 from ae_audit.records import replace
-from ae_audit.static import arrays, losses, tensors, unsigned
+from ae_audit.static import arrays, comparisons, losses, tensors, unsigned
 from ae_audit.static.sources import Where
 from ae_audit.static.values import (
     Array,
@@ -350,6 +350,9 @@ def compare(run: Run, op: ast.cmpop, left: Value, right: Value, where: Where) ->
         return Const(same if isinstance(op, (ast.Is, ast.Eq)) else not same, where, _plain(soft))
     if isinstance(left, Const) and isinstance(right, Const):
         return _compare_constants(op, left, right, where)
+    same_type = comparisons.of_types(op, left, right)
+    if same_type is not None:
+        return Const(same_type, where)
     if isinstance(op, (ast.In, ast.NotIn)) and isinstance(left, Const):
         return _membership(op, left, right, where)
     if isinstance(left, (Array, Unknown)) and isinstance(right, (Array, Unknown)):
@@ -360,7 +363,13 @@ def compare(run: Run, op: ast.cmpop, left: Value, right: Value, where: Where) ->
         first, second = run.as_array(left), run.as_array(right)
         base = second if first is None or (first.shape == () and second is not None) else first
         assert base is not None
-        return replace(arrays.thresholded(base, f"the comparison «{where.written}»", where), dtype="bool")
+        occurs = comparisons.occurring(op, left, right)
+        if base.shape == () and occurs is not None and occurs[0] is occurs[1] is not None:
+            return Const(occurs[0], where)
+        made = replace(arrays.thresholded(base, f"the comparison «{where.written}»", where), dtype="bool")
+        if occurs is not None:
+            run.notes["occurs", id(made)] = (made, *occurs)
+        return made
     return Unknown("a test on something unknown", where)
 
 

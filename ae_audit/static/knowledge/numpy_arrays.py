@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 from ae_audit.records import replace
-from ae_audit.static import arrays, ops
+from ae_audit.static import arrays, comparisons, ops
 from ae_audit.static.arguments import Call
 from ae_audit.static.registry import Table
 from ae_audit.static.values import Array, Const, Difference, Library, LossValue, Seq, Tensor, Unknown, Value, python
@@ -102,7 +102,12 @@ def _shape(run: Run, receiver: Array) -> Value:
     return Seq([Unknown("an extent of an array") if e is None else Const(e) for e in receiver.shape], "tuple")
 
 
-@TABLE.attribute("array", "ndim", "size", "dtype", "columns", "index", "nbytes", "device", "grad", "requires_grad")
+@TABLE.attribute("array", "dtype")
+def _dtype(run: Run, receiver: Array) -> Value:
+    return Library(f"{comparisons.TYPE}.{receiver.dtype}") if receiver.dtype else Unknown("the type of an array")
+
+
+@TABLE.attribute("array", "ndim", "size", "columns", "index", "nbytes", "device", "grad", "requires_grad")
 def _about(run: Run, receiver: Array) -> Value:
     return Unknown("a property of an array")
 
@@ -448,12 +453,14 @@ def _general(run: Run, call: Call) -> Value:
 def _other(run: Run, call: Call) -> Value:
     if call.name == "shape":
         return run.attribute(_first(call), "shape", call.where)
-    return Unknown(f"what «{call.where.written}» gives", call.where)
+    settled = comparisons.settled(run, _first(call), call.name) if call.name in {"any", "all"} else None
+    return settled or Unknown(f"what «{call.where.written}» gives", call.where)
 
 
 @TABLE.method("array", "any", "all", "argmax", "dot")
 def _other_method(run: Run, receiver: Array, call: Call) -> Value:
-    return Unknown(f"what «{call.where.written}» gives", call.where)
+    settled = comparisons.settled(run, receiver, call.name) if call.name in {"any", "all"} and not call.args else None
+    return settled or Unknown(f"what «{call.where.written}» gives", call.where)
 
 
 @TABLE.method("difference", "mean", "sum")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 
-from ae_audit.static import attributes, operators
+from ae_audit.static import arrays, attributes, operators
 from ae_audit.static.arguments import Call
 from ae_audit.static.registry import Table
 from ae_audit.static.values import (
@@ -60,7 +60,10 @@ def _range(run: Run, call: Call) -> Value:
             return Seq([], "range")
         if len(numbers) <= 64:
             return Seq([Const(n) for n in numbers], "range")
-    return Seq([], "range", Unknown("the counter of a loop", call.where))
+    upwards = len(call.args) == 1
+    return Seq(
+        [], "range", arrays.counter(run, call.where) if upwards else Unknown("the counter of a loop", call.where)
+    )
 
 
 @TABLE.function("builtins.len")
@@ -119,7 +122,7 @@ def _enumerate(run: Run, call: Call) -> Value:
     items, rest = run.iterate(_first(call), call.where)
     start = call.constant(1, "start", default=0)
     counted: list[Value] = [Seq([Const(start + i), item], "tuple") for i, item in enumerate(items)]
-    more = None if rest is None else Seq([Unknown("the counter of a loop", call.where), rest], "tuple")
+    more = None if rest is None else Seq([arrays.counter(run, call.where), rest], "tuple")
     given = call.args[0] if call.args else None
     return Seq(counted, "iterator", more, isinstance(given, Seq) and given.open)
 

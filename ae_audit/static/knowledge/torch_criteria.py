@@ -92,6 +92,8 @@ _NO_PARAMETERS = frozenset({"size_average", "reduce", "reduction", "weight", "po
 
 def resolved(use: LossUse, target: Value, prediction: Value) -> LossUse:
     """``cross_entropy`` named by what its target is: class indices (one axis fewer) or a distribution."""
+    if isinstance(target, Unknown) and target.array is not None:
+        target = target.array
     if use.name != "cross_entropy" or not isinstance(target, Array):
         return use
     scores = prediction.head.shape if isinstance(prediction, Tensor) else None
