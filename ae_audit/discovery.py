@@ -12,12 +12,12 @@ from fnmatch import fnmatch
 
 from ae_audit.data_paths import DataPath, data_path
 from ae_audit.errors import UsageError, did_you_mean
+from ae_audit.project_root import project_root
 from ae_audit.records import dataclass
 from ae_audit.settings import Settings
 from ae_audit.source_text import STDIN, is_model_file
 
 SUFFIXES = (".py", ".ipynb")
-_PROJECT_MARKS = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,17 +135,10 @@ def _excluded(path: str, patterns: Sequence[str], base: str) -> bool:
 
 
 def _project_root(path: str, known: dict[str, str]) -> str:
-    start = folder = os.path.dirname(os.path.abspath(path))
-    if start in known:
-        return known[start]
-    while not any(os.path.exists(os.path.join(folder, mark)) for mark in _PROJECT_MARKS):
-        parent = os.path.dirname(folder)
-        if parent == folder:
-            folder = start
-            break
-        folder = parent
-    known[start] = folder
-    return folder
+    folder = os.path.dirname(os.path.abspath(path))
+    if folder not in known:
+        known[folder] = project_root(folder)
+    return known[folder]
 
 
 def _missing(path: str) -> UsageError:

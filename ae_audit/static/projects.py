@@ -6,6 +6,7 @@ import ast
 import os
 import warnings
 
+from ae_audit.project_root import project_root
 from ae_audit.records import dataclass, field
 from ae_audit.source_text import decode
 from ae_audit.static.sources import Text
@@ -19,7 +20,6 @@ MAX_IMPORTED = 600_000
 """bytes of modules that are read for one program"""
 MAX_KEPT = 1_500_000
 """bytes of modules that are kept from one file to the next; a syntax tree takes about forty times as much memory"""
-_ROOT_MARKERS = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,9 @@ def parse(path: str, source: bytes) -> Program:
             program.units.append((unit, repaired.tree))
             if repaired.dropped:
                 line, message = repaired.dropped[0]
-                more = f" and {len(repaired.dropped) - 1} more lines" if len(repaired.dropped) > 1 else ""
-                program.broken.append(BrokenUnit(f"line {line}{more} does not parse: {message}", line, unit.cell))
+                further = len(repaired.dropped) - 1
+                more = f" and {further} more line{'s' if further > 1 else ''} do" if further else " does"
+                program.broken.append(BrokenUnit(f"line {line}{more} not parse: {message}", line, unit.cell))
         else:
             program.units.append((unit, parsed))
     return program
@@ -131,7 +132,7 @@ class Project:
         self._packages: dict[str, str] = {}
         folder = os.path.dirname(os.path.abspath(path)) if path not in {"-", ""} else ""
         self.folder = folder
-        self.root = os.path.abspath(root) if root else _root_of(folder) if folder else ""
+        self.root = os.path.abspath(root) if root else project_root(folder) if folder else ""
 
     def find(self, name: str, importer: str) -> Program | None:
         """The module ``name`` as seen from the file ``importer``; None where the project has none."""
@@ -152,8 +153,8 @@ class Project:
 
     def _search(self, name: str, folder: str) -> str | None:
         relative = name.replace(".", os.sep)
-        for base in self._bases(folder):
-            first = name.partition(".")[0]
+        first = name.partition(".")[0]
+        for base in [*self._bases(folder), *_around(folder, first)]:
             entries = self._entries(base)
             if first not in entries and f"{first}.py" not in entries:
                 continue
@@ -207,13 +208,12 @@ class Project:
         return ".".join(parts)
 
 
-def _root_of(folder: str) -> str:
+def _around(folder: str, name: str) -> list[str]:
+    """The folder that ``name`` lies in, where ``folder`` is in it: ``src.data`` as ``src/train.py`` imports it."""
     current = folder
     for _ in range(6):
-        if any(os.path.exists(os.path.join(current, marker)) for marker in _ROOT_MARKERS):
-            return current
-        parent = os.path.dirname(current)
-        if parent == current:
-            break
+        parent, last = os.path.split(current)
+        if last == name:
+            return [parent]
         current = parent
-    return folder
+    return []

@@ -18,6 +18,8 @@ _EXEC = re.compile(r"^(\s*)exec\s+.*$")
 _OCTAL = re.compile(r"(?<![\w.])0([0-7]{2,})\b")
 _LONG = re.compile(r"(?<![\w.])(\d+)[lL]\b")
 _UNICODE_RAW = re.compile(r"\b[uU][rR](?=['\"])")
+_ASYNC = re.compile(r"(?<=[(,])(\s*)async(?=\s*=[^=])")
+"""an argument of old torch (``x.cuda(async=True)``), a keyword since Python 3.7"""
 _ASSIGNMENT = re.compile(r"^\s*([A-Za-z_]\w*(?:\s*,\s*[A-Za-z_]\w*)*)\s*=(?!=)")
 LOST = "a_line_that_does_not_parse"
 """the name of what a broken line would have assigned: nothing defines it, so nothing is known of it"""
@@ -76,7 +78,7 @@ def _from_python_2(line: str) -> str:
         line = line.replace("<>", "!=")
         line = _OCTAL.sub(r"0o\1", line)
         line = _LONG.sub(r"\1", line)
-    return _UNICODE_RAW.sub("r", line)
+    return _ASYNC.sub(r"\1non_blocking", _UNICODE_RAW.sub("r", line))
 
 
 def _tabs_expanded(line: str) -> str:

@@ -148,3 +148,26 @@ def test_nothing_but_the_standard_library_is_imported() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_an_argument_that_became_a_keyword_is_read() -> None:
+    source = b"""
+import torch
+x = torch.rand(8, 784).cuda(async=True)
+model = torch.nn.Sequential(torch.nn.Linear(784, 784), torch.nn.Sigmoid())
+torch.nn.functional.mse_loss(model(x), x).backward()
+"""
+    result = analyse_file("old.py", source)
+    assert not result.errors
+    assert [s.target.values.hull.lo for s in result.setups] == [0.0]
+
+
+@pytest.mark.parametrize(("script", "marker"), [("pkg/train.py", None), ("scripts/train.py", "requirements.txt")])
+def test_a_downloaded_project_is_read_as_one_program(tmp_path: Path, script: str, marker: str | None) -> None:
+    for name, text in (("pkg/model.py", MODEL), ("pkg/blocks.py", BLOCKS), ("pkg/data.py", DATA), (script, TRAIN)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    if marker is not None:
+        (tmp_path / marker).touch()
+    result = analyse_file(str(tmp_path / script), TRAIN.encode())
+    assert [s.head.activation for s in result.setups] == ["softmax"]
