@@ -80,3 +80,15 @@ def test_classes_numbered_by_a_dictionary() -> None:
     )
     assert setup.loss.name == "sparse_cce"
     assert setup.target.values.hull.lo == 0.0
+
+
+@pytest.mark.parametrize("labels", ["torch.zeros_like(ones)", "torch.full_like(ones, 1)", "ones.clone()"])
+def test_labels_made_like_others_are_of_their_type(labels: str) -> None:
+    setup = setup_of(
+        f"""
+        x = torch.rand(8, 784)
+        ones = torch.ones(8, dtype=torch.long)
+        F.cross_entropy(nn.Linear(784, 2)(x), {labels}).backward()
+        """
+    )
+    assert setup.loss.name == "sparse_cce"

@@ -115,7 +115,9 @@ def _creator(name: str) -> Callable[[Run, Call], Value]:
         like = name.endswith("_like")
         plain = name.removesuffix("_like").removeprefix("new_")
         shape = _like(run, call) if like else _shape_made(run, plain, call)
-        dtype = dtype_name(call.get(None, "dtype")) or ("int64" if plain in _INTEGERS else "float32")
+        model = call.get(0, "input") if like else None
+        copied = model.dtype if isinstance(model, Array) else None
+        dtype = dtype_name(call.get(None, "dtype")) or copied or ("int64" if plain in _INTEGERS else "float32")
         if python(call.get(None, "requires_grad")) is True:
             return heads.parameter(shape)
         values = _values(run, plain, call, like)
