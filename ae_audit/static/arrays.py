@@ -109,6 +109,8 @@ def concatenated(run: Run, parts: list[Array]) -> Array:
     same = all(p.root == first.root and p.selection == first.selection and p.noise == first.noise for p in parts)
     steps_same = all(p.scalings == first.scalings for p in parts)
     structure = first.structure if all(p.structure is first.structure for p in parts) else Structure.UNKNOWN
+    if structure is Structure.MULTI_HOT and len({p.scalings for p in parts}) > 1:
+        structure = Structure.UNKNOWN  # planes of several comparisons, which may well exclude each other
     if structure is Structure.UNKNOWN and {(p.values.hull.lo, p.values.hull.hi) for p in parts} == {(0, 0), (1, 1)}:
         structure = Structure.BINARY_LABEL  # ones for the real, zeros for the fake
     return replace(
@@ -239,11 +241,14 @@ def standardised(array: Array, how: str, where: Where | None) -> Array:
     return recast(array, ValueRange(REAL_LINE, STANDARDISED_REACH), how, where, standardised=Tri.YES)
 
 
-def thresholded(array: Array, how: str, where: Where | None) -> Array:
-    """A comparison: 0 or 1 everywhere; of class labels, one label a sample; of pixels, each for itself."""
+def thresholded(array: Array, how: str, where: Where | None, *, equal: bool = False) -> Array:
+    """A comparison: 0 or 1 everywhere; of class labels, one label a sample; of pixels, each for itself.
+
+    Where it asks for equality, pixels may just as well be the classes of a map, of which this is one plane or all.
+    """
     labels = array.structure in LABELS
     if array.structure is Structure.CONTINUOUS:
-        array = replace(array, structure=Structure.MULTI_HOT)
+        array = replace(array, structure=Structure.UNKNOWN if equal else Structure.MULTI_HOT)
     return recast(replace(array, pictured=False), ValueRange.exactly(UNIT), how, where,
                   structure=Structure.BINARY_LABEL if labels else array.structure, structure_axis=None)  # fmt: skip
 

@@ -27,6 +27,7 @@ from ae_audit.static.values import (
     python,
 )
 from ae_audit.theory.ranges import Tri, ValueRange
+from ae_audit.training_setup import Structure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
@@ -172,7 +173,10 @@ def _write_into(run: Run, target: ast.Subscript, owner: Array, value: Value, fra
         return
     if blank or empty:
         # zeros that are filled in: from now on the array is what is written into it
-        assign(run, target.value, replace(new, shape=owner.shape), frame)
+        plane = isinstance(target.slice, ast.Tuple) and any(not _whole(part) for part in target.slice.elts[1:])
+        apart = plane and new.structure in {Structure.BINARY_LABEL, Structure.MULTI_HOT}
+        structure = Structure.UNKNOWN if apart else new.structure  # what the planes are to each other is not known
+        assign(run, target.value, replace(new, shape=owner.shape, structure=structure), frame)
         return
     joined = owner.values.together(new.values)
     column = isinstance(target.slice, ast.Constant) and isinstance(target.slice.value, str)
@@ -186,3 +190,8 @@ def _write_into(run: Run, target: ast.Subscript, owner: Array, value: Value, fra
     standardised = owner.standardised if partial else Tri.UNKNOWN
     changed = replace(owner, values=ValueRange(joined.hull, reach), standardised=standardised)
     assign(run, target.value, changed, frame)
+
+
+def _whole(part: ast.expr) -> bool:
+    """Whether a subscript takes all of an axis, or of several: ``:``, ``...``."""
+    return isinstance(part, ast.Slice) or (isinstance(part, ast.Constant) and part.value is ...)

@@ -366,7 +366,9 @@ def compare(run: Run, op: ast.cmpop, left: Value, right: Value, where: Where) ->
         occurs = comparisons.occurring(op, left, right)
         if base.shape == () and occurs is not None and occurs[0] is occurs[1] is not None:
             return Const(occurs[0], where)
-        made = replace(arrays.thresholded(base, f"the comparison «{where.written}»", where), dtype="bool")
+        equal = isinstance(op, (ast.Eq, ast.NotEq))
+        made = arrays.thresholded(base, f"the comparison «{where.written}»", where, equal=equal)
+        made = replace(made, dtype="bool")
         if occurs is not None:
             run.notes["occurs", id(made)] = (made, *occurs)
         return made

@@ -134,7 +134,8 @@ def clamp(run: Run, value: Value, call: Call, name: str) -> Value:
 def compare(run: Run, value: Value, call: Call, name: str) -> Value:
     """Truth values, no gradient."""
     if isinstance(value, Array):
-        compared = arrays.thresholded(value, f"the comparison «{call.where.written}»", call.where)
+        equal = name in {"eq", "ne", "not_equal"}
+        compared = arrays.thresholded(value, f"the comparison «{call.where.written}»", call.where, equal=equal)
         return replace(compared, dtype="bool")
     return Unknown("a test on values", call.where)
 
