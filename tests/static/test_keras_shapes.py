@@ -42,6 +42,22 @@ def test_the_shape_of_a_model_without_an_input(
     assert ("AE309" in {finding.code for finding in check([setup])[0]}) is broadcasts
 
 
+@pytest.mark.parametrize(
+    ("convolution", "shape"),
+    [
+        ("32, 3, 3, border_mode='same'", (None, 28, 28, 32)),
+        ("32, 3, 3, border_mode='same', subsample=(2, 2)", (None, 14, 14, 32)),
+        ("32, 3, 2, padding='same'", (None, 14, 14, 32)),
+        ("32, 3, 3, padding='same'", (None, None, None, 32)),
+    ],
+)
+def test_the_third_number_of_a_convolution_may_be_a_side_of_its_window(
+    convolution: str, shape: tuple[int | None, ...]
+) -> None:
+    layers = f"layers.Input((28, 28, 1)), layers.Convolution2D({convolution})"
+    assert trained(layers, "(9, 28, 28, 1)", "(9, 28, 28, 32)").head.shape == shape
+
+
 def test_a_property_of_a_base_out_of_reach_is_the_attribute_it_is_named_after() -> None:
     program = """
     from keras import Input, Model, layers

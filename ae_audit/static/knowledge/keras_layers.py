@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ae_audit.records import replace
 from ae_audit.static import arrays, ops, tensors
 from ae_audit.static.arguments import Call
+from ae_audit.static.knowledge.keras_names import FIRST_KERAS
 from ae_audit.static.registry import Table
 from ae_audit.static.sources import Where
 from ae_audit.static.spellings import activation as canonical
@@ -208,7 +209,7 @@ def _convolution(run: Run, name: str, inputs: Value, call: Call) -> Value:
     spatial: tuple[int | None, ...] = (None,) * dimensions
     old = ops.shape_of(inputs)
     padding = call.constant(None, "padding", "border_mode", default="valid")
-    strides = call.constant(2, "strides", "subsample", default=1)
+    strides = _steps(call, dimensions)
     steps = strides if isinstance(strides, tuple) else (strides,) * dimensions
     if old is not None and len(old) == dimensions + 2 and padding in {"same", "SAME"} and len(steps) == dimensions:
         spatial = tuple(_strided(e, s, "Transpose" in name) for e, s in zip(old[1:-1], steps, strict=True))
@@ -230,6 +231,16 @@ def _convolution(run: Run, name: str, inputs: Value, call: Call) -> Value:
     shape = (None, filters, *spatial) if first else (None, *spatial, filters)
     made = tensors.through_weights(run, KERAS, inputs, name, call.where, units=filters, shape=shape)
     return activate(run, made, call.get(None, "activation"), call, call.where)
+
+
+def _steps(call: Call, dimensions: int) -> Any:
+    """The strides of a convolution; ``None`` where they cannot be told from a side of the window."""
+    if dimensions == 1 or len(call.args) < 3:
+        return call.constant(None if FIRST_KERAS & call.kwargs.keys() else 2, "strides", "subsample", default=1)
+    if FIRST_KERAS & call.kwargs.keys():
+        return call.constant(None, "subsample", "strides", default=1)
+    strides = call.constant(2)
+    return None if isinstance(strides, int) and strides == call.constant(1) != 1 else strides
 
 
 def _unpadded(extent: int | None, window: Any, step: Any, transposed: bool) -> int | None:

@@ -67,3 +67,7 @@ TABLE.aliases.update(
         "keras.layers.SyncBatchNormalization": "keras.layers.BatchNormalization",
     }
 )
+
+FIRST_KERAS = frozenset(["nb_filter", "nb_row", "nb_col", "border_mode", "subsample", "dim_ordering", "init", "bias",
+                         "W_regularizer", "b_regularizer", "W_constraint", "b_constraint"])  # fmt: skip
+"""keywords of Keras 1, whose convolutions take the sides of their window one by one"""
