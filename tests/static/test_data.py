@@ -126,6 +126,48 @@ def test_labels_have_their_structure() -> None:
     assert setup_of("model.fit(x, (y > 4).astype(int))\n").target.structure is Structure.BINARY_LABEL
 
 
+@pytest.mark.parametrize(
+    ("mask", "structure"),
+    [
+        ("x > 127", Structure.MULTI_HOT),
+        ("np.concatenate([x > 127, x <= 127], axis=-1)", Structure.UNKNOWN),
+        ("np.stack([x == level for level in range(4)], axis=-1)", Structure.UNKNOWN),
+        ("planes(x)", Structure.UNKNOWN),
+    ],
+)
+def test_planes_of_comparisons_may_exclude_each_other(mask: str, structure: Structure) -> None:
+    program = f"""
+        def planes(a):
+            made = np.zeros((60000, 28, 28, 2))
+            made[..., 0] = a > 127
+            made[..., 1] = a <= 127
+            return made
+        model.fit(x, {mask})
+        """
+    assert setup_of(program).target.structure is structure
+
+
+@pytest.mark.parametrize(
+    ("batches", "text"),
+    [
+        ("pairs.apply(halved).batch(9)", "[0, 0.5]"),
+        ("pairs.apply(tf.data.experimental.shuffle_and_repeat(9)).batch(9)", "[0, 1]"),
+        ("pairs.apply(tf.data.experimental.map_and_batch(lambda a, b: (a, b / 2), 9))", "[0, 0.5]"),
+        ("pairs.apply(some.transformation()).batch(9)", "unknown"),
+        ("pairs.enumerate().map(lambda number, pair: pair).batch(9)", "[0, 1]"),
+    ],
+)
+def test_a_data_set_is_what_is_made_of_the_whole_of_it(batches: str, text: str) -> None:
+    target = setup_of(f"""
+        import some
+        def halved(data):
+            return data.map(lambda a, b: (a, b / 2))
+        pairs = tf.data.Dataset.from_tensor_slices((x / 255.0, x / 255.0))
+        model.fit({batches})
+        """).target
+    assert str(target.values) == text
+
+
 def test_generators_of_images() -> None:
     setup = setup_of("""
         g = keras.preprocessing.image.ImageDataGenerator(rescale=1 / 255)

@@ -313,9 +313,32 @@ def _map(run: Run, receiver: Object, call: Call) -> Value:
 
 
 @TABLE.method(DATASET, "batch", "shuffle", "repeat", "cache", "prefetch", "take", "skip", "filter", "padded_batch",
-              "unbatch", "with_options", "apply", "shard", "concatenate", "ignore_errors", "reset")  # fmt: skip
+              "unbatch", "with_options", "shard", "concatenate", "ignore_errors", "reset")  # fmt: skip
 def _same(run: Run, receiver: Object, call: Call) -> Value:
     return receiver
+
+
+@TABLE.method(DATASET, "apply")
+def _apply(run: Run, receiver: Object, call: Call) -> Value:
+    """``dataset.apply(function)``: what the function makes of the whole data set."""
+    function = call.get(0, "transformation_func")
+    if isinstance(function, Object) and function.cls == "tensorflow.data.transformation" and function.call is not None:
+        return _map(run, receiver, function.call) if function.call.name == "map_and_batch" else receiver
+    made = receiver if function is None else run.call(function, Call(call.where, [receiver]))
+    return iterator(made, call) if isinstance(made, Unknown) else made
+
+
+@TABLE.function(*(f"tensorflow.data.experimental.{name}" for name in (
+    "assert_cardinality", "copy_to_device", "ignore_errors", "map_and_batch", "prefetch_to_device",
+    "shuffle_and_repeat", "snapshot", "unbatch")))  # fmt: skip
+def _transformation(run: Run, call: Call) -> Value:
+    return Object("tensorflow.data.transformation", call)
+
+
+@TABLE.method(DATASET, "enumerate")
+def _enumerate(run: Run, receiver: Object, call: Call) -> Value:
+    counter = Unknown("the number of an element", call.where)
+    return iterator(Seq([counter, _element(run, receiver)], "tuple"), call)
 
 
 @TABLE.attribute(DATASET, "class_indices", "samples", "n", "batch_size", "classes", "filenames", "element_spec",
