@@ -82,6 +82,12 @@ def through_weights(
     ))  # fmt: skip
 
 
+def weights(framework: Framework, shape: Shape, units: int | None = None) -> Tensor:
+    """Weights by themselves: ``tf.Variable(tf.zeros(…))``, ``nn.Parameter(…)``."""
+    return Tensor(framework, Head(activation="linear", range=LINEAR_RANGE, shape=shape, units=units,
+                                  logits_recoverable=Tri.NO))  # fmt: skip
+
+
 def _after(base: Tensor, layer: str, normalising: bool, head: Head) -> Tensor:
     first = (*base.first_layers, layer) if len(base.first_layers) < FIRST_LAYERS else base.first_layers
     normalises = base.normalises
@@ -287,7 +293,10 @@ def arithmetic(run: Run, symbol: str, left: Value, right: Value, where: Where) -
 def _arithmetic(run: Run, symbol: str, left: Value, right: Value, where: Where) -> Value:
     if symbol == "@":
         fed = next(value for value in (left, right) if isinstance(value, Tensor))
-        return through_weights(run, fed.framework, [left, right], "matmul", where)
+        before, after = (v.head.shape if isinstance(v, Tensor) else getattr(v, "shape", None) for v in (left, right))
+        shape = (*before[:-1], after[-1]) if before and after and len(after) == 2 else None
+        units = shape[-1] if shape and fed.framework is Framework.KERAS else None
+        return through_weights(run, fed.framework, [left, right], "matmul", where, units=units, shape=shape)
     a, b = _scalar(left), _scalar(right)
     if isinstance(left, Tensor) and b is not None:
         return _with_number(run, left, symbol, b, where, reverse=False)

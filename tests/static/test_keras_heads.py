@@ -11,6 +11,7 @@ from ae_audit.theory.activations import Constraint
 from ae_audit.theory.intervals import Interval
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import Framework, Relation, TrainingSetup
+from tests.static.keras_programs import audited
 
 DATA = """
 from tensorflow import keras
@@ -192,3 +193,32 @@ def test_an_unknown_head_says_why() -> None:
     result = analyse_file("p.py", source.encode())
     assert result.setups[0].head.activation is None
     assert [(u.what, u.why) for u in result.undecided] == [("output activation", "the model is loaded from a file")]
+
+
+@pytest.mark.parametrize(
+    ("weights", "activation"),
+    [
+        ("tf.Variable(tf.random.normal([784, 784]))", "softmax"),
+        ("tf.Variable(tf.zeros([784, 784]))", "softmax"),
+        ("tf.Variable(tf.initializers.GlorotUniform()([784, 784]))", "softmax"),
+        ("tf.Variable(saved, trainable=True)", "softmax"),
+        ("Own().add_weight(shape=(784, 784))", "softmax"),
+        ("tf.Variable(tf.zeros([784, 784]), trainable=False)", None),
+        ("tf.Variable(np.load('data.npy'))", None),
+    ],
+)
+def test_variables_that_begin_as_weights_make_a_network(weights: str, activation: str | None) -> None:
+    setups, codes, _ = audited(f"""
+        class Own(layers.Layer):
+            pass
+        saved = np.load("saved.npy")
+        x = x.reshape(-1, 784)
+        weights = {weights}
+        def step(batch):
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean(tf.square(tf.nn.softmax(tf.matmul(batch, weights)) - batch))
+            keras.optimizers.Adam().apply_gradients([(tape.gradient(loss, weights), weights)])
+        step(x[:9])
+        """)
+    assert [setup.head.activation for setup in setups] == ([] if activation is None else [activation])
+    assert codes == (set() if activation is None else {"AE101"})

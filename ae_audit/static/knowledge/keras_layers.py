@@ -471,7 +471,7 @@ def _add_loss(run: Run, receiver: Value, call: Call) -> Value:
     return Const(None)
 
 
-@TABLE.method("keras.Layer", "add_metric", "build", "set_weights", "get_weights", "add_weight", "summary")
+@TABLE.method("keras.Layer", "add_metric", "build", "set_weights", "get_weights", "summary")
 def _ignored(run: Run, receiver: Value, call: Call) -> Value:
     return Unknown(f"what «{call.name}» gives", call.where)
 

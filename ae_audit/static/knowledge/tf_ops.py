@@ -23,7 +23,7 @@ from ae_audit.static.values import (
 )
 from ae_audit.theory.activations import arguments as activation_arguments
 from ae_audit.theory.intervals import Interval
-from ae_audit.theory.ranges import ValueRange
+from ae_audit.theory.ranges import UNKNOWN_RANGE, ValueRange
 from ae_audit.training_setup import Framework, LossUse, Structure
 
 TYPE_CHECKING = False
@@ -85,12 +85,46 @@ def _operation(run: Run, name: str, call: Call) -> Value:
 
 
 def _moved(run: Run, short: str, first: Value | None, call: Call) -> Value:
+    if short == "Variable" and _starts_weights(first, call):
+        return tensors.weights(KERAS, first.shape if isinstance(first, Array) else None)
     if short in {"constant", "convert_to_tensor", "Variable", "variable", "identity", "stop_gradient", "ensure_shape",
                  "cast_to_floatx", "copy"}:  # fmt: skip
         return first if first is not None else Unknown("a tensor of nothing", call.where)
     if short == "reshape":
         return ops.reshaped(run, first, ops.sizes_of(call, 1), call.where)
     return ops.moved(run, first, short, call.where)
+
+
+def _starts_weights(first: Value | None, call: Call) -> bool:
+    """Whether a variable is said to be trained, or begins as weights do: drawn at random or all alike."""
+    said = call.constant(1, "trainable")
+    if said is not None or not isinstance(first, Array):
+        return said is True
+    blank = first.values.reach is not None and first.values.hull.width == 0 and first.why is None
+    return (first.random or blank) and first.shape != ()
+
+
+@TABLE.function(*(f"{root}.{name}{written}" for root in ("tensorflow.initializers", "keras.initializers") for name in (
+    "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "LecunNormal", "LecunUniform", "Ones", "Orthogonal",
+    "RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling", "Zeros") for written in ("", "V2")),
+    "tensorflow.random_normal_initializer", "tensorflow.random_uniform_initializer", "tensorflow.zeros_initializer",
+    "tensorflow.ones_initializer")  # fmt: skip
+def _initializer(run: Run, call: Call) -> Value:
+    return Object("keras.initializer", call)
+
+
+@TABLE.method("keras.initializer", "__call__")
+def _initial(run: Run, receiver: Object, call: Call) -> Value:
+    return ops.random(run, call, UNKNOWN_RANGE, _sizes(call.constant(0, "shape")), "the first weights")
+
+
+@TABLE.method("keras.Layer", "add_weight")
+def _weight(run: Run, receiver: Value, call: Call) -> Value:
+    return tensors.weights(KERAS, _sizes(call.constant(None, "shape")))
+
+
+def _sizes(shape: object) -> tuple[int | None, ...] | None:
+    return tuple(s if isinstance(s, int) else None for s in shape) if isinstance(shape, tuple) else None
 
 
 def _activation(run: Run, name: str, first: Value | None, call: Call) -> Value | None:
@@ -133,9 +167,7 @@ def _tf_losses(run: Run, name: str, call: Call) -> Value:
 def _normal(run: Run, call: Call) -> Value:
     mean = call.number(1, "mean", default=0.0)
     std = call.number(2, "stddev", "std", default=1.0)
-    shape = call.constant(0, "shape")
-    known = tuple(s if isinstance(s, int) else None for s in shape) if isinstance(shape, tuple) else None
-    return ops.normal(run, call, mean, std, known, "tf.random.normal")
+    return ops.normal(run, call, mean, std, _sizes(call.constant(0, "shape")), "tf.random.normal")
 
 
 def _clip(run: Run, first: Value | None, call: Call) -> Value:

@@ -15,7 +15,7 @@ from ae_audit.static.values import Array, Const, Difference, LossValue, Seq, Ten
 from ae_audit.theory.activations import LINEAR_RANGE, ActivationRange, find_activation
 from ae_audit.theory.intervals import REAL_LINE, Interval
 from ae_audit.theory.ranges import Tri, ValueRange
-from ae_audit.training_setup import Framework, Head, Parameter, Structure
+from ae_audit.training_setup import Framework, Parameter, Structure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
@@ -48,8 +48,7 @@ def output(run: Run, value: Value) -> Array | Tensor | None:
 
 def parameter(shape: Shape | None = None) -> Tensor:
     """Weights by themselves: ``nn.Parameter(…)``."""
-    head = Head(activation="linear", range=LINEAR_RANGE, shape=shape, units=units_of(shape), logits_recoverable=Tri.NO)
-    return Tensor(TORCH, head)
+    return tensors.weights(TORCH, shape, units_of(shape))
 
 
 def weighed(run: Run, value: Value, layer: str, shape: Shape | None, where: Where, units: int | None = None) -> Tensor:
