@@ -392,3 +392,15 @@ model.fit(somewhere.load())
 """
     undecided = analyse_file("m.py", source.encode()).undecided
     assert "somewhere" in {each.what: each.why for each in undecided}["target range"]
+
+
+def test_a_target_of_texts_is_a_target() -> None:
+    _, _, undecided = audited("""
+        names = []
+        for each in range(9):
+            names.append(str(each))
+        net = keras.Sequential([layers.Flatten(), layers.Dense(9, activation="softmax")])
+        net.compile("adam", "sparse_categorical_crossentropy")
+        net.fit(x, names)
+        """)
+    assert {each.what: each.why for each in undecided}["target range"] == "it is a list of what is no number"

@@ -55,7 +55,7 @@ def part(run: Run, value: Value | None, index: int, names: list[str], count: int
     if isinstance(value, Seq) and (count > 1 or len(value.items) == 1):
         return value.items[index] if index < len(value.items) else value.rest
     if isinstance(value, Seq):
-        return run.as_array(value)
+        return run.as_array(value) or Unknown("it is a list of what is no number")
     if isinstance(value, Unknown):
         return run.as_array(value) if count == 1 else value
     return value
