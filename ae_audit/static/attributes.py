@@ -199,6 +199,10 @@ def iterate(run: Run, value: Value, where: Where | None) -> tuple[list[Value], V
         if method is not None:
             index = Unknown("an index", where)
             return [], run.call(method, Call(where or value.where or _nowhere(run), [index]))
+        # iterators of the user's own; «next» is what those of Python 2 and of the first Keras are asked with
+        method = find(run, value, "__next__") or find(run, value, "next")
+        if method is not None and isinstance(value, Instance):
+            return [], run.call(method, Call(where or value.where or _nowhere(run)))
     return [], Unknown(f"the elements of {describe(value)}", where)
 
 

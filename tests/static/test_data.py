@@ -193,6 +193,18 @@ def test_a_generator_function_and_a_sequence_class() -> None:
     assert (str(setup.target.values), setup.relation) == ("[0, 1]", Relation.SAME)
 
 
+@pytest.mark.parametrize("asked", ["__next__", "next"])
+def test_an_iterator_of_the_user_s_own(asked: str) -> None:
+    setup = setup_of(f"""
+        class Batches:
+            def __init__(self, a): self.a = a
+            def __iter__(self): return self
+            def {asked}(self): return self.a[:9] / 255.0, self.a[:9]
+        model.fit(Batches(x), steps_per_epoch=3)
+        """)
+    assert (str(setup.target.values), setup.relation) == ("[0, 255]", Relation.RESCALED)
+
+
 def test_the_trail_says_how_a_range_is_known() -> None:
     target = setup_of("x = x / 255.0\nmodel.fit(x, x)\n").target
     assert [step.text for step in target.trail] == [
