@@ -138,8 +138,7 @@ def _agreement(seen: TrainingSetup, static: TrainingSetup) -> int:
 
 
 def _merge_head(seen: Head, static: Head) -> Head:
-    tried_in_vain = seen.range.values.unknown or (seen.sampled and not static.range.values.unknown)
-    if seen.activation is None and tried_in_vain:
+    if seen.activation is None and (seen.range.values.unknown or _explains(static, seen)):
         return replace(static, units=seen.units or static.units, shape=seen.shape or static.shape)
     if seen.activation is not None and static.activation not in (None, seen.activation):
         return seen
@@ -149,6 +148,14 @@ def _merge_head(seen: Head, static: Head) -> Head:
         location=static.location or seen.location,
         trail=seen.trail if seen.sampled else static.trail or seen.trail,
     )
+
+
+def _explains(static: Head, seen: Head) -> bool:
+    """Whether reading knows a range, where running only saw some values, and all of those lie in it."""
+    if static.range.values.unknown or not (seen.sampled or seen.range.values.hull.is_real_line):
+        return False
+    reach = seen.range.values.reach
+    return reach is None or static.range.values.hull.covers(reach, tolerance=1e-6)
 
 
 def _merge_loss(seen: LossUse, static: LossUse) -> LossUse:
@@ -164,6 +171,7 @@ def _merge_loss(seen: LossUse, static: LossUse) -> LossUse:
         trail=static.trail or seen.trail,
         weight=seen.weight if seen.weight is not None else static.weight,
         reduction=seen.reduction or static.reduction,
+        custom=seen.custom and (static.custom or static.name != seen.name),
         alone=_known(seen.alone, static.alone),
     )
 

@@ -1,22 +1,25 @@
 """One eager call of a Keras program, watched: which layers, activations and losses ran, on which tensors.
 
 The watch wraps what is on the way for the time of one call: layers and operations (Keras' own ``__call__``), each
-layer's ``activation`` attribute, and the activation and loss functions in the public namespaces of Keras and
-TensorFlow and in the modules of the user's own classes. It works alike on every backend.
+layer's ``activation`` attribute, Keras' loss functions wherever the program keeps them, and the other activation and
+loss functions in the public namespaces of Keras and TensorFlow and in the modules of the user's own classes. It works
+alike on every backend.
 """
 
 from __future__ import annotations
 
 import functools
+import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any
 
 from ae_audit.location import Location
-from ae_audit.runtime.replacing import replaced
+from ae_audit.runtime.replacing import can_be_detoured, detoured, is_detour, replaced
 from ae_audit.theory import activations
 
 Locate = Callable[[], Location | None]
@@ -261,9 +264,16 @@ def _patches(recorder: _Recorder, modules: tuple[str, ...]) -> Iterator[Any]:
 
     yield replaced(keras.losses.Loss, "__call__", watched_loss)
     wrappers: dict[int, tuple[Any, Any]] = {}
+    detours: set[int] = set()
     for namespace, name, function in _functions():
+        innermost = inspect.unwrap(function)
+        if namespace in LOSS_NAMESPACES and can_be_detoured(innermost):
+            if id(innermost) not in detours:
+                detours.add(id(innermost))
+                yield detoured(innermost, functools.partial(_wrapper, recorder, namespace, name, innermost))
+            continue
         if id(function) not in wrappers:
-            wrappers[id(function)] = (function, _wrapper(recorder, namespace, name, function))
+            wrappers[id(function)] = (function, _wrapper(recorder, namespace, name, function, function))
         yield replaced(_module(namespace), name, wrappers[id(function)][1])
     for module_name in dict.fromkeys(modules):
         module = sys.modules.get(module_name)
@@ -308,21 +318,36 @@ def _is_function(value: Any) -> bool:
     return callable(value) and not isinstance(value, type) and hasattr(value, "__name__")
 
 
-def _wrapper(recorder: _Recorder, namespace: str, name: str, function: Any) -> Any:
+def _wrapper(recorder: _Recorder, namespace: str, name: str, function: Any, original: Callable[..., Any]) -> Any:
+    """What is called instead of ``function``, and tells the recorder of it before it goes on to ``original``."""
     symbol = f"{namespace.replace('keras._tf_keras.keras', 'keras')}.{name}"
     if namespace in LOSS_NAMESPACES or name in (*ENTROPIES, *TENSORFLOW_ENTROPIES):
 
         @functools.wraps(function)
         def loss(*args: Any, **kwargs: Any) -> Any:
-            return recorder.loss(function, symbol, lambda: function(*args, **kwargs), args, _renamed(kwargs))
+            if _is_a_step_of_another():
+                return original(*args, **kwargs)
+            return recorder.loss(function, symbol, lambda: original(*args, **kwargs), args, _renamed(kwargs))
 
         return loss
 
     @functools.wraps(function)
     def activation(*args: Any, **kwargs: Any) -> Any:
-        return recorder.function(symbol, function, args, kwargs)
+        return recorder.function(symbol, original, args, kwargs)
 
     return activation
+
+
+def _is_a_step_of_another() -> bool:
+    """Whether Keras itself, or a replay of ours, called the loss whose wrapper asks, not the program."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and (is_detour(frame) or _module_of(frame).startswith("ae_audit.runtime.old_names.")):
+        frame = frame.f_back
+    return frame is not None and _module_of(frame).startswith(("keras.", "ae_audit."))
+
+
+def _module_of(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", ""))
 
 
 def _renamed(kwargs: dict[str, Any]) -> dict[str, Any]:

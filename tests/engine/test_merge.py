@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields, replace
 
 import pytest
@@ -115,6 +116,22 @@ def test_a_range_that_was_tried_gives_way_to_one_that_was_read() -> None:
     assert (merged.range, merged.units, merged.sampled) == (bounded.range, 10, False)
     kept = merge(replace(SEEN, head=tried), replace(READ, head=Head(written="f(x)"))).head
     assert (kept.range, kept.written, kept.sampled) == (tried.range, "f(x)", True)
+
+
+@pytest.mark.parametrize(("reach", "activation"), [((0.4, 0.6), "sigmoid"), ((0.4, 1.5), None)])
+def test_an_activation_that_only_reading_knows_is_kept_where_it_explains_what_was_seen(
+    reach: tuple[float, float], activation: str | None
+) -> None:
+    some = Head(range=ActivationRange(ValueRange(Interval(-math.inf, math.inf), Interval(*reach))), units=10)
+    read = Head("sigmoid", range=ActivationRange.exactly(Interval(0.0, 1.0)))
+    merged = merge(replace(SEEN, head=some), replace(READ, head=read)).head
+    assert (merged.activation, merged.units) == (activation, 10)
+
+
+def test_a_loss_that_reading_knows_by_name_was_not_written_out() -> None:
+    by_values = LossUse("bce", custom=True)
+    assert not merge(replace(SEEN, loss=by_values), READ).loss.custom
+    assert merge(replace(SEEN, loss=by_values), replace(READ, loss=LossUse(written="own"))).loss.custom
 
 
 def test_the_source_tells_labels_from_other_whole_numbers() -> None:

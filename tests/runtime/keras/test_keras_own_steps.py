@@ -150,6 +150,35 @@ def test_the_loss_of_a_training_step_is_exchanged(catch, data):
     assert squared != pytest.approx(wrong, rel=0.05)
 
 
+class Stored(TrainedByStep):
+    """Has taken its loss function out of Keras when it was made, and keeps it under a name of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.distance = keras.losses.binary_crossentropy
+
+    def losses_of(self, data):
+        distance = self.distance
+        return ops.mean(distance(data, self.decoder(self.encoder(data)[2])))
+
+
+@watched_steps
+def test_a_loss_function_that_the_program_has_stored_is_seen_as_itself(catch, data):
+    def program():
+        model = Stored()
+        model.compile("adam")
+        model.fit(data, batch_size=64)
+
+    before = keras.losses.binary_crossentropy.__code__
+    (capture,) = catch(program).captures
+    loss = capture.setup.loss
+    assert (loss.name, loss.custom, loss.from_logits) == ("bce", False, Tri.NO)
+    assert capture.setup.head.activation == "sigmoid"
+    squared, written = (capture.trial(remedies, 0).advance(10) for remedies in ((SwapLoss("mse"),), ()))
+    assert squared != pytest.approx(written, rel=0.05)
+    assert keras.losses.binary_crossentropy.__code__ is before
+
+
 @watched_steps
 def test_the_same_seed_gives_the_same_figures_with_random_layers(catch, data):
     def program():
