@@ -1,4 +1,4 @@
-"""Where the project of a file begins: up to there its imports are looked for."""
+"""Where the project of a file begins, and the folders in it that its imports may start from."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ _HINTS = ("requirements.txt", "environment.yml", "README.md", "README.rst", "LIC
 """what lies at the top of a project that was downloaded rather than cloned; in a clone also in folders below"""
 _HINTED = 4
 """folders, the file's own among them, in which a hint is looked for where there is no mark"""
+
+_HIGHEST, _AROUND = 8, 6
+"""folders upwards in which modules are looked for"""
 
 
 def project_root(folder: str) -> str:
@@ -23,3 +26,27 @@ def project_root(folder: str) -> str:
                 break
             current, seen = parent, seen + 1
     return folder
+
+
+def import_folders(folder: str, root: str) -> list[str]:
+    """``folder``, those above it up to ``root``, and ``src`` in each: the nearest first."""
+    found: list[str] = []
+    current = folder
+    for _ in range(_HIGHEST):
+        found.extend((current, os.path.join(current, "src")))
+        parent = os.path.dirname(current)
+        if current == root or not current.startswith(root) or parent == current:
+            break
+        current = parent
+    return found
+
+
+def folder_around(folder: str, name: str) -> list[str]:
+    """The folder that ``name`` lies in, where ``folder`` is in it: ``src.data`` as ``src/train.py`` imports it."""
+    current = folder
+    for _ in range(_AROUND):
+        parent, last = os.path.split(current)
+        if last == name:
+            return [parent]
+        current = parent
+    return []

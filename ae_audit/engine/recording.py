@@ -19,6 +19,7 @@ from ae_audit.engine.settling import Emit, certified, settle_and_tell
 from ae_audit.location import Location
 from ae_audit.runtime.captures import Capture
 from ae_audit.runtime.deadline import stopped_after
+from ae_audit.runtime.first_party import FirstParty
 from ae_audit.runtime.interception import Interception, StopProgram, run_script
 from ae_audit.runtime.model_shapes import clues_of
 from ae_audit.runtime.old_names import answer_old_names
@@ -80,6 +81,7 @@ class Recording:
         self._interception.when_imported("tf_keras", self._refuse_legacy_keras)
         path, argv = self._request["path"], self._request["argv"]
         old_names = answer_old_names(self._interception.watch, path)
+        FirstParty(path, self._request["project_root"]).install()
         if self._request["stand_in"]:
             self._make_up_files(path)
         try:

@@ -97,6 +97,7 @@ def _request(audit: FileAudit, settings: Settings) -> Event:
         "path": os.path.realpath(path),
         "shown": path,
         "folder": os.getcwd(),
+        "project_root": audit.target.project_root,
         "argv": [],
         "notebook": path.endswith(".ipynb"),
         "setups": [to_json(setup) for setup in audit.setups],

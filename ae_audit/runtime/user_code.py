@@ -13,6 +13,7 @@ from types import CodeType, FrameType
 from typing import NamedTuple
 
 from ae_audit.location import Location
+from ae_audit.runtime.first_party import is_first_party
 
 LIBRARY_FOLDERS = ("site-packages", "dist-packages")
 DEEPEST = 12
@@ -38,7 +39,7 @@ class UserCode:
     """Tells the user's files from everybody else's, and frames from locations.
 
     Args:
-        script: the program; its own folder and what lies below counts as the user's.
+        script: the program; its own folder and what lies below counts as the user's, as do modules of its project.
             A notebook's cells have the file names that :func:`ae_audit.runtime.scripts.cell_filename` gives them.
         place_of: maps the file name of a code object to a :data:`Place`; None as its answer means «not known», and
             the default applies.
@@ -121,7 +122,9 @@ class UserCode:
         if real == self._script:
             return self._shown, None
         parts = Path(real).parts
-        inside = real.startswith(self._root + os.sep) and not any(folder in parts for folder in LIBRARY_FOLDERS)
+        inside = (real.startswith(self._root + os.sep) or is_first_party(real)) and not any(
+            folder in parts for folder in LIBRARY_FOLDERS
+        )
         return (filename, None) if inside and not real.startswith((_PYTHON, _OWN)) else None
 
 

@@ -6,7 +6,7 @@ import ast
 import os
 import warnings
 
-from ae_audit.project_root import project_root
+from ae_audit.project_root import folder_around, import_folders, project_root
 from ae_audit.records import dataclass, field
 from ae_audit.source_text import decode
 from ae_audit.static.sources import Text
@@ -154,7 +154,7 @@ class Project:
     def _search(self, name: str, folder: str) -> str | None:
         relative = name.replace(".", os.sep)
         first = name.partition(".")[0]
-        for base in [*self._bases(folder), *_around(folder, first)]:
+        for base in [*self._bases(folder), *folder_around(folder, first)]:
             entries = self._entries(base)
             if first not in entries and f"{first}.py" not in entries:
                 continue
@@ -176,18 +176,8 @@ class Project:
 
     def _bases(self, folder: str) -> list[str]:
         """Folders that imports start from: the importer's, those above it up to the root, and ``src`` in each."""
-        bases: list[str] = []
-        for start in dict.fromkeys((folder, self.folder)):
-            current = start
-            for _ in range(8):
-                bases.extend((current, os.path.join(current, "src")))
-                if current == self.root or not current.startswith(self.root):
-                    break
-                parent = os.path.dirname(current)
-                if parent == current:
-                    break
-                current = parent
-        return list(dict.fromkeys(bases))
+        starts = dict.fromkeys((folder, self.folder))
+        return list(dict.fromkeys(base for start in starts for base in import_folders(start, self.root)))
 
     def package_of(self, path: str) -> str:
         """The dotted package that a file belongs to, for relative imports."""
@@ -206,14 +196,3 @@ class Project:
             # a namespace package: relative imports start from the file's own folder
             return ""
         return ".".join(parts)
-
-
-def _around(folder: str, name: str) -> list[str]:
-    """The folder that ``name`` lies in, where ``folder`` is in it: ``src.data`` as ``src/train.py`` imports it."""
-    current = folder
-    for _ in range(6):
-        parent, last = os.path.split(current)
-        if last == name:
-            return [parent]
-        current = parent
-    return []
