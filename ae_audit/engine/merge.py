@@ -166,6 +166,7 @@ def _merge_loss(seen: LossUse, static: LossUse) -> LossUse:
     return replace(
         seen,
         name=seen.name or static.name,
+        parameters=static.parameters if seen.name is None else seen.parameters,
         written=static.written or seen.written,
         location=static.location or seen.location,
         trail=static.trail or seen.trail,

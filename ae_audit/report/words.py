@@ -62,6 +62,8 @@ def setup_in_words(setup: TrainingSetup) -> str:
     certificate = setup.certificate
     if certificate is not None and certificate.floor is not None:
         words += f"; floor {figure(certificate.floor)}"
+    elif certificate is not None and (loss := setup.loss.theory) is not None and loss.floor_unknown is not None:
+        words += f"; floor not known: {loss.floor_unknown}"
     if certificate is not None and certificate.attainable_r2 is not None:
         words += f"; attainable R² {figure(certificate.attainable_r2)}"
     return words + (f"; when `{setup.condition.text}`" if setup.condition is not None else "")

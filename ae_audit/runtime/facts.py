@@ -278,8 +278,10 @@ def _as_prediction(setup: TrainingSetup, y: Array) -> Array | None:
 
 
 def _loss_figures(setup: TrainingSetup, loss: Loss, y: Array) -> tuple[float | None, float | None]:
-    """Floor, and loss of the mean prediction, in the program's reduction; None where unknown numbers weigh it."""
+    """Floor, and loss of the mean prediction, in the program's reduction; None where they depend on unknown numbers."""
     if "tensor" in {dict(setup.loss.parameters).get(name) for name in ("weight", "pos_weight")}:
+        return None, None
+    if loss.floor_unknown is not None:
         return None, None
     axis = -1 if loss.pointwise else _class_axis_of(setup, loss)
     if not loss.pointwise and not indexed(loss, y) and (y.ndim < 2 or not -y.ndim <= axis < y.ndim):

@@ -7,6 +7,7 @@ loss it is shows when the calls are run again on other values and compared with 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -310,6 +311,7 @@ def recognise(loss: CustomLoss, weight: float | None) -> tuple[LossSpec, float |
     if shape is None or not shape or shape.numel() != plain_value(loss.target).nelement():
         return None
     ratios: dict[int, list[float]] = {}
+    drawn: list[tuple[float, float]] = []
     candidates = _candidates(len(shape))
     generator = torch.Generator().manual_seed(0)
     for draw in range(DRAWS):
@@ -319,14 +321,45 @@ def recognise(loss: CustomLoss, weight: float | None) -> tuple[LossSpec, float |
         value = _value(loss, p, y)
         if value is None:
             return None
+        drawn.append((float((p - y).square().sum()), value))
         for index, (_, function) in enumerate(candidates):
             ratios.setdefault(index, []).append(value / float(function(p, y).sum()))
     for index, (spec, _) in enumerate(candidates):
         ratio = sum(ratios[index]) / DRAWS
         if ratio == ratio and ratio != 0 and all(abs(r / ratio - 1) < AGREEMENT for r in ratios[index]):
             return _scaled(spec, ratio * (1.0 if weight is None else weight), shape)
+    gaussian = _gaussian(drawn, 1.0 if weight is None else weight, shape)
+    if gaussian is not None:
+        return gaussian
     if weight is not None and weight > 0 and _is_distance(loss, shape, generator):
         return LossSpec("distance", reduction=None), None
+    return None
+
+
+def _gaussian(
+    drawn: Sequence[tuple[float, float]], weight: float, shape: torch.Size
+) -> tuple[LossSpec, float | None] | None:
+    """The Gaussian likelihood of fixed variance that a loss is, from the squared errors and the values of the draws.
+
+    Its constant tells the variance and the reduction apart, both of which the factor of the squares holds.
+    """
+    squares, values = zip(*drawn, strict=True)
+    nearest, farthest = min(range(DRAWS), key=squares.__getitem__), max(range(DRAWS), key=squares.__getitem__)
+    slope = (values[farthest] - values[nearest]) / (squares[farthest] - squares[nearest])
+    constant = values[nearest] - slope * squares[nearest]
+    margin = AGREEMENT * abs(values[farthest] - values[nearest])
+    if slope * weight <= 0 or any(
+        abs(constant + slope * square - value) > margin for square, value in zip(squares, values, strict=True)
+    ):
+        return None
+    for reduction, factor in (("mean", 1 / shape.numel()), ("sum", 1.0), (None, 1 / shape[0])):
+        variance = factor / (2 * slope * weight)
+        for full in (True, False):
+            expected = 0.5 * math.log(2 * math.pi * variance if full else variance) * shape.numel() * factor
+            if abs(constant * weight - expected) <= 10 * AGREEMENT * abs(expected):
+                rounded = float(f"{variance:.4g}")  # more digits a sum in float32 does not tell
+                parameters = (("eps", 0.0), ("full", full), ("variance", rounded))
+                return LossSpec("gaussian_nll", False, reduction, parameters), None if reduction is None else 1.0
     return None
 
 

@@ -113,7 +113,10 @@ def read_call(
     if name == "cross_entropy":
         name = "cce" if target.is_floating_point() else "sparse_cce"
     from_logits = bool(implied.pop("from_logits", False))
-    spec = LossSpec(name, from_logits, _reduction(given, implied), _parameters(given, implied))
+    parameters = _parameters(given, implied)
+    if name == "gaussian_nll":
+        parameters = tuple(sorted((*parameters, *_of_gaussian(given))))
+    spec = LossSpec(name, from_logits, _reduction(given, implied), parameters)
     flat = [*args, *kwargs.values()]
     places = {id(value): index for index, value in reversed(list(enumerate(flat)))}
     first, second = places[id(prediction)], places[id(target)]
@@ -138,7 +141,27 @@ def _parameters(given: dict[str, Any], implied: dict[str, Any]) -> Parameters:
     return tuple(sorted((name, value) for name, value in found.items() if DEFAULTS.get(name, found) != value))
 
 
-NOT_PARAMETERS = frozenset({"reduction", "reduce", "size_average", "eps", "full"})
+def _of_gaussian(given: dict[str, Any]) -> Parameters:
+    """What the floor of ``gaussian_nll_loss`` depends on: a fixed variance, its least value, the constant.
+
+    A variance that gets no gradient and is the same everywhere is no network's.
+    """
+    found: dict[str, bool | float] = {}
+    variance = given.get("var")
+    if isinstance(variance, (int, float)):
+        found["variance"] = float(variance)
+    elif isinstance(variance, torch.Tensor) and torch.is_grad_enabled() and not variance.requires_grad:
+        values = variance.reshape(-1)
+        if values.nelement() and bool((values == values[0]).all()):
+            found["variance"] = float(values[0])
+    if given.get("full"):
+        found["full"] = True
+    if isinstance(given.get("eps"), float):
+        found["eps"] = given["eps"]
+    return tuple(found.items())
+
+
+NOT_PARAMETERS = frozenset({"reduction", "reduce", "size_average", "eps", "full", "var"})
 WEIGHTS = frozenset({"weight", "pos_weight"})
 """Of values or classes: that there are any is told, since the loss then has another floor."""
 DEFAULTS: dict[str, Any] = {"ignore_index": -100, "label_smoothing": 0.0}

@@ -183,6 +183,8 @@ class TorchRecorder:
             return self._backward(function, args, kwargs)
         if losses.is_loss(function):
             return self._loss(function, args, kwargs)
+        if name == "broadcast_tensors":
+            return self._broadcast(function, args, kwargs)
         if name in functions.RANDOM:
             self._drawn += 1
         if self._holder is not None:
@@ -191,6 +193,19 @@ class TorchRecorder:
             self._own(result)
             return result
         return self._outside_modules(function, args, kwargs)
+
+    def _broadcast(self, function: functions.Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Each tensor brought to the common shape by itself: in one call a fixed scale would seem to come of the mean.
+
+        Distributions begin with it.
+        """
+        try:
+            shape = torch.broadcast_shapes(*(tensor.shape for tensor in args))  # type: ignore[no-untyped-call]
+        except (AttributeError, RuntimeError):
+            return self.perform(function, args, kwargs)  # which says what is wrong with them
+        return tuple(
+            tensor if tensor.shape == shape else self.handle(torch.broadcast_to, (tensor, shape), {}) for tensor in args
+        )
 
     def _outside_modules(self, function: functions.Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         name = functions.short_name(function)

@@ -44,7 +44,7 @@ def values(loss: Loss, targets: Array, predictions: Array, axis: int = -1) -> Fl
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if loss.pointwise:
             y = np.asarray(targets, np.float64)
-            formula = _POINTWISE.get(loss.name)
+            formula = None if _is_density(loss) else _POINTWISE.get(loss.name)
             if formula is not None:
                 y, p = np.broadcast_arrays(y, p)
                 return formula(loss, y, p)
@@ -85,7 +85,7 @@ def floors(loss: Loss, targets: Array, axis: int = -1, units: int | None = None)
                 logarithmic = bool(dict(loss.parameters).get("log_input"))
                 best = np.log(np.maximum(y, 0.0)) if logarithmic else np.maximum(y, 0.0)
                 return np.where(y >= 0.0, _poisson(loss, y, best), -INFINITY)
-            if loss.name in _ZERO_FLOOR:
+            if loss.name in _ZERO_FLOOR and not _is_density(loss):
                 return np.zeros(y.shape)
             distinct, inverse = np.unique(y, return_inverse=True)
             found = np.array([loss.floor(float(value)) for value in distinct])
@@ -102,6 +102,11 @@ def floors(loss: Loss, targets: Array, axis: int = -1, units: int | None = None)
             entropy = -_times(weights, np.log(weights)).sum(axis=-1) + _times(total, np.log(total))
             return np.where((weights < 0.0).any(axis=-1), -INFINITY, entropy)
         return np.apply_along_axis(lambda row: loss.floor(row.tolist()), -1, y)
+
+
+def _is_density(loss: Loss) -> bool:
+    """Whether a distance is the whole logarithm of a likelihood, with the constant that belongs to its scale."""
+    return loss.name == "mae" and bool(dict(loss.parameters).get("full"))
 
 
 def _index_cross_entropy(loss: Loss, indices: Array, p: Floats) -> Floats:

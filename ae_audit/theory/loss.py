@@ -92,6 +92,8 @@ class Loss:
     value_of: Callable[[Target, Prediction], float] = field(compare=False, repr=False)
     minimiser_of: Callable[[Target, int | None], Prediction] = field(compare=False, repr=False)
     floor_of: Callable[[Target, int | None], float] | None = field(default=None, compare=False, repr=False)
+    floor_unknown: str | None = None
+    """why the floor is no number: what it depends on besides the target is not known"""
     link: Link = Link.IDENTITY
     suits: bool = True
     """whether the minimiser, through the link, is the target, for every target of the loss's domain"""
@@ -123,7 +125,10 @@ class Loss:
         return self.minimiser_of(y, units)
 
     def floor(self, y: Target, units: int | None = None) -> float:
-        """The least loss L*(y) that any prediction in the loss's domain reaches; −inf where there is none."""
+        """The least loss L*(y) that any prediction in the loss's domain reaches; −inf where there is none.
+
+        NaN where it depends on what is not known (``floor_unknown``).
+        """
         if self.floor_of is not None:
             return self.floor_of(y, units)
         return self.value_of(y, self.minimiser_of(y, units))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
+from ae_audit.records import replace
 from ae_audit.theory.elementwise import sigmoid, softplus
 from ae_audit.theory.intervals import INFINITY, NON_NEGATIVE, OPEN_UNIT, POSITIVE, REAL_LINE, UNIT, Interval
 from ae_audit.theory.loss import (
@@ -23,6 +24,7 @@ from ae_audit.theory.loss import (
 
 Parameters = Mapping[str, object]
 SIGNS = Interval(-1.0, 1.0)
+UNKNOWN_SCALE = "it depends on the scale of the likelihood, which is learned or not known"
 GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 
 
@@ -53,7 +55,21 @@ def _mse(_: bool, parameters: Parameters) -> Loss:
 
 
 def _mae(_: bool, parameters: Parameters) -> Loss:
-    return _distance("mae", lambda y, p: abs(y - p), parameters)
+    """With ``full`` the whole negative logarithm of a Laplace density of width ``scale``, as the Gaussian's below."""
+    plain = _distance("mae", lambda y, p: abs(y - p), parameters)
+    if not parameters.get("full"):
+        return plain
+    scale = number(parameters, "scale", math.nan)
+    given = scale > 0.0
+    width = scale if given else 1.0
+    constant = math.log(2.0 * width)
+    return replace(
+        plain,
+        value_of=lambda y, p: abs(scalar(y) - scalar(p)) / width + constant,
+        floor_of=lambda y, _: constant if given else math.nan,
+        floor_unknown=None if given else UNKNOWN_SCALE,
+        parameters=known(parameters, "full", "scale"),
+    )
 
 
 def _mape(_: bool, parameters: Parameters) -> Loss:
@@ -243,18 +259,19 @@ def _poisson(_: bool, parameters: Parameters) -> Loss:
 
 
 def _gaussian_nll(_: bool, parameters: Parameters) -> Loss:
-    """The mean's prediction at the variance ``variance`` (default 1); the floor lets the variance fall to ``eps``
-    unless it is given, since the model predicts it too.
+    """The mean's prediction at the variance ``variance``, which is not below ``eps``.
+
+    Where it is not given the model may predict it too: no number is the floor, and values are those at variance 1.
     """
     eps = number(parameters, "eps", 1e-6)
     constant = 0.5 * math.log(2.0 * math.pi) if parameters.get("full") else 0.0
-    given = "variance" in parameters
     variance = max(number(parameters, "variance", 1.0), eps)
+    given = "variance" in parameters and variance > 0.0
+    least = 0.5 * math.log(variance) + constant if given else math.nan
 
     def value(y: Target, p: Prediction) -> float:
         return 0.5 * (math.log(variance) + (scalar(y) - scalar(p)) ** 2 / variance) + constant
 
-    least = 0.5 * math.log(variance if given else eps) + constant
     return Loss(
         "gaussian_nll",
         prediction=REAL_LINE,
@@ -265,6 +282,7 @@ def _gaussian_nll(_: bool, parameters: Parameters) -> Loss:
         value_of=value,
         minimiser_of=lambda y, _: scalar(y),
         floor_of=lambda y, _: least,
+        floor_unknown=None if given else UNKNOWN_SCALE,
         parameters=known(parameters, "eps", "full", "variance"),
     )
 

@@ -2,13 +2,18 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from ae_audit.location import Location
 from ae_audit.report import to_terminal, wants_color
-from ae_audit.report.words import mean_and_spread, r2, sparkline
+from ae_audit.report.words import mean_and_spread, r2, setup_in_words, sparkline
 from ae_audit.results import Report
+from ae_audit.runtime.facts import certify
 from ae_audit.source_text import Sources
+from ae_audit.training_setup import Framework, LossUse, TrainingSetup
 
 
 def test_sparkline_spans_its_bounds() -> None:
@@ -23,6 +28,17 @@ def test_figures_of_r2() -> None:
     assert mean_and_spread([0.52, 0.54]) == "0.53 ± 0.01"
     assert mean_and_spread([0.5]) == "0.50"
     assert mean_and_spread([math.nan, 1.0]) == "NaN"
+
+
+def test_a_floor_that_is_no_number_is_given_with_its_reason() -> None:
+    targets = np.random.default_rng(0).random((8, 4))
+    fixed, learned = (
+        TrainingSetup(Framework.TORCH, Location("a.py", 1), loss=LossUse("gaussian_nll", parameters=parameters))
+        for parameters in ((("full", True), ("variance", 1.0)), (("full", True),))
+    )
+    told = [setup_in_words(replace(setup, certificate=certify(setup, targets))) for setup in (fixed, learned)]
+    assert told[0].endswith("; floor 0.9189")
+    assert "; floor not known: it depends on the scale of the likelihood" in told[1]
 
 
 class Terminal(io.StringIO):

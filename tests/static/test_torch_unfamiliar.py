@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 
 import pytest
@@ -62,6 +63,36 @@ def test_a_negative_log_likelihood_of_data_is_a_loss(distribution: str) -> None:
     """)
     assert (setup.loss.name, setup.loss.from_logits) == LIKELIHOODS[distribution]
     assert setup.relation is Relation.SAME
+
+
+SCALES = {
+    "1.0": 1.0,
+    "torch.ones_like(y)": 1.0,
+    "0.1 * torch.ones(784)": 0.1,
+    "torch.tensor(0.5)": 0.5,
+    "torch.exp(torch.full_like(y, 0.0))": 1.0,
+    "torch.exp(y)": None,
+    "nn.Parameter(torch.ones(1))": None,
+    "torch.ones(1, requires_grad=True)": None,
+    "torch.ones(1).requires_grad_()": None,
+    "torch.rand(784)": None,
+}
+
+
+@pytest.mark.parametrize("loss", ["-Normal(y, scale).log_prob(x)", "F.gaussian_nll_loss(y, x, scale**2, True)"])
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_scale_of_a_likelihood_is_known_where_it_is_fixed(scale: str, loss: str) -> None:
+    setup = setup_of(f"""
+    for img, _ in loader:
+        x = img.view(-1, 784)
+        y = net(x)
+        scale = {scale}
+        loss = ({loss}).mean()
+        loss.backward()
+    """)
+    assert setup.loss.theory is not None
+    expected, least = SCALES[scale], setup.loss.theory.floor(0.0)
+    assert math.isnan(least) if expected is None else least == pytest.approx(0.5 * math.log(2 * math.pi * expected**2))
 
 
 def test_the_log_likelihood_of_a_code_is_no_comparison_with_data() -> None:

@@ -123,7 +123,23 @@ def test_gaussian_nll_is_torchs(torch: ModuleType) -> None:
     loss = loss_of("gaussian_nll", variance=0.3, full=True)
     ours = [loss.value(float(a), float(b)) for a, b in zip(y, p, strict=True)]
     np.testing.assert_allclose(ours, computed.numpy(), rtol=1e-9)
-    assert loss_of("gaussian_nll").floor(0.0) == pytest.approx(0.5 * math.log(1e-6))
+    assert loss.floor(0.0) == pytest.approx(0.5 * math.log(2 * math.pi * 0.3))
+
+
+def test_the_density_of_laplace_is_torchs(torch: ModuleType) -> None:
+    y, p = _draw("any", 20), _draw("any", 20)
+    computed = -torch.distributions.Laplace(torch.tensor(p), 0.3).log_prob(torch.tensor(y))
+    loss = loss_of("mae", scale=0.3, full=True)
+    np.testing.assert_allclose(array_losses.values(loss, y, p), computed.numpy(), rtol=1e-9)
+    np.testing.assert_allclose(array_losses.floors(loss, y), math.log(0.6))
+
+
+@pytest.mark.parametrize("name", ["gaussian_nll", "mae"])
+def test_no_number_is_the_floor_of_a_likelihood_of_unknown_scale(name: str) -> None:
+    loss = loss_of(name, full=True)
+    assert loss.floor_unknown is not None
+    assert math.isnan(loss.floor(0.0))
+    assert np.isnan(array_losses.floors(loss, np.zeros(3))).all()
 
 
 def _distributions(count: int) -> np.ndarray:
@@ -250,7 +266,9 @@ TARGETS: dict[str, tuple[float, float]] = {
     "binary": (0.0, 1.0),
 }
 MINIMISERS: list[tuple[Loss, str]] = [
-    *((loss_of(name), "any") for name in ("mse", "mae", "huber", "smooth_l1", "log_cosh", "gaussian_nll")),
+    *((loss_of(name), "any") for name in ("mse", "mae", "huber", "smooth_l1", "log_cosh")),
+    (loss_of("gaussian_nll", variance=0.3, full=True), "any"),
+    (loss_of("mae", scale=0.3, full=True), "any"),
     (loss_of("mape"), "positive"),
     (loss_of("msle"), "non-negative"),
     (loss_of("bce"), "unit"),
@@ -280,12 +298,11 @@ def test_no_prediction_scores_below_the_floor(chosen: tuple[Loss, str], at: floa
     candidates = [*grid.tolist(), lo + margin + other * (hi - lo - 2 * margin)]
     values = array_losses.values(loss, np.full(len(candidates), y), np.array(candidates))
     assert values.min() >= floor - 1e-9 * max(1.0, abs(floor))
-    if loss.name != "gaussian_nll":  # whose floor takes the best variance as well
-        minimiser = loss.minimiser(y)
-        assert isinstance(minimiser, float)
-        assert loss.value(y, minimiser) == pytest.approx(floor, abs=1e-9)
-        slack = 5.0 if loss.name == "mape" else 0.05  # MAPE counts in per cent
-        assert values.min() <= floor + slack * max(1.0, abs(floor)), "the floor is never approached"
+    minimiser = loss.minimiser(y)
+    assert isinstance(minimiser, float)
+    assert loss.value(y, minimiser) == pytest.approx(floor, abs=1e-9)
+    slack = 5.0 if loss.name == "mape" else 0.05  # MAPE counts in per cent
+    assert values.min() <= floor + slack * max(1.0, abs(floor)), "the floor is never approached"
 
 
 @given(st.sampled_from(MINIMISERS), st.floats(0, 1))

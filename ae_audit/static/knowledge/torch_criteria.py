@@ -154,9 +154,21 @@ def compared(run: Run, use: LossUse, call: Call) -> Value:
         # Two codes, or a student and its teacher: no data meets the head here.
         return LossValue(latent=True)
     use = resolved(use, target, prediction)
+    if use.name == "gaussian_nll":
+        variance = fixed(call.get(2, "var"))
+        known = () if variance is None else (("variance", variance),)
+        use = replace(use, parameters=tuple(sorted({**dict(use.parameters), **dict(known)}.items())))
     if use.name in CLASS_LOSSES and isinstance(target, Array):
         target = replace(target, structure=Structure.CLASS_INDEX)
     return losses.compared(run, use, prediction, target, call.where, framework=Framework.TORCH)
+
+
+def fixed(value: Value | None) -> float | None:
+    """The one number that a value is: a constant, or data filled with it; None for weights and what they compute."""
+    if isinstance(value, Array):
+        hull = value.values.hull
+        return hull.lo if hull.lo == hull.hi and value.why is None else None
+    return None if value is None else number(value)
 
 
 def ordered(prediction: Value, target: Value) -> tuple[Value, Value]:

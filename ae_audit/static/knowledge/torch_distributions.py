@@ -16,7 +16,7 @@ from ae_audit.static.registry import Table
 from ae_audit.static.values import Array, Const, Divergence, LossValue, Object, Seq, Tensor, Unknown, Value
 from ae_audit.theory.activations import LINEAR_RANGE
 from ae_audit.theory.ranges import Tri
-from ae_audit.training_setup import Framework, Head, LossUse
+from ae_audit.training_setup import Framework, Head, LossUse, Parameter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
@@ -117,5 +117,16 @@ def _likelihood(run: Run, made: Object, call: Call) -> tuple[Value, LossUse, str
         found = heads.undetermined(run, Seq(list(_parameters(run, made))), f"a parameter of «{kind}»", where)
         use = LossUse(None, written, Tri.UNKNOWN, location=where.location)
         return found, use, f"the likelihood of a distribution «{kind}»"
-    parameters = (("log_input", False),) if name == "poisson" else ()
-    return prediction, LossUse(name, written, from_logits, parameters, location=where.location), None
+    return prediction, LossUse(name, written, from_logits, _constants(kind, given), location=where.location), None
+
+
+def _constants(kind: str, given: Call) -> tuple[tuple[str, Parameter], ...]:
+    """What the loss has of a distribution besides its prediction: its scale, where that is fixed."""
+    if kind == "Poisson":
+        return (("log_input", False),)
+    if kind not in {"Normal", "Laplace"}:
+        return ()
+    scale = criteria.fixed(given.get(1, "scale"))
+    if kind == "Laplace":
+        return (("full", True), *(() if scale is None else (("scale", scale),)))
+    return ("eps", 0.0), ("full", True), *(() if scale is None else (("variance", scale * scale),))

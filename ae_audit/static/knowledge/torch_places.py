@@ -49,6 +49,10 @@ def same(run: Run, value: Value, call: Call, name: str) -> Value:
                 return cast(run, value, dtype, call)
             if isinstance(argument, Array) and argument.dtype is not None:
                 return cast(run, value, argument.dtype, call)
+    if name == "requires_grad" and isinstance(value, Array) and call.constant(0, "requires_grad", default=True):
+        hull = value.values.hull
+        if hull.lo == hull.hi:  # one number everywhere is a beginning, where data are what they are
+            return heads.parameter(value.shape)
     if isinstance(value, (Tensor, Array, LossValue, Difference)):
         return value
     return run.as_array(value) or value

@@ -73,6 +73,34 @@ def test_recognised_by_what_it_computes(
     assert np.isfinite(run.only.trial((), 0).advance(3))
 
 
+NORMAL = "torch.distributions.Normal"
+
+
+@pytest.mark.parametrize(
+    ("loss", "floor"),
+    [
+        (f"-{NORMAL}(p, torch.ones_like(p)).log_prob(x).mean()", 0.9189),
+        (f"-{NORMAL}(p, 0.1).log_prob(x).sum(1).mean()", -1.3836),
+        ("(0.5 * ((x - p) / 0.1) ** 2 - 2.302585).sum()", -2.3026),
+        ("nn.GaussianNLLLoss(full=True)(p, x, torch.full_like(p, 4.0))", 1.6121),
+        ("nn.GaussianNLLLoss()(p, x, 1e-9 * torch.ones_like(p))", -6.9078),
+        (f"-{NORMAL}(p, bias.exp()).log_prob(x).mean()", None),
+        (f"-{NORMAL}(p, (0.1 * p).exp()).log_prob(x).mean()", None),
+        ("nn.GaussianNLLLoss()(p, x, bias.exp().expand_as(p))", None),
+        ("((x - p) ** 2 + 0.3).mean()", None),
+    ],
+)
+def test_the_floor_of_a_gaussian_likelihood(record: Record, loss: str, floor: float | None) -> None:
+    program = PROGRAM.format(head="", loss=loss).replace("for step", "bias = nn.Parameter(torch.zeros(16))\nfor step")
+    setup = record(program).only.setup
+    theory = setup.loss.theory
+    if floor is None:
+        assert theory is None or theory.floor_unknown is not None
+    else:
+        assert theory is not None
+        assert theory.floor(0.5) == pytest.approx(floor, abs=1e-3)
+
+
 def test_one_hot_cross_entropy(record: Record) -> None:
     run = record("""
     labels = F.one_hot(torch.randint(0, 5, (400,)), 5).float()
