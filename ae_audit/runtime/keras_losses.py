@@ -100,8 +100,14 @@ def describe(
     custom = name is None
     label = written or _label(loss, function)
     if name is None:
-        recognised = recognise(loss, shapes, fixed)
-        if recognised is not None:
+        # of many values the squared errors are much the same in every draw, beside which a constant is not seen
+        variance = gaussian_variance(loss, shapes, fixed)
+        recognised = recognise(loss, shapes, fixed) if variance is None else None
+        if variance is not None:
+            name, parameters = "gaussian_nll", {"eps": 0.0, "full": True, "variance": variance}
+            text = f"{label} gives the values of a Gaussian likelihood of variance {variance:.4g} on random data"
+            trail = (TrailStep(text, location),)
+        elif recognised is not None:
             name, on_logits, factor = recognised
             from_logits = Tri.of(on_logits)
             times = "" if abs(factor - 1.0) < 1e-3 else f" times {factor:.4g}"
@@ -118,7 +124,7 @@ def describe(
         written=label,
         from_logits=from_logits,
         parameters=tuple(sorted((key, _plain(value)) for key, value in parameters.items() if _is_plain(value)))
-        if not custom
+        if not custom or name == "gaussian_nll"
         else (),
         reduction=None if reduction is None else str(reduction),
         weight=weight,
@@ -135,11 +141,52 @@ def recognise(loss: Any, shapes: Shapes | None = None, fixed: bool = False) -> t
         shapes: of target and prediction as the program has them; a function may take no others.
         fixed: whether it is known to take no others.
     """
-    tried = [ANY_SHAPES] if shapes is None else [shapes] if fixed else [_small(shapes), ANY_SHAPES, shapes]
-    for shape in dict.fromkeys(tried):
+    for shape in _tried(shapes, fixed):
         found = _recognised(loss, shape)
         if found is not None:
             return found
+    return None
+
+
+def gaussian_variance(loss: Any, shapes: Shapes | None = None, fixed: bool = False) -> float | None:
+    """The variance of the Gaussian likelihood that ``loss`` is, constants included, averaged or summed over a sample.
+
+    Args:
+        shapes: as for :func:`recognise`.
+        fixed: as for :func:`recognise`.
+    """
+    found = (_variance(loss, shape) for shape in _tried(shapes, fixed))
+    return next((variance for variance in found if variance is not None), None)
+
+
+def _tried(shapes: Shapes | None, fixed: bool) -> list[Shapes]:
+    tried = [ANY_SHAPES] if shapes is None else [shapes] if fixed else [_small(shapes), ANY_SHAPES, shapes]
+    return list(dict.fromkeys(tried))
+
+
+def _variance(loss: Any, shapes: Shapes) -> float | None:
+    import keras
+
+    random = np.random.default_rng(0)
+    squares, values = [], []
+    for draw in range(DRAWS):
+        target, prediction = _example(random, "mse", False, shapes)
+        prediction *= 1.0 + draw
+        try:
+            own = _scalar(loss(keras.ops.convert_to_tensor(target), keras.ops.convert_to_tensor(prediction)))
+            squares.append(float(np.mean(np.square(target.reshape(prediction.shape) - prediction))))
+        except Exception:  # the user's function may refuse these values or shapes for any reason
+            return None
+        values.append(own)
+    if not np.isfinite(values).all():
+        return None
+    slope, constant = (float(number) for number in np.polyfit(squares, values, 1))
+    if slope <= 0 or not np.allclose(np.polyval((slope, constant), squares), values, rtol=1e-3, atol=1e-5):
+        return None
+    for count in (1.0, float(np.prod(shapes[1][1:]))):
+        variance = count / (2.0 * slope)
+        if np.isclose(constant, 0.5 * count * np.log(2.0 * np.pi * variance), rtol=1e-2):
+            return float(f"{variance:.4g}")
     return None
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 import pytest
 
 from ae_audit.rules.remedies import ExpectLogits, Rescale, SwapActivation, SwapLoss
 from ae_audit.runtime.captures import CannotApply
+from ae_audit.runtime.keras_losses import describe
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import Relation
 
@@ -335,3 +337,16 @@ def test_an_own_activation_is_told_by_its_values(catch, data):
     head = own_loss_capture(catch, data, "mse", leaning).setup.head
     assert head.range.values.hull.hi == float("inf")
     assert head.range.values.hull.lo <= 0
+
+
+@pytest.mark.parametrize(("scale", "constant", "floor"), [(0.1, 0.0, -1.3836), (2.0, 0.0, 1.6121), (0.1, 0.5, None)])
+def test_a_gaussian_likelihood_written_out_has_the_floor_of_its_scale(scale, constant, floor):
+    def likelihood(y, p):
+        errors = 0.5 * keras.ops.square((y - p) / scale) + np.log(scale) + 0.5 * np.log(2 * np.pi)
+        return keras.ops.mean(errors + constant, axis=-1)
+
+    theory = describe(likelihood, shapes=((32, 784), (32, 784))).theory
+    assert theory is not None
+    least = theory.floor(0.5)
+    assert (theory.name == "gaussian_nll") == (floor is not None)
+    assert floor is None or least == pytest.approx(floor, abs=1e-3)
