@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable
 from enum import Enum
 
-from ae_audit.static import choices, expressions, imports, operators, unfollowed
+from ae_audit.static import choices, counters, expressions, imports, operators, unfollowed
 from ae_audit.static.arguments import Call
 from ae_audit.static.assignment import assign
 from ae_audit.static.budget import BudgetSpentError
@@ -153,25 +153,27 @@ def _for(run: Run, node: ast.For | ast.AsyncFor, frame: Frame) -> Signal:
     turns = [*items, *([] if rest is None else [rest])]
     if rest is not None and counted and isinstance(iterable, Seq):
         turns.extend(_last_turn(run, node, frame))
+    endless = isinstance(iterable, Seq) and iterable.open
+    left = Signal.NEXT
     for index, value in enumerate(turns):
         assign(run, node.target, value, frame)
         before = len(run.sites)
-        unsure = (rest is not None and index >= len(items)) or (isinstance(iterable, Seq) and iterable.open)
+        unsure = (rest is not None and index >= len(items)) or endless
         names = [part.id for part in ast.walk(node.target) if isinstance(part, ast.Name)] if unsure else []
+        if unsure:
+            names.extend(counters.widen(run, node, frame))
         run.loops += unsure
         run.turning.extend(names)
-        signal = execute(run, node.body, frame)
+        left = execute(run, node.body, frame)
         del run.turning[len(run.turning) - len(names) :]
         run.loops -= unsure
-        if signal in {Signal.RETURN, Signal.RAISE}:
-            return signal
-        if signal is Signal.BREAK:
-            return Signal.NEXT
-        if counted and len(run.sites) > before:
+        if left in {Signal.RETURN, Signal.RAISE}:
+            return left
+        if left is Signal.BREAK or (counted and len(run.sites) > before):
             break
-    if rest is not None:
-        forget_counters(run, node, frame)
-    return execute(run, node.orelse, frame)
+    if rest is not None or endless:
+        counters.forget(run, node, frame)
+    return Signal.NEXT if left is Signal.BREAK else execute(run, node.orelse, frame)
 
 
 def _last_turn(run: Run, node: ast.For | ast.AsyncFor, frame: Frame) -> list[Value]:
@@ -185,22 +187,17 @@ def _last_turn(run: Run, node: ast.For | ast.AsyncFor, frame: Frame) -> list[Val
     return [last] if isinstance(last, (Array, Const)) else []
 
 
-def forget_counters(run: Run, node: ast.For | ast.AsyncFor | ast.While, frame: Frame) -> None:
-    """What a loop of unknown length counts up is unknown after it."""
-    for name in run.project.syntax.of(node, node.body).counted:
-        current = frame.scope.lookup(name)
-        if isinstance(current, Const) and isinstance(current.value, (int, float)):
-            frame.scope.bind(name, Unknown("a number counted in a loop"))
-
-
 def _while(run: Run, node: ast.While, frame: Frame) -> Signal:
     test = run.evaluate(node.test, frame)
     if operators.truth(test) is False and not (isinstance(test, Const) and test.soft is not None):
         return execute(run, node.orelse, frame)
+    names = counters.widen(run, node, frame)
     run.loops += 1
+    run.turning.extend(names)
     signal = execute(run, node.body, frame)
+    del run.turning[len(run.turning) - len(names) :]
     run.loops -= 1
-    forget_counters(run, node, frame)
+    counters.forget(run, node, frame)
     return signal if signal in {Signal.RETURN, Signal.RAISE} else Signal.NEXT
 
 

@@ -47,8 +47,8 @@ class Traits:
         self.calls = False
         self.trains = False
         """it calls something that by its name trains a model"""
-        self.counted: set[str] = set()
-        """names that are counted up or down"""
+        self.counted: dict[str, list[ast.expr]] = {}
+        """names that are counted up or down, and by what"""
         self.compared: set[str] = set()
         """names that are compared, by themselves or in arithmetic"""
         for statement in body:
@@ -62,15 +62,29 @@ class Traits:
                 self.matters = self.matters or node.func.attr in BUILDING
                 self.grows = self.grows or node.func.attr in GROWING
                 self.trains = self.trains or node.func.attr in TRAINING
-        elif isinstance(node, (ast.Assign, ast.AnnAssign, ast.Return)):
+        elif isinstance(node, ast.Assign):
+            self.matters = True
+            if isinstance(node.value, ast.BinOp):
+                self._note_count(node.targets[0], node.value)
+        elif isinstance(node, (ast.AnnAssign, ast.Return)):
             self.matters = True
         elif isinstance(node, ast.AugAssign):
             self.matters = self.grows = True
             if isinstance(node.target, ast.Name):
-                self.counted.add(node.target.id)
+                self.counted.setdefault(node.target.id, []).append(node.value)
         elif isinstance(node, ast.Compare):
             for side in (node.left, *node.comparators):
                 self.compared.update(_numbers(side))
+
+    def _note_count(self, target: ast.expr, value: ast.BinOp) -> None:
+        """``x = x + 1`` is ``x += 1``."""
+        if not isinstance(target, ast.Name):
+            return
+        for own, step in ((value.left, value.right), (value.right, value.left)):
+            if isinstance(own, ast.Name) and own.id == target.id:
+                self.counted.setdefault(target.id, []).append(step)
+                self.grows = self.grows or isinstance(step, ast.Constant)
+                return
 
 
 def _numbers(node: ast.expr) -> Iterable[str]:

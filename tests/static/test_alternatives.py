@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import textwrap
 
+import pytest
+
 from ae_audit.static import StaticResult, analyse_file
 
 
@@ -148,3 +150,60 @@ def test_the_last_turn_of_a_counted_loop_makes_the_head() -> None:
             model.fit(data, data)
         """)
     assert [s.head.activation for s in result.setups] == ["sigmoid"]
+
+
+@pytest.mark.parametrize("count", ["count += 1", "count = count + 1", "count = 1 + count"])
+@pytest.mark.parametrize("loop", ["for name in os.listdir('frames'):", "while more():"])
+def test_a_number_that_a_loop_counts_is_unknown_in_it(loop: str, count: str) -> None:
+    """The tenth turn comes although the first does not bring it: what it appends is what the network is fed."""
+    program = f"""
+import os, numpy as np
+from PIL import Image
+from tensorflow import keras
+clips, clip, count = [], np.zeros((10, 784)), 0
+{loop}
+    clip[count] = np.array(Image.open(name).resize((28, 28)), dtype="float32").ravel() / 255.0
+    {count}
+    if count == 10:
+        clips.append(clip)
+        count = 0
+x = np.array(clips)
+model = keras.Sequential([keras.layers.Dense(784, activation="sigmoid")])
+model.compile("adam", "mse")
+model.fit(x, x)
+"""
+    (setup,) = analyse(program).setups
+    assert (str(setup.target.values), setup.condition) == ("[0, 1]", None)
+
+
+def test_a_counter_is_unknown_after_a_loop_that_breaks() -> None:
+    program = """
+from tensorflow import keras
+(x, _), _ = keras.datasets.mnist.load_data()
+seen = 0
+for name in names:
+    seen += 1
+    break
+act = "tanh" if seen > 0 else "sigmoid"
+model = keras.Sequential([keras.layers.Dense(784, activation=act)])
+model.compile("adam", "mse")
+model.fit(x / 255.0, x / 255.0)
+"""
+    assert {setup.head.activation for setup in analyse(program).setups} == {"tanh", "sigmoid"}
+
+
+def test_a_counter_of_known_turns_stays_known() -> None:
+    program = """
+from tensorflow import keras
+(x, _), _ = keras.datasets.mnist.load_data()
+units = 49
+start = h = keras.Input((784,))
+for _ in range(4):
+    units = units * 2
+    h = keras.layers.Dense(units, activation="sigmoid")(h)
+model = keras.Model(start, h)
+model.compile("adam", "mse")
+model.fit(x / 255.0, x / 255.0)
+"""
+    (setup,) = analyse(program).setups
+    assert setup.head.units == 784

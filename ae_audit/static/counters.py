@@ -1,0 +1,58 @@
+"""Numbers that a loop counts: in a turn that may be any of many, and after the last, they may be anything."""
+
+from __future__ import annotations
+
+import ast
+
+from ae_audit.static.environment import Frame
+from ae_audit.static.values import Const, Unknown
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from ae_audit.static.interpreter import Run
+
+    Loop = ast.For | ast.AsyncFor | ast.While
+
+REASON = "a number counted in a loop"
+
+
+def widen(run: Run, loop: Loop, frame: Frame) -> list[str]:
+    """Before a turn that may be any: forget the numbers that the turns count by numbers; their names.
+
+    What is added up of computed values (``loss += criterion(y, x)``) keeps its beginning, which is all that is known.
+    """
+    widened: list[str] = []
+    for name, steps in run.project.syntax.of(loop, loop.body).counted.items():
+        if _is_number(frame, name) and any(_is_step(step, loop, frame) for step in steps):
+            frame.scope.bind(name, Unknown(REASON))
+            widened.append(name)
+    return widened
+
+
+def forget(run: Run, loop: Loop, frame: Frame) -> None:
+    """After a loop of unknown length: forget what it counted, by whatever steps."""
+    for name in run.project.syntax.of(loop, loop.body).counted:
+        if _is_number(frame, name):
+            frame.scope.bind(name, Unknown(REASON))
+
+
+def _is_number(frame: Frame, name: str) -> bool:
+    current = frame.scope.lookup(name)
+    return isinstance(current, Const) and isinstance(current.value, (int, float))
+
+
+def _is_step(step: ast.expr, loop: Loop, frame: Frame) -> bool:
+    """Whether a step is a number: a literal, a length, or a name that is one and stays it throughout the loop."""
+    if isinstance(step, ast.UnaryOp):
+        step = step.operand
+    if isinstance(step, ast.Constant):
+        return isinstance(step.value, (int, float))
+    if isinstance(step, ast.Call):
+        return isinstance(step.func, ast.Name) and step.func.id == "len"
+    return isinstance(step, ast.Name) and _is_number(frame, step.id) and not _sets(loop, step.id)
+
+
+def _sets(loop: Loop, name: str) -> bool:
+    return any(
+        isinstance(part, ast.Name) and part.id == name and isinstance(part.ctx, ast.Store) for part in ast.walk(loop)
+    )
