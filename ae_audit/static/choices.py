@@ -55,8 +55,9 @@ def _offer_suggestions(run: Run, test: Const, known: bool) -> None:
 
 def decide_block(run: Run, test: Value, node: ast.If, frame: Frame) -> bool:
     """Which arm of an ``if`` statement to run."""
-    if operators.truth(test) is not None and not (isinstance(test, Const) and test.soft is not None):
-        return bool(operators.truth(test))
+    known = operators.truth(test)
+    if known is not None and not (isinstance(test, Const) and test.soft is not None):
+        return _decided(run, known, node, frame) if run.undoing else known
     matters = run.project.syntax.of(node, [*node.body, *node.orelse], "arms").matters
     default = not decisions.ends(node.body)
     if run.loops and not node.orelse and matters:
@@ -68,3 +69,28 @@ def decide_block(run: Run, test: Value, node: ast.If, frame: Frame) -> bool:
         # «if there is a checkpoint, load it, else train»
         default = not syntax.of(node, node.orelse, "else").trains or syntax.of(node, node.body, "then").trains
     return decide(run, test, node.test, frame, default=default, matters=matters)
+
+
+def _decided(run: Run, known: bool, node: ast.If, frame: Frame) -> bool:
+    """What a test gives that the program decides; the other way, where the plan undoes it to reach a training."""
+    if any(isinstance(part, ast.Name) and part.id == "__name__" for part in ast.walk(node.test)):
+        return known
+    text = frame.text.segment(node.test)
+    negated = text.removeprefix("not ") if isinstance(node.test, ast.UnaryOp) else f"not ({text})"
+    key = (decisions.DECIDED, frame.text.path, frame.name, text)
+    taken = run.plan.get(key)
+    if taken is not None:
+        return bool(taken.value)
+    offer = Offer(key, not known, negated if known else text, text if known else negated, run.uncalled)
+    skipped, part = (node.orelse, "else") if known else (node.body, "then")
+    if run.project.syntax.of(node, skipped, part).trains:
+        run.offers.setdefault((key, not known), offer)
+    run.notes["decided", id(node)] = offer
+    return known
+
+
+def left_early(run: Run, node: ast.stmt, rest: list[ast.stmt]) -> None:
+    """Offer to undo the test by which a block was left before a training (``if not train: return load_model(p)``)."""
+    offer = run.notes.get(("decided", id(node)))
+    if offer is not None and run.project.syntax.of(node, rest, "rest").trains:
+        run.offers.setdefault((offer.key, offer.value), offer)

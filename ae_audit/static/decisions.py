@@ -17,6 +17,8 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from typing import Any
 
 Key = tuple[str, ...]
+DECIDED = "decided"
+"""begins the key of a test that the program decides, which only a search for its training undoes"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,11 @@ class Plan:
             if offer.key == key:
                 return offer
         return None
+
+    @property
+    def undoes(self) -> bool:
+        """Whether it goes against what the program decides."""
+        return any(offer.key[0] == DECIDED for offer in self.taken)
 
     def with_(self, offer: Offer) -> Plan:
         return Plan((*self.taken, offer))

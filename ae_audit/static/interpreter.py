@@ -51,6 +51,8 @@ class Run:
         """how many loops of an unknown number of turns are being run"""
         self.turning: list[str] = []
         """the names that their turns bind"""
+        self.undoing = False
+        """whether tests that the program decides are offered the other way, to reach a training that they leave out"""
         self.faults: list[tuple[Where, str]] = []
         """places at which the interpreter failed, and what the report says of them"""
         self._fresh = 0

@@ -8,7 +8,7 @@ from ae_audit.records import dataclass, field
 from ae_audit.static import calls, classes
 from ae_audit.static.arguments import Call
 from ae_audit.static.budget import FINISHING_STEPS, MAX_STEPS, BudgetSpentError
-from ae_audit.static.decisions import Offer, Plan
+from ae_audit.static.decisions import DECIDED, Offer, Plan
 from ae_audit.static.environment import Frame, Scope
 from ae_audit.static.interpreter import Run
 from ae_audit.static.registry import Registry
@@ -45,15 +45,18 @@ class Execution:
 def explore(registry: Registry, project: Project, program: Program) -> list[Execution]:
     """The default run, then one run for each other way that a decision could go, within a budget.
 
-    A test in a function that nothing calls is worth another run only where a loss is computed in that function.
+    A test in a function that nothing calls is worth another run only where a loss is computed in that function. Where
+    no run trains anything, those tests are undone by which the program leaves its training out.
     """
     done: list[Execution] = []
     pending: list[Plan] = [Plan()]
     seen: set[tuple[object, ...]] = set()
     left, needed = MAX_STEPS, 0
+    undoing = False
     while pending and len(done) < MAX_RUNS and left >= needed:  # a run that breaks off early tells little
         plan = pending.pop(0)
         run = Run(registry, project, plan, left)
+        run.undoing = undoing
         exhausted = execute(run, program)
         used = left if exhausted else left - run.steps
         left, needed = left - used, needed or used
@@ -65,11 +68,21 @@ def explore(registry: Registry, project: Project, program: Program) -> list[Exec
         for identity, offer in run.offers.items():
             if identity in seen:
                 continue
-            if offer.key[0] == "soft" or offer.uncalled is None or offer.uncalled in fruitful:
+            if offer.key[0] in {"soft", DECIDED} or offer.uncalled is None or offer.uncalled in fruitful:
                 seen.add(identity)
                 pending.append(plan.with_(offer))
         pending.sort(key=lambda waiting: (len(waiting.taken), waiting.taken[-1].key[0] != "soft"))
+        if not (pending or undoing) and _left_out(project, program, done):
+            undoing = True
+            pending.append(Plan())
     return done
+
+
+def _left_out(project: Project, program: Program, done: list[Execution]) -> bool:
+    """Whether a program that trains nothing calls something that by its name trains."""
+    if any(not site.extra.get("unfitted") for execution in done for site in execution.sites):
+        return False
+    return any(project.syntax.of(tree, tree.body, "whole").trains for _, tree in program.units)
 
 
 def execute(run: Run, program: Program) -> bool:

@@ -136,11 +136,16 @@ def collect(executions: list[Execution]) -> tuple[tuple[TrainingSetup, ...], tup
     """Set-ups of all runs, the same ones merged, different ones at one place told apart by their condition."""
     groups: dict[tuple[object, ...], list[tuple[int, Draft]]] = {}
     called: set[int] = {node for execution in executions for node in execution.called}
+    fitted = {
+        site.use.location for execution in executions for site in execution.sites if not site.extra.get("unfitted")
+    }
     for index, execution in enumerate(executions):
         seen_here: set[TrainingSetup] = set()
         for site in execution.sites:
             if site.extra.get("uncalled") in called:
                 continue  # another run calls it with real arguments
+            if site.extra.get("unfitted") and site.use.location in fitted - {None}:
+                continue  # another run fits what is compiled there
             made = draft(site, sorted(execution.marks))
             if made.setup in seen_here:
                 continue
@@ -225,7 +230,7 @@ def _of_one_place(group: list[tuple[int, Draft]], executions: list[Execution], r
         reached = reached - (everyone - {index for _, indices in distinct.values() for index in indices})
     results: list[Draft] = []
     for made, indices in list(distinct.values())[:MAX_PER_LOCATION]:
-        if indices == reached:
+        if indices == reached and not all(executions[index].plan.undoes for index in indices):
             results.append(made)
             continue
         results.append(replace(made, setup=replace(made.setup, condition=_condition(indices, reached, executions))))

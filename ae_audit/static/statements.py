@@ -63,6 +63,8 @@ def execute(run: Run, body: list[ast.stmt], frame: Frame) -> Signal:
             unfollowed.give_up(run, node, frame, error)
             continue
         if signal is not Signal.NEXT:
+            if run.undoing:
+                choices.left_early(run, node, body[body.index(node) + 1 :])
             return signal
     return Signal.NEXT
 

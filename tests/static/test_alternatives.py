@@ -207,3 +207,36 @@ model.fit(x / 255.0, x / 255.0)
 """
     (setup,) = analyse(program).setups
     assert setup.head.units == 784
+
+
+LEFT_OUT = {
+    "in a branch": """
+def get_model(train):
+    model = build("tanh")
+    if train:
+        model.fit(x / 255.0, x / 255.0)
+    else:
+        model.load_weights("w.h5")
+    return model
+""",
+    "after an early return": """
+def get_model(train):
+    if not train:
+        return keras.models.load_model("m.h5")
+    model = build("tanh")
+    model.fit(x / 255.0, x / 255.0)
+    return model
+""",
+}
+
+
+@pytest.mark.parametrize("name", LEFT_OUT)
+def test_a_training_that_the_calls_leave_out_is_audited_under_its_condition(name: str) -> None:
+    left_out = analyse(DATA + LEFT_OUT[name] + "get_model(False).predict(x)\n")
+    assert facts(left_out) == {("tanh", "[0, 1]", "train", False)}
+    assert facts(analyse(DATA + LEFT_OUT[name] + "get_model(True).predict(x)\n")) == {("tanh", "[0, 1]", None, None)}
+
+
+def test_a_test_is_not_undone_where_the_program_trains_elsewhere() -> None:
+    program = DATA + LEFT_OUT["in a branch"] + 'build("sigmoid").fit(x / 255.0, x / 255.0)\nget_model(False)\n'
+    assert facts(analyse(program)) == {("sigmoid", "[0, 1]", None, None)}

@@ -117,7 +117,10 @@ def _report_unfitted(run: Run) -> None:
         if not made.fitted and id(made.call.where.node) not in fitted:
             unknown = Unknown("the model is not fitted in this file")
             run.uncalled = made.uncalled
+            before = len(run.sites)
             train(run, model, None, unknown, Call(made.call.where), implicit=True)
+            for site in run.sites[before:]:
+                site.extra["unfitted"] = True
     run.uncalled = None
 
 
