@@ -42,6 +42,8 @@ class AuditTarget:
     """absolute path of the folder within which first-party imports are followed"""
     model: ModelInput | None = None
     """of a model file: what goes with it"""
+    named: bool = False
+    """whether the user named this very file"""
 
 
 def discover(paths: Sequence[str], settings: Settings) -> tuple[AuditTarget, ...]:
@@ -68,7 +70,7 @@ def discover(paths: Sequence[str], settings: Settings) -> tuple[AuditTarget, ...
             if is_model_file(path):
                 target = AuditTarget(path, run and with_model.data is not None, model=with_model)
             else:
-                target = AuditTarget(path, run, project_root=_project_root(path, roots))
+                target = AuditTarget(path, run, project_root=_project_root(path, roots), named=True)
             found[os.path.abspath(path)] = target
         else:
             raise _missing(path)

@@ -98,7 +98,7 @@ def read_file(target: AuditTarget, sources: Sources, modules: Modules | None = N
         return _unreadable(target, "it is not text, so it is neither Python source nor a notebook.")
     from ae_audit.static import analyse_file
 
-    result = analyse_file(path, source, project_root=target.project_root, modules=modules)
+    result = analyse_file(path, source, project_root=target.project_root, modules=modules, named=target.named)
     return FileAudit(target, result.relevant, result.setups, (), result.undecided, result.errors)
 
 

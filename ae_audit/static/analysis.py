@@ -5,23 +5,26 @@ from __future__ import annotations
 import sys
 
 from ae_audit.results import StageError, Undecided
-from ae_audit.static import gradients, prefilter, sites
+from ae_audit.static import gradients, imports, prefilter, sites
 from ae_audit.static.knowledge import registry_for
-from ae_audit.static.program import Execution, explore
-from ae_audit.static.projects import Modules, Project, parse
+from ae_audit.static.program import Execution, explore, fits
+from ae_audit.static.projects import Modules, Program, Project, parse
 from ae_audit.static.result import StaticResult
 
 
 def analyse_file(
-    path: str, source: bytes, *, project_root: str | None = None, modules: Modules | None = None
+    path: str, source: bytes, *, project_root: str | None = None, modules: Modules | None = None, named: bool = False
 ) -> StaticResult:
     """Read one script or notebook and report where it trains what on what.
 
     Nothing is run and nothing but the standard library is imported; first-party modules are read from the disk.
     ``project_root`` bounds where they are looked for (None: found by its usual marks); ``modules`` keeps them for the
-    next file of the same run. Never raises for what the source holds: what could not be read is in ``errors``.
+    next file of the same run. A file that is ``named``, rather than found in a folder whose modules are read one by
+    one, is also read where it only calls what trains in a module that it imports. Never raises for what the source
+    holds: what could not be read is in ``errors``.
     """
-    if not prefilter.may_train(source):
+    trains = prefilter.may_train(source)
+    if not (trains or named):
         return StaticResult(relevant=False)
     program = parse(path, source)
     errors = [
@@ -34,10 +37,16 @@ def analyse_file(
         for unit in program.broken
     ]  # fmt: skip
     if not program.units:
-        return StaticResult(errors=tuple(errors))
-    if not program.broken and not prefilter.names_training(tree for _, tree in program.units):
-        return StaticResult(relevant=False)
+        return StaticResult(errors=tuple(errors)) if trains else StaticResult(relevant=False)
+    if trains and not program.broken:
+        trains = prefilter.names_training(tree for _, tree in program.units)
     project = Project(path, project_root, modules)
+    if not trains:
+        acts = named and prefilter.acts(tree for _, tree in program.units)
+        borrowed = _training_modules(project, program) if acts else b""
+        if not borrowed:
+            return StaticResult(relevant=False)
+        source += borrowed
     limit = sys.getrecursionlimit()
     if limit < RECURSION_LIMIT:
         sys.setrecursionlimit(RECURSION_LIMIT)
@@ -51,11 +60,22 @@ def analyse_file(
     finally:
         if limit < RECURSION_LIMIT:
             sys.setrecursionlimit(limit)
+    if not (trains or (setups and fits(executions))):
+        return StaticResult(relevant=False)  # it uses a module that could train, and does not train with it
     if executions and executions[0].exhausted:
         why = "the program is longer than the static stage follows: what comes late in it was not read"
         undecided = (*undecided, Undecided(path, "part of the program", why))
     undecided = (*undecided, *_faults(path, executions))
     return StaticResult(setups, undecided, tuple(errors))
+
+
+def _training_modules(project: Project, program: Program) -> bytes:
+    """The source of the modules of the project that a program imports; nothing where none of them could train."""
+    sources = [
+        "\n".join(text.source for text, _ in module.units).encode("utf-8", "replace")
+        for module in imports.first_party(project, program)
+    ]
+    return b"\n".join(sources) if any(prefilter.may_train(source) for source in sources) else b""
 
 
 def _faults(path: str, executions: list[Execution]) -> list[Undecided]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 from ae_audit.static import attributes
 from ae_audit.static.environment import Frame
@@ -13,6 +14,7 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from typing import Any
 
     from ae_audit.static.interpreter import Run
+    from ae_audit.static.projects import Program, Project
 
 
 def import_(run: Run, node: ast.Import, frame: Frame) -> Any:
@@ -49,12 +51,7 @@ def import_from(run: Run, node: ast.ImportFrom, frame: Frame) -> Any:
     """``from a import b``, relative imports and stars included."""
     from ae_audit.static.statements import Signal
 
-    name = node.module or ""
-    if node.level:
-        package = frame.package.split(".") if frame.package else []
-        cut = len(package) - (node.level - 1)
-        base = package[: max(cut, 0)]
-        name = ".".join([*base, *([name] if name else [])])
+    name = absolute(node, frame.package)
     if name == "__future__":
         return Signal.NEXT
     module = module_named(run, name, frame) if name else None
@@ -69,6 +66,41 @@ def import_from(run: Run, node: ast.ImportFrom, frame: Frame) -> Any:
             continue
         frame.scope.bind(alias.asname or alias.name, _imported(run, module, name, alias.name, node, frame))
     return Signal.NEXT
+
+
+def absolute(node: ast.ImportFrom, package: str) -> str:
+    """The dotted name that ``from … import`` names in a module of ``package``."""
+    name = node.module or ""
+    if node.level:
+        parents = package.split(".") if package else []
+        base = parents[: max(len(parents) - (node.level - 1), 0)]
+        name = ".".join([*base, *([name] if name else [])])
+    return name
+
+
+def first_party(project: Project, program: Program) -> Iterator[Program]:
+    """The modules of the project that a program imports, and those that they import, each once."""
+    waiting, seen = [program], {program.path}
+    while waiting:
+        importer = waiting.pop()
+        package = project.package_of(importer.path)
+        for name in _names(importer, package):
+            found = project.find(name, importer.path)
+            if found is not None and found.path not in seen:
+                seen.add(found.path)
+                waiting.append(found)
+                yield found
+
+
+def _names(program: Program, package: str) -> Iterator[str]:
+    for _, tree in program.units:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                name = absolute(node, package)
+                yield name
+                yield from (f"{name}.{alias.name}" if name else alias.name for alias in node.names)
 
 
 def _imported(run: Run, module: Module | None, name: str, what: str, node: ast.ImportFrom, frame: Frame) -> Value:

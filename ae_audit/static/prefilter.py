@@ -35,6 +35,18 @@ def names_training(trees: Iterable[ast.AST]) -> bool:
     return any(_NAMED.search(name) is not None for tree in trees for name in _names(tree))
 
 
+def acts(trees: Iterable[ast.Module]) -> bool:
+    """Whether a program calls anything when it is started, rather than only defining what others call."""
+    defining = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return any(
+        isinstance(node, ast.Call)
+        for tree in trees
+        for statement in tree.body
+        if not isinstance(statement, defining)
+        for node in ast.walk(statement)
+    )
+
+
 def _names(tree: ast.AST) -> Iterable[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute):

@@ -78,9 +78,14 @@ def explore(registry: Registry, project: Project, program: Program) -> list[Exec
     return done
 
 
+def fits(executions: list[Execution]) -> bool:
+    """Whether any run computes a loss, beyond compiling a model that it never fits."""
+    return any(not site.extra.get("unfitted") for execution in executions for site in execution.sites)
+
+
 def _left_out(project: Project, program: Program, done: list[Execution]) -> bool:
     """Whether a program that trains nothing calls something that by its name trains."""
-    if any(not site.extra.get("unfitted") for execution in done for site in execution.sites):
+    if fits(done):
         return False
     return any(project.syntax.of(tree, tree.body, "whole").trains for _, tree in program.units)
 

@@ -171,3 +171,41 @@ def test_a_downloaded_project_is_read_as_one_program(tmp_path: Path, script: str
         (tmp_path / marker).touch()
     result = analyse_file(str(tmp_path / script), TRAIN.encode())
     assert [s.head.activation for s in result.setups] == ["softmax"]
+
+
+FUNCTIONS = """
+from tensorflow import keras
+def load():
+    (x, _), _ = keras.datasets.mnist.load_data()
+    return x.reshape(-1, 784)
+def build():
+    model = keras.Sequential([keras.layers.Dense(784, activation="sigmoid")])
+    model.compile("adam", "mse")
+    return model
+def run(model, x):
+    return model.fit(x, x)
+"""
+STARTERS = {
+    "at once": ("import helpers as f\nf.run(f.build(), f.load())\n", True),
+    "as a program": (
+        "from steps import everything\ndef main():\n    everything()\nif __name__ == '__main__':\n    main()\n", True,
+    ),
+    "to use a model": ("import helpers as f\nprint(f.build().predict(f.load()))\n", False),
+    "for others": ("import helpers as f\ndef later():\n    return f.run(f.build(), f.load())\n", False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", STARTERS)
+def test_a_program_whose_training_stands_in_a_module(tmp_path: Path, how: str) -> None:
+    source, trains = STARTERS[how]
+    (tmp_path / "helpers.py").write_text(FUNCTIONS)
+    (tmp_path / "steps.py").write_text(
+        "import helpers\ndef everything():\n    helpers.run(helpers.build(), helpers.load())\n"
+    )
+    program = tmp_path / "start.py"
+    program.write_text(source)
+    result = analyse_file(str(program), source.encode(), named=True)
+    found = [(s.location.path, s.head.activation, str(s.target.values)) for s in result.setups]
+    assert result.relevant is trains
+    assert found == ([(str(tmp_path / "helpers.py"), "sigmoid", "[0, 255]")] if trains else [])
+    assert not analyse_file(str(program), source.encode()).relevant  # in a folder its modules are read themselves
