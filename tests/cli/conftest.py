@@ -30,7 +30,9 @@ def _range_of(activation: str) -> ActivationRange:
     return found.range
 
 
-def _analyse(path: str, source: bytes, *, project_root: str | None = None, modules: object = None) -> StaticResult:
+def _analyse(
+    path: str, source: bytes, *, project_root: str | None = None, modules: object = None, named: bool = False
+) -> StaticResult:
     text = source.decode()
     if "crash" in text:
         raise RecursionError("too deep")
