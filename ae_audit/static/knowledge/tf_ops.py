@@ -346,6 +346,12 @@ def _get_shape(run: Run, receiver: Array, call: Call) -> Value:
 
 
 GRAPH = "it is computed by a graph of TensorFlow 1 (placeholders, sessions), whose data are not followed"
+FED = "it is fed to a graph of TensorFlow 1 (placeholders, sessions), whose data are not followed"
+
+
+@TABLE.function("tensorflow.placeholder", "tensorflow.compat.v1.placeholder")
+def _placeholder(run: Run, call: Call) -> Value:
+    return Unknown(FED, call.where)
 
 
 @TABLE.prefix("tensorflow.train")
