@@ -159,7 +159,8 @@ else:
 
         def __get__(self, instance, owner=None):
             self.made += 1
-            if instance is None or self.made > _RARE:
+            asked = instance is None or not isinstance(instance, self.owner)  # by inspect, for the signature
+            if asked or self.made > _RARE:
                 init = self.compiled()
                 return init if instance is None else init.__get__(instance)
             return lambda *args, **kwargs: self.fill(instance, args, kwargs)
