@@ -161,6 +161,20 @@ def test_activations_are_exchanged_in_place_and_put_back(name, data, catch):
     assert np.array_equal(capture.trial((), 0).evaluate().predictions, before)
 
 
+def test_what_activates_a_constant_output_through_a_bare_reshape_is_left_open(data, catch):
+    def program():
+        model = Functions()
+        model(data[:1])
+        model.hidden.kernel.assign(-np.abs(model.hidden.kernel))  # every relu is dead on data above 0
+        model.compile("sgd", "mse")
+        model.fit(data, data)
+
+    (capture,) = catch(program).captures
+    assert capture.setup.head.activation is None
+    with pytest.raises(CannotApply, match="not found"):
+        capture.trial((SwapActivation("tanh"),), 0)
+
+
 def test_a_hand_written_activation_is_unknown_but_its_values_are_seen(data, catch):
     def program():
         model = HandWritten()
