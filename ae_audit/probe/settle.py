@@ -177,6 +177,20 @@ class _Bench:
         # of a ruled-out arm one seed is fitted: that the others lose as well is proved, not measured
         return Scores(r2 * len(seeds) if self._ruled_out(arm) else r2, failed)
 
+    def lost_without_fit(self, arm: ArmPlan) -> float | None:
+        """The bound of an arm that is to lose, where that decides; None where it has to be fitted.
+
+        The program as written is fitted all the same: its user wants to see what it does.
+        """
+        return self._bounds[arm.remedies] if arm.remedies and self._ruled_out(arm) else None
+
+    def faulty_scores(self, arm: ArmPlan, steps: int, seeds: Sequence[int] | None = None) -> Scores:
+        """What an arm that is to lose reached, or the most that it could have reached."""
+        bound = self.lost_without_fit(arm)
+        if bound is None:
+            return self.scores(arm, steps, seeds)
+        return Scores((bound,) * len(self.seeds if seeds is None else seeds))
+
     def _fitted(self, arm: ArmPlan, steps: int, seeds: Sequence[int]) -> tuple[_Run, ...]:
         worth = self._steps_worth(arm, steps)
         seeds = seeds[:1] if self._ruled_out(arm) else seeds
@@ -206,7 +220,8 @@ class _Bench:
         length = min((len(run.r2) for run in fitted), default=0)
         curve = _mean_curve([run.r2[:length] for run in fitted])
         loss = _mean_curve([run.loss[:length] for run in fitted])
-        return Arm(arm.name, tuple(run.r2[-1] for run in fitted), curve, loss, failed)
+        bound = None if runs else self.lost_without_fit(arm)
+        return Arm(arm.name, tuple(run.r2[-1] for run in fitted), curve, loss, failed, bound)
 
     def _steps_worth(self, arm: ArmPlan, steps: int) -> int:
         return min(steps, HOPELESS_STEPS) if self._ruled_out(arm) else steps
@@ -285,21 +300,21 @@ def _judge(bench: _Bench, finding: Finding, outline: Plan, contests: tuple[Conte
             ("seeds", len(seeds)),
             ("device", bench.capture.device),
         ),
-        arms=tuple(arm for arm in arms if arm.r2 or arm.failed),
+        arms=tuple(arm for arm in arms if arm.r2 or arm.failed or arm.bound is not None),
     )
     return _with_verdict(finding, comparison.verdict, evidence)
 
 
 def _hold(bench: _Bench, contest: Contest, steps: int, seeds: Sequence[int]) -> tuple[Comparison, int]:
     """Compare two arms at equal steps; while that is not clear, again at twice the steps, as far as they may go."""
-    comparison = compare(bench.scores(contest.fixed, steps, seeds), bench.scores(contest.faulty, steps, seeds))
+    comparison = compare(bench.scores(contest.fixed, steps, seeds), bench.faulty_scores(contest.faulty, steps, seeds))
     while comparison.verdict is Verdict.INCONCLUSIVE and math.isfinite(comparison.gain):
         learned = max(bench.scores(contest.fixed, steps, seeds).r2, default=-math.inf) >= SOMETHING
         longer = min(2 * steps, bench.most_steps)
         if not learned or longer <= steps:
             break
         steps, seeds = longer, bench.seeds
-        comparison = compare(bench.scores(contest.fixed, steps), bench.scores(contest.faulty, steps))
+        comparison = compare(bench.scores(contest.fixed, steps), bench.faulty_scores(contest.faulty, steps))
     if comparison.verdict is Verdict.REFUTED and steps < LEAST_STEPS:
         comparison = replace(comparison, verdict=Verdict.INCONCLUSIVE, reason="so early the arms do not differ")
     return comparison, steps
@@ -320,7 +335,8 @@ def _sentence_of(comparison: Comparison, contest: Contest, steps: int, seeds: in
     if not math.isfinite(comparison.gain):
         return f"{comparison.reason} ({where})"
     spread = f" ± {comparison.spread:.2g}" if seeds > 1 else ""
-    gain = f"{format_number(round(comparison.gain, 3))}{spread}"
+    least = "" if bench.lost_without_fit(contest.faulty) is None else "at least "
+    gain = f"{least}{format_number(round(comparison.gain, 3))}{spread}"
     return f"{comparison.reason}: «{contest.fixed.name}» against «{contest.faulty.name}» gains {gain} in R² ({where})"
 
 

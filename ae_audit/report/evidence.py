@@ -70,6 +70,9 @@ def _add_arms(page: Page, arms: Sequence[Arm], indent: int) -> None:
     for arm in arms:
         if arm.failed is not None:
             page.paragraph(f"{arm.name}: {_failure(arm)}: {arm.failed}", indent=indent, hang=indent + 2, style="bad")
+        elif arm.bound is not None:
+            text = f"{arm.name}: not fitted, since no weights bring its R² above {r2(math.ceil(100 * arm.bound) / 100)}"
+            page.paragraph(text, indent=indent, hang=indent + 2, style="bad")
 
 
 def _failure(arm: Arm) -> str:

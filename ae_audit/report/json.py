@@ -114,6 +114,7 @@ def _arm(arm: Arm) -> Json:
         "curve": list(arm.curve),
         "loss": list(arm.loss),
         "failed": arm.failed,
+        "bound": arm.bound,
     }
 
 

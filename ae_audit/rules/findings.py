@@ -54,6 +54,8 @@ class Arm:
     loss: tuple[float, ...] = ()
     failed: str | None = None
     """why the arm could not be fitted: the exception's sentence"""
+    bound: float | None = None
+    """the best R² that any weights reach in the arm, at or below 0, where that decided and the arm was not fitted"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from ae_audit.rules.remedies import DropMetric, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
+from ae_audit.runtime import torch_bce
 from ae_audit.runtime import torch_functions as functions
 from ae_audit.runtime import torch_losses as losses
 from ae_audit.runtime.captures import CannotApply
@@ -30,7 +31,8 @@ class Affine:
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         x = x if x.is_floating_point() else x.float()
-        return x * self.scale + self.shift
+        scaled = x * self.scale
+        return scaled + self.shift if self.shift else scaled
 
     def after(self, other: Affine) -> Affine:
         return Affine(self.scale * other.scale, self.scale * other.shift + self.shift)
@@ -204,8 +206,10 @@ class ArmPlayer:
         flat = pytree.tree_leaves((args, kwargs))
         prediction, target = flat[loss.places[0]], flat[loss.places[1]]
         if not self._arm.changes_loss:
-            if loss.spec.name == "bce" and not loss.spec.from_logits and prediction.is_cuda:
-                losses.refuse_outside_unit(prediction, target)
+            if loss.spec.name == "bce" and not loss.spec.from_logits:
+                if prediction.is_cuda:
+                    torch_bce.refuse_outside_unit(prediction, target)
+                return torch_bce.replayed(node.call, args, kwargs)
             return node.call(*args, **kwargs)
         value = losses.compute(self._arm.spec, prediction, target)
         is_similarity = node.name == "cosine_similarity" and loss.factor is not None and loss.factor < 0

@@ -12,11 +12,10 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
+from ae_audit.runtime.torch_bce import OUTSIDE_UNIT, refuse_outside_unit
 from ae_audit.runtime.torch_functions import Function, short_name
 from ae_audit.theory import losses as theory
 from ae_audit.training_setup import Parameters
-
-OUTSIDE_UNIT = "all elements of {what} should be between 0 and 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +228,8 @@ def compute(spec: LossSpec, prediction: torch.Tensor, target: torch.Tensor) -> t
     if name == "bce":
         if spec.from_logits:
             return F.binary_cross_entropy_with_logits(prediction, target, reduction=reduction)
-        refuse_outside_unit(prediction, target)
+        if prediction.is_cuda:
+            refuse_outside_unit(prediction, target)
         return F.binary_cross_entropy(prediction, target, reduction=reduction)
     if name == "cce":
         if spec.from_logits:
@@ -247,13 +247,6 @@ def compute(spec: LossSpec, prediction: torch.Tensor, target: torch.Tensor) -> t
 COMPUTABLE = frozenset(
     {"sparse_cce", "nll", "mse", "mae", "huber", "smooth_l1", "bce", "cce", "poisson", "cosine_similarity"}
 )
-
-
-def refuse_outside_unit(prediction: torch.Tensor, target: torch.Tensor) -> None:
-    """Raise what ``BCELoss`` raises on the CPU, on every device."""
-    for what, tensor in (("input", prediction), ("target", target)):
-        if bool(((tensor < 0) | (tensor > 1)).any()):
-            raise RuntimeError(OUTSIDE_UNIT.format(what=what))
 
 
 def link(spec: LossSpec, prediction: torch.Tensor) -> torch.Tensor:

@@ -94,7 +94,6 @@ class Node:
         "autocast",
         "call",
         "callers",
-        "frozen",
         "in_place",
         "is_module",
         "kind",
@@ -108,6 +107,7 @@ class Node:
         "shapes",
         "spec",
         "tick",
+        "weights",
         "with_grad",
     )
 
@@ -119,8 +119,8 @@ class Node:
         self.in_place = not self.is_module and writes_in_place(call)
         self.with_grad = torch.is_grad_enabled()
         self.autocast = _autocast()
-        self.frozen = _frozen(call) if isinstance(call, torch.nn.Module) else frozenset()
-        """weights of the module, by identity, that were not to get gradients"""
+        self.weights = _weights(call) if isinstance(call, torch.nn.Module) else ()
+        """of the module, each with whether it was to get gradients"""
         self.location: Location | None = None
         self.callers: tuple[Caller, ...] = ()
         """the user's frames in which it ran"""
@@ -347,9 +347,9 @@ class Player:
         args, kwargs = pytree.tree_unflatten(flat, node.spec)
         if node.in_place:
             args = (args[0].clone(), *args[1:])
-        if isinstance(node.call, torch.nn.Module):
-            for parameter in node.call.parameters():
-                parameter.requires_grad_(id(parameter) not in node.frozen)
+        for parameter, with_grad in node.weights:
+            if parameter.requires_grad is not with_grad:
+                parameter.requires_grad_(with_grad)
         with ExitStack() as contexts:
             if not node.with_grad:
                 contexts.enter_context(torch.no_grad())
@@ -361,8 +361,8 @@ class Player:
         return list(pytree.tree_leaves(result))
 
 
-def _frozen(module: torch.nn.Module) -> frozenset[int]:
-    return frozenset(id(parameter) for parameter in module.parameters() if not parameter.requires_grad)
+def _weights(module: torch.nn.Module) -> tuple[tuple[torch.nn.Parameter, bool], ...]:
+    return tuple((parameter, parameter.requires_grad) for parameter in module.parameters())
 
 
 def plain_value(leaf: Leaf) -> torch.Tensor:

@@ -139,9 +139,8 @@ class TorchTrial:
         nodes = self._nodes_of(event)
         if event.fresh:
             for node in nodes:
-                if isinstance(node.call, torch.nn.Module):
-                    for parameter in node.call.parameters():
-                        parameter.grad = None
+                for parameter, _ in node.weights:
+                    parameter.grad = None
                 for leaf in node.leaves:
                     if isinstance(leaf, torch.nn.Parameter):
                         leaf.grad = None

@@ -15,7 +15,7 @@ from ae_audit.probe import ProbeOptions, settle
 from ae_audit.probe.bounds import bound_of
 from ae_audit.probe.verdicts import PLAINLY
 from ae_audit.rules.findings import Finding, Severity, Verdict
-from ae_audit.rules.remedies import Remedy, SwapActivation, SwapLoss
+from ae_audit.rules.remedies import Remedy, Rescale, SwapActivation, SwapLoss
 from ae_audit.runtime.captures import Array, CannotApply, Evaluation
 from ae_audit.theory.activations import ActivationRange
 from ae_audit.theory.intervals import Interval
@@ -158,6 +158,25 @@ def test_an_arm_that_can_never_beat_the_mean_is_not_fitted_for_long() -> None:
     assert len(written.curve) == 2
     assert len(fixed.curve) >= 4
     assert settled.verdict is Verdict.CONFIRMED
+
+
+def test_what_the_bound_alone_rules_out_is_not_fitted_except_as_written() -> None:
+    unreachable = ActivationRange(ValueRange.exactly(Interval(100.0, 200.0)))
+    capture = NumpyCapture("relu", setup=replace(NumpyCapture("relu").setup, head=Head("relu", range=unreachable)))
+    swap, rescale = SwapActivation("linear"), Rescale(1.0, 0.0, input=True, target=True)
+    settled, other = settle(capture, [finding(swap), finding(rescale)], ProbeOptions())
+    (evidence,) = settled.evidence
+    written, without, fixed = evidence.arms
+    assert (written.name, fixed.name) == ("as written", "all fixes")
+    assert len(written.r2) == len(fixed.r2) == 1
+    assert without.bound is not None
+    assert without.bound < 0
+    assert not without.r2
+    assert settled.verdict is Verdict.CONFIRMED
+    figures = dict(evidence.figures)
+    assert figures["gain"] == pytest.approx(fixed.r2[0] - without.bound)
+    assert "gains at least" in evidence.text
+    assert other.verdict is not Verdict.CONFIRMED, "with another head the scale makes no difference"
 
 
 def test_beside_an_arm_that_can_never_beat_the_mean_the_fix_need_not_learn_for_long() -> None:

@@ -97,6 +97,7 @@ def rich_report() -> Report:
                     Arm("sigmoid at the output", (0.52, 0.531, 0.519), (-0.1, 0.2, 0.4, 0.52), (0.5691, 0.2103)),
                     Arm("input and target divided by 255", (-2e12,), (math.nan, -5.0), (0.5, -2.0e12)),
                     Arm("bce on logits as the loss", (), failed="ValueError: `target` out of range"),
+                    Arm("mse as the loss", (), bound=-0.678),
                 ),
             ),
         ),
