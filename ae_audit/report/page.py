@@ -56,9 +56,8 @@ _ASCII = str.maketrans(
         "Σ": "sum", "\u00a0": " ", "\u2009": " ", "\u202f": " ", "⋅": "*", "✓": "ok", "✗": "x",
     }
 )  # fmt: skip
-_FORBIDDEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
-)
+_FORBIDDEN = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+"""a pattern; compiled where it is needed, since most reports hold only what can be printed"""
 _CODE = re.compile(r"(``?)(?=\S)(.+?)(?<=\S)\1")
 _PIECE = re.compile(r"\s+|(?:[\[(][^\s,()\[\]]+, [^\s,()\[\]]+[\])]|\S)+")  # an interval such as [0, 255] is one word
 
@@ -76,9 +75,9 @@ class Page:
 
     def clean(self, text: str) -> str:
         """``text`` as this page may show it."""
-        if text.isascii() and text.isprintable():
-            return text
-        text = _FORBIDDEN.sub(lambda found: "?" if self.ascii_only else "\ufffd", text.replace("\t", "    "))
+        text = text.replace("\t", "    ")
+        if not text.isprintable():
+            text = re.sub(_FORBIDDEN, "?" if self.ascii_only else "\ufffd", text)
         if self.ascii_only:
             text = text.translate(_ASCII).encode("ascii", "replace").decode("ascii")
         return text
