@@ -1,8 +1,6 @@
 """``python -m ae_audit`` is ``ae-audit``."""
 
-import sys
-
-from ae_audit.cli import main
+from ae_audit.cli import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

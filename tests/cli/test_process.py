@@ -122,3 +122,21 @@ def test_terminal_gets_colour_and_its_own_width(program: Path) -> None:
     assert "\x1b[1;31m" in shown
     text = re.sub(r"\x1b\[[0-9;]*[mK]", "", shown).replace("\r\n", "\n")
     assert all(len(line) <= 60 for line in text.splitlines() if not line.lstrip().startswith(("+", "-")))
+
+
+def test_a_reader_that_goes_away_ends_it_quietly(program: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as nobody:
+        command = [sys.executable, "-m", "ae_audit", "--static", str(program)]
+        finished = subprocess.run(command, stdout=nobody, stderr=subprocess.PIPE, timeout=60, check=False)
+    assert (finished.returncode, finished.stderr) == (0, b"")
+
+
+def test_ending_at_once_loses_no_output_and_no_exit_code(program: Path, tmp_path: Path) -> None:
+    written = tmp_path / "report.txt"
+    with written.open("wb") as file:
+        command = [sys.executable, "-m", "ae_audit", "--static", str(program)]
+        finished = subprocess.run(command, stdout=file, stderr=subprocess.PIPE, timeout=60, check=False)
+    assert finished.returncode == 1
+    assert "explains the rule" in written.read_text().splitlines()[-1]
