@@ -11,18 +11,26 @@ from ae_audit.runtime.facts import best_r2
 from ae_audit.theory.activations import find_activation
 from ae_audit.theory.ranges import Tri
 
+_MOVES_VALUES = frozenset(
+    {"reshape", "flatten", "squeeze", "unsqueeze", "permute", "transpose", "moveaxis", "swapaxes", "index", "flip"}
+    | {"repeat", "maxpool", "pixelshuffle", "avgpool", "cropping1d", "cropping2d", "cropping3d"}
+)
+"""What may follow an activation, as ``Head.after`` names it in small letters, and gives no value outside its range."""
+
 
 def bound_of(capture: Capture, remedies: Sequence[Remedy]) -> float | None:
     """The best R² that any weights reach in this arm, by the certificate.
 
-    None where the new head is no box, or where the range of the head was found by trying, which proves nothing.
+    None where the new head is no box or is scaled by what follows it, or where the range of the head was found by
+    trying, which proves nothing.
     """
     head, targets, loss = capture.setup.head, capture.targets, capture.setup.loss
     for remedy in remedies:
         match remedy:
             case SwapActivation(to=to):
                 activation = find_activation(to)
-                if activation is None or activation.constraint is not None:
+                scaled = any(name.lower() not in _MOVES_VALUES for name in head.after)
+                if activation is None or activation.constraint is not None or scaled:
                     return None
                 head = replace(head, activation=to, range=activation.range, axis=None, sampled=False)
             case SwapLoss(to=to, from_logits=from_logits):  # another loss may put another link behind the head

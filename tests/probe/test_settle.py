@@ -219,6 +219,17 @@ def test_a_range_that_was_tried_bounds_no_arm() -> None:
     assert bound_of(tried, [SwapActivation("sigmoid")]) is not None, "of the fix's own head the range is known"
 
 
+@pytest.mark.parametrize(("after", "known"), [(("Reshape", "Cropping2D"), True), (("Affine",), False)])
+def test_a_head_that_is_scaled_afterwards_bounds_no_arm_with_another_activation(
+    after: tuple[str, ...], known: bool
+) -> None:
+    """``255 * softmax(…)`` with a sigmoid in its place reaches what the sigmoid alone does not."""
+    head = Head("tanh", range=ActivationRange.exactly(Interval(-255.0, 255.0)), after=after)
+    capture = NumpyCapture("linear", setup=replace(NumpyCapture("linear").setup, head=head), targets=255 * digits())
+    assert (bound_of(capture, [SwapActivation("sigmoid")]) is not None) == known
+    assert bound_of(capture, ()) is not None
+
+
 @dataclass
 class Clock:
     """Stands in for the module ``time``; every step of a trial takes ``price`` seconds."""
