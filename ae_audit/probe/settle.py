@@ -336,7 +336,7 @@ def _sentence_of(comparison: Comparison, contest: Contest, steps: int, seeds: in
         return f"{comparison.reason} ({where})"
     spread = f" ± {comparison.spread:.2g}" if seeds > 1 else ""
     least = "" if bench.lost_without_fit(contest.faulty) is None else "at least "
-    gain = f"{least}{format_number(round(comparison.gain, 3))}{spread}"
+    gain = least + format_number(round(comparison.gain, 3)).replace("-", "−") + spread
     return f"{comparison.reason}: «{contest.fixed.name}» against «{contest.faulty.name}» gains {gain} in R² ({where})"
 
 

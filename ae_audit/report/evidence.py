@@ -71,8 +71,16 @@ def _add_arms(page: Page, arms: Sequence[Arm], indent: int) -> None:
         if arm.failed is not None:
             page.paragraph(f"{arm.name}: {_failure(arm)}: {arm.failed}", indent=indent, hang=indent + 2, style="bad")
         elif arm.bound is not None:
-            text = f"{arm.name}: not fitted, since no weights bring its R² above {r2(math.ceil(100 * arm.bound) / 100)}"
+            text = f"{arm.name}: not fitted, since no weights bring its R² above {r2(_rounded_up(arm.bound))}"
             page.paragraph(text, indent=indent, hang=indent + 2, style="bad")
+
+
+def _rounded_up(bound: float) -> float:
+    """The least value above ``bound`` that :func:`r2` shows in full: what is said of all weights has to hold."""
+    if not math.isfinite(bound):
+        return bound
+    step = 0.01 if bound > -1000 else 10.0 ** (math.floor(math.log10(-bound)) - 1)
+    return math.ceil(bound / step) * step
 
 
 def _failure(arm: Arm) -> str:

@@ -122,7 +122,10 @@ def _contents(findings: Sequence[Finding]) -> str:
 
 
 def _chart(arms: Sequence[Arm], steps: object) -> str:
-    """R² of each arm, the most fixed one last, over the optimizer steps, as SVG; below −1 is drawn at −1."""
+    """R² of each arm, the most fixed one last, over the optimizer steps, as SVG; below −1 is drawn at −1.
+
+    Line breaks between its parts keep them apart where only their text is shown.
+    """
     curves = [arm for arm in arms if arm.curve]
     longest = max(len(arm.curve) for arm in curves)
     right, bottom = _WIDTH - _RIGHT, _HEIGHT - 2 * _EDGE
@@ -139,10 +142,11 @@ def _chart(arms: Sequence[Arm], steps: object) -> str:
         f'<text x="{_LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{label}</text>'
         for value, label in ((1.0, "1"), (0.0, "0"), (-1.0, "−1"))
     ]
-    drawn.append(f'<text x="{right}" y="{_HEIGHT - 6}" text-anchor="end">R² over {steps or longest} steps</text>')
+    over = f"R² over {escape(str(steps or longest))} steps"
+    drawn.append(f'<text x="{right}" y="{_HEIGHT - 6}" text-anchor="end">{over}</text>')
     heights = _apart([y(arm.curve[-1]) for arm in curves])
     for number, (arm, height) in enumerate(zip(curves, heights, strict=True)):
-        colour = _FIXED_COLOUR if number == len(curves) - 1 else _FAULTY_COLOURS[number % len(_FAULTY_COLOURS)]
+        colour = _FIXED_COLOUR if arm is arms[-1] else _FAULTY_COLOURS[number % len(_FAULTY_COLOURS)]
         points = [(x(index), y(value)) for index, value in enumerate(arm.curve)]
         at = " ".join(f"{left:.1f},{top:.1f}" for left, top in points)
         left, top = points[-1]
@@ -150,14 +154,18 @@ def _chart(arms: Sequence[Arm], steps: object) -> str:
         drawn.append(f'<circle r="3" cx="{left:.1f}" cy="{top:.1f}" style="fill:{colour}"/>')
         name = f"{arm.name} {r2(arm.curve[-1]).strip()}"
         drawn.append(f'<text x="{right + 10}" y="{height + 4:.1f}" style="fill:{colour}">{escape(name)}</text>')
+    body = "\n".join(drawn)
     size = f'viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" font-size="12" fill="currentColor"'
-    return f'<svg {size} role="img" aria-label="R² of each arm">{"".join(drawn)}</svg>'
+    return f'<svg {size} role="img" aria-label="R² of each arm">\n{body}\n</svg>'
 
 
-def _apart(heights: Sequence[float], gap: float = 15.0) -> list[float]:
-    """The heights of labels, moved down where they would cover one another, in the order given."""
-    placed: list[float] = [0.0] * len(heights)
-    lowest = -math.inf
-    for index in sorted(range(len(heights)), key=lambda i: heights[i]):
-        lowest = placed[index] = max(heights[index], lowest + gap)
+def _apart(heights: Sequence[float], gap: float = 15.0, most: float = _HEIGHT - 8.0) -> list[float]:
+    """The heights of labels, moved where they would cover one another, in the order given; none below ``most``."""
+    placed = list(heights)
+    order = sorted(range(len(heights)), key=heights.__getitem__)
+    for above, below in zip(order, order[1:], strict=False):
+        placed[below] = max(placed[below], placed[above] + gap)
+    for index in reversed(order):
+        placed[index] = min(placed[index], most)
+        most = placed[index] - gap
     return placed

@@ -97,5 +97,27 @@ def test_the_curves_of_the_probe_are_drawn_once(rich_report: Report, sources: So
     assert [top for _, top in curves[1]] == sorted((top for _, top in curves[1]), reverse=True)
 
 
+def test_the_colour_of_what_is_fixed_is_given_to_nothing_else(rich_report: Report, sources: Sources) -> None:
+    arms = (Arm("as written", (0.1,), (0.0, 0.1)), Arm("all fixes", (), failed="ValueError: no such loss"))
+    finding = replace(rich_report.findings[0], evidence=(Evidence("probe", "not settled", arms=arms),))
+    page = render(replace(rich_report, findings=(finding,)), "html", sources)
+    (colour,) = re.findall(r'<polyline[^>]* style="stroke:([^"]+)"', page)
+    assert colour == "var(--red)"
+
+
+def test_labels_of_arms_that_all_fare_badly_stay_in_the_picture_and_apart(
+    rich_report: Report, sources: Sources
+) -> None:
+    bad = tuple(Arm(f"arm {number}", (float("-inf"),), (-2.0, float("-inf"))) for number in range(4))
+    finding = replace(rich_report.findings[0], evidence=(Evidence("probe", "none learns", arms=bad),))
+    page = render(replace(rich_report, findings=(finding,)), "html", sources)
+    (bottom,) = map(float, re.findall(r'viewBox="0 0 \d+ (\d+)"', page))
+    labels = sorted(float(y) for y in re.findall(r'<text x="\d+" y="([\d.]+)" style="fill', page))
+    assert len(labels) == 4
+    assert labels[-1] < bottom
+    assert all(below - above >= 12 for above, below in zip(labels, labels[1:], strict=False))
+    assert "1\n0\n−1\nR² over 2 steps\n" in Outline(page).text, "words of the picture run into one another"
+
+
 def test_of_nothing_it_says_so() -> None:
     assert "No training setup found in 0 files." in Outline(render(Report(), "html", Sources())).text

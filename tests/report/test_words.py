@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from ae_audit.location import Location
-from ae_audit.report import to_terminal, wants_color
+from ae_audit.report import render, to_terminal, wants_color
 from ae_audit.report.words import mean_and_spread, r2, setup_in_words, sparkline
 from ae_audit.results import Report
+from ae_audit.rules.findings import Arm, Evidence, Finding, Severity
 from ae_audit.runtime.facts import certify
 from ae_audit.source_text import Sources
 from ae_audit.training_setup import Framework, LossUse, TrainingSetup
@@ -28,6 +29,19 @@ def test_figures_of_r2() -> None:
     assert mean_and_spread([0.52, 0.54]) == "0.53 ± 0.01"
     assert mean_and_spread([0.5]) == "0.50"
     assert mean_and_spread([math.nan, 1.0]) == "NaN"
+
+
+@pytest.mark.parametrize(
+    ("bound", "told"),
+    [(0.0, "0.00"), (-0.004, "0.00"), (-0.678, "−0.67"), (-1.26e6, "−1.2e+06"), (-math.inf, "−inf")],
+)
+def test_no_weights_reach_more_than_is_told_of_an_arm_that_was_not_fitted(bound: float, told: str) -> None:
+    arms = (Arm("as written", (-1.0,)), Arm("mse as the loss", (), bound=bound))
+    finding = Finding(
+        "AE101", "a", Severity.ERROR, "m", Location("a.py", 1), evidence=(Evidence("probe", "t", arms=arms),)
+    )
+    text = render(Report((finding,)), "full", Sources({"a.py": b"pass"}))
+    assert f"no weights bring its R² above {told}\n" in text
 
 
 def test_a_floor_that_is_no_number_is_given_with_its_reason() -> None:
