@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from itertools import pairwise
 
 from ae_audit.report.full import sections
-from ae_audit.report.page import Line
+from ae_audit.report.page import Line, Page
 from ae_audit.report.words import r2, summary
 from ae_audit.results import Report
 from ae_audit.rules.findings import Arm, Finding
@@ -77,7 +78,7 @@ def to_html(report: Report, sources: Sources, *, interrupted: bool = False) -> s
             if lines:
                 parts.append(f"<section><h2>Besides</h2>{_pre(lines)}</section>")
             continue
-        heading = f"{escape(finding.code)} {escape(finding.name)}"
+        heading = f"{_safe(finding.code)} {_safe(finding.name)}"
         parts.append(f'<section id="finding-{number}"><h2>{heading}</h2>{_pre(lines)}')
         for evidence in finding.evidence:
             if evidence.arms not in drawn and any(len(arm.curve) > 1 for arm in evidence.arms):
@@ -90,6 +91,11 @@ def to_html(report: Report, sources: Sources, *, interrupted: bool = False) -> s
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>ae-audit: {escape(told)}</title><style>{_SHEET}</style></head>\n<body>\n{body}\n</body></html>\n"
     )
+
+
+def _safe(text: str) -> str:
+    """Text that no line of the full report has cleaned yet."""
+    return escape(Page().clean(text))
 
 
 def _painted(lines: Iterable[Line], attributes: Mapping[str, str]) -> str:
@@ -113,8 +119,8 @@ def _pre(lines: Sequence[Line]) -> str:
 def _contents(findings: Sequence[Finding]) -> str:
     rows = "".join(
         f'<tr><td class="{finding.severity.value}">{finding.severity.value}</td><td>{finding.verdict.value}</td>'
-        f'<td><a href="#finding-{number}">{escape(finding.code)}</a></td><td>{escape(str(finding.location))}</td>'
-        f"<td>{escape(finding.message)}</td></tr>"
+        f'<td><a href="#finding-{number}">{_safe(finding.code)}</a></td><td>{_safe(str(finding.location))}</td>'
+        f"<td>{_safe(finding.message)}</td></tr>"
         for number, finding in enumerate(findings, start=1)
     )
     head = "<tr><th>severity</th><th>verdict</th><th>rule</th><th>place</th><th>what</th></tr>"
@@ -142,7 +148,7 @@ def _chart(arms: Sequence[Arm], steps: object) -> str:
         f'<text x="{_LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{label}</text>'
         for value, label in ((1.0, "1"), (0.0, "0"), (-1.0, "−1"))
     ]
-    over = f"R² over {escape(str(steps or longest))} steps"
+    over = f"R² over {_safe(str(steps or longest))} steps"
     drawn.append(f'<text x="{right}" y="{_HEIGHT - 6}" text-anchor="end">{over}</text>')
     heights = _apart([y(arm.curve[-1]) for arm in curves])
     for number, (arm, height) in enumerate(zip(curves, heights, strict=True)):
@@ -153,7 +159,7 @@ def _chart(arms: Sequence[Arm], steps: object) -> str:
         drawn.append(f'<polyline fill="none" stroke-width="2" style="stroke:{colour}" points="{at}"/>')
         drawn.append(f'<circle r="3" cx="{left:.1f}" cy="{top:.1f}" style="fill:{colour}"/>')
         name = f"{arm.name} {r2(arm.curve[-1]).strip()}"
-        drawn.append(f'<text x="{right + 10}" y="{height + 4:.1f}" style="fill:{colour}">{escape(name)}</text>')
+        drawn.append(f'<text x="{right + 10}" y="{height + 4:.1f}" style="fill:{colour}">{_safe(name)}</text>')
     body = "\n".join(drawn)
     size = f'viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" font-size="12" fill="currentColor"'
     return f'<svg {size} role="img" aria-label="R² of each arm">\n{body}\n</svg>'
@@ -163,7 +169,7 @@ def _apart(heights: Sequence[float], gap: float = 15.0, most: float = _HEIGHT - 
     """The heights of labels, moved where they would cover one another, in the order given; none below ``most``."""
     placed = list(heights)
     order = sorted(range(len(heights)), key=heights.__getitem__)
-    for above, below in zip(order, order[1:], strict=False):
+    for above, below in pairwise(order):
         placed[below] = max(placed[below], placed[above] + gap)
     for index in reversed(order):
         placed[index] = min(placed[index], most)

@@ -173,7 +173,7 @@ def _artifact(path: str) -> Json:
         from pathlib import Path
 
         return {"uri": Path(shown).as_uri()}
-    return {"uri": quote(shown), "uriBaseId": _ROOT}
+    return {"uri": quote(os.fsencode(shown)), "uriBaseId": _ROOT}  # names need not be text
 
 
 def _notifications(report: Report, places: Places, interrupted: bool) -> list[Json]:

@@ -6,6 +6,7 @@ import html
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import pairwise
 
 from ae_audit.location import Location
 from ae_audit.report import render
@@ -115,7 +116,7 @@ def test_labels_of_arms_that_all_fare_badly_stay_in_the_picture_and_apart(
     labels = sorted(float(y) for y in re.findall(r'<text x="\d+" y="([\d.]+)" style="fill', page))
     assert len(labels) == 4
     assert labels[-1] < bottom
-    assert all(below - above >= 12 for above, below in zip(labels, labels[1:], strict=False))
+    assert all(below - above >= 12 for above, below in pairwise(labels))
     assert "1\n0\n−1\nR² over 2 steps\n" in Outline(page).text, "words of the picture run into one another"
 
 

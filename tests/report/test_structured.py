@@ -20,6 +20,7 @@ from ae_audit.report.places import Places
 from ae_audit.report.sarif import as_sarif
 from ae_audit.results import Report, StageError
 from ae_audit.rules.findings import Edit, Finding, Fix, Severity
+from ae_audit.settings import FORMATS
 from ae_audit.source_text import Sources
 from tests.report.goldens import compare
 
@@ -58,6 +59,18 @@ def test_golden(rich_report: Report, sources: Sources, format: str, name: str) -
             rule.pop("fullDescription")
         text = json.dumps(document, indent=1) + "\n"
     compare(name, text)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_file_name_that_is_no_text_is_told_in_every_format(
+    rich_report: Report, sources: Sources, format: str
+) -> None:
+    finding = replace(rich_report.findings[0], location=Location("bad\udcff\u202e<b>.py", 1))
+    text = render(replace(rich_report, findings=(finding,)), format, sources)
+    assert "bad" in text
+    text.encode("utf-8")
+    assert format != "sarif" or "bad%FF" in text
+    assert format != "html" or "\u202e" not in text
 
 
 def test_golden_step_summary(rich_report: Report, sources: Sources) -> None:
