@@ -114,22 +114,49 @@ def _bytes(array: Any, high: int, low: int, cmin: Any, cmax: Any) -> Any:
     return (np.clip((values - least) * scale + low, low, high) + 0.5).astype(np.uint8)
 
 
-def toimage(arr: Any, high: int = 255, low: int = 0, cmin: Any = None, cmax: Any = None) -> Any:
-    """A picture of an array of pixels, channels first or last.
+def toimage(
+    arr: Any,
+    high: int = 255,
+    low: int = 0,
+    cmin: Any = None,
+    cmax: Any = None,
+    pal: Any = None,
+    mode: str | None = None,
+    channel_axis: int | None = None,
+) -> Any:
+    """A picture of an array of pixels.
 
     Args:
-        arr: (rows, columns), (rows, columns, channels) or (channels, rows, columns), with 3 or 4 channels.
+        arr: (rows, columns), or three axes of which one is of 3 or 4 channels.
         high: the byte of ``cmax``.
         low: the byte of ``cmin``.
         cmin: the least value; by default that of ``arr``.
         cmax: the greatest value; by default that of ``arr``.
+        pal: 256 colours of three bytes for what the bytes of two axes mean.
+        mode: as Pillow names it; of two axes «F» keeps the values as they are.
+        channel_axis: by default the first of 3, or else of 4.
+
+    Raises:
+        ValueError: for another shape, or a mode that does not fit it.
     """
+    import numpy as np
     from PIL import Image
 
-    values = _bytes(arr, high, low, cmin, cmax)
-    if values.ndim == 3 and values.shape[-1] not in (3, 4) and values.shape[0] in (3, 4):
-        values = values.transpose(1, 2, 0)
-    return Image.fromarray(values)
+    values = np.asarray(arr)
+    if values.ndim == 2 and mode == "F":
+        return Image.fromarray(values.astype(np.float32))
+    if values.ndim == 2 and mode in {None, "L", "P"}:
+        image = Image.fromarray(_bytes(values, high, low, cmin, cmax))
+        if pal is not None:
+            image.putpalette(np.asarray(pal, np.uint8).tobytes())
+        return image if mode != "P" else image.convert("P")
+    axes = [values.shape.index(extent) for extent in (3, 4) if extent in values.shape]
+    fitting = {None, "RGB", "RGBA", "YCbCr", "CMYK"}
+    if values.ndim != 3 or not axes or mode not in fitting:
+        raise ValueError(f"an array of the shape {values.shape} makes no picture of the mode {mode}")
+    pixels = np.moveaxis(_bytes(values, high, low, cmin, cmax), axes[0] if channel_axis is None else channel_axis, -1)
+    rows, columns, channels = pixels.shape
+    return Image.frombytes(mode or ("RGB" if channels == 3 else "RGBA"), (columns, rows), pixels.tobytes())
 
 
 def get_cmap(name: Any = None, lut: int | None = None) -> Any:
@@ -144,12 +171,10 @@ _FILTERS = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "cubic": 3}
 
 
 def imresize(arr: Any, size: Any, interp: str = "bilinear", mode: str | None = None) -> Any:
-    """To a percentage, a share or (rows, columns), as bytes."""
+    """To a percentage, a share or (rows, columns): as bytes, or with the mode «F» as the values that they are."""
     import numpy as np
 
-    image = toimage(arr)
-    if mode is not None:
-        image = image.convert(mode)
+    image = toimage(arr, mode=mode)
     if isinstance(size, int):
         new = tuple(int(extent * size / 100.0) for extent in image.size)
     elif isinstance(size, float):

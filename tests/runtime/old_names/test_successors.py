@@ -10,7 +10,7 @@ import pytest
 from ae_audit.runtime.old_names.methods import OldAttributes
 from ae_audit.runtime.old_names.old_numpy import in1d
 from ae_audit.runtime.old_names.old_python import getargspec
-from ae_audit.runtime.old_names.old_scientific import toimage
+from ae_audit.runtime.old_names.old_scientific import imresize, toimage
 from ae_audit.runtime.old_names.uses import Uses
 
 
@@ -39,6 +39,16 @@ def test_a_picture_is_stretched_to_the_bytes_that_are_given() -> None:
     assert np.asarray(toimage(ramp, high=128, low=64, cmin=0.5, cmax=1.5)).tolist() == [[64, 64, 96]]
     channels_first = np.zeros((3, 2, 5), np.uint8)
     assert toimage(channels_first).size == (5, 2)
+    assert toimage(channels_first, cmin=0.0, cmax=1.0, mode="YCbCr", channel_axis=0).mode == "YCbCr"
+    assert np.asarray(toimage(ramp, pal=np.full((256, 3), 7)).convert("RGB")).max() == 7
+    with pytest.raises(ValueError, match="no picture"):
+        toimage(channels_first, mode="L")
+
+
+def test_a_picture_of_floats_keeps_its_values_when_it_is_resized() -> None:
+    pytest.importorskip("PIL")
+    assert imresize(np.full((4, 4), -0.25), 0.5, mode="F").tolist() == [[-0.25, -0.25], [-0.25, -0.25]]
+    assert imresize(np.array([[0.0, 1.0]] * 2), (2, 2)).tolist() == [[0, 255], [0, 255]]
 
 
 def test_an_old_attribute_is_there_for_who_writes_its_name(tmp_path: Path) -> None:
