@@ -430,39 +430,24 @@ def test_a_loss_computed_sample_by_sample(record: Record) -> None:
 
 
 @pytest.mark.slow
-def test_a_loss_summed_up_over_more_samples_than_python_recurses(record: Record) -> None:
-    run = record(
-        """
-        model = nn.Sequential(nn.Linear(16, 16), nn.Sigmoid())
-        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-        for step in range(2):
-            total = 0
-            for given, image in zip(model(images.repeat(3, 1)), images.repeat(3, 1)):
-                total = total + F.binary_cross_entropy(given, image)
-            total.backward()
-            optimizer.step()
-            optimizer.zero_grad()
-        """,
-    )
-    assert {(capture.setup.loss.name, capture.setup.loss.weight) for capture in run.captures} == {("bce", 1.0)}
-    assert run.outcome.how in {HowItEnded.STOPPED, HowItEnded.COMPLETED}, run.outcome
-
-
-def test_a_hand_written_loss_summed_up_over_more_samples_than_python_recurses(record: Record) -> None:
-    run = record(
-        """
-        model = nn.Sequential(nn.Linear(16, 16), nn.Sigmoid())
-        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-        for step in range(2):
-            total = 0
-            for given, image in zip(model(images.repeat(3, 1)), images.repeat(3, 1)):
-                total = total + ((given - image) ** 2).mean()
-            total.backward()
-            optimizer.step()
-            optimizer.zero_grad()
-        """,
-    )
-    assert {(capture.setup.loss.name, capture.setup.loss.custom) for capture in run.captures} == {("mse", True)}
+@pytest.mark.parametrize(
+    ("loss", "name", "custom"),
+    [("F.binary_cross_entropy(given, image)", "bce", False), ("((given - image) ** 2).mean()", "mse", True)],
+)
+def test_a_loss_summed_up_over_more_samples_than_python_recurses(
+    record: Record, loss: str, name: str, custom: bool
+) -> None:
+    run = record(f"""
+    model = nn.Sequential(nn.Linear(16, 16), nn.Sigmoid())
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for step in range(2):
+        total = 0
+        for given, image in zip(model(images.repeat(3, 1)), images.repeat(3, 1)):
+            total = total + {loss}
+        optimizer.zero_grad(); total.backward(); optimizer.step()
+    """)
+    losses = [capture.setup.loss for capture in run.captures]
+    assert {(loss.name, loss.custom, loss.weight) for loss in losses} == {(name, custom, 1.0)}
     assert run.outcome.how in {HowItEnded.STOPPED, HowItEnded.COMPLETED}, run.outcome
 
 
