@@ -60,13 +60,18 @@ def compare(fixed: Scores, faulty: Scores) -> Comparison:
     gain = mean(gains)
     spread = stdev(gains) if len(gains) > 1 and all(map(math.isfinite, gains)) else 0.0
     pairs = tuple(zip(fixed.r2, faulty.r2, strict=True))
-    if all(_wins(*pair) for pair in pairs) and best >= SOMETHING:
+    ahead = all(_wins(*pair) for pair in pairs)
+    if ahead and best >= SOMETHING:
         how = "the fix is ahead in every seed" if len(gains) > 1 else "the fix learns, which without it no seed can"
         return Comparison(Verdict.CONFIRMED, gain, spread, how)
     if all(_is_level(*pair) for pair in pairs) and min(faulty.r2) >= SOMETHING:
         return Comparison(Verdict.REFUTED, gain, spread, "as written it does as well as fixed")
     if best < SOMETHING and max(gains) < CONFIRM_MARGIN:
         return Comparison(Verdict.INCONCLUSIVE, gain, spread, "neither arm learned enough to tell them apart")
+    if ahead:
+        return Comparison(
+            Verdict.INCONCLUSIVE, gain, spread, "the fix is ahead, but has hardly learned anything itself"
+        )
     return Comparison(Verdict.INCONCLUSIVE, gain, spread, "the difference is neither clear nor absent")
 
 

@@ -30,7 +30,7 @@ class Verdict(Enum):
     PROVED = "proved"
     """the certificate alone decides: no weights can do better"""
     CONFIRMED = "confirmed"
-    """the fixed program beat the program as written by a margin, in every seed"""
+    """with the fix the program beat that without it by a margin, in every seed that it took to tell"""
     REFUTED = "refuted"
     """as written it did as well as fixed: withdrawn to a note"""
     INCONCLUSIVE = "inconclusive"

@@ -31,6 +31,19 @@ def test_the_verdict_follows_from_the_paired_differences(
     assert compare(Scores(fixed), Scores(faulty)).verdict is verdict
 
 
+@pytest.mark.parametrize(
+    ("fixed", "faulty", "reason"),
+    [
+        ((-0.77, -0.53), (-7.0, -7.0), "the fix is ahead, but"),
+        ((-0.77, -0.53), (-0.8, -0.5), "neither arm learned"),
+        ((-0.77, 0.3), (-7.0, 0.3), "neither clear nor absent"),
+        ((0.5, 0.5), (0.44, 0.44), "neither clear nor absent"),
+    ],
+)
+def test_why_nothing_is_concluded(fixed: tuple[float, ...], faulty: tuple[float, ...], reason: str) -> None:
+    assert reason in compare(Scores(fixed), Scores(faulty)).reason
+
+
 def test_gain_and_spread_are_over_the_pairs() -> None:
     comparison = compare(Scores((0.5, 0.6, 0.7)), Scores((0.1, 0.1, 0.1)))
     assert comparison.gain == pytest.approx(0.5)
