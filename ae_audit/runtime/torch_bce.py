@@ -39,11 +39,7 @@ def binary_cross_entropy(prediction: torch.Tensor, target: torch.Tensor, reducti
 
 def replayed(call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The result of a recorded call of a binary cross-entropy on probabilities."""
-    if (
-        call is F.binary_cross_entropy
-        and len(args) <= 2
-        and kwargs.keys() <= {"input", "target", "weight", "reduction"}
-    ):
+    if call is F.binary_cross_entropy and len(args) <= 2 and kwargs.keys() <= _TAKEN:
         given = dict(zip(("input", "target"), args, strict=False)) | kwargs
         if given.get("weight") is None:
             return binary_cross_entropy(given["input"], given["target"], given.get("reduction", "mean"))
