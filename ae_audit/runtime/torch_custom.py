@@ -31,7 +31,7 @@ REDUCED = frozenset({"add", "sub", *REDUCTIONS})
 """calls whose values, averaged or summed up, may be several terms"""
 ELEMENTWISE_JOINS = frozenset(
     {"sub", "__rsub__", "rsub", "mul", "add", "div", "true_divide", "pow", "lerp", "where", "minimum", "maximum"}
-    | {"dist", "pairwise_distance"}
+    | {"xlogy", "dist", "pairwise_distance"}
 )
 PROBED = 5
 """target values, spread over those that occur, at which the least value of an unnamed loss is looked for"""
@@ -209,7 +209,7 @@ def _base(leaf: Leaf, joined: Sequence[Leaf]) -> Leaf:
     """The leaf that this one was computed from, if that meets the prediction itself: ``y`` for ``1 - y``."""
     found = leaf
     while leaf.derived is not None:
-        parts = [part for part in leaf.derived.leaves if part.value is not None]
+        parts = [part for part in leaf.derived.leaves if part.value is not None or part.derived is not None]
         if len(parts) != 1:
             break
         leaf = parts[0]

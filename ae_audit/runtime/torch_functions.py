@@ -181,7 +181,7 @@ FORM_ONLY = frozenset({"ones_like", "zeros_like", "full_like", "new_ones", "new_
 """Take the form of their argument, and none of its values."""
 
 ARITHMETIC = frozenset(
-    {"add", "sub", "mul", "div", "true_divide", "neg", "__rsub__", "rsub", "__rdiv__", "pow", "clamp", "clip"}
+    {"add", "sub", "mul", "div", "true_divide", "neg", "__rsub__", "rsub", "__rdiv__", "pow", "clamp", "clip", "lgamma"}
 )
 """Elementwise arithmetic: of data alone it is remembered, so that ``1 - y`` is known to come from ``y``."""
 

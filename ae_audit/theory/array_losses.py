@@ -169,6 +169,10 @@ def _bce_floor(loss: Loss, y: Floats) -> Floats:
 def _poisson(loss: Loss, y: Floats, p: Floats) -> Floats:
     parameters = dict(loss.parameters)
     found = np.exp(p) - _times(y, p) if parameters.get("log_input") else p - _times(y, np.log(p))
+    if parameters.get("factorial"):
+        distinct, inverse = np.unique(y, return_inverse=True)
+        logarithms = np.array([math.lgamma(value + 1.0) if value >= 0.0 else math.nan for value in distinct])
+        return np.asarray(found + logarithms[inverse.reshape(-1)].reshape(y.shape))
     if parameters.get("full"):
         safe = np.maximum(y, 1.0)
         found = found + np.where(y > 1.0, safe * np.log(safe) - safe + 0.5 * np.log(2.0 * math.pi * safe), 0.0)

@@ -227,11 +227,15 @@ def minimise_on_unit(function: Callable[[float], float], grid: int = 64) -> floa
 
 
 def _poisson(_: bool, parameters: Parameters) -> Loss:
+    """With ``factorial`` the whole negative logarithm of the probability, log y! included; ``full`` approximates it."""
     log_input, full = bool(parameters.get("log_input", False)), bool(parameters.get("full", False))
+    factorial = bool(parameters.get("factorial", False))
 
     def value(y: Target, p: Prediction) -> float:
         target, x = scalar(y), scalar(p)
         found = math.exp(x) - times(target, x) if log_input else x - times(target, log(x))
+        if factorial:
+            return found + math.lgamma(target + 1.0)
         if full and target > 1.0:  # Stirling's approximation of log y!
             found += target * math.log(target) - target + 0.5 * math.log(2.0 * math.pi * target)
         return found
@@ -254,7 +258,7 @@ def _poisson(_: bool, parameters: Parameters) -> Loss:
         minimiser_of=minimiser,
         floor_of=floor,
         link=Link.EXP if log_input else Link.IDENTITY,
-        parameters=known(parameters, "log_input", "full"),
+        parameters=known(parameters, "log_input", "full", "factorial"),
     )
 
 

@@ -134,6 +134,15 @@ def test_the_density_of_laplace_is_torchs(torch: ModuleType) -> None:
     np.testing.assert_allclose(array_losses.floors(loss, y), math.log(0.6))
 
 
+def test_the_probability_of_a_count_is_torchs(torch: ModuleType) -> None:
+    y, p = np.arange(20.0), _draw("positive", 20)
+    loss = loss_of("poisson", factorial=True)
+    for rates, ours in ((p, array_losses.values(loss, y, p)), (np.maximum(y, 1e-12), array_losses.floors(loss, y))):
+        computed = -torch.distributions.Poisson(torch.tensor(rates)).log_prob(torch.tensor(y))
+        np.testing.assert_allclose(ours, computed.numpy(), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose([loss.floor(float(value)) for value in y], array_losses.floors(loss, y))
+
+
 @pytest.mark.parametrize("name", ["gaussian_nll", "mae"])
 def test_no_number_is_the_floor_of_a_likelihood_of_unknown_scale(name: str) -> None:
     loss = loss_of(name, full=True)

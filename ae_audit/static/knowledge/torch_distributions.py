@@ -123,7 +123,7 @@ def _likelihood(run: Run, made: Object, call: Call) -> tuple[Value, LossUse, str
 def _constants(kind: str, given: Call) -> tuple[tuple[str, Parameter], ...]:
     """What the loss has of a distribution besides its prediction: its scale, where that is fixed."""
     if kind == "Poisson":
-        return (("log_input", False),)
+        return ("factorial", True), ("log_input", False)
     if kind not in {"Normal", "Laplace"}:
         return ()
     scale = criteria.fixed(given.get(1, "scale"))

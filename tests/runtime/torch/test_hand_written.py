@@ -101,6 +101,13 @@ def test_the_floor_of_a_gaussian_likelihood(record: Record, loss: str, floor: fl
         assert theory.floor(0.5) == pytest.approx(floor, abs=1e-3)
 
 
+def test_the_target_of_a_poisson_likelihood_is_the_count_not_its_factorial(record: Record) -> None:
+    loss = "-torch.distributions.Poisson(F.softplus(p)).log_prob((9 * x).round()).mean()"
+    target = record(PROGRAM.format(head="", loss=loss)).only.setup.target
+    assert target.measured is not None
+    assert (target.measured.quantiles[0], target.measured.quantiles[-1]) == (0.0, 9.0)
+
+
 def test_one_hot_cross_entropy(record: Record) -> None:
     run = record("""
     labels = F.one_hot(torch.randint(0, 5, (400,)), 5).float()
