@@ -105,11 +105,13 @@ class ValueRange:
             return "unknown" if self.hull.is_real_line else f"within {self.hull}"
         if self.reach.closure() == self.hull.closure():
             return str(self.hull)
-        low = f"down to {format_number(self.reach.lo)} or below"
-        high = f"up to {format_number(self.reach.hi)} or above"
-        if self.hull.is_real_line:
-            return f"{low}, {high}"
-        return f"within {self.hull}, {low}, {high}"
+        hull, reach = self.hull, self.reach
+        told = [] if hull.is_real_line else [f"within {hull}"]
+        if reach.lo < hull.hi:  # else it says nothing beyond the hull
+            told.append(f"down to {format_number(reach.lo)}" + (" or below" if reach.lo > hull.lo else ""))
+        if reach.hi > hull.lo:
+            told.append(f"up to {format_number(reach.hi)}" + (" or above" if reach.hi < hull.hi else ""))
+        return ", ".join(told)
 
 
 UNKNOWN_RANGE = ValueRange()

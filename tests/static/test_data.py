@@ -231,7 +231,7 @@ def test_lengths_of_lists_built_in_loops_are_not_invented() -> None:
 @pytest.mark.parametrize(
     ("step", "values"),
     [
-        ("fillna(-1)", "within [-1, 1], down to 0 or below, up to 1 or above"),
+        ("fillna(-1)", "within [-1, 1], down to 0 or below, up to 1"),
         ("fillna(method='ffill')", "[0, 1]"),
         ("fillna(x.mean())", "[0, 1]"),
         ("replace(0, 5)", "within [0, 5]"),

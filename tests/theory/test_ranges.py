@@ -125,3 +125,7 @@ def test_three_valued_truth_has_no_bool() -> None:
 def test_intervals_print_as_a_reader_expects() -> None:
     assert [str(Interval(0.0, 1.0, True, True)), str(REAL_LINE), str(Interval(1.0, 1.0))] == ["(0, 1)", "ℝ", "{1}"]
     assert str(ValueRange(UNIT)) == "within [0, 1]"
+    below = Interval(-math.inf, 255.0)
+    assert str(ValueRange(below, Interval(255.0, 255.0))) == "within (-∞, 255], up to 255"
+    assert str(ValueRange(below, Interval(3.0, 9.0))) == "within (-∞, 255], down to 3 or below, up to 9 or above"
+    assert str(ValueRange(reach=Interval(0.0, 9.0))) == "down to 0 or below, up to 9 or above"
