@@ -1,11 +1,13 @@
-"""Numbers that a loop counts: in a turn that may be any of many, and after the last, they may be anything."""
+"""What a loop changes turn by turn: in a turn that may be any of many, and after the last, it may be anything."""
 
 from __future__ import annotations
 
 import ast
 
+from ae_audit.records import replace
 from ae_audit.static.environment import Frame
-from ae_audit.static.values import Const, Unknown
+from ae_audit.static.values import Array, Const, Unknown
+from ae_audit.theory.ranges import UNKNOWN_RANGE, Tri
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
@@ -14,6 +16,7 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     Loop = ast.For | ast.AsyncFor | ast.While
 
 REASON = "a number counted in a loop"
+CHANGED = "data that a loop changes again in every turn"
 
 
 def widen(run: Run, loop: Loop, frame: Frame) -> list[str]:
@@ -29,11 +32,23 @@ def widen(run: Run, loop: Loop, frame: Frame) -> list[str]:
     return widened
 
 
-def forget(run: Run, loop: Loop, frame: Frame) -> None:
-    """After a loop of unknown length: forget what it counted, by whatever steps."""
+def carried(run: Run, loop: Loop, frame: Frame) -> dict[str, Array]:
+    """Before a loop: the data that its turns may change by arithmetic, each from what the turn before it left."""
+    found = {name: frame.scope.lookup(name) for name in run.project.syntax.of(loop, loop.body).counted}
+    return {name: value for name, value in found.items() if isinstance(value, Array)}
+
+
+def forget(run: Run, loop: Loop, frame: Frame, before: dict[str, Array]) -> None:
+    """After a loop of unknown length: forget what it counted, by whatever steps, and the range of data it changed."""
     for name in run.project.syntax.of(loop, loop.body).counted:
         if _is_number(frame, name):
             frame.scope.bind(name, Unknown(REASON))
+        first, last = before.get(name), frame.scope.lookup(name)
+        if first is None or not isinstance(last, Array) or last.values == first.values:
+            continue
+        if first.root == last.root or not last.scalings:  # made from it, or a sum of it and other data
+            frame.scope.bind(name, replace(last, values=UNKNOWN_RANGE, scale=None, shift=None,
+                                           standardised=Tri.UNKNOWN, why=CHANGED))  # fmt: skip
 
 
 def _is_number(frame: Frame, name: str) -> bool:

@@ -147,9 +147,12 @@ def _filled(run: Run, call: Call) -> Value:
         if given is None:
             return arrays.unknown_array(run, "an array filled with an unknown value", call.where)
         value = given
-    return Array(ValueRange.exactly(Interval(value, value)), shape=_shape_given(call),
-                 dtype=ops.dtype_name(call.get(2 if name.startswith("full") else 1, "dtype")) or "float64",
-                 root=run.fresh(), where=call.where, source=name)  # fmt: skip
+    model = run.as_array(_first(call)) if name.endswith("_like") else None
+    dtype = ops.dtype_name(call.get(2 if name.startswith("full") else 1, "dtype"))
+    if dtype is None:
+        dtype = "float64" if model is None else model.dtype
+    return Array(ValueRange.exactly(Interval(value, value)), shape=_shape_given(call), dtype=dtype, root=run.fresh(),
+                 where=call.where, source=name)  # fmt: skip
 
 
 def _shape_given(call: Call) -> tuple[int | None, ...] | None:
@@ -453,13 +456,15 @@ def _general(run: Run, call: Call) -> Value:
 def _other(run: Run, call: Call) -> Value:
     if call.name == "shape":
         return run.attribute(_first(call), "shape", call.where)
-    settled = comparisons.settled(run, _first(call), call.name) if call.name in {"any", "all"} else None
+    whole = call.name in {"any", "all"} and not call.given(1, "axis")
+    settled = comparisons.settled(run, _first(call), call.name) if whole else None
     return settled or Unknown(f"what «{call.where.written}» gives", call.where)
 
 
 @TABLE.method("array", "any", "all", "argmax", "dot")
 def _other_method(run: Run, receiver: Array, call: Call) -> Value:
-    settled = comparisons.settled(run, receiver, call.name) if call.name in {"any", "all"} and not call.args else None
+    whole = call.name in {"any", "all"} and not call.given(0, "axis", "dim")
+    settled = comparisons.settled(run, receiver, call.name) if whole else None
     return settled or Unknown(f"what «{call.where.written}» gives", call.where)
 
 
