@@ -81,7 +81,7 @@ def parts_of(run: Run, value: Value, count: int, where: Where) -> list[Value]:
         return [attributes.child(value, ("[]", i)) for i in range(count)]
     if isinstance(value, Array):
         first = attributes.first_axis_removed(value)
-        return [first for _ in range(count)]
+        return [replace(first, selection=(*first.selection, f"part {i}")) for i in range(count)]
     if isinstance(value, Tensor):
         return [value for _ in range(count)]
     if isinstance(value, Const) and isinstance(value.value, (str, tuple)) and len(value.value) == count:
@@ -100,7 +100,11 @@ def set_attribute(run: Run, owner: Value, name: str, value: Value) -> None:
             return
         owner.attrs[name] = value
     elif isinstance(owner, (Object, Class)):
+        former = owner.attrs.get(name)
         owner.attrs[name] = value
+        if isinstance(owner, Object) and isinstance(owner.state, Seq) and former is not None:
+            # a named part of a container, which holds it in its place
+            owner.state.items = [value if item is former else item for item in owner.state.items]
     elif isinstance(owner, Module):
         owner.scope.names[name] = value
     elif isinstance(owner, Unknown):
@@ -140,6 +144,8 @@ def _set_item(run: Run, target: ast.Subscript, value: Value, frame: Frame) -> No
         _write_into(run, target, owner, value, frame)
     elif isinstance(owner, Tensor):
         _overwrite(run, target, owner, value, frame)
+    elif isinstance(owner, (Instance, Object)):
+        run.call_method(owner, "__setitem__", Call(Where(frame.text, target), [key, value]))
     elif isinstance(owner, Unknown) and isinstance(key, Const):
         owner.children["[]", subscripts.key_of(key)] = value
     elif isinstance(owner, Library) and owner.name == "os.environ" and is_const(key, str) and is_const(value, str):
@@ -171,6 +177,9 @@ def _set_slice(run: Run, target: ast.Subscript, owner: Value, value: Value, fram
         else:
             owner.items.extend(items)
             subscripts.loosen(owner)
+    elif isinstance(owner, (Instance, Object)):
+        key = subscripts.key_for(run, target.slice, frame)
+        run.call_method(owner, "__setitem__", Call(Where(frame.text, target), [key, value]))
 
 
 def _overwrite(run: Run, target: ast.Subscript, owner: Tensor, value: Value, frame: Frame) -> None:

@@ -81,6 +81,16 @@ def delete(run: Run, owner: Value, node: ast.Subscript, frame: Frame) -> None:
             loosen(owner)
         elif isinstance(place, slice) or -len(owner.items) <= place < len(owner.items):
             del owner.items[place]
+    elif isinstance(owner, (Instance, Object)):
+        run.call_method(owner, "__delitem__", Call(Where(frame.text, node), [key_for(run, node.slice, frame)]))
+
+
+def key_for(run: Run, key: ast.expr, frame: Frame) -> Value:
+    """The key of a subscript as ``__setitem__`` and ``__delitem__`` receive it."""
+    if not isinstance(key, ast.Slice):
+        return run.evaluate(key, frame)
+    place = place_of(run, key, frame)
+    return Unknown("a slice", Where(frame.text, key)) if place is None else Const(place)
 
 
 def place_of(run: Run, key: ast.expr, frame: Frame) -> int | slice | None:
@@ -301,5 +311,6 @@ def _range_of(run: Run, value: Value, bounds: list[Value | None], where: Where) 
     if isinstance(value, (Object, Instance)):
         method = attributes.find(run, value, "__getitem__")
         if method is not None:
-            return run.call(method, Call(where, [Unknown("a slice", where)]))
+            known_slice = plain and isinstance(value, Object)
+            return run.call(method, Call(where, [Const(slice(*known)) if known_slice else Unknown("a slice", where)]))
     return Unknown(f"«{where.written}» is not known", where)

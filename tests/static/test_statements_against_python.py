@@ -113,6 +113,20 @@ PROGRAMS = {
             return end
         made = last(g, g, g * 3)
         """,
+    "an object that keeps twice what it is given": """
+        class Store:
+            def __init__(self):
+                self.kept = {}
+            def __setitem__(self, key, value):
+                self.kept[key] = value * 2
+        store = Store()
+        store["a"] = 3
+        made = g * store.kept["a"]
+        """,
+    "an array unpacked": """
+        made, other = np.stack([g, 1 - g])
+        g = other
+        """,
     "a generator that yields twice": """
         def parts():
             yield g
