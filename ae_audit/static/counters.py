@@ -6,7 +6,7 @@ import ast
 
 from ae_audit.records import replace
 from ae_audit.static.environment import Frame
-from ae_audit.static.values import Array, Const, Unknown
+from ae_audit.static.values import Array, Class, Const, Instance, Mapping, Object, Unknown, Value
 from ae_audit.theory.ranges import UNKNOWN_RANGE, Tri
 
 TYPE_CHECKING = False
@@ -29,7 +29,24 @@ def widen(run: Run, loop: Loop, frame: Frame) -> list[str]:
         if _is_number(frame, name) and any(_is_step(step, loop, frame) for step in steps):
             frame.scope.bind(name, Unknown(REASON))
             widened.append(name)
+    for place, step in run.project.syntax.of(loop, loop.body).counted_places:
+        if _is_step(step, loop, frame):
+            _forget_place(run, place, frame)
     return widened
+
+
+def _forget_place(run: Run, place: ast.Attribute | ast.Subscript, frame: Frame) -> None:
+    """``self.seen`` and ``totals["seen"]``, where they are numbers."""
+    if not isinstance(place.value, (ast.Name, ast.Attribute)):
+        return  # what a call returns would be made twice
+    owner = run.evaluate(place.value, frame)
+    if isinstance(place, ast.Attribute):
+        if isinstance(owner, (Class, Instance, Object)) and _counts(owner.attrs.get(place.attr)):
+            owner.attrs[place.attr] = Unknown(REASON)
+    elif isinstance(owner, Mapping) and isinstance(place.slice, ast.Constant):
+        key = place.slice.value
+        if _counts(owner.items.get(key)):
+            owner.items[key] = Unknown(REASON)
 
 
 def carried(run: Run, loop: Loop, frame: Frame) -> dict[str, Array]:
@@ -40,7 +57,10 @@ def carried(run: Run, loop: Loop, frame: Frame) -> dict[str, Array]:
 
 def forget(run: Run, loop: Loop, frame: Frame, before: dict[str, Array]) -> None:
     """After a loop of unknown length: forget what it counted, by whatever steps, and the range of data it changed."""
-    for name in run.project.syntax.of(loop, loop.body).counted:
+    traits = run.project.syntax.of(loop, loop.body)
+    for place, _ in traits.counted_places:
+        _forget_place(run, place, frame)
+    for name in traits.counted:
         if _is_number(frame, name):
             frame.scope.bind(name, Unknown(REASON))
         first, last = before.get(name), frame.scope.lookup(name)
@@ -52,8 +72,11 @@ def forget(run: Run, loop: Loop, frame: Frame, before: dict[str, Array]) -> None
 
 
 def _is_number(frame: Frame, name: str) -> bool:
-    current = frame.scope.lookup(name)
-    return isinstance(current, Const) and isinstance(current.value, (int, float))
+    return _counts(frame.scope.lookup(name))
+
+
+def _counts(value: Value | None) -> bool:
+    return isinstance(value, Const) and isinstance(value.value, (int, float))
 
 
 def _is_step(step: ast.expr, loop: Loop, frame: Frame) -> bool:

@@ -155,6 +155,21 @@ PROGRAMS = {
         below.factor = 3
         made = g * below.factor
         """,
+    "a class changed by its decorators": """
+        def offset(by):
+            def changed(cls):
+                cls.by = by
+                return cls
+            return changed
+        def doubled(cls):
+            cls.factor = 2
+            return cls
+        @offset(3)
+        @doubled
+        class Scale:
+            factor, by = 255, 255
+        made = g * Scale.factor + Scale.by
+        """,
     "truth values inverted": """
         above = g > 2
         made = g if (~above).any() else g * 255
