@@ -201,13 +201,22 @@ def increasing(
     )
 
 
+def ends(lo: float | None, hi: float | None) -> tuple[float, float, bool]:
+    """The ends of a clip as numbers, and whether both are known; one that is not is taken to lie within the values."""
+    known = not any(end is not None and math.isnan(end) for end in (lo, hi))
+    return (
+        -math.inf if lo is None or math.isnan(lo) else lo,
+        math.inf if hi is None or math.isnan(hi) else hi,
+        known,
+    )
+
+
 def clipped(array: Array, lo: float | None, hi: float | None, how: str, where: Where | None) -> Array:
-    """``min(max(x, lo), hi)``; an end that is None does not cut."""
-    low = -math.inf if lo is None else lo
-    high = math.inf if hi is None else hi
+    """``min(max(x, lo), hi)``; an end that is None does not cut, and one that is NaN cuts who knows what."""
+    low, high, known = ends(lo, hi)
     if low > high:
         return replace(array, values=UNKNOWN_RANGE)
-    values = array.values.clip(low, high)
+    values = array.values.clip(low, high) if known else ValueRange(array.values.hull.clip(low, high))
     return replace(
         array,
         values=values,

@@ -433,6 +433,20 @@ def test_a_layer_that_is_changed_after_the_net_was_made(how: str) -> None:
     assert_plain(setup_of(LOADER, CHANGED[how], training))
 
 
+@pytest.mark.parametrize("clip", ["torch.clamp(y, low, high)", "y.clamp(min=low, max=high)", "y.clip(low, 1.0)"])
+def test_an_output_that_is_cut_at_unknown_ends_is_not_known_to_leave_them(clip: str) -> None:
+    training = f"""
+        import sys
+        low, high = float(sys.argv[1]), float(sys.argv[2])
+        model = nn.Linear(784, 784)
+        for x, _ in train_loader:
+            x = x.view(-1, 784)
+            y = model(x)
+            F.binary_cross_entropy({clip}, x).backward()
+        """
+    assert setup_of(LOADER, training).head.range.values.reach is None
+
+
 def test_a_layer_exchanged_at_an_unknown_place_may_be_any() -> None:
     training = """
         model = nn.Sequential(nn.Linear(784, 784), nn.Softmax(1))
