@@ -35,7 +35,7 @@ def import_folders(folder: str, root: str) -> list[str]:
     for _ in range(_HIGHEST):
         found.extend((current, os.path.join(current, "src")))
         parent = os.path.dirname(current)
-        if current == root or not current.startswith(root) or parent == current:
+        if current == root or not parent.startswith(root) or parent == current:
             break
         current = parent
     return found

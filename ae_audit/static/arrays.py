@@ -60,18 +60,16 @@ def of_sequence(run: Run, value: Seq) -> Array | None:
         return Array(root=run.fresh(), why="an empty list")
     if len(value.items) > MAX_PARTS:
         return unknown_array(run, "a list too long to be read item by item", parts[0].where)
+    length = None if value.rest is not None or value.open else len(parts)
     if len(parts) == 1:
-        shape = None if parts[0].shape is None else (None if value.rest is not None else 1, *parts[0].shape)
-        return replace(parts[0], shape=shape)
+        return replace(parts[0], shape=None if parts[0].shape is None else (length, *parts[0].shape))
     if all(isinstance(item, Const) for item in value.items):
         joined = concatenated(run, parts)
         integers = all(isinstance(item, Const) and isinstance(item.value, int) for item in value.items)
-        length = len(parts) if value.rest is None else None
         return replace(joined, shape=(length,), dtype="int64" if integers else "float64")
     joined = concatenated(run, parts)
     first = parts[0].shape
-    shape = (len(parts), *first) if first is not None and value.rest is None else None
-    return replace(joined, shape=shape)
+    return replace(joined, shape=None if first is None else (length, *first))
 
 
 def joined_shape(
@@ -118,7 +116,7 @@ def concatenated(run: Run, parts: list[Array]) -> Array:
         values=values,
         shape=None if first.shape is None else (None, *first.shape[1:]),
         structure=structure,
-        root=first.root if same else _joined_root(run, parts),
+        root=first.root if same and steps_same else _joined_root(run, parts),
         selection=first.selection if same else (),
         scale=first.scale if steps_same else None,
         shift=first.shift if steps_same else None,
@@ -203,13 +201,22 @@ def increasing(
     )
 
 
+def ends(lo: float | None, hi: float | None) -> tuple[float, float, bool]:
+    """The ends of a clip as numbers, and whether both are known; one that is not is taken to lie within the values."""
+    known = not any(end is not None and math.isnan(end) for end in (lo, hi))
+    return (
+        -math.inf if lo is None or math.isnan(lo) else lo,
+        math.inf if hi is None or math.isnan(hi) else hi,
+        known,
+    )
+
+
 def clipped(array: Array, lo: float | None, hi: float | None, how: str, where: Where | None) -> Array:
-    """``min(max(x, lo), hi)``; an end that is None does not cut."""
-    low = -math.inf if lo is None else lo
-    high = math.inf if hi is None else hi
+    """``min(max(x, lo), hi)``; an end that is None does not cut, and one that is NaN cuts who knows what."""
+    low, high, known = ends(lo, hi)
     if low > high:
         return replace(array, values=UNKNOWN_RANGE)
-    values = array.values.clip(low, high)
+    values = array.values.clip(low, high) if known else ValueRange(array.values.hull.clip(low, high))
     return replace(
         array,
         values=values,
@@ -314,10 +321,12 @@ def divided_by_extreme(array: Array, extreme: Array, how: str, where: Where | No
     positive = hull.lo >= 0 or from_zero
     bottom = 0.0 if from_zero or (reach is not None and reach.lo <= 0) else 1.0
     own = (array.root, array.selection, array.noise) == (extreme.root, extreme.selection, extreme.noise)
-    if own and extreme.scalings == array.scalings:
-        values = ValueRange(UNIT if positive else Interval(-math.inf, 1.0), Interval(bottom, 1.0))
-    elif own and extreme.scalings == (*array.scalings, ABSOLUTE):
+    if own and extreme.scalings == (*array.scalings, ABSOLUTE):
         values = ValueRange(UNIT if positive else Interval(-1.0, 1.0), Interval(1.0, 1.0) if positive else None)
+    elif own and not positive and (hull.hi <= 0 or extreme.shape != ()):
+        values = UNKNOWN_RANGE  # where the greatest value is negative, dividing by it turns the signs
+    elif own and extreme.scalings == array.scalings:
+        values = ValueRange(UNIT if positive else Interval(-math.inf, 1.0), Interval(bottom, 1.0))
     else:
         values = ValueRange(NON_NEGATIVE if positive and extreme.values.hull.lo >= 0 else REAL_LINE)
         return recast(array, values, how, where, why=f"{how} of other values")

@@ -62,6 +62,8 @@ def unpack(run: Run, target: ast.Tuple | ast.List, value: Value, frame: Frame) -
         if rest is None and len(items) >= len(names) - 1:
             middle = items[star : len(items) - after]
             parts = [*items[:star], Seq(middle, "list"), *items[len(items) - after :]]
+        elif rest is not None and items:
+            parts[star:] = [Seq(items[star:], "list", rest), *[rest] * after]
         else:
             parts[star] = Seq([], "list", parts[star])
     for name, part in zip(names, parts, strict=True):
@@ -79,7 +81,7 @@ def parts_of(run: Run, value: Value, count: int, where: Where) -> list[Value]:
         return [attributes.child(value, ("[]", i)) for i in range(count)]
     if isinstance(value, Array):
         first = attributes.first_axis_removed(value)
-        return [first for _ in range(count)]
+        return [replace(first, selection=(*first.selection, f"part {i}")) for i in range(count)]
     if isinstance(value, Tensor):
         return [value for _ in range(count)]
     if isinstance(value, Const) and isinstance(value.value, (str, tuple)) and len(value.value) == count:
@@ -92,17 +94,36 @@ def parts_of(run: Run, value: Value, count: int, where: Where) -> list[Value]:
 def set_attribute(run: Run, owner: Value, name: str, value: Value) -> None:
     """``owner.name = value``."""
     if isinstance(owner, Instance):
-        setter = owner.cls.attrs.get(f"{name}.setter")
+        setter = owner.cls.find(f"{name}.setter")
         if isinstance(setter, Function):
             run.call(setter, Call(setter.where, [owner, value]))
             return
         owner.attrs[name] = value
     elif isinstance(owner, (Object, Class)):
+        former = owner.attrs.get(name)
         owner.attrs[name] = value
+        if isinstance(owner, Object) and isinstance(owner.state, Seq) and former is not None:
+            # a named part of a container, which holds it in its place
+            owner.state.items = [value if item is former else item for item in owner.state.items]
     elif isinstance(owner, Module):
         owner.scope.names[name] = value
     elif isinstance(owner, Unknown):
         owner.children[name] = value
+
+
+def delete(run: Run, target: ast.expr, frame: Frame) -> None:
+    """``del target``: a name, an attribute, an element, or several of them."""
+    if isinstance(target, ast.Name):
+        frame.scope.unbind(target.id)
+    elif isinstance(target, (ast.Tuple, ast.List)):
+        for item in target.elts:
+            delete(run, item, frame)
+    elif isinstance(target, ast.Attribute):
+        owner = run.evaluate(target.value, frame)
+        if isinstance(owner, (Instance, Object, Class)):
+            owner.attrs.pop(target.attr, None)
+    elif isinstance(target, ast.Subscript):
+        subscripts.delete(run, run.evaluate(target.value, frame), target, frame)
 
 
 def _set_item(run: Run, target: ast.Subscript, value: Value, frame: Frame) -> None:
@@ -118,16 +139,27 @@ def _set_item(run: Run, target: ast.Subscript, value: Value, frame: Frame) -> No
         if isinstance(key, Const) and isinstance(key.value, int) and -len(owner.items) <= key.value < len(owner.items):
             owner.items[key.value] = value
         else:
-            owner.rest = value
+            _put_somewhere(owner, value)
     elif isinstance(owner, Array):
         _write_into(run, target, owner, value, frame)
     elif isinstance(owner, Tensor):
         _overwrite(run, target, owner, value, frame)
+    elif isinstance(owner, (Instance, Object)):
+        run.call_method(owner, "__setitem__", Call(Where(frame.text, target), [key, value]))
     elif isinstance(owner, Unknown) and isinstance(key, Const):
         owner.children["[]", subscripts.key_of(key)] = value
     elif isinstance(owner, Library) and owner.name == "os.environ" and is_const(key, str) and is_const(value, str):
         name, text = python(key), python(value)
         run.marks.add(f"backend:{text}" if name == "KERAS_BACKEND" else f"environment:{name}")
+
+
+def _put_somewhere(owner: Seq, value: Value) -> None:
+    """``owner[i] = value`` for an unknown index; constants that something else takes the place of held it free."""
+    if all(isinstance(item, Const) for item in owner.items) and not isinstance(value, Const):
+        owner.items, owner.rest, owner.open = [], value, True
+    else:
+        owner.items.append(value)
+        subscripts.loosen(owner)
 
 
 def _set_slice(run: Run, target: ast.Subscript, owner: Value, value: Value, frame: Frame) -> None:
@@ -137,8 +169,17 @@ def _set_slice(run: Run, target: ast.Subscript, owner: Value, value: Value, fram
         _overwrite(run, target, owner, value, frame)
     elif isinstance(owner, Seq):
         items, rest = run.iterate(value, Where(frame.text, target))
-        owner.items[:] = items
-        owner.rest = rest
+        place = subscripts.place_of(run, target.slice, frame)
+        if place == slice(None):
+            owner.items[:], owner.rest = items, rest
+        elif isinstance(place, slice) and place.step is None and owner.rest is None and rest is None:
+            owner.items[place] = items
+        else:
+            owner.items.extend(items)
+            subscripts.loosen(owner)
+    elif isinstance(owner, (Instance, Object)):
+        key = subscripts.key_for(run, target.slice, frame)
+        run.call_method(owner, "__setitem__", Call(Where(frame.text, target), [key, value]))
 
 
 def _overwrite(run: Run, target: ast.Subscript, owner: Tensor, value: Value, frame: Frame) -> None:
@@ -161,10 +202,13 @@ def _write_into(run: Run, target: ast.Subscript, owner: Array, value: Value, fra
             assign(run, target.value, replace(value, head=replace(value.head, shape=owner.shape)), frame)
         return
     new = run.as_array(value)
-    if new is not None and owner.dtype is not None and not owner.dtype.startswith("f"):
+    if new is None:
+        return
+    if owner.dtype is not None:
         cast = ops.cast(run, new, owner.dtype, Where(frame.text, target))
         new = cast if isinstance(cast, Array) else new
-    if new is None:
+    if _all_of(target.slice):
+        assign(run, target.value, replace(new, shape=owner.shape, dtype=owner.dtype or new.dtype), frame)
         return
     single = isinstance(value, Const) or (new.shape == () and new.statistic is None)
     if blank and single:
@@ -173,10 +217,11 @@ def _write_into(run: Run, target: ast.Subscript, owner: Array, value: Value, fra
         return
     if blank or empty:
         # zeros that are filled in: from now on the array is what is written into it
-        plane = isinstance(target.slice, ast.Tuple) and any(not _whole(part) for part in target.slice.elts[1:])
+        plane = isinstance(target.slice, ast.Tuple) and any(not _stretch(part) for part in target.slice.elts[1:])
         apart = plane and new.structure in {Structure.BINARY_LABEL, Structure.MULTI_HOT}
         structure = Structure.UNKNOWN if apart else new.structure  # what the planes are to each other is not known
-        assign(run, target.value, replace(new, shape=owner.shape, structure=structure), frame)
+        left = new.values if empty else ValueRange(new.values.hull.hull(owner.values.hull), new.values.reach)
+        assign(run, target.value, replace(new, values=left, shape=owner.shape, structure=structure), frame)
         return
     joined = owner.values.together(new.values)
     column = isinstance(target.slice, ast.Constant) and isinstance(target.slice.value, str)
@@ -192,6 +237,12 @@ def _write_into(run: Run, target: ast.Subscript, owner: Array, value: Value, fra
     assign(run, target.value, changed, frame)
 
 
-def _whole(part: ast.expr) -> bool:
-    """Whether a subscript takes all of an axis, or of several: ``:``, ``...``."""
+def _all_of(key: ast.expr) -> bool:
+    """Whether a subscript takes the whole array: ``[:]``, ``[...]``, ``[:, :]``."""
+    parts = key.elts if isinstance(key, ast.Tuple) else [key]
+    return all(_stretch(p) and not (isinstance(p, ast.Slice) and (p.lower or p.upper or p.step)) for p in parts)
+
+
+def _stretch(part: ast.expr) -> bool:
+    """Whether a subscript takes a stretch of an axis, or all of one or several: ``2:30``, ``:``, ``...``."""
     return isinstance(part, ast.Slice) or (isinstance(part, ast.Constant) and part.value is ...)

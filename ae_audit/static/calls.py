@@ -34,6 +34,8 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
 
 MAX_RECURSION = 2
 """calls of one function within itself: a net that is built from itself shows its output layer in the second"""
+MAX_YIELDED = 4
+"""values that a generator yields here and there in its body; of more, which a loop yields, the first stands for all"""
 MAX_DEPTH = 24
 """calls within calls: deeper than people write, and far from the end of Python's own stack"""
 
@@ -150,7 +152,8 @@ def enter(run: Run, function: Function, call: Call, receiver: Value | None = Non
     finally:
         run.active.pop()
     if frame.yielded:
-        return Seq([], "iterator", frame.yielded[0])
+        few = 1 < len(frame.yielded) <= MAX_YIELDED
+        return Seq(list(frame.yielded) if few else [], "iterator", frame.yielded[0], few)
     return Const(None) if frame.returned is None else frame.returned
 
 

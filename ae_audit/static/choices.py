@@ -76,7 +76,9 @@ def _decided(run: Run, known: bool, node: ast.If, frame: Frame) -> bool:
     if any(isinstance(part, ast.Name) and part.id == "__name__" for part in ast.walk(node.test)):
         return known
     text = frame.text.segment(node.test)
-    negated = text.removeprefix("not ") if isinstance(node.test, ast.UnaryOp) else f"not ({text})"
+    negated = f"not ({text})"
+    if isinstance(node.test, ast.UnaryOp) and isinstance(node.test.op, ast.Not):
+        negated = frame.text.segment(node.test.operand)
     key = (decisions.DECIDED, frame.text.path, frame.name, text)
     taken = run.plan.get(key)
     if taken is not None:

@@ -6,6 +6,7 @@ import ast
 
 from ae_audit.static.arguments import Call
 from ae_audit.static.environment import Frame, Scope
+from ae_audit.static.sources import Where
 from ae_audit.static.values import Bound, Class, Const, Function, Instance, Library, Unknown, Value
 
 TYPE_CHECKING = False
@@ -31,6 +32,11 @@ def define(run: Run, node: ast.ClassDef, frame: Frame) -> Class:
     if is_record or inherited is not None:
         own = [s.target.id for s in node.body if isinstance(s, ast.AnnAssign) and isinstance(s.target, ast.Name)]
         made.fields = [*(inherited or []), *(name for name in own if name not in (inherited or []))]
+    for item, decorator in reversed([*zip(node.decorator_list, decorators, strict=True)]):
+        if isinstance(decorator, Function):
+            applied = run.evaluate(item, frame) if isinstance(item, ast.Call) else decorator
+            changed = run.call(applied, Call(Where(frame.text, item), [made]))
+            made = changed if isinstance(changed, Class) else made
     return made
 
 

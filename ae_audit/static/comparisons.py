@@ -59,10 +59,24 @@ def occurring(op: ast.cmpop, left: Value, right: Value) -> tuple[bool | None, bo
 
 
 def _ends(values: Interval, bound: float, kind: type[ast.cmpop]) -> tuple[bool, bool]:
-    """Whether the comparison holds at an end of ``values``, and whether at both."""
+    """Whether the comparison holds at an end of ``values`` that is not merely approached, and whether at both ends."""
     holds = _HOLDS[kind]
-    ends = [holds(values.lo, bound), holds(values.hi, bound)]
-    return any(ends), all(ends)
+    ends = holds(values.lo, bound), holds(values.hi, bound)
+    approached = values.lo_open and values.lo == bound, values.hi_open and values.hi == bound
+    return any(at and not near for at, near in zip(ends, approached, strict=True)), all(ends)
+
+
+def note(run: Run, compared: Array, anywhere: bool | None, everywhere: bool | None) -> None:
+    """Keep whether a comparison holds anywhere and everywhere, for ``any`` and ``all`` of it."""
+    run.notes["occurs", id(compared)] = (compared, anywhere, everywhere)
+
+
+def note_inverted(run: Run, compared: Array, inverse: Array) -> None:
+    """Keep the same of ``~compared``."""
+    noted = run.notes.get(("occurs", id(compared)))
+    if noted is not None:
+        _, anywhere, everywhere = noted
+        note(run, inverse, None if everywhere is None else not everywhere, None if anywhere is None else not anywhere)
 
 
 def settled(run: Run, value: Value | None, how: str) -> Const | None:

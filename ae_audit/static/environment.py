@@ -34,6 +34,9 @@ class Scope:
     def bind(self, name: str, value: Value) -> None:
         self.redirected.get(name, self).names[name] = value
 
+    def unbind(self, name: str) -> None:
+        self.redirected.get(name, self).names.pop(name, None)
+
     def declare_global(self, name: str) -> None:
         self.redirected[name] = self.globals_
 

@@ -185,7 +185,7 @@ def _unary(run: Run, node: ast.UnaryOp, frame: Frame) -> Value:
     if isinstance(node.op, ast.USub):
         return operators.negate(run, value, where)
     if isinstance(node.op, ast.Invert) and isinstance(value, Array):
-        return value
+        return operators.inverted(run, value, where)
     return value if isinstance(node.op, ast.UAdd) else Unknown("a bitwise complement", where)
 
 

@@ -110,9 +110,9 @@ def _small(symbol: str, a: Any, b: Any) -> bool:
 
 def _sequences(symbol: str, left: Value, right: Value) -> Value | None:
     if symbol == "+" and isinstance(left, Seq) and isinstance(right, Seq):
-        if len(left.items) + len(right.items) > MAX_ITEMS:
-            return Seq(left.items[:1], left.kind, left.rest or right.rest or left.items[-1], True)
-        return Seq([*left.items, *right.items], left.kind, left.rest or right.rest, left.open or right.open)
+        made = Seq(list(left.items), left.kind, left.rest, left.open or right.open)
+        extend(made, right.items, right.rest)
+        return made
     if symbol == "*":
         sequence, count = (left, right) if isinstance(left, Seq) else (right, left)
         if isinstance(sequence, Seq) and isinstance(count, Const) and isinstance(count.value, int):
@@ -128,11 +128,24 @@ def _sequences(symbol: str, left: Value, right: Value) -> Value | None:
 
 
 def extend(sequence: Seq, items: list[Value], rest: Value | None) -> None:
-    """Add items to a list; the last of those that are too many stands for them all, and for any that were unknown."""
+    """Add items to a list; of numbers that are too many the least and the greatest stand for them all."""
     sequence.items.extend(items)
     beyond = sequence.items[MAX_ITEMS:]
+    sequence.rest = sequence.rest or rest
+    if not beyond:
+        return
     del sequence.items[MAX_ITEMS:]
-    sequence.rest = sequence.rest or rest or (beyond[-1] if beyond else None)
+    sequence.open = True
+    if sequence.rest is not None:
+        beyond.append(sequence.rest)
+    if all(isinstance(item, Const) and number(item) is not None for item in beyond):
+        beyond.sort(key=lambda item: number(item) or 0.0)
+        sequence.items.append(beyond[0])
+        sequence.rest = beyond[-1]
+    elif len({type(item) for item in beyond}) > 1 or isinstance(beyond[0], Const):
+        sequence.rest = Unknown("an element of a list too long to be followed")
+    else:
+        sequence.rest = beyond[-1]
 
 
 def on_arrays(run: Run, symbol: str, left: Array, right: Array, where: Where) -> Value:
@@ -339,6 +352,18 @@ def negate(run: Run, value: Value, where: Where) -> Value:
     return binary(run, "*", Const(-1.0), value, where)
 
 
+def inverted(run: Run, array: Array, where: Where) -> Array:
+    """``~array``: of truth values the others, of bytes and other whole numbers what is left to the top or to -1."""
+    top = {"bool": 1.0, "uint8": 255.0}.get(array.dtype or "")
+    if top is None:
+        return arrays.unknown_array(run, f"the values of «{where.written}»", where)
+    made = replace(arrays.affine(array, -1.0, top, "~", where), dtype=array.dtype)
+    if array.structure in {Structure.BINARY_LABEL, Structure.MULTI_HOT}:
+        made = replace(made, structure=array.structure)
+    comparisons.note_inverted(run, array, made)
+    return made
+
+
 def compare(run: Run, op: ast.cmpop, left: Value, right: Value, where: Where) -> Value:
     """``left op right``: a constant where it is decided, an array of 0 and 1 for data."""
     if isinstance(op, (ast.Is, ast.IsNot, ast.Eq, ast.NotEq)) and (_is_none(left) or _is_none(right)):
@@ -370,7 +395,7 @@ def compare(run: Run, op: ast.cmpop, left: Value, right: Value, where: Where) ->
         made = arrays.thresholded(base, f"the comparison «{where.written}»", where, equal=equal)
         made = replace(made, dtype="bool")
         if occurs is not None:
-            run.notes["occurs", id(made)] = (made, *occurs)
+            comparisons.note(run, made, *occurs)
         return made
     return Unknown("a test on something unknown", where)
 

@@ -157,7 +157,7 @@ def mapped(run: Run, value: Value | None, name: str, where: Where, *, framework:
 
 
 def clipped(run: Run, value: Value | None, lo: float | None, hi: float | None, where: Where) -> Value:
-    """``clip`` of data or of an output."""
+    """``clip`` of data or of an output, by ends as :func:`bound` gives them."""
     found = data(run, value)
     if isinstance(found, Array):
         return arrays.clipped(found, lo, hi, f"clip to [{_end(lo)}, {_end(hi)}]", where)
@@ -166,8 +166,16 @@ def clipped(run: Run, value: Value | None, lo: float | None, hi: float | None, w
     return found or Unknown(f"what «{where.written}» gives", where)
 
 
+def bound(value: Value | None) -> float | None:
+    """An end of a clip: None where none is given, NaN where it is given and not known."""
+    if value is None or (isinstance(value, Const) and value.value is None):
+        return None
+    known = number(value)
+    return math.nan if known is None else known
+
+
 def _end(value: float | None) -> str:
-    return "?" if value is None else arrays.short(value)
+    return "?" if value is None or math.isnan(value) else arrays.short(value)
 
 
 def squared(run: Run, value: Value | None, where: Where) -> Value:

@@ -136,7 +136,7 @@ class Project:
 
     def find(self, name: str, importer: str) -> Program | None:
         """The module ``name`` as seen from the file ``importer``; None where the project has none."""
-        if not self.folder or len(self.programs) >= MAX_MODULES or self._left < 0:
+        if not self.folder:
             return None
         folder = os.path.dirname(os.path.abspath(importer))
         key = (name, folder)
@@ -146,7 +146,10 @@ class Project:
         return None if found is None else self.load(found)
 
     def load(self, path: str) -> Program | None:
+        """The module at ``path``; None where it cannot be read, or where enough has been read for this program."""
         if path not in self.programs:
+            if len(self.programs) >= MAX_MODULES or self._left < 0:
+                return None
             self.programs[path], size = self._modules.load(path)
             self._left -= size
         return self.programs[path]

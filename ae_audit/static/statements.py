@@ -6,9 +6,9 @@ import ast
 from collections.abc import Callable
 from enum import Enum
 
-from ae_audit.static import choices, counters, expressions, imports, operators, unfollowed
+from ae_audit.static import choices, counters, expressions, imports, matching, operators, unfollowed
 from ae_audit.static.arguments import Call
-from ae_audit.static.assignment import assign
+from ae_audit.static.assignment import assign, delete
 from ae_audit.static.budget import BudgetSpentError
 from ae_audit.static.environment import Frame
 from ae_audit.static.sources import Where
@@ -156,6 +156,7 @@ def _for(run: Run, node: ast.For | ast.AsyncFor, frame: Frame) -> Signal:
     if rest is not None and counted and isinstance(iterable, Seq):
         turns.extend(_last_turn(run, node, frame))
     endless = isinstance(iterable, Seq) and iterable.open
+    carried = counters.carried(run, node, frame)
     left = Signal.NEXT
     for index, value in enumerate(turns):
         assign(run, node.target, value, frame)
@@ -174,7 +175,7 @@ def _for(run: Run, node: ast.For | ast.AsyncFor, frame: Frame) -> Signal:
         if left is Signal.BREAK or (counted and len(run.sites) > before):
             break
     if rest is not None or endless:
-        counters.forget(run, node, frame)
+        counters.forget(run, node, frame, carried)
     return Signal.NEXT if left is Signal.BREAK else execute(run, node.orelse, frame)
 
 
@@ -193,13 +194,14 @@ def _while(run: Run, node: ast.While, frame: Frame) -> Signal:
     test = run.evaluate(node.test, frame)
     if operators.truth(test) is False and not (isinstance(test, Const) and test.soft is not None):
         return execute(run, node.orelse, frame)
+    carried = counters.carried(run, node, frame)
     names = counters.widen(run, node, frame)
     run.loops += 1
     run.turning.extend(names)
     signal = execute(run, node.body, frame)
     del run.turning[len(run.turning) - len(names) :]
     run.loops -= 1
-    counters.forget(run, node, frame)
+    counters.forget(run, node, frame, carried)
     return signal if signal in {Signal.RETURN, Signal.RAISE} else Signal.NEXT
 
 
@@ -263,8 +265,7 @@ def _class(run: Run, node: ast.ClassDef, frame: Frame) -> Signal:
 
 def _delete(run: Run, node: ast.Delete, frame: Frame) -> Signal:
     for target in node.targets:
-        if isinstance(target, ast.Name):
-            frame.scope.names.pop(target.id, None)
+        delete(run, target, frame)
     return Signal.NEXT
 
 
@@ -297,26 +298,7 @@ def _continue(run: Run, node: ast.Continue, frame: Frame) -> Signal:
 
 
 def _match(run: Run, node: ast.Match, frame: Frame) -> Signal:
-    subject = run.evaluate(node.subject, frame)
-    for case in node.cases:
-        pattern = case.pattern
-        if isinstance(pattern, ast.MatchValue) and isinstance(subject, Const):
-            value = run.evaluate(pattern.value, frame)
-            test = operators.compare(run, ast.Eq(), subject, value, Where(frame.text, node.subject))
-            if not choices.decide(run, test, pattern.value, frame, text=_case_text(node, pattern, frame)):
-                continue
-        elif isinstance(pattern, ast.MatchValue):
-            test = Unknown("a test on something unknown")
-            if not choices.decide(run, test, pattern.value, frame, text=_case_text(node, pattern, frame)):
-                continue
-        elif isinstance(pattern, ast.MatchAs) and pattern.name is not None:
-            frame.scope.bind(pattern.name, subject)
-        return execute(run, case.body, frame)
-    return Signal.NEXT
-
-
-def _case_text(node: ast.Match, pattern: ast.MatchValue, frame: Frame) -> str:
-    return f"{frame.text.segment(node.subject)} == {frame.text.segment(pattern.value)}"
+    return execute(run, matching.chosen(run, node, frame), frame)
 
 
 EXECUTORS: dict[type, Executor] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 
 from ae_audit.records import replace
 from ae_audit.static import arrays, attributes
@@ -42,6 +43,64 @@ def put(mapping: Mapping, key: Value, value: Value) -> None:
         mapping.rest = value
     else:
         mapping.items[known] = value
+
+
+def loosen(sequence: Seq) -> None:
+    """Forget which elements a list has and in what order: it was changed at a place, or in a way, that is not known."""
+    items = sequence.items
+    if not items:
+        return
+    alike = sequence.rest is None and all(item is items[0] for item in items)
+    sequence.rest = items[0] if alike else Unknown("an element of a list that was changed in a way that is not known")
+    sequence.items = []
+    sequence.open = True
+
+
+def sort(sequence: Seq, call: Call) -> None:
+    """Sort a list of constants; the elements of any other stay, in whatever order."""
+    items = [item for item in sequence.items if isinstance(item, Const)]
+    if len(items) < len(sequence.items) or sequence.rest is not None:
+        return
+    backwards = call.constant(None, "reverse", default=False)
+    if call.given(None, "key") or not isinstance(backwards, (bool, int)):
+        loosen(sequence)
+        return
+    with contextlib.suppress(TypeError):
+        sequence.items = [*sorted(items, key=lambda item: item.value, reverse=bool(backwards))]
+
+
+def delete(run: Run, owner: Value, node: ast.Subscript, frame: Frame) -> None:
+    """``del owner[key]``."""
+    if isinstance(owner, Mapping):
+        known = key_of(run.evaluate(node.slice, frame))
+        if known is not None:
+            owner.items.pop(known, None)
+    elif isinstance(owner, Seq):
+        place = place_of(run, node.slice, frame)
+        if place is None or owner.rest is not None:
+            loosen(owner)
+        elif isinstance(place, slice) or -len(owner.items) <= place < len(owner.items):
+            del owner.items[place]
+    elif isinstance(owner, (Instance, Object)):
+        run.call_method(owner, "__delitem__", Call(Where(frame.text, node), [key_for(run, node.slice, frame)]))
+
+
+def key_for(run: Run, key: ast.expr, frame: Frame) -> Value:
+    """The key of a subscript as ``__setitem__`` and ``__delitem__`` receive it."""
+    if not isinstance(key, ast.Slice):
+        return run.evaluate(key, frame)
+    place = place_of(run, key, frame)
+    return Unknown("a slice", Where(frame.text, key)) if place is None else Const(place)
+
+
+def place_of(run: Run, key: ast.expr, frame: Frame) -> int | slice | None:
+    """The index or slice that a subscript of a list is; None where that is not known."""
+    if isinstance(key, ast.Slice):
+        bounds = [None if part is None else run.evaluate(part, frame) for part in (key.lower, key.upper, key.step)]
+        known = [None if bound is None else getattr(bound, "value", ...) for bound in bounds]
+        return slice(*known) if all(bound is None or isinstance(bound, int) for bound in known) else None
+    value = run.evaluate(key, frame)
+    return value.value if isinstance(value, Const) and isinstance(value.value, int) else None
 
 
 def subscript(run: Run, node: ast.Subscript, frame: Frame) -> Value:
@@ -252,5 +311,6 @@ def _range_of(run: Run, value: Value, bounds: list[Value | None], where: Where) 
     if isinstance(value, (Object, Instance)):
         method = attributes.find(run, value, "__getitem__")
         if method is not None:
-            return run.call(method, Call(where, [Unknown("a slice", where)]))
+            known_slice = plain and isinstance(value, Object)
+            return run.call(method, Call(where, [Const(slice(*known)) if known_slice else Unknown("a slice", where)]))
     return Unknown(f"«{where.written}» is not known", where)

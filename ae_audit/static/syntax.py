@@ -37,7 +37,7 @@ TRAINING = frozenset(["fit", "fit_generator", "train_on_batch", "backward", "min
 class Traits:
     """What a block of statements does, as far as its syntax tells."""
 
-    __slots__ = ("calls", "compared", "counted", "grows", "matters", "trains")
+    __slots__ = ("calls", "compared", "counted", "counted_places", "grows", "matters", "trains")
 
     def __init__(self, body: Iterable[ast.AST]) -> None:
         self.matters = False
@@ -49,6 +49,8 @@ class Traits:
         """it calls something that by its name trains a model"""
         self.counted: dict[str, list[ast.expr]] = {}
         """names that are counted up or down, and by what"""
+        self.counted_places: list[tuple[ast.Attribute | ast.Subscript, ast.expr]] = []
+        """attributes and elements that are, and by what"""
         self.compared: set[str] = set()
         """names that are compared, by themselves or in arithmetic"""
         for statement in body:
@@ -72,6 +74,8 @@ class Traits:
             self.matters = self.grows = True
             if isinstance(node.target, ast.Name):
                 self.counted.setdefault(node.target.id, []).append(node.value)
+            else:
+                self.counted_places.append((node.target, node.value))
         elif isinstance(node, ast.Compare):
             for side in (node.left, *node.comparators):
                 self.compared.update(_numbers(side))

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from ae_audit.location import TrailStep
 from ae_audit.records import replace
-from ae_audit.static import divergences, losses
+from ae_audit.static import arrays, divergences, losses
 from ae_audit.static.sources import Where
 from ae_audit.static.values import Array, Difference, Seq, Tensor, Unknown, Value, number
 from ae_audit.theory.activations import (
@@ -272,14 +272,15 @@ def clipped(tensor: Tensor, lo: float | None, hi: float | None) -> Tensor:
     """After a clip; a clip that cuts only an epsilon off leaves the head as it is."""
     if tensor.divergence is not None:  # a divergence that is left alone up to a bound weighs as its author chose
         tensor = replace(tensor, divergence=replace(tensor.divergence, weight=None))
-    low = -math.inf if lo is None else lo
-    high = math.inf if hi is None else hi
+    low, high, known = arrays.ends(lo, hi)
     head = tensor.head
     if low > high:
         return tensor
     range_ = head.range.clip(low, high)
+    if not known:
+        range_ = replace(range_, values=ValueRange(range_.values.hull))
     hull = head.range.values.hull
-    if hull.bounded and low <= hull.lo + CLOSE and high >= hull.hi - CLOSE:
+    if known and hull.bounded and low <= hull.lo + CLOSE and high >= hull.hi - CLOSE:
         return replace(tensor, head=replace(head, logits_recoverable=Tri.NO))
     return replace(tensor, head=replace(head, range=range_, after=(*head.after, "clip")[:8],
                                         logits_recoverable=Tri.NO))  # fmt: skip

@@ -31,26 +31,52 @@ def give_up(run: Run, node: ast.stmt, frame: Frame, error: Exception) -> None:
     reason = why(error)
     run.faults.append((where, reason))
     lost = Unknown(reason, where)
-    for place in _bound(node):
-        if isinstance(place, ast.Name):
-            if not isinstance(frame.scope.lookup(place.id), (Library, Module, Class)):
-                frame.scope.bind(place.id, lost)
+    for place in _changed(node):
+        if isinstance(place, str):
+            if not isinstance(frame.scope.lookup(place), (Library, Module, Class)):
+                frame.scope.bind(place, lost)
         elif isinstance(place.value, ast.Name):
             owner = frame.scope.lookup(place.value.id)
-            if isinstance(owner, (Instance, Object)):
+            if isinstance(owner, (Class, Instance, Object)):
                 owner.attrs[place.attr] = lost
 
 
-def _bound(node: ast.stmt) -> Iterator[ast.Name | ast.Attribute]:
+_OWN_SCOPE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+def _changed(node: ast.stmt) -> Iterator[str | ast.Attribute]:
     """The names and attributes that a statement sets, and the object whose method it calls for the effect alone."""
-    for part in ast.walk(node):
-        if isinstance(part, (ast.Name, ast.Attribute)) and isinstance(part.ctx, ast.Store):
+    waiting: list[ast.AST] = [node]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, _OWN_SCOPE):
+            yield part.name  # what its body binds is its own
+            continue
+        if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
+            yield part.id
+        elif isinstance(part, ast.Attribute) and isinstance(part.ctx, ast.Store):
             yield part
-        elif isinstance(part, ast.Subscript) and isinstance(part.ctx, ast.Store) and isinstance(part.value, ast.Name):
-            yield part.value
-    if isinstance(node, ast.Expr):
-        called: ast.expr = node.value
-        while isinstance(called, (ast.Call, ast.Attribute)):
-            called = called.func if isinstance(called, ast.Call) else called.value
-        if isinstance(called, ast.Name) and isinstance(node.value, ast.Call):
-            yield called
+        elif isinstance(part, ast.Subscript) and not isinstance(part.ctx, ast.Load):
+            yield from _holder(part.value)
+        elif isinstance(part, ast.alias):
+            yield (part.asname or part.name).partition(".")[0]
+        elif isinstance(part, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)) and part.name is not None:
+            yield part.name
+        waiting.extend(ast.iter_child_nodes(part))
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Attribute):
+        yield from _holder(node.value.func.value)
+
+
+def _holder(part: ast.expr) -> Iterator[str | ast.Attribute]:
+    """The name or attribute that is changed: ``x`` where ``x[0][1]`` is set or ``x.add(…).fit(…)`` is called."""
+    while not isinstance(part, ast.Name):
+        if isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name):
+            yield part
+            return
+        if isinstance(part, ast.Call):
+            part = part.func.value if isinstance(part.func, ast.Attribute) else part.func
+        elif isinstance(part, (ast.Attribute, ast.Subscript)):
+            part = part.value
+        else:
+            return
+    yield part.id

@@ -131,6 +131,10 @@ np.array([x / 255. for x in a])
 np.array([x.flatten() for x in a])
 np.array(list(a))
 np.float32(a)
+np.uint8(g * 255)
+np.clip(g, g.mean(), 1)
+(g * 9).clip(max=g.mean())
+torch.clamp(t * 9 - 5, max=t.mean())
 np.mod(a, 10)
 a % 7
 a // 2

@@ -240,3 +240,22 @@ def test_a_training_that_the_calls_leave_out_is_audited_under_its_condition(name
 def test_a_test_is_not_undone_where_the_program_trains_elsewhere() -> None:
     program = DATA + LEFT_OUT["in a branch"] + 'build("sigmoid").fit(x / 255.0, x / 255.0)\nget_model(False)\n'
     assert facts(analyse(program)) == {("sigmoid", "[0, 1]", None, None)}
+
+
+@pytest.mark.parametrize(("test", "condition"), [("not(train)", "train"), ("-train", "not (-train)")])
+def test_the_condition_of_a_training_left_out_is_the_test_turned_round(test: str, condition: str) -> None:
+    early = f"def get(train):\n    if {test}:\n        return 1\n    build('tanh').fit(x, x)\nget("
+    left_out = facts(analyse(DATA + early + ("0)\n" if test.startswith("not") else "1)\n")))
+    assert left_out == {("tanh", "[0, 255]", condition, False)}
+
+
+@pytest.mark.parametrize(
+    ("begin", "place"), [("class T: pass\nt = T()\nt.seen = 0", "t.seen"), ("t = {'seen': 0}", "t['seen']")]
+)
+@pytest.mark.parametrize("late", [True, False])
+def test_an_attribute_or_element_that_a_loop_counts_is_unknown_in_it(begin: str, place: str, late: bool) -> None:
+    chosen = f"    act = 'tanh' if {place} > 3 else 'sigmoid'\n"
+    count = f"    {place} += 1\n"
+    turn = count + chosen if late else chosen + count
+    result = analyse(f"{DATA}{begin}\nfor name in names:\n{turn}    build(act).fit(x, x)\n")
+    assert {setup.head.activation for setup in result.setups} == {"tanh", "sigmoid"}

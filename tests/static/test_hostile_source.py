@@ -113,3 +113,27 @@ def test_what_a_line_too_deep_has_changed_is_unknown_and_said_to_be(line: str) -
 def test_a_model_that_a_line_too_deep_has_changed_is_unknown() -> None:
     result = trained(more="model.add(keras.layers.Dense(" + "-" * 1800 + "9))")
     assert [setup.head.activation for setup in result.setups] in ([], [None])
+
+
+DEEP = "-" * 1800 + "1"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [f"def other(a={DEEP}):\n    x = a", f"class Other:\n    x = {DEEP}", f"other({DEEP})", f"y[0] = {DEEP}"],
+    ids=["function", "class", "call", "element"],
+)
+def test_what_a_line_too_deep_has_not_changed_stays_known(line: str) -> None:
+    (setup,) = trained(f"def other(a):\n    pass\ny = [1]\n{line}").setups
+    assert str(setup.target.values) == "[0, 255]"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [f"box.x[0][1] = {DEEP}", f"box.x = {DEEP}", f"box.x.update({DEEP})"],
+    ids=["element of an attribute", "attribute", "method of an attribute"],
+)
+def test_an_attribute_that_a_line_too_deep_has_changed_is_unknown(line: str) -> None:
+    source = f"class Box: pass\nbox = Box()\nbox.x, box.y = x, x\n{line}\nx = box.x if 'x' in changed else box.y"
+    assert trained(source.replace("'x' in changed", "True")).setups[0].target.values.unknown
+    assert not trained(source.replace("'x' in changed", "False")).setups[0].target.values.unknown

@@ -209,3 +209,20 @@ def test_a_program_whose_training_stands_in_a_module(tmp_path: Path, how: str) -
     assert result.relevant is trains
     assert found == ([(str(tmp_path / "helpers.py"), "sigmoid", "[0, 255]")] if trains else [])
     assert not analyse_file(str(program), source.encode()).relevant  # in a folder its modules are read themselves
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_more_modules_than_are_followed_hide_none_that_was_read(tmp_path: Path, named: bool) -> None:
+    """The second run of a program finds what the first one found, and a run what the search for a training read."""
+    (tmp_path / "helpers.py").write_text(FUNCTIONS)
+    many = [f"other_{index}" for index in range(projects.MAX_MODULES + 5)]
+    for name in many:
+        (tmp_path / f"{name}.py").write_text("")
+    source = "import sys, helpers\n" + "".join(f"import {name}\n" for name in many)
+    source += "x = helpers.load()\nif sys.argv[1] == 'plain':\n    x = x / 255.0\nhelpers.run(helpers.build(), x)\n"
+    if not named:
+        source += "import keras\nloss = 1\n"
+    program = tmp_path / "start.py"
+    program.write_text(source)
+    result = analyse_file(str(program), source.encode(), named=named)
+    assert {str(setup.target.values) for setup in result.setups} == {"[0, 1]", "[0, 255]"}

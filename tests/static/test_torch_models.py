@@ -409,3 +409,51 @@ def test_an_output_of_which_a_part_is_activated_in_place_has_no_one_head() -> No
         """
     setup = setup_of(LOADER, model)
     assert setup.head.activation is None
+
+
+CHANGED = {
+    "exchanged": "model = nn.Sequential(nn.Linear(784, 784), nn.Softmax(1))\nmodel[-1] = nn.Sigmoid()",
+    "deleted": "model = nn.Sequential(nn.Linear(784, 784), nn.Sigmoid(), nn.Softmax(1))\ndel model[-1]",
+    "several deleted": "model = nn.Sequential(nn.Linear(784, 784), nn.Sigmoid(), nn.Tanh(), nn.ReLU())\ndel model[2:]",
+    "taken out": "model = nn.Sequential(nn.Linear(784, 784), nn.Sigmoid(), nn.Softmax(1))\nmodel.pop(2)",
+    "cut off": "model = nn.Sequential(nn.Linear(784, 784), nn.Sigmoid(), nn.Softmax(1))[:-1]",
+    "exchanged by name": """
+model = nn.Sequential(OrderedDict([("fc", nn.Linear(784, 784)), ("act", nn.Softmax(1))]))
+model.act = nn.Sigmoid()""",
+}
+
+
+@pytest.mark.parametrize("how", CHANGED)
+def test_a_layer_that_is_changed_after_the_net_was_made(how: str) -> None:
+    training = """
+        for x, _ in train_loader:
+            x = x.view(-1, 784)
+            F.mse_loss(model(x), x).backward()
+        """
+    assert_plain(setup_of(LOADER, CHANGED[how], training))
+
+
+@pytest.mark.parametrize("clip", ["torch.clamp(y, low, high)", "y.clamp(min=low, max=high)", "y.clip(low, 1.0)"])
+def test_an_output_that_is_cut_at_unknown_ends_is_not_known_to_leave_them(clip: str) -> None:
+    training = f"""
+        import sys
+        low, high = float(sys.argv[1]), float(sys.argv[2])
+        model = nn.Linear(784, 784)
+        for x, _ in train_loader:
+            x = x.view(-1, 784)
+            y = model(x)
+            F.binary_cross_entropy({clip}, x).backward()
+        """
+    assert setup_of(LOADER, training).head.range.values.reach is None
+
+
+def test_a_layer_exchanged_at_an_unknown_place_may_be_any() -> None:
+    training = """
+        model = nn.Sequential(nn.Linear(784, 784), nn.Softmax(1))
+        model[place()] = nn.Sigmoid()
+        for x, _ in train_loader:
+            x = x.view(-1, 784)
+            F.mse_loss(model(x), x).backward()
+        """
+    head = setup_of(LOADER, training).head
+    assert (head.activation, head.range.values.unknown) == (None, True)

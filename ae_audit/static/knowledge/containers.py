@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from ae_audit.static import operators
+from ae_audit.static import operators, subscripts
 from ae_audit.static.arguments import Call
 from ae_audit.static.registry import Table
-from ae_audit.static.subscripts import key_of
 from ae_audit.static.values import Const, Mapping, Seq, Unknown, Value, python
 
 TYPE_CHECKING = False
@@ -47,9 +46,12 @@ def _insert(run: Run, receiver: Seq, call: Call) -> Value:
 
 @TABLE.method("list", "pop")
 def _pop(run: Run, receiver: Seq, call: Call) -> Value:
-    index = call.constant(0, default=-1)
-    if receiver.items and isinstance(index, int) and -len(receiver.items) <= index < len(receiver.items):
+    index = call.constant(0, default=-1 if not call.args else None)
+    known = isinstance(index, int) and -len(receiver.items) <= index < len(receiver.items)
+    if known and (receiver.rest is None or index >= 0):
         return receiver.items.pop(index)
+    if receiver.rest is None and not known:
+        subscripts.loosen(receiver)
     return receiver.rest or Unknown("an element of an empty list", call.where)
 
 
@@ -58,28 +60,50 @@ def _copy(run: Run, receiver: Seq, call: Call) -> Value:
     return Seq(list(receiver.items), receiver.kind, receiver.rest, receiver.open)
 
 
-@TABLE.method("list", "reverse", "sort", "clear", "remove")
-def _reorder(run: Run, receiver: Seq, call: Call) -> Value:
-    name = call.name
-    if name == "reverse":
-        receiver.items.reverse()
-    elif name == "clear":
+@TABLE.method("list", "reverse", "clear")
+def _reverse(run: Run, receiver: Seq, call: Call) -> Value:
+    receiver.items.reverse()
+    if call.name == "clear":
         receiver.items.clear()
         receiver.rest = None
     return Const(None)
 
 
+@TABLE.method("list", "sort")
+def _sort(run: Run, receiver: Seq, call: Call) -> Value:
+    subscripts.sort(receiver, call)
+    return Const(None)
+
+
+@TABLE.method("list", "remove", "discard")
+def _remove(run: Run, receiver: Seq, call: Call) -> Value:
+    given = _first(call)
+    places = [index for index, item in enumerate(receiver.items) if item is given or _equal(item, given)]
+    if places and (receiver.rest is None or isinstance(given, Const)):
+        del receiver.items[places[0]]
+    elif not (isinstance(given, Const) and all(isinstance(item, Const) for item in receiver.items)):
+        subscripts.loosen(receiver)
+    return Const(None)
+
+
+def _equal(item: Value, other: Value) -> bool:
+    return isinstance(item, Const) and isinstance(other, Const) and bool(item.value == other.value)
+
+
 @TABLE.method("dict", "get", "pop", "setdefault")
 def _get(run: Run, receiver: Mapping, call: Call) -> Value:
     given = _first(call)
-    key = key_of(given)
+    key = subscripts.key_of(given)
     if isinstance(given, Const) and given.soft is not None and key in receiver.items:
         run.offer_values(given.soft, given.value, tuple(receiver.items)[:8])
     if key is not None and key in receiver.items:
-        return receiver.items[key]
+        return receiver.items.pop(key) if call.name == "pop" else receiver.items[key]
     if receiver.rest is not None:
         return receiver.rest
-    return call.args[1] if len(call.args) > 1 else Const(None)
+    default = call.args[1] if len(call.args) > 1 else Const(None)
+    if call.name == "setdefault":
+        subscripts.put(receiver, given, default)
+    return default
 
 
 @TABLE.method("dict", "update")

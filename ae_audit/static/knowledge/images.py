@@ -116,7 +116,7 @@ def _converted(run: Run, receiver: Array, call: Call) -> Value:
     return replace(receiver, shape=(*sizes, 4) if mode in {"RGBA", "CMYK"} else None)
 
 
-@TABLE.function("PIL.Image.fromarray", "numpy.uint8", "PIL.Image.merge")
+@TABLE.function("PIL.Image.fromarray", "PIL.Image.merge")
 def _from_array(run: Run, call: Call) -> Value:
     found = ops.data(run, call.get(0))
     return found or Unknown("an image", call.where)

@@ -30,8 +30,8 @@ MOVING = (
     "rollaxis", "flip", "fliplr", "flipud", "rot90", "tile", "repeat", "roll", "atleast_2d", "atleast_3d",
     "broadcast_to", "resize", "require", "nan_to_num", "sort", "diagonal", "unique", "delete", "take", "array_split",
 )  # fmt: skip
-_FLOATS = ("float32", "float64")
-_SAME = ("array", "asarray", "asanyarray", *_FLOATS, "asfarray", "matrix", "asmatrix")
+_TYPES = ("float32", "float64", "uint8")
+_SAME = ("array", "asarray", "asanyarray", *_TYPES, "asfarray", "matrix", "asmatrix")
 
 
 def _first(call: Call) -> Value:
@@ -44,7 +44,7 @@ def _array(run: Run, call: Call) -> Value:
     found = ops.data(run, value)
     if found is None:
         return value
-    dtype = call.name if call.name in _FLOATS else ops.dtype_name(call.get(1, "dtype"))
+    dtype = call.name if call.name in _TYPES else ops.dtype_name(call.get(1, "dtype"))
     return ops.cast(run, found, dtype, call.where) if dtype else found
 
 
@@ -147,9 +147,12 @@ def _filled(run: Run, call: Call) -> Value:
         if given is None:
             return arrays.unknown_array(run, "an array filled with an unknown value", call.where)
         value = given
-    return Array(ValueRange.exactly(Interval(value, value)), shape=_shape_given(call),
-                 dtype=ops.dtype_name(call.get(2 if name.startswith("full") else 1, "dtype")) or "float64",
-                 root=run.fresh(), where=call.where, source=name)  # fmt: skip
+    model = run.as_array(_first(call)) if name.endswith("_like") else None
+    dtype = ops.dtype_name(call.get(2 if name.startswith("full") else 1, "dtype"))
+    if dtype is None:
+        dtype = "float64" if model is None else model.dtype
+    return Array(ValueRange.exactly(Interval(value, value)), shape=_shape_given(call), dtype=dtype, root=run.fresh(),
+                 where=call.where, source=name)  # fmt: skip
 
 
 def _shape_given(call: Call) -> tuple[int | None, ...] | None:
@@ -189,13 +192,13 @@ def _spaced(run: Run, call: Call) -> Value:
 def _clip(run: Run, call: Call) -> Value:
     low = call.get(1, "a_min", "min")
     high = call.get(2, "a_max", "max")
-    return ops.clipped(run, _first(call), ops.constant_number(low), ops.constant_number(high), call.where)
+    return ops.clipped(run, _first(call), ops.bound(low), ops.bound(high), call.where)
 
 
 @TABLE.method("array", "clip")
 def _clip_method(run: Run, receiver: Array, call: Call) -> Value:
     low, high = call.get(0, "min", "lower"), call.get(1, "max", "upper")
-    return ops.clipped(run, receiver, ops.constant_number(low), ops.constant_number(high), call.where)
+    return ops.clipped(run, receiver, ops.bound(low), ops.bound(high), call.where)
 
 
 @TABLE.function("numpy.maximum", "numpy.fmax", "numpy.minimum", "numpy.fmin")
@@ -453,13 +456,15 @@ def _general(run: Run, call: Call) -> Value:
 def _other(run: Run, call: Call) -> Value:
     if call.name == "shape":
         return run.attribute(_first(call), "shape", call.where)
-    settled = comparisons.settled(run, _first(call), call.name) if call.name in {"any", "all"} else None
+    whole = call.name in {"any", "all"} and not call.given(1, "axis")
+    settled = comparisons.settled(run, _first(call), call.name) if whole else None
     return settled or Unknown(f"what «{call.where.written}» gives", call.where)
 
 
 @TABLE.method("array", "any", "all", "argmax", "dot")
 def _other_method(run: Run, receiver: Array, call: Call) -> Value:
-    settled = comparisons.settled(run, receiver, call.name) if call.name in {"any", "all"} and not call.args else None
+    whole = call.name in {"any", "all"} and not call.given(0, "axis", "dim")
+    settled = comparisons.settled(run, receiver, call.name) if whole else None
     return settled or Unknown(f"what «{call.where.written}» gives", call.where)
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 
-from ae_audit.static import arrays, attributes, operators
+from ae_audit.static import arrays, attributes, operators, subscripts
 from ae_audit.static.arguments import Call
 from ae_audit.static.registry import Table
 from ae_audit.static.values import (
@@ -26,6 +25,7 @@ from ae_audit.static.values import (
     Tensor,
     Unknown,
     Value,
+    is_const,
 )
 
 TYPE_CHECKING = False
@@ -35,6 +35,8 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.static.interpreter import Run
 
 TABLE = Table("python")
+MAX_CALLS = 32
+"""elements for which ``map`` and ``filter`` call a function one by one"""
 TABLE.aliases.update(
     {"__builtin__": "builtins", "six.moves": "builtins", "argparse.Namespace": "types.SimpleNamespace"}
 )
@@ -104,17 +106,19 @@ def _sequence(run: Run, call: Call) -> Value:
     items, rest = run.iterate(value, call.where)
     if kind == "reversed":
         items = items[::-1]
-    if kind == "sorted" and all(isinstance(i, Const) for i in items):
-        with contextlib.suppress(TypeError):
-            items = sorted(items, key=lambda i: i.value if isinstance(i, Const) else 0)
     made = Seq(items, {"sorted": "list", "reversed": "list", "iter": "iterator"}.get(kind, kind), rest)
     made.open = isinstance(value, Seq) and value.open
+    if kind == "sorted":
+        subscripts.sort(made, call)
     return made
 
 
 @TABLE.function("builtins.next")
 def _next(run: Run, call: Call) -> Value:
-    return run.element(_first(call), call.where)
+    given = _first(call)
+    if isinstance(given, Seq) and given.kind == "iterator" and given.items and not run.loops:
+        return given.items.pop(0)
+    return run.element(given, call.where)
 
 
 @TABLE.function("builtins.enumerate", "tqdm.tenumerate")
@@ -122,7 +126,9 @@ def _enumerate(run: Run, call: Call) -> Value:
     items, rest = run.iterate(_first(call), call.where)
     start = call.constant(1, "start", default=0)
     counted: list[Value] = [Seq([Const(start + i), item], "tuple") for i, item in enumerate(items)]
-    more = None if rest is None else Seq([arrays.counter(run, call.where), rest], "tuple")
+    upwards = isinstance(start, int) and start >= 0
+    counter = arrays.counter(run, call.where) if upwards else Unknown("the counter of a loop", call.where)
+    more = None if rest is None else Seq([counter, rest], "tuple")
     given = call.args[0] if call.args else None
     return Seq(counted, "iterator", more, isinstance(given, Seq) and given.open)
 
@@ -149,15 +155,24 @@ def _map(run: Run, call: Call) -> Value:
         return Seq([], "iterator")
     items = [
         run.call(function, Call(call.where, [column[0][i] for column in columns if i < len(column[0])]))
-        for i in range(min(len(columns[0][0]), 32))
+        for i in range(min(len(columns[0][0]), MAX_CALLS))
     ]
     rests = [rest for _, rest in columns if rest is not None]
+    if not rests and len(items) == MAX_CALLS:
+        rests = [column[0][-1] for column in columns if column[0]]
     return Seq(items, "iterator", run.call(function, Call(call.where, rests)) if rests else None)
 
 
 @TABLE.function("builtins.filter")
 def _filter(run: Run, call: Call) -> Value:
-    return Seq([], "iterator", run.element(call.args[1], call.where)) if len(call.args) > 1 else Seq()
+    if len(call.args) < 2:
+        return Seq()
+    test, (items, rest) = call.args[0], run.iterate(call.args[1], call.where)
+    if len(items) > MAX_CALLS:
+        return Seq([], "iterator", run.element(call.args[1], call.where))
+    chosen = [operators.truth(item if is_const(test) else run.call(test, Call(call.where, [item]))) for item in items]
+    kept = [item for item, taken in zip(items, chosen, strict=True) if taken is not False]
+    return Seq(kept, "iterator", rest, None in chosen)
 
 
 @TABLE.function("builtins.dict", "collections.OrderedDict", "collections.defaultdict", "types.SimpleNamespace")
@@ -224,8 +239,8 @@ def _convert(run: Run, call: Call) -> Value:
 @TABLE.function("builtins.min", "builtins.max")
 def _extreme(run: Run, call: Call) -> Value:
     name = call.name
-    values = run.iterate(call.args[0], call.where)[0] if len(call.args) == 1 else call.args
-    if values and all(isinstance(v, Const) for v in values):
+    values, rest = run.iterate(call.args[0], call.where) if len(call.args) == 1 else (call.args, None)
+    if values and rest is None and not call.kwargs and all(isinstance(v, Const) for v in values):
         try:
             return Const((min if name == "min" else max)(v.value for v in values if isinstance(v, Const)))
         except TypeError:

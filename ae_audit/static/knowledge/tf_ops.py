@@ -171,8 +171,8 @@ def _normal(run: Run, call: Call) -> Value:
 
 
 def _clip(run: Run, first: Value | None, call: Call) -> Value:
-    low = ops.constant_number(call.get(1, "clip_value_min", "min_value", "x_min"))
-    high = ops.constant_number(call.get(2, "clip_value_max", "max_value", "x_max"))
+    low = ops.bound(call.get(1, "clip_value_min", "min_value", "x_min"))
+    high = ops.bound(call.get(2, "clip_value_max", "max_value", "x_max"))
     return ops.clipped(run, first, low, high, call.where)
 
 

@@ -118,10 +118,10 @@ def clamp(run: Run, value: Value, call: Call, name: str) -> Value:
     """``x.clamp(lo, hi)``."""
     if isinstance(value, (LossValue, Difference)):
         return value
-    lo = number(call.get(0, "min")) if name != "clamp_max" else None
-    hi = number(call.get(1, "max")) if name in {"clamp", "clip"} else None
+    lo = ops.bound(call.get(0, "min")) if name != "clamp_max" else None
+    hi = ops.bound(call.get(1, "max")) if name in {"clamp", "clip"} else None
     if name == "clamp_max":
-        hi = number(call.get(0, "max"))
+        hi = ops.bound(call.get(0, "max"))
     found = carried(run, value)
     if isinstance(found, Tensor):
         return tensors.clipped(found, lo, hi)

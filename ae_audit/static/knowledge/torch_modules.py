@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ae_audit.static import subscripts
 from ae_audit.static.arguments import Call
 from ae_audit.static.knowledge import torch_heads as heads
 from ae_audit.static.knowledge.torch_layers import LAYERS, WRAPPERS
@@ -78,6 +79,8 @@ def sequential(run: Run, call: Call) -> Value:
     """``nn.Sequential(a, b)``, ``nn.Sequential(OrderedDict(…))`` and ``nn.Sequential(*layers)``."""
     made = Object(SEQUENTIAL, call)
     made.state = _children(run, call)
+    if len(call.args) == 1 and isinstance(call.args[0], Mapping):
+        made.attrs.update({name: layer for name, layer in call.args[0].items.items() if isinstance(name, str)})
     return made
 
 
@@ -162,8 +165,11 @@ def sequential_extend(run: Run, receiver: Any, call: Call) -> Value:
 def sequential_insert(run: Run, receiver: Any, call: Call) -> Value:
     """Add a layer somewhere."""
     layers, place = layers_of(receiver), call.constant(0, "index")
-    if layers is not None and isinstance(place, int) and len(call.args) > 1:
-        layers.items.insert(place, call.args[1])
+    if layers is not None and len(call.args) > 1:
+        if isinstance(place, int):
+            layers.items.insert(place, call.args[1])
+        else:
+            subscripts.loosen(layers)
     return receiver if isinstance(receiver, (Object, Instance)) else NONE
 
 
@@ -187,12 +193,12 @@ def sequential_item(run: Run, receiver: Any, call: Call) -> Value:
     index = call.args[0] if call.args else None
     if layers is None or index is None:
         return Unknown("a layer of a Sequential", call.where)
-    place = python(index)
-    if isinstance(place, slice):
+    stretch, place = python(index), _place(layers, index)
+    if isinstance(stretch, slice):
         made = Object(SEQUENTIAL, call)
-        made.state = Seq(layers.items[place], rest=layers.rest)
+        made.state = Seq(layers.items[stretch], rest=layers.rest)
         return made
-    if isinstance(place, int) and -len(layers.items) <= place < len(layers.items):
+    if place is not None:
         return layers.items[place]
     return Unknown("a layer of a Sequential", call.where)
 
@@ -200,10 +206,38 @@ def sequential_item(run: Run, receiver: Any, call: Call) -> Value:
 @TABLE.method(SEQUENTIAL, "__setitem__")
 def sequential_set_item(run: Run, receiver: Any, call: Call) -> Value:
     """``net[-1] = nn.Tanh()``."""
-    layers, place = layers_of(receiver), python(call.args[0]) if call.args else None
-    if layers is not None and isinstance(place, int) and -len(layers.items) <= place < len(layers.items):
-        layers.items[place] = call.args[1]
+    layers = layers_of(receiver)
+    if layers is not None and len(call.args) > 1:
+        place = _place(layers, call.args[0])
+        if place is None:
+            subscripts.loosen(layers)
+        else:
+            layers.items[place] = call.args[1]
     return NONE
+
+
+@TABLE.method(SEQUENTIAL, "__delitem__", "pop")
+def sequential_delete_item(run: Run, receiver: Any, call: Call) -> Value:
+    """``del net[-1]``, ``del net[2:]``, ``net.pop(0)``."""
+    layers, key = layers_of(receiver), call.args[0] if call.args else NONE
+    if layers is None:
+        return NONE
+    stretch, place = python(key), _place(layers, key)
+    if isinstance(stretch, slice) and layers.rest is None:
+        del layers.items[stretch]
+    elif place is not None:
+        return layers.items.pop(place)
+    else:
+        subscripts.loosen(layers)
+    return NONE
+
+
+def _place(layers: Seq, key: Value) -> int | None:
+    """The index of a layer, where it is known which one stands there."""
+    place = python(key)
+    if not isinstance(place, int) or not -len(layers.items) <= place < len(layers.items):
+        return None
+    return place if layers.rest is None or place >= 0 else None
 
 
 @TABLE.method(SEQUENTIAL, "__iter__")
