@@ -142,10 +142,19 @@ def _capture(
     if _reshaped_vector(first):
         targets = _in_layout(targets, first)
     pairs = [(entry, event.target) for entry, event in zip(entries, events, strict=True) if entry is not None]
-    setup = _with_data(setup, first, pairs[:COMPARED], inputs, targets)
+    setup = _as_they_met(_with_data(setup, first, pairs[:COMPARED], inputs, targets), first)
     if site.trained:
         setup = _with_validation(setup, validations)
     return TorchCapture(setup, targets, inputs, recording, first, site.raises)
+
+
+def _as_they_met(setup: TrainingSetup, first: LossEvent) -> TrainingSetup:
+    """With the shapes of one batch in full, where prediction and target have not as many axes: they are broadcast."""
+    met = observed(first.target)
+    made, wanted = first.prediction_shape, tuple(met.shape)
+    if len(made) == len(wanted) or min(len(made), len(wanted)) < 2 or _reshaped_vector(first):
+        return setup
+    return replace(setup, head=replace(setup.head, shape=made), target=replace(setup.target, shape=wanted))
 
 
 def _draws(chunk: Chunk) -> bool:
