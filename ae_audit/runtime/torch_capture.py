@@ -151,6 +151,8 @@ def _capture(
 def _as_they_met(setup: TrainingSetup, first: LossEvent) -> TrainingSetup:
     """With the shapes of one batch in full, where prediction and target have not as many axes: they are broadcast."""
     met = observed(first.target)
+    if met is None:
+        return setup
     made, wanted = first.prediction_shape, tuple(met.shape)
     if len(made) == len(wanted) or min(len(made), len(wanted)) < 2 or _reshaped_vector(first):
         return setup
