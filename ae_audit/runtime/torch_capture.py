@@ -149,14 +149,18 @@ def _capture(
 
 
 def _as_they_met(setup: TrainingSetup, first: LossEvent) -> TrainingSetup:
-    """With the shapes of one batch in full, where prediction and target have not as many axes: they are broadcast."""
+    """With the shapes of one batch in full, where prediction and target have not as many axes and are broadcast."""
     met = observed(first.target)
-    if met is None:
+    made = first.prediction_shape
+    if met is None or len(made) == met.dim() or min(len(made), met.dim()) < 2 or _reshaped_vector(first):
         return setup
-    made, wanted = first.prediction_shape, tuple(met.shape)
-    if len(made) == len(wanted) or min(len(made), len(wanted)) < 2 or _reshaped_vector(first):
+    try:
+        joined = np.broadcast_shapes(made, tuple(met.shape))
+    except ValueError:  # torch refuses them
         return setup
-    return replace(setup, head=replace(setup.head, shape=made), target=replace(setup.target, shape=wanted))
+    if joined in {tuple(made), tuple(met.shape)}:
+        return setup
+    return replace(setup, head=replace(setup.head, shape=made), target=replace(setup.target, shape=tuple(met.shape)))
 
 
 def _draws(chunk: Chunk) -> bool:
