@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ae_audit.discovery import AuditTarget, path_matches
 from ae_audit.errors import AuditError
+from ae_audit.location import Location
 from ae_audit.progress import Progress
 from ae_audit.records import dataclass, replace
 from ae_audit.results import Note, Report, StageError, Suppressed, Undecided
@@ -168,6 +169,7 @@ def _idle_excuses(audit: FileAudit, sources: Sources) -> Iterator[Note]:
 
 def assemble(audits: Iterable[FileAudit]) -> Report:
     """One report of many files; what two files report alike (of a module that both import) is told once."""
+    audits = _without_known_elsewhere(list(audits))
     setups: list[TrainingSetup] = []
     findings: dict[object, Finding] = {}
     suppressed: dict[object, Suppressed] = {}
@@ -196,6 +198,56 @@ def assemble(audits: Iterable[FileAudit]) -> Report:
         notes=tuple(notes),
         files=tuple(files),
         suppressed=tuple(suppressed.values()),
+    )
+
+
+def _without_known_elsewhere(audits: Sequence[FileAudit]) -> list[FileAudit]:
+    """The audits without the losses of which one file leaves the target open, and another one supplies it.
+
+    A model that ``model.py`` compiles and ``train.py`` fits is told of in the name of ``train.py``, which knows more.
+    """
+    fitted: dict[Location, set[int]] = {}
+    told: dict[tuple[str, Location], set[int]] = {}
+    for number, audit in enumerate(audits):
+        for setup in audit.setups:
+            if setup.loss.location is not None and not setup.target.values.unknown:
+                fitted.setdefault(setup.loss.location, set()).add(number)
+        for finding in audit.findings:
+            told.setdefault((finding.code, finding.location), set()).add(number)
+    kept = []
+    for number, audit in enumerate(audits):
+        lost = {
+            index
+            for index, setup in enumerate(audit.setups)
+            if setup.target.values.unknown and setup.loss.location is not None
+            if setup.location.path == setup.loss.location.path == audit.target.path  # in no other program's name
+            if fitted.get(setup.loss.location, set()) - {number}
+            if all(told[one.code, one.location] - {number} for one in audit.findings if one.setup == index)
+        }
+        kept.append(_without(audit, lost) if lost else audit)
+    return kept
+
+
+def _without(audit: FileAudit, lost: set[int]) -> FileAudit:
+    places = {(place.path, place.cell, place.line) for place in (audit.setups[index].location for index in lost)}
+    places -= {
+        (setup.location.path, setup.location.cell, setup.location.line)
+        for index, setup in enumerate(audit.setups)
+        if index not in lost
+    }
+    moved = {old: new for new, old in enumerate(index for index in range(len(audit.setups)) if index not in lost)}
+
+    def in_place(finding: Finding) -> Finding:
+        return finding if finding.setup is None else replace(finding, setup=moved[finding.setup])
+
+    return replace(
+        audit,
+        setups=tuple(audit.setups[index] for index in moved),
+        findings=tuple(in_place(one) for one in audit.findings if one.setup not in lost),
+        undecided=tuple(one for one in audit.undecided if (one.path, one.cell, one.line) not in places),
+        suppressed=tuple(
+            replace(one, finding=in_place(one.finding)) for one in audit.suppressed if one.finding.setup not in lost
+        ),
     )
 
 

@@ -14,7 +14,9 @@ What lies outside the range is out of reach of any weights, however long the tra
 ## How it is decided
 
 - *static*: the range of the data is followed through the program. Values that surely occur outside the activation range
-  accuse; a hull inside the range acquits; in between the rule says that it cannot decide.
+  accuse; a hull inside the range acquits; in between the rule says that it cannot decide. Of an activation that is fed
+  what another one leaves (`sigmoid(relu(x))`: [0.5, 1)) the range is what comes out, and the remedy is to feed it the
+  layer itself.
 - *runtime*: from the smallest and largest value that met the loss.
 - *certificate*: the targets are clipped to the range; where that explains no variance, it is proved.
 - *probe*: as written against rescaled data, or against an activation that reaches the target.
@@ -49,6 +51,7 @@ from ae_audit.rules.facts import (
     beaten_by_the_mean,
     compares_values,
     evidence,
+    fed_narrowly,
     head_known,
     head_place,
     spans,
@@ -58,7 +61,7 @@ from ae_audit.rules.facts import (
     unsettled_target,
     values_words,
 )
-from ae_audit.rules.findings import Severity, Unsettled, Violation
+from ae_audit.rules.findings import Evidence, Severity, Unsettled, Violation
 from ae_audit.rules.programs import RAW, SIGNED, dense_keras, dense_torch
 from ae_audit.rules.repair import repair
 from ae_audit.theory.activations import Constraint
@@ -134,9 +137,18 @@ class ActivationRangeMismatch(Rule):
             location=place,
             remedies=(change.rescale,) if change.rescale and change.rescale.target else change.pairing,
             spans=spans(setup, but=place),
-            evidence=evidence(setup, "head", "target"),
+            evidence=(*evidence(setup, "head", "target"), *_feeding(setup)),
             severity=Severity.WARNING if barely else None,
             proved=beaten_by_the_mean(setup),
+        )
+
+
+def _feeding(setup: TrainingSetup) -> Iterator[Evidence]:
+    """Where the activation is not to blame but what it is fed."""
+    if fed_narrowly(setup):
+        name = activation_words(setup)
+        yield Evidence(
+            "static", f"{name} itself reaches further: apply it to the last layer, with no activation in between"
         )
 
 

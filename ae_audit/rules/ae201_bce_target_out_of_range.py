@@ -37,6 +37,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ae_audit.rules.ae307_target_is_labels import reconstructs_labels
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.facts import (
     BINARY,
@@ -87,8 +88,8 @@ class BceTargetOutOfRange(Rule):
 
     def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
         target = setup.target
-        if setup.loss.name not in BINARY:
-            return
+        if setup.loss.name not in BINARY or reconstructs_labels(setup):
+            return  # of labels in the place of images, AE307 tells
         slack = LABEL_NOISE if setup.framework is Framework.KERAS and target.structure in LABELS else ROUNDING
         outside = target.values.leaves(UNIT, slack)
         if outside is Tri.YES:

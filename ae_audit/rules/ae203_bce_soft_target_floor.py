@@ -88,7 +88,7 @@ def _suits(setup: TrainingSetup) -> bool:
     hull = setup.head.range.values.hull
     if setup.loss.from_logits is Tri.YES:
         return setup.head.activation == "linear"
-    probability = UNIT.covers(hull, ROUNDING) and hull.width > 0 and not is_simplex(setup)
+    probability = UNIT.covers(hull, ROUNDING) and hull.covers(UNIT, ROUNDING) and not is_simplex(setup)
     return setup.loss.from_logits is Tri.NO and probability
 
 

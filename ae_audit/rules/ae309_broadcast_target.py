@@ -135,10 +135,20 @@ def _broadcasts(made: Shape, wanted: Shape) -> bool:
         pairs = list(zip(made[1:], wanted[1:], strict=True))
         return any(a != b for a, b in pairs) and all(a == b or 1 in {a, b} for a, b in pairs)
     longer, shorter = (made, wanted) if len(made) > len(wanted) else (wanted, made)
+    if len(shorter) > 1:
+        return _grows(longer, shorter)
     # (N, 1) and (N,) become (N, N); a shorter shape of which more is known may be one sample without its batch axis
     return (
         len(shorter) == 1 and len(longer) >= 2 and longer[-1] == 1 and (shorter[0] is None or shorter[0] == longer[0])
     )
+
+
+def _grows(longer: Shape, shorter: Shape) -> bool:
+    """Whether a batch of fewer axes, as (N, 28, 28), makes every sample of (N, 1, 28, 28) meet every other one's."""
+    if shorter[0] is None or shorter[0] != longer[0]:
+        return False  # perhaps one sample without its batch axis
+    pairs = list(zip(longer[-len(shorter) :], shorter, strict=True))
+    return all(a == b or 1 in {a, b} for a, b in pairs) and any(a == 1 and b not in {1, None} for a, b in pairs)
 
 
 def _words(shape: Shape | None) -> str:

@@ -7,7 +7,7 @@ from enum import Enum
 
 from ae_audit.location import Location, TrailStep
 from ae_audit.rules.findings import Evidence, Span, Unsettled
-from ae_audit.theory.activations import Constraint
+from ae_audit.theory.activations import ELEMENTWISE, Constraint, find_activation
 from ae_audit.theory.intervals import UNIT, Interval, format_number
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import DataFacts, Framework, Structure, TrainingSetup
@@ -187,6 +187,18 @@ def loss_place(setup: TrainingSetup) -> Location:
 def activation_words(setup: TrainingSetup) -> str:
     """The output activation, for a sentence."""
     return setup.head.activation or setup.head.written or "the output layer"
+
+
+def fed_narrowly(setup: TrainingSetup) -> bool:
+    """Whether the output activation is fed so that it produces less than it could: a sigmoid behind a relu."""
+    head = setup.head
+    if head.activation is None or head.activation not in ELEMENTWISE - {"linear"} or head.after:
+        return False
+    activation = find_activation(head.activation, **dict(head.parameters))
+    if activation is None:
+        return False
+    own, here = activation.range.values.hull, head.range.values.hull
+    return own.covers(here) and not here.covers(own, ROUNDING)
 
 
 def output_words(setup: TrainingSetup) -> str:

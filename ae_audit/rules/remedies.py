@@ -51,6 +51,8 @@ class Rescale:
 
     def __str__(self) -> str:
         what = "input and target" if self.input and self.target else "the input" if self.input else "the target"
+        if self.scale == 1:
+            return f"{what} {'plus' if self.shift > 0 else 'minus'} {format_number(abs(self.shift))}"
         by = f"divided by {format_number(1 / self.scale)}" if self.scale < 1 else f"times {format_number(self.scale)}"
         shift = f", then {'+' if self.shift > 0 else '−'} {format_number(abs(self.shift))}" if self.shift else ""
         return f"{what} {by}{shift}"

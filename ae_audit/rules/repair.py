@@ -6,7 +6,7 @@ contradict one another.
 
 from __future__ import annotations
 
-from ae_audit.records import dataclass
+from ae_audit.records import dataclass, replace
 from ae_audit.rules.facts import (
     BINARY,
     CATEGORICAL,
@@ -15,6 +15,7 @@ from ae_audit.rules.facts import (
     ROUNDING,
     SIGNED_UNIT,
     Scale,
+    fed_narrowly,
     is_simplex,
     scale_of,
     structure_of,
@@ -47,8 +48,11 @@ class Repair:
 def repair(setup: TrainingSetup) -> Repair:
     """The least change after which ``setup`` suits; empty parts where too little is known to name one."""
     if structure_of(setup) in LABELS:
-        return Repair(*_for_labels(setup), rescale=_rescale(setup, signed=False, unit=False))
-    return _for_quantities(setup)
+        change = Repair(*_for_labels(setup), rescale=_rescale(setup, signed=False, unit=False))
+    else:
+        change = _for_quantities(setup)
+    # in the place of a sigmoid behind a relu nothing does: it is the relu that must go
+    return replace(change, activation=None) if fed_narrowly(setup) else change
 
 
 def _for_quantities(setup: TrainingSetup) -> Repair:

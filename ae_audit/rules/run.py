@@ -116,6 +116,8 @@ def _merged(findings: Iterable[Finding]) -> list[Finding]:
         if first is not finding:
             told = {item.text for item in first.evidence}
             more = tuple(item for item in finding.evidence if item.text not in told)
+            if any(item.kind == "certificate" for item in first.evidence):  # what only a run can tell, one has told
+                more = tuple(item for item in more if item.kind != "static" or item.location is not None)
             verdict = Verdict.PROVED if finding.verdict is Verdict.PROVED else first.verdict
             kept[key] = replace(first, evidence=first.evidence + more, verdict=verdict)
     return list(kept.values())

@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any
 
 from ae_audit.location import Location
+from ae_audit.runtime.old_names.keras_symbolic import for_the_program
 from ae_audit.runtime.replacing import can_be_detoured, detoured, is_detour, replaced
 from ae_audit.theory import activations
 
@@ -342,6 +343,8 @@ def _is_a_step_of_another() -> bool:
     """Whether Keras itself, or a replay of ours, called the loss whose wrapper asks, not the program."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None and (is_detour(frame) or _module_of(frame).startswith("ae_audit.runtime.old_names.")):
+        if frame.f_code is for_the_program.__code__:
+            return False
         frame = frame.f_back
     return frame is not None and _module_of(frame).startswith(("keras.", "ae_audit."))
 

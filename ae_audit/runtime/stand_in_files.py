@@ -7,12 +7,15 @@ from them: :attr:`FileStandIns.used` says that there are any.
 from __future__ import annotations
 
 import functools
+import glob
 import inspect
 import os
+import pathlib
+import re
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -29,6 +32,9 @@ PICTURES = 64
 """of a folder: two batches of the usual 32"""
 USUAL_WIDTH = 16
 """columns of a table, besides those that the program names"""
+_MADE_UP = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".npy", ".npz", ".csv"})
+"""endings of files that are made up when they are opened"""
+_WILD = re.compile(r"\*+|\?|\[[^]]*\]")
 _USUAL_DAY = "2020-01-01"
 _SEED = 20
 """any number: the same data stand in from run to run"""
@@ -51,6 +57,9 @@ class FileStandIns:
     def install(self) -> None:
         """Begin; before the program is run."""
         os.listdir = self._listing(os.listdir)  # type: ignore[assignment]
+        glob.glob = self._matching(glob.glob)  # type: ignore[assignment]
+        for name in ("glob", "rglob"):
+            setattr(pathlib.Path, name, self._matching_below(getattr(pathlib.Path, name), deep=name == "rglob"))
         self._watch.when_imported("numpy", lambda module: self._replace(module, "load", self._array))
         for name in ("loadtxt", "genfromtxt"):
             self._watch.when_imported("numpy", functools.partial(self._replace, name=name, make=self._array))
@@ -145,14 +154,55 @@ class FileStandIns:
             try:
                 return original(path)
             except FileNotFoundError:
-                asking = sys._getframe(1).f_code.co_filename
-                if not isinstance(path, (str, os.PathLike)) or "site-packages" in asking or asking.startswith(_LIBRARY):
+                if not isinstance(path, (str, os.PathLike)) or _asked_by_a_library():
                     raise
             self._say(os.fspath(path), f"a folder of {PICTURES} pictures")
             self._told_of.add(os.path.normpath(path))
             return [f"{number}.png" for number in range(PICTURES)]
 
         return listdir
+
+    def _matching(self, original: Callable[..., list[str]]) -> Callable[..., list[str]]:
+        """Names of files for a pattern below a folder that is not there."""
+
+        @functools.wraps(original)
+        def matching(pathname: Any, **kwargs: Any) -> list[str]:
+            found = original(pathname, **kwargs)
+            if found or not isinstance(pathname, str) or kwargs.get("root_dir") or _asked_by_a_library():
+                return found
+            return self._names(pathname)
+
+        return matching
+
+    def _matching_below(self, original: Callable[..., Iterator[Any]], *, deep: bool) -> Callable[..., Iterator[Any]]:
+        """The same for the methods of a path."""
+
+        @functools.wraps(original)
+        def matching(path: Any, pattern: Any, **kwargs: Any) -> Iterator[Any]:
+            found = list(original(path, pattern, **kwargs))
+            if not found and isinstance(pattern, str) and not _asked_by_a_library():
+                found = [type(path)(name) for name in self._names(os.path.join(path, "**" if deep else "", pattern))]
+            return iter(found)
+
+        return matching
+
+    def _names(self, pattern: str) -> list[str]:
+        """Of files that fit the pattern and can be made up; none where its folder is there or its ending another."""
+        folder, name = os.path.split(pattern)
+        parts = folder.split(os.sep)
+        plain = next((at for at, part in enumerate(parts) if _WILD.search(part)), len(parts))
+        stem, ending = os.path.splitext(name)
+        ending = ".png" if not ending or _WILD.search(ending) else ending
+        if ending.lower() not in _MADE_UP or not _WILD.search(stem) or os.path.isdir(os.sep.join(parts[:plain]) or "."):
+            return []
+        below = os.sep.join(_WILD.sub("a", part) for part in parts if part != "**")
+        what = "pictures" if ending.lower() not in {".npy", ".npz", ".csv"} else "files"
+        self._say(pattern, f"{PICTURES} {what}")
+        self._told_of.add(os.path.normpath(below))
+        return [
+            os.path.join(below, _WILD.sub("", _WILD.sub(str(number), stem, count=1)) + ending)
+            for number in range(PICTURES)
+        ]
 
     def picture(self, path: str) -> Array:
         """Pixels for a file: uint8, (height, width) or (height, width, 3)."""
@@ -248,6 +298,12 @@ class FileStandIns:
         if text not in self.used:
             self.used.append(text)
             self._on_used(text)
+
+
+def _asked_by_a_library() -> bool:
+    """Whether the code that calls what calls this is no program of a person's."""
+    asking = sys._getframe(2).f_code.co_filename
+    return "site-packages" in asking or asking.startswith(_LIBRARY)
 
 
 def _days(pandas: Any, limits: Sequence[str]) -> Any:

@@ -142,10 +142,25 @@ def _capture(
     if _reshaped_vector(first):
         targets = _in_layout(targets, first)
     pairs = [(entry, event.target) for entry, event in zip(entries, events, strict=True) if entry is not None]
-    setup = _with_data(setup, first, pairs[:COMPARED], inputs, targets)
+    setup = _as_they_met(_with_data(setup, first, pairs[:COMPARED], inputs, targets), first)
     if site.trained:
         setup = _with_validation(setup, validations)
     return TorchCapture(setup, targets, inputs, recording, first, site.raises)
+
+
+def _as_they_met(setup: TrainingSetup, first: LossEvent) -> TrainingSetup:
+    """With the shapes of one batch in full, where prediction and target have not as many axes and are broadcast."""
+    met = observed(first.target)
+    made = first.prediction_shape
+    if met is None or len(made) == met.dim() or min(len(made), met.dim()) < 2 or _reshaped_vector(first):
+        return setup
+    try:
+        joined = np.broadcast_shapes(made, tuple(met.shape))
+    except ValueError:  # torch refuses them
+        return setup
+    if joined in {tuple(made), tuple(met.shape)}:
+        return setup
+    return replace(setup, head=replace(setup.head, shape=made), target=replace(setup.target, shape=tuple(met.shape)))
 
 
 def _draws(chunk: Chunk) -> bool:

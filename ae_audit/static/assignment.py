@@ -228,7 +228,11 @@ def _write_into(run: Run, target: ast.Subscript, owner: Array, value: Value, fra
     if column:
         # a column of a table: its values occur in the table, not in every column of it
         scalings = (*owner.scalings, f"column {frame.text.segment(target.slice)}")
-        assign(run, target.value, replace(owner, values=joined, scalings=scalings), frame)
+        made = replace(owner, values=joined, scalings=scalings)
+        if joined.reach != owner.values.reach:  # by the column: what was done to it tells why
+            steps = tuple(step for step in new.trail if step not in owner.trail)
+            made = replace(made, trail=(*owner.trail, *steps), where=new.where or owner.where)
+        assign(run, target.value, made, frame)
         return
     partial = isinstance(target.slice, (ast.Slice, ast.Tuple, ast.Constant))
     reach = owner.values.reach if partial else None  # a mask may have replaced just the values that are reached

@@ -257,9 +257,17 @@ def absolute(value: Difference, where: Where) -> Difference:
 
 def cross_term(prediction: Tensor, weight: Value, where: Where) -> LossValue:
     """``t · log(p)``, one half of a cross-entropy written out."""
+    from ae_audit.static import arrays
+
     name = _NEGATIVE if prediction.complement else _POSITIVE
     use = LossUse(name=name, written=where.written, location=where.location, custom=True)
-    return LossValue((LossTerm(use, prediction, weight, where),))
+    sign = 1.0
+    if isinstance(weight, Array) and weight.scalings[-1:] == ("* -1",):  # -t * log(p)
+        sign = -1.0
+        trail = tuple(step for step in weight.trail if not step.text.startswith("* -1 "))
+        plain = arrays.affine(weight, sign, 0.0, "* -1", None)
+        weight = replace(plain, scalings=weight.scalings[:-1], trail=trail)
+    return LossValue((LossTerm(use, prediction, weight, where, sign),))
 
 
 def joined(left: Value, right: Value, where: Where) -> Value:

@@ -310,6 +310,10 @@ def _arithmetic(run: Run, symbol: str, left: Value, right: Value, where: Where) 
     array = run.as_array(other)
     if array is None:
         return opaque(run, tensor.framework, [tensor, other], f"«{where.written}» is not known")
+    same = array.values.hull
+    if symbol == "*" and same.bounded and same.width == 0 and same.lo not in {0.0, 1.0}:
+        # the rate that a sparse code should have, no target: p * log(p / q)
+        return _with_number(run, tensor, symbol, same.lo, where, reverse=tensor is right)
     if tensor.log_of is not None and symbol == "*":
         return losses.cross_term(tensor.log_of, array, where)
     if not tensor.fed and not array.random and symbol in {"+", "-", "*"} and tensor.head.range == LINEAR_RANGE:

@@ -255,6 +255,18 @@ def test_only_the_target_is_divided_where_the_input_is_scaled() -> None:
     assert remedies("AE102", subject) == ["the target divided by 255"]
 
 
+def test_a_sigmoid_behind_a_relu_is_told_to_lose_the_relu() -> None:
+    subject = setup("sigmoid", "mse", GREY)
+    fed = replace(
+        subject, head=replace(subject.head, range=ActivationRange(ValueRange.exactly(Interval(0.5, 1.0, hi_open=True))))
+    )
+    (violation,) = violations("AE102", fed)
+    assert "sigmoid produces values in [0.5, 1) only" in violation.message
+    assert violation.remedies == ()  # another activation in its place would be fed the same
+    assert any("no activation in between" in item.text for item in violation.evidence)
+    assert not violations("AE203", replace(fed, loss=replace(fed.loss, name="bce")))  # nor is its floor in reach
+
+
 # AE103
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from ae_audit.rules.findings import Severity
+from ae_audit.rules.remedies import Rescale
 from ae_audit.theory.activations import ActivationRange, Constraint
 from ae_audit.theory.intervals import REAL_LINE, UNIT, Interval
 from ae_audit.theory.ranges import Tri, ValueRange
@@ -330,6 +331,9 @@ def test_labels_as_the_target_of_a_reconstruction() -> None:
         subject = reconstructs(replace(CLASSES, shape=shape))
         assert len(violations("AE307", subject)) == 1
         assert not violations("AE209", subject)
+        entropy = reconstructs(replace(CLASSES, shape=shape), "bce")
+        assert not violations("AE201", entropy)  # to scale the labels is no remedy, nor is a softmax
+        assert len(violations("AE307", entropy)) == 1
 
 
 @pytest.mark.parametrize(
@@ -386,6 +390,7 @@ def shaped(
     [
         (TORCH, (None, 1), (None,)),
         (TORCH, (512, 1), (512,)),
+        (TORCH, (64, 1, 28, 28), (64, 28, 28)),
         (TORCH, (None, 28, 28, 1), (None, 1, 28, 28)),
         (TORCH, (None, 10), (None, 1)),
         (KERAS, (None, 30, 1), (None, 1)),
@@ -413,6 +418,9 @@ def test_torch_is_said_to_refuse_a_binary_cross_entropy_of_two_shapes() -> None:
         (TORCH, (None, 784), (None, 784)),
         (TORCH, (None, 784), (784,)),
         (TORCH, (128, 1), (None, 1)),
+        (TORCH, (1, 1, 28, 28), (1, 28, 28)),
+        (TORCH, (None, 1, 28, 28), (None, 28, 28)),
+        (TORCH, (64, 3, 28, 28), (3, 28, 28)),
         (TORCH, (None, None, 1), (None, 1, 28)),
         (TORCH, (None, 784), (None, 1, 28, 28)),
         (TORCH, None, (None,)),
@@ -431,3 +439,8 @@ def test_shapes_that_agree_are_unknown_or_stop_the_program(
 
 def test_a_loss_on_class_indices_has_an_axis_less() -> None:
     assert not violations("AE309", shaped((None, 1), (None,), "sparse_cce", framework=TORCH))
+
+
+def test_a_shift_alone_is_told_as_one() -> None:
+    assert str(Rescale(1.0, -1.0)) == "input and target minus 1"
+    assert str(Rescale(2 / 255, -1.0, input=False)) == "the target divided by 127.5, then − 1"

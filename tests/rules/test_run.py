@@ -130,6 +130,12 @@ def test_one_finding_for_a_rule_and_a_place_the_gravest() -> None:
     assert findings[0].setup == 1
 
 
+def test_beside_a_number_that_was_measured_nothing_asks_for_a_run() -> None:
+    seen = replace(setup("sigmoid", "bce", GREY), certificate=Certificate(9, 0.0, 1.0, 0.05, 0.2))
+    (note,), _ = check([seen, under(setup("sigmoid", "bce", GREY), "other")], select=["AE203"])
+    assert [item.kind for item in note.evidence if item.location is None] == ["certificate"]
+
+
 def test_the_worst_come_first_then_by_place() -> None:
     later = replace(setup("softmax", "bce", GREY))
     later = replace(later, head=replace(later.head, location=Location("m.py", 5)))

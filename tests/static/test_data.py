@@ -78,6 +78,13 @@ def test_standardised_data_has_no_bounds_but_reaches_below_zero(steps: str) -> N
     assert target.values.reach.lo < 0 < target.values.reach.hi
 
 
+def test_a_standardised_column_is_told_as_the_reason_for_what_the_table_reaches() -> None:
+    column = "d['p'] = StandardScaler().fit_transform(d['p'].values.reshape(-1, 1))"
+    target = setup_of(f"d = pd.read_csv('d.csv')\n{column}\nmodel.fit(d.values, d.values)\n").target
+    assert [step.text.split()[0] for step in target.trail] == ["StandardScaler"]
+    assert target.location == target.trail[0].location
+
+
 @pytest.mark.parametrize(
     ("fit", "relation"),
     [

@@ -42,6 +42,7 @@ def setups_of(rest: str) -> tuple[TrainingSetup, ...]:
         ("lambda t, p: tf.reduce_mean(tf.square(t - p))", "mse", Tri.NO, True),
         ("lambda t, p: K.mean(K.abs(p - t))", "mae", Tri.NO, True),
         ("lambda t, p: -K.mean(t * K.log(p + 1e-7) + (1 - t) * K.log(1 - p + 1e-7))", "bce", Tri.NO, True),
+        ("lambda t, p: K.mean(K.sum(-t * K.log(p + 1e-7) * 2.0, axis=-1))", "cce", Tri.NO, True),
         ("lambda t, p: tf.nn.sigmoid_cross_entropy_with_logits(labels=t, logits=p)", "bce", Tri.YES, True),
     ],
 )

@@ -206,3 +206,17 @@ def test_two_models_two_setups() -> None:
     assert by_loss["mse"].head.activation == "sigmoid"
     assert by_loss["sparse_cce"].head.activation == "linear"
     assert by_loss["sparse_cce"].relation is Relation.LABELS
+
+
+def test_the_rate_of_a_sparse_code_is_no_target() -> None:
+    setups = setups_of("""
+    rate = torch.FloatTensor([0.05 for _ in range(32)])
+    for data, _ in loader:
+        x = data.view(-1, 784)
+        y = net(x)
+        seen = torch.mean(net[0](x), dim=0)
+        sparsity = torch.sum(rate * torch.log(rate / seen)) + torch.sum((1 - rate) * torch.log((1 - rate) / (1 - seen)))
+        loss = F.mse_loss(y, x) + 3 * sparsity
+        loss.backward()
+    """)
+    assert [setup.loss.name for setup in setups] == ["mse"]

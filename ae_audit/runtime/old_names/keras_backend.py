@@ -76,9 +76,12 @@ _OWN = (
     "binary_crossentropy",
     "categorical_crossentropy",
     "concatenate",
+    "elu",
     "expand_dims",
     "flatten",
     "gather",
+    "in_test_phase",
+    "in_train_phase",
     "int_shape",
     "l2_normalize",
     "ndim",
@@ -86,6 +89,7 @@ _OWN = (
     "random_normal",
     "random_uniform",
     "relu",
+    "repeat_elements",
     "set_value",
     "softmax",
     "sparse_categorical_crossentropy",
@@ -96,6 +100,8 @@ _OWN = (
 
 _SETTINGS = {
     "get_session": "nothing, as there are no sessions,",
+    "learning_phase": "1, that of training,",
+    "set_learning_phase": "nothing, as a model is told with each call whether it trains,",
     "image_dim_ordering": "keras.backend.image_data_format",
     "set_image_dim_ordering": "keras.backend.set_image_data_format",
     "set_session": "nothing, as there are no sessions,",
@@ -114,5 +120,5 @@ NAMES: dict[str, str | Successor] = {
     **{name: Successor(f"{_HERE}:{name}", shown) for name, shown in _SETTINGS.items()},
 }
 
-SYMBOLIC = frozenset(NAMES) - {"get_session", "set_session", "get_value", "eval", "set_value", "variable", "constant"}
+SYMBOLIC = frozenset(NAMES) - {*_SETTINGS, "get_value", "eval", "set_value", "variable", "constant"}
 """names that ``tf.keras.backend`` still has, but which take no symbolic tensors any more"""

@@ -51,6 +51,11 @@ def concatenate(tensors: Any, axis: int = -1) -> Any:
     return _ops().concatenate(tensors, axis=axis)
 
 
+def elu(x: Any, alpha: float = 1.0) -> Any:
+    """With a bound below."""
+    return _ops().elu(x, alpha=alpha)
+
+
 def expand_dims(x: Any, axis: int = -1) -> Any:
     """At the end unless told otherwise."""
     return _ops().expand_dims(x, axis)
@@ -72,6 +77,30 @@ def get_session() -> None:
 
 def set_session(session: Any) -> None:
     """There are no sessions: what one was to be told (how much of a GPU to use) does not change what is trained."""
+
+
+def learning_phase() -> int:
+    """What is built here is trained."""
+    return 1
+
+
+def set_learning_phase(value: Any) -> None:
+    """Nothing: a model is told with each call whether it trains."""
+
+
+def in_train_phase(x: Any, alt: Any, training: Any = None) -> Any:
+    """``x`` while the model trains or is built, ``alt`` while it predicts; either may be a function."""
+    from keras.src.backend.common import global_state
+
+    if training is None:
+        training = getattr(global_state.get_global_attribute("current_call_ctx"), "training", None)
+    chosen = x if training is None or training else alt
+    return chosen() if callable(chosen) else chosen
+
+
+def in_test_phase(x: Any, alt: Any, training: Any = None) -> Any:
+    """The reverse of :func:`in_train_phase`."""
+    return in_train_phase(alt, x, training)
 
 
 def image_dim_ordering() -> str:
@@ -143,6 +172,11 @@ def relu(x: Any, alpha: float = 0.0, max_value: float | None = None, threshold: 
 def softmax(x: Any, axis: int = -1) -> Any:
     """Along ``axis``."""
     return _ops().softmax(x, axis=axis)
+
+
+def repeat_elements(x: Any, rep: int, axis: int) -> Any:
+    """Each slice along ``axis``, ``rep`` times."""
+    return _ops().repeat(x, rep, axis=axis)
 
 
 def set_value(x: Any, value: Any) -> None:

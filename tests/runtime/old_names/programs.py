@@ -8,6 +8,7 @@ import sys
 import numpy as np
 
 from ae_audit.runtime.imports import ImportWatch
+from ae_audit.runtime.keras_trace import watching
 from ae_audit.runtime.old_names import answer_old_names
 
 problems = []
@@ -71,6 +72,13 @@ history = model.fit_generator(flow, samples_per_epoch=32, nb_epoch=1, verbose=0)
 assert len(history.history["loss"]) == 1
 assert model.predict_generator(flow, 2, workers=2, verbose=0).shape == (16, 8, 8, 1)
 
+K.set_learning_phase(K.learning_phase())
+phased = keras.layers.Lambda(
+    lambda x: K.in_train_phase(K.repeat_elements(x, 2, 1), lambda: K.concatenate([x, K.elu(x)]))
+)
+seen = [np.asarray(phased(np.full((1, 1), -1.0), training=mode))[0] for mode in (True, False)]
+assert np.allclose(seen, [[-1.0, -1.0], [-1.0, np.expm1(-1.0)]]), seen
+assert np.asarray(K.in_test_phase(np.zeros(1), np.ones(1), training=False)).tolist() == [0]
 rows = K.switch(np.array([True, False]), np.ones((2, 2), "float32"), np.zeros((2, 2), "float32"))
 assert np.asarray(K.eval(rows)).tolist() == [[1, 1], [0, 0]]
 assert Dense(np.int64(3)).units == Dense(output_dim=3.0, W_regularizer=regularizers.l2(0.1)).units == 3
@@ -87,7 +95,9 @@ mean, log_variance = Dense(2)(inputs), Dense(2)(inputs)
 
 def sampled(parts):
     center, spread = parts
-    return center + K.exp(0.5 * spread) * K.random_normal(shape=(K.shape(center)[0], 2), mean=0.0, stddev=0.0)
+    return K.in_train_phase(
+        center + K.exp(0.5 * spread) * K.random_normal(shape=(K.shape(center)[0], 2), mean=0.0, stddev=0.0), center
+    )
 
 
 outputs = Dense(6, activation="sigmoid")(Lambda(sampled, output_shape=(2,))([mean, log_variance]))
@@ -105,6 +115,12 @@ assert np.isclose(told, (6 * entropy + apart).mean(), rtol=1e-4), told
 before = [np.asarray(weight) for weight in vae.get_weights()]
 vae.fit(values, epochs=1, verbose=0)
 assert not any(np.array_equal(old, new) for old, new in zip(before, vae.get_weights(), strict=True))
+
+with watching(()) as looked:
+    vae(values)
+(seen_loss,) = looked.losses
+assert seen_loss.symbol == "keras.losses.binary_crossentropy", seen_loss.symbol
+assert np.array_equal(np.asarray(seen_loss.y_true), values)
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import filecmp
+import glob
 import os
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +20,8 @@ def test_a_table_of_unwritten_width_has_some_columns_and_those_that_are_named(mo
     monkeypatch.setattr(watch, "when_imported", lambda name, callback: callback(pandas) if name == "pandas" else None)
     for name in ("read_csv", "read_table", "read_parquet", "read_excel"):
         monkeypatch.setattr(pandas, name, getattr(pandas, name))  # put back afterwards
-    monkeypatch.setattr(os, "listdir", os.listdir)
+    for owner, name in ((os, "listdir"), (glob, "glob"), (Path, "glob"), (Path, "rglob")):
+        monkeypatch.setattr(owner, name, getattr(owner, name))
     told: list[str] = []
     FileStandIns(watch, Clues(None, names=("Class",)), told.append).install()
     table = pandas.read_csv("nowhere/cards.csv")
@@ -27,6 +30,9 @@ def test_a_table_of_unwritten_width_has_some_columns_and_those_that_are_named(mo
     assert len(os.listdir("nowhere/photos")) == 64
     with pytest.raises(FileNotFoundError):
         filecmp.dircmp("nowhere/photos", ".").left_list  # noqa: B018 - a library's question gets no made-up answer
+    assert glob.glob("nowhere/photos/*/img_*.JPG")[:2] == ["nowhere/photos/a/img_0.JPG", "nowhere/photos/a/img_1.JPG"]
+    assert next(Path("nowhere").rglob("*")) == Path("nowhere/0.png")
+    assert glob.glob("nowhere/*.wav") == glob.glob("*.tiff") == list(Path().glob("*.tiff")) == []
     assert told[0].startswith("nowhere/cards.csv does not exist: a table of 512 rows and 17 columns")
 
 

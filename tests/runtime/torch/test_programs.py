@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from ae_audit.rules.run import check
 from ae_audit.runtime.captures import CannotApply
 from ae_audit.runtime.scripts import HowItEnded
 from ae_audit.theory.activations import Constraint
@@ -462,3 +463,16 @@ def test_a_total_that_is_added_to_itself_has_each_of_its_losses_once(record: Rec
         optimizer.zero_grad(); total.backward(); optimizer.step()
     """)
     assert (run.only.setup.loss.name, run.only.setup.loss.alone) == ("mse", Tri.YES)
+
+
+@pytest.mark.parametrize(("batch", "accused"), [(50, True), (1, False)])
+def test_a_target_that_lacks_an_axis_is_broadcast_over_the_batch(record: Record, batch: int, accused: bool) -> None:
+    run = record(f"""
+    model = nn.Sequential(nn.Linear(16, 16), nn.Unflatten(1, (1, 4, 4)))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for x in images.split({batch})[:3]:
+        loss = F.mse_loss(model(x), x.view(-1, 4, 4))
+        optimizer.zero_grad(); loss.backward(); optimizer.step()
+    """)
+    findings, _ = check([run.only.setup], select=["AE309"])
+    assert bool(findings) is accused

@@ -1,0 +1,62 @@
+"""What the files of one project say of each other's trainings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ae_audit.discovery import AuditTarget
+from ae_audit.engine import audit_files
+from ae_audit.progress import Progress
+from ae_audit.results import Report
+from ae_audit.settings import Settings
+
+MODEL = """
+from tensorflow import keras
+from tensorflow.keras import layers
+
+net = keras.Sequential([layers.Input((784,)), layers.Dense(32, activation="relu"), layers.Dense(784)])
+net.compile(optimizer="adam", loss="mse", metrics=["accuracy"])
+"""
+TRAIN = """
+from tensorflow import keras
+from model import net
+
+(x, _), _ = keras.datasets.mnist.load_data()
+net.fit(x.reshape(-1, 784) / 255, x.reshape(-1, 784) / 255)
+"""
+SHARED = """
+import numpy as np
+from tensorflow import keras
+
+def train(net, x):
+    net.compile(optimizer="adam", loss="mse")
+    net.fit(x, x)
+"""
+CALLS = """
+from tensorflow import keras
+from tensorflow.keras import layers
+from shared import train, np
+
+x = {data}
+train(keras.Sequential([layers.Input((784,)), layers.Dense(784, activation="relu")]), x)
+"""
+
+
+def audited(folder: Path, **sources: str) -> Report:
+    for name, source in sources.items():
+        (folder / f"{name}.py").write_text(source)
+    targets = [AuditTarget(str(folder / f"{name}.py"), project_root=str(folder), named=True) for name in sources]
+    return audit_files(targets, Settings(), Progress())
+
+
+def test_what_one_file_compiles_and_another_fits_is_told_once(tmp_path: Path) -> None:
+    report = audited(tmp_path, model=MODEL, train=TRAIN)
+    assert [(finding.code, finding.location.line, finding.setup) for finding in report.findings] == [("AE401", 6, 0)]
+    assert [Path(setup.location.path).name for setup in report.setups] == ["train.py"]
+    assert not report.undecided
+
+
+def test_two_programs_that_train_by_one_function_are_told_apart(tmp_path: Path) -> None:
+    known, unknown = CALLS.format(data="np.random.rand(99, 784)"), CALLS.format(data="np.load('x.npy')")
+    report = audited(tmp_path, shared=SHARED, known=known, unknown=unknown)
+    assert sorted(setup.target.values.unknown for setup in report.setups) == [False, True]
