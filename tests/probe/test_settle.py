@@ -294,3 +294,15 @@ def test_one_seed_settles_what_no_seed_could_turn() -> None:
     assert "1 seed," in evidence.text
     assert {len(arm.r2) for arm in evidence.arms} == {1}
     assert min(arm.r2[-1] for arm in evidence.arms if arm.failed is None) >= PLAINLY
+
+
+def test_steps_that_would_outlast_the_time_are_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever outlasts it is killed from outside, and the sentence that tells of it is lost."""
+    clock = Clock(price=1.0)
+    monkeypatch.setattr(sys.modules["ae_audit.probe.settle"], "time", clock)
+    capture = LargeCapture("relu", clock=clock, parameters=72)
+    options = ProbeOptions(budget=1e9, time=60.0)
+    (settled,) = settle(capture, [finding(SwapActivation("linear"))], options)
+    assert settled.verdict is Verdict.INCONCLUSIVE
+    assert "--timeout gives it more" in settled.evidence[0].text
+    assert clock.now == 50.0, "a third 25 steps would have ended at 75 s"
