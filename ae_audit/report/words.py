@@ -79,10 +79,10 @@ def figure(value: object) -> str:
 
 
 def r2(value: float) -> str:
-    """An R² to two decimals, with a real minus sign; large negative ones as a power of ten."""
+    """An R² to two decimals, with a real minus sign; large ones as a power of ten."""
     if math.isnan(value):
         return "NaN"
-    text = f"{value:.2f}" if value > -1000 else f"{value:.1e}"
+    text = f"{value:.2f}" if abs(value) < 1000 else f"{value:.1e}"
     return text.replace("-", "−")
 
 

@@ -28,6 +28,7 @@ def test_figures_of_r2() -> None:
     assert r2(-2e12) == "−2.0e+12"
     assert mean_and_spread([0.52, 0.54]) == "0.53 ± 0.01"
     assert mean_and_spread([0.5]) == "0.50"
+    assert mean_and_spread([-7e6, -3e6]) == "−5.0e+06 ± 2.8e+06"
     assert mean_and_spread([math.nan, 1.0]) == "NaN"
 
 
