@@ -88,6 +88,7 @@ class TapeRecorder:
         import tensorflow as tf
         from tensorflow.python.data.ops import iterator_ops
         from tensorflow.python.eager.polymorphic_function import polymorphic_function
+        from tensorflow.python.ops.resource_variable_ops import ResourceVariable
 
         tape = tf.GradientTape
         self._replace(tape, "__enter__", self._enter(tape.__enter__))
@@ -99,6 +100,7 @@ class TapeRecorder:
         self._replace(function, "__call__", self._function(function.__call__))
         iterator = iterator_ops.OwnedIterator
         self._replace(iterator, "__next__", self._next(iterator.__next__))
+        self._replace(ResourceVariable, "__init__", self._making(ResourceVariable.__init__))
 
     def detach(self) -> None:
         """Give everything back."""
@@ -265,6 +267,16 @@ class TapeRecorder:
         return following
 
     # Steps
+
+    def _making(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """A variable that the first step makes is there in the later ones, and in every step that is played again."""
+
+        @functools.wraps(original)
+        def make(variable: Any, *args: Any, **kwargs: Any) -> None:
+            with self._mute():
+                original(variable, *args, **kwargs)
+
+        return make
 
     def _begin(self, place: Location) -> None:
         if not self._tapes:
