@@ -266,8 +266,6 @@ class TapeRecorder:
 
         return following
 
-    # Steps
-
     def _making(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """A variable that the first step makes is there in the later ones, and in every step that is played again."""
 
@@ -277,6 +275,8 @@ class TapeRecorder:
                 original(variable, *args, **kwargs)
 
         return make
+
+    # Steps
 
     def _begin(self, place: Location) -> None:
         if not self._tapes:

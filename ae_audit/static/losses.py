@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ae_audit.records import replace
+from ae_audit.static import arrays
 from ae_audit.static.arguments import Call
 from ae_audit.static.attributes import OF
 from ae_audit.static.divergences import Pair
@@ -257,8 +258,6 @@ def absolute(value: Difference, where: Where) -> Difference:
 
 def cross_term(prediction: Tensor, weight: Value, where: Where) -> LossValue:
     """``t · log(p)``, one half of a cross-entropy written out."""
-    from ae_audit.static import arrays
-
     name = _NEGATIVE if prediction.complement else _POSITIVE
     use = LossUse(name=name, written=where.written, location=where.location, custom=True)
     sign = 1.0

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable
 from enum import Enum
 
-from ae_audit.static import choices, counters, expressions, imports, matching, operators, unfollowed
+from ae_audit.static import choices, counters, expressions, imports, operators, unfollowed
 from ae_audit.static.arguments import Call
 from ae_audit.static.assignment import assign, delete
 from ae_audit.static.budget import BudgetSpentError
@@ -298,6 +298,8 @@ def _continue(run: Run, node: ast.Continue, frame: Frame) -> Signal:
 
 
 def _match(run: Run, node: ast.Match, frame: Frame) -> Signal:
+    from ae_audit.static import matching  # few programs need it
+
     return execute(run, matching.chosen(run, node, frame), frame)
 
 

@@ -22,7 +22,7 @@ Array = NDArray[Any]
 TOLERANCE = 1e-3
 """Share of the range's extent that a target may lie outside and still count as reachable: rounding, and resampling."""
 _CHUNK = 1 << 16
-"""values looked at a time: half a MiB in float64, which stays in a core's cache"""
+"""values taken at a time: half a MiB in float64, which stays in a core's cache"""
 
 
 def project_box(x: Array, box: Interval) -> Floats:
