@@ -18,7 +18,9 @@ LEAST_LOG = -100.0
 """where torch ends the logarithm, so that the loss stays finite"""
 _REDUCTIONS = ("none", "mean", "sum")
 """in the order in which torch numbers them"""
-_TAKEN = frozenset({"input", "target", "weight", "reduction"})
+_TAKEN = frozenset({"input", "target", "reduction"})
+_ABSENT = frozenset({"weight", "size_average", "reduce"})
+"""what torch names in every call, also where nobody gave it"""
 
 
 def refuse_outside_unit(prediction: torch.Tensor, target: torch.Tensor) -> None:
@@ -39,9 +41,10 @@ def binary_cross_entropy(prediction: torch.Tensor, target: torch.Tensor, reducti
 
 def replayed(call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The result of a recorded call of a binary cross-entropy on probabilities."""
-    if call is F.binary_cross_entropy and len(args) <= 2 and kwargs.keys() <= _TAKEN:
-        given = dict(zip(("input", "target"), args, strict=False)) | kwargs
-        if given.get("weight") is None:
+    if call is F.binary_cross_entropy and len(args) <= 2:
+        given = dict(zip(("input", "target"), args, strict=False))
+        given |= {name: value for name, value in kwargs.items() if name not in _ABSENT or value is not None}
+        if given.keys() <= _TAKEN:
             return binary_cross_entropy(given["input"], given["target"], given.get("reduction", "mean"))
     if type(call) is torch.nn.BCELoss and call.weight is None and len(args) == 2:
         return binary_cross_entropy(*args, call.reduction)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 
 from ae_audit.runtime.torch_bce import binary_cross_entropy, replayed
 
@@ -59,9 +61,28 @@ HALF, SHARE, WEIGHT = torch.full((3,), 0.5), torch.tensor([0.0, 0.3, 1.0]), torc
         (F.binary_cross_entropy, (), {"input": HALF, "target": SHARE, "weight": WEIGHT}),
         (F.binary_cross_entropy, (HALF, SHARE, WEIGHT), {}),
         (F.binary_cross_entropy, (HALF, SHARE), {"size_average": False}),
+        (F.binary_cross_entropy, (HALF, SHARE), {"weight": None, "size_average": None, "reduce": None}),
         (torch.nn.BCELoss(reduction="sum"), (HALF, SHARE), {}),
         (torch.nn.BCELoss(weight=WEIGHT), (HALF, SHARE), {}),
     ],
 )
 def test_a_recorded_call_keeps_its_arguments(call: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     torch.testing.assert_close(replayed(call, args, kwargs), call(*args, **kwargs))
+
+
+def test_what_a_module_asks_for_is_computed_vectorised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inside ``BCELoss`` a function mode is given every argument by name, also those that nobody set."""
+    calls: list[Any] = []
+
+    class Listening(TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if func is F.binary_cross_entropy:
+                calls.append((func, args, kwargs or {}))
+            return func(*args, **(kwargs or {}))
+
+    with Listening():
+        expected = torch.nn.BCELoss()(HALF, SHARE)
+    (call,) = calls
+    slow = mock.Mock(side_effect=AssertionError)
+    monkeypatch.setattr(torch._C._nn, "binary_cross_entropy", slow)
+    torch.testing.assert_close(replayed(*call), expected)
