@@ -71,7 +71,7 @@ def facts_of(
         TypeError: for complex, text or object arrays.
     """
     given = np.asarray(array)
-    summary = summarise(given)
+    summary = summarise(given, whole=True)
     shape = (None, *given.shape[1:])  # how many samples were captured is no property of the data
     return facts_from(summary, shape=shape, source=source, stand_in=stand_in, location=location, trail=trail, role=role)
 

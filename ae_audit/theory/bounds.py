@@ -110,12 +110,22 @@ def attainable_r2(range_: ActivationRange, targets: Array) -> float | None:
         return None
     mean, box = x.mean(axis=0), range_.values.hull
     total = _sum_of_squares(x, lambda part: part - mean)
-    if total <= 1e-12 * max(1.0, _sum_of_squares(x, lambda part: part)):
+    if total <= 1e-12 * max(1.0, total + len(x) * float(np.square(mean).sum())):  # the latter: the sum of all squares
         return None
-    least = _sum_of_squares(x, lambda part: part - project_box(part, box))
-    if range_.constraint is not None and x.ndim > 0:
+    least = 0.0
+    if not _holds_simplex(box, range_):
+        least = _sum_of_squares(x, lambda part: part - project_box(part, box))
+    if range_.constraint is not None:
         least = max(least, min(_constrained_error(range_, x, axis) for axis in _axes(range_, x)))
     return 1.0 - least / total
+
+
+def _holds_simplex(box: Interval, range_: ActivationRange) -> bool:
+    """Whether the constraint is a simplex that lies in ``box`` whole: then nothing in the box alone is nearer."""
+    if range_.constraint is not Constraint.SIMPLEX:
+        return False
+    ends = range_.shift, range_.shift + range_.scale
+    return box.lo <= min(ends) and max(ends) <= box.hi
 
 
 def _sum_of_squares(x: Floats, residual: Callable[[Floats], Floats]) -> float:

@@ -124,7 +124,7 @@ class Summary:
     histogram: Histogram | None
     """None from :data:`DISTINCT_LIMIT` distinct values on"""
     sample: Sample | None
-    """None for types of at most 16 bits, whose histogram never overflows"""
+    """None for types of at most 16 bits, whose histogram never overflows, and for a whole array that has one"""
 
     @property
     def finite(self) -> int:
@@ -245,7 +245,7 @@ class Summary:
             sums_to_one_along=tuple(a for a in self.sums_to_one_along if a in other.sums_to_one_along),
             one_hot_along=tuple(a for a in self.one_hot_along if a in other.one_hot_along),
             histogram=histogram,
-            sample=_merged_samples(self, other),
+            sample=_merged_samples(self, other, histogram),
         )
 
     def _weighted(self) -> tuple[Floats, NDArray[np.int64]]:
@@ -257,8 +257,13 @@ class Summary:
         return self.sample.values[order], self.sample.counts[order]
 
 
-def summarise(array: ArrayLike) -> Summary:
+def summarise(array: ArrayLike, *, whole: bool = False) -> Summary:
     """The summary of an array whose first axis counts samples (a number counts as one sample).
+
+    Args:
+        array: of numbers.
+        whole: it is no part of a stream. Where its histogram holds all values no sample of them is drawn, which is
+            most of the work; merged with others, quantiles beyond the histogram are then estimated less closely.
 
     Raises:
         TypeError: for complex, text or object arrays.
@@ -297,7 +302,7 @@ def summarise(array: ArrayLike) -> Summary:
         sums_to_one_along=sums,
         one_hot_along=one_hots,
         histogram=histogram,
-        sample=None if given.dtype.itemsize <= 2 else _sample(x, is_finite),
+        sample=None if given.dtype.itemsize <= 2 or (whole and histogram is not None) else _sample(x, is_finite),
     )
 
 
@@ -377,8 +382,8 @@ def _mixed(x: Keys) -> Keys:
         return x ^ (x >> np.uint64(31))
 
 
-def _merged_samples(a: Summary, b: Summary) -> Sample | None:
-    if a.sample is None and b.sample is None:
+def _merged_samples(a: Summary, b: Summary, histogram: Histogram | None) -> Sample | None:
+    if a.sample is None and b.sample is None and histogram is not None:
         return None
     return _sample_of(a).merge(_sample_of(b))
 
@@ -386,7 +391,7 @@ def _merged_samples(a: Summary, b: Summary) -> Sample | None:
 def _sample_of(summary: Summary) -> Sample:
     if summary.sample is not None:
         return summary.sample
-    assert summary.histogram is not None  # a type of at most 16 bits
+    assert summary.histogram is not None
     values, counts = summary.histogram.values, summary.histogram.counts
     keys = _mixed(_mixed(values.view(np.uint64)))
     order = np.argsort(keys)[:SAMPLE_SIZE]

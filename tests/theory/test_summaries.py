@@ -130,6 +130,23 @@ def test_parts_that_fit_and_a_whole_that_does_not() -> None:
     _assert_same(_streamed(array, [half]), summarise(array))
 
 
+@given(arrays())
+def test_a_whole_array_has_the_figures_of_a_part(array: np.ndarray) -> None:
+    whole, part = summarise(array, whole=True), summarise(array)
+    assert whole.histogram is not None
+    assert whole.sample is None
+    np.testing.assert_array_equal(whole.quantiles(LEVELS), part.quantiles(LEVELS))
+    np.testing.assert_array_equal(whole.mode, part.mode)
+
+
+def test_whole_arrays_whose_histograms_overflow_together_keep_estimates() -> None:
+    array = np.random.default_rng(6).normal(size=(DISTINCT_LIMIT + 500, 1))
+    first, second = (summarise(half, whole=True) for half in np.array_split(array, 2))
+    merged = first.merge(second)
+    assert merged.histogram is None
+    assert merged.quantiles([0.25, 0.5, 0.75]) == pytest.approx(np.quantile(array, [0.25, 0.5, 0.75]), abs=0.02)
+
+
 def test_repeated_samples_count_as_often_as_they_occur() -> None:
     rows = np.random.default_rng(9).normal(size=(100, 1000))
     array = np.concatenate([rows, np.repeat(rows[:1], 100, axis=0) + 50.0])
