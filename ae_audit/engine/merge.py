@@ -77,11 +77,15 @@ def merge(seen: TrainingSetup, static: TrainingSetup) -> TrainingSetup:
     )
 
 
-def without_values(seen: TrainingSetup) -> TrainingSetup:
-    """``seen`` without what it says of the values of data that were made up."""
+def without_values(seen: TrainingSetup, *, ranks: bool) -> TrainingSetup:
+    """``seen`` without what it says of the values and extents of data that were made up.
+
+    ``ranks``: their numbers of axes are the program's own.
+    """
 
     def bare(data: DataFacts) -> DataFacts:
-        return DataFacts(dtype=data.dtype, shape=data.shape, source=data.source, location=data.location)
+        shape = (None,) * len(data.shape) if ranks and data.shape is not None else None
+        return DataFacts(dtype=data.dtype, shape=shape, source=data.source, location=data.location)
 
     same = seen.relation is Relation.SAME
     return replace(
@@ -179,7 +183,7 @@ def _merge_loss(seen: LossUse, static: LossUse) -> LossUse:
 
 def _merge_data(seen: DataFacts, static: DataFacts) -> DataFacts:
     if seen.measured is None and seen.values.unknown:
-        return static
+        return replace(static, shape=static.shape or seen.shape)
     structure_known = seen.structure is not Structure.UNKNOWN
     return replace(
         seen,

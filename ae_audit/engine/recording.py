@@ -129,7 +129,8 @@ class Recording:
                 seen = self._labelled(relocated(capture.setup, self._shown))
                 known = None if index is None else self._static[index]
                 if self._made_up is not None and self._made_up.used:
-                    setup = without_values(seen) if known is None else merge(without_values(seen), known)
+                    bare = without_values(seen, ranks=not self._made_up.guessed_ranks)
+                    setup = bare if known is None else merge(bare, known)
                     target, fed = replace(setup.target, stand_in=True), replace(setup.input, stand_in=True)
                     setup = replace(setup, target=target, input=fed)
                     self._emit({"event": "setup", "number": number, "static": index, "setup": to_json(setup)})

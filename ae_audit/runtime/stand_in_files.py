@@ -1,7 +1,7 @@
 """Stand-ins for a person's own data files, where ``--stand-in`` asks for them and the files do not exist.
 
 Their shape is what the program's model takes. Their values are made up and mean nothing, so nothing may be concluded
-from them: :attr:`FileStandIns.used` says that there are any.
+from them: :attr:`FileStandIns.used` says that there are any. Of a table at least the number of axes is no guess.
 """
 
 from __future__ import annotations
@@ -53,6 +53,8 @@ class FileStandIns:
         self._folders: dict[str, str] = {}
         self._told_of: set[str] = set()
         self.used: list[str] = []
+        self.guessed_ranks = False
+        """whether any of them may have another number of axes than the file that it stands in for"""
 
     def install(self) -> None:
         """Begin; before the program is run."""
@@ -132,7 +134,7 @@ class FileStandIns:
             frame[frame.columns[-1]] = self._labels(SAMPLES)
         for name in reversed(self._clues.names):
             frame.insert(0, name, self._column(pandas, name))
-        self._say(path, f"a table of {SAMPLES} rows and {frame.shape[1]} columns")
+        self._say(path, f"a table of {SAMPLES} rows and {frame.shape[1]} columns", guessed_rank=False)
         return frame
 
     def _column(self, pandas: Any, name: str) -> Any:
@@ -290,7 +292,8 @@ class FileStandIns:
                 image.save(file, "png")
         return folder
 
-    def _say(self, path: str, what: str) -> None:
+    def _say(self, path: str, what: str, *, guessed_rank: bool = True) -> None:
+        self.guessed_ranks |= guessed_rank
         text = (
             f"{path} does not exist: {what}, made to suit the model, stood in for it (--stand-in); their values are "
             "made up, so nothing is said of the data"

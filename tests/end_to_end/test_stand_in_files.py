@@ -60,6 +60,27 @@ model = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Conv2D(3, 3, pa
 model.compile("adam", loss=keras.losses.MeanSquaredError())
 model.fit(data)
 """
+KERAS_COLUMN = """\
+import keras
+import numpy as np
+import pandas as pd
+prices = pd.read_csv("prices.csv")["Close"]
+windows = np.array([prices.iloc[i : i + 5].values for i in range(len(prices) - 5)])[..., None]
+following = np.array([prices.iloc[i + 5] for i in range(len(prices) - 5)])
+model = keras.Sequential(
+    [keras.Input((5, 1)), keras.layers.LSTM(4, return_sequences=True), keras.layers.Dense(1)]
+)
+model.compile("adam", "mae")
+model.fit(windows, following)
+"""
+KERAS_WHOLE_TABLE = """\
+import keras
+import pandas as pd
+answers = pd.read_csv("answers.csv").values
+model = keras.Sequential([keras.Input((20,)), keras.layers.Dense(8, "relu"), keras.layers.Dense(1)])
+model.compile("adam", "mae")
+model.fit(pd.read_csv("questions.csv").values, answers)
+"""
 
 
 def audited(server: WarmCommand, name: str, source: str, *flags: str) -> Result:
@@ -100,6 +121,21 @@ def test_tables_and_pictures_in_torch(warm_torch: WarmCommand) -> None:
     only_made_up(pictures)
     assert pictures.standing("error") == {"AE105"}
     assert notes(pictures)[0].startswith("photos/train does not exist: 64 pictures")
+
+
+@pytest.mark.slow
+def test_how_many_axes_a_made_up_table_gives_is_no_guess_and_how_many_columns_it_has_is(
+    warm_keras: WarmCommand,
+) -> None:
+    column = audited(warm_keras, "column.py", KERAS_COLUMN, "--stand-in")
+    only_made_up(column)
+    assert column.standing("error") == {"AE309"}
+    assert column.report["setups"][0]["target"]["shape"] == [None]
+    whole = audited(warm_keras, "whole_table.py", KERAS_WHOLE_TABLE, "--stand-in")
+    only_made_up(whole)
+    assert whole.report["setups"][0]["target"]["shape"] == [None, None]
+    assert whole.report["setups"][0]["head"]["shape"] == [None, 1]
+    assert not whole.report["findings"]
 
 
 @pytest.mark.slow
