@@ -46,7 +46,6 @@ def values(loss: Loss, targets: Array, predictions: Array, axis: int = -1) -> Fl
             y = np.asarray(targets, np.float64)
             formula = None if _is_density(loss) else _POINTWISE.get(loss.name)
             if formula is not None:
-                y, p = np.broadcast_arrays(y, p)
                 return formula(loss, y, p)
             return np.asarray(np.vectorize(loss.value, otypes=[np.float64])(y, p), np.float64)
         p = np.moveaxis(p, axis, -1)

@@ -84,7 +84,9 @@ def mean_prediction_loss(
         mean = np.log(np.exp(numbers).mean(axis=0, keepdims=True))
     else:
         mean = _to_prediction(loss, numbers.mean(axis=0, keepdims=True))
-    return reduction.apply(array_losses.values(loss, numbers, np.broadcast_to(mean, y.shape), axis), loss, y.shape)
+    if not loss.pointwise:
+        mean = np.broadcast_to(mean, y.shape)
+    return reduction.apply(array_losses.values(loss, numbers, mean, axis), loss, y.shape)
 
 
 def _frequencies_loss(loss: Loss, indices: Array, reduction: Reduction, units: int | None) -> float:
