@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 from ae_audit.records import replace
 from ae_audit.static import attributes, ops, subscripts, tensors
 from ae_audit.static.arguments import Call
-from ae_audit.static.environment import Frame
+from ae_audit.static.environment import Frame, Scope
 from ae_audit.static.sources import Where
 from ae_audit.static.values import (
     Array,
@@ -34,8 +35,11 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.static.interpreter import Run
 
 
-def assign(run: Run, target: ast.expr, value: Value, frame: Frame) -> None:
-    """Bind ``value`` to a target: a name, an attribute, an element, or several of them."""
+def assign(run: Run, target: ast.expr, value: Value, frame: Frame, written: ast.expr | None = None) -> None:
+    """Bind ``value`` to a target: a name, an attribute, an element, or several of them.
+
+    ``written``: the expression that gave it, where it stands alone.
+    """
     if isinstance(target, ast.Name):
         if isinstance(value, Object) and "name" not in value.attrs:
             value.attrs.setdefault("variable", Const(target.id))
@@ -43,11 +47,35 @@ def assign(run: Run, target: ast.expr, value: Value, frame: Frame) -> None:
     elif isinstance(target, (ast.Tuple, ast.List)):
         unpack(run, target, value, frame)
     elif isinstance(target, ast.Attribute):
-        set_attribute(run, run.evaluate(target.value, frame), target.attr, value)
+        where = None if written is None else Where(frame.text, written)
+        set_attribute(run, run.evaluate(target.value, frame), target.attr, value, where)
     elif isinstance(target, ast.Subscript):
         _set_item(run, target, value, frame)
     elif isinstance(target, ast.Starred):
         assign(run, target.value, value, frame)
+
+
+def overwrite(run: Run, target: ast.expr, former: Value, value: Value, frame: Frame) -> None:
+    """Change what stands in ``target`` in place: an array is seen changed under all of its names, a caller's too."""
+    assign(run, target, value, frame)
+    if not isinstance(former, Array) or not isinstance(value, Array) or former.shape == ():
+        return
+    for names in _namespaces(run):
+        for name, bound in names.items():
+            if bound is former:
+                names[name] = value
+
+
+def _namespaces(run: Run) -> Iterator[dict[str, Value]]:
+    """Names of everything that is being run, and the attributes of the instances that these know."""
+    seen: set[int] = set()
+    for running in run.scopes:
+        scope: Scope | None = running
+        while scope is not None and id(scope) not in seen:
+            seen.add(id(scope))
+            yield scope.names
+            yield from (value.attrs for value in list(scope.names.values()) if isinstance(value, Instance))
+            scope = scope.parent
 
 
 def unpack(run: Run, target: ast.Tuple | ast.List, value: Value, frame: Frame) -> None:
@@ -91,8 +119,8 @@ def parts_of(run: Run, value: Value, count: int, where: Where) -> list[Value]:
     return [items[i] if i < len(items) else filler for i in range(count)]
 
 
-def set_attribute(run: Run, owner: Value, name: str, value: Value) -> None:
-    """``owner.name = value``."""
+def set_attribute(run: Run, owner: Value, name: str, value: Value, where: Where | None = None) -> None:
+    """``owner.name = value``, with ``value`` written at ``where``."""
     if isinstance(owner, Instance):
         setter = owner.cls.find(f"{name}.setter")
         if isinstance(setter, Function):
@@ -102,6 +130,7 @@ def set_attribute(run: Run, owner: Value, name: str, value: Value) -> None:
     elif isinstance(owner, (Object, Class)):
         former = owner.attrs.get(name)
         owner.attrs[name] = value
+        run.notes["set at", id(owner), name] = owner, where
         if isinstance(owner, Object) and isinstance(owner.state, Seq) and former is not None:
             # a named part of a container, which holds it in its place
             owner.state.items = [value if item is former else item for item in owner.state.items]
@@ -208,12 +237,12 @@ def _write_into(run: Run, target: ast.Subscript, owner: Array, value: Value, fra
         cast = ops.cast(run, new, owner.dtype, Where(frame.text, target))
         new = cast if isinstance(cast, Array) else new
     if _all_of(target.slice):
-        assign(run, target.value, replace(new, shape=owner.shape, dtype=owner.dtype or new.dtype), frame)
+        overwrite(run, target.value, owner, replace(new, shape=owner.shape, dtype=owner.dtype or new.dtype), frame)
         return
     single = isinstance(value, Const) or (new.shape == () and new.statistic is None)
     if blank and single:
         # single places are written: the old values and the new ones both occur
-        assign(run, target.value, replace(owner, values=owner.values.together(new.values)), frame)
+        overwrite(run, target.value, owner, replace(owner, values=owner.values.together(new.values)), frame)
         return
     if blank or empty:
         # zeros that are filled in: from now on the array is what is written into it
@@ -221,7 +250,7 @@ def _write_into(run: Run, target: ast.Subscript, owner: Array, value: Value, fra
         apart = plane and new.structure in {Structure.BINARY_LABEL, Structure.MULTI_HOT}
         structure = Structure.UNKNOWN if apart else new.structure  # what the planes are to each other is not known
         left = new.values if empty else ValueRange(new.values.hull.hull(owner.values.hull), new.values.reach)
-        assign(run, target.value, replace(new, values=left, shape=owner.shape, structure=structure), frame)
+        overwrite(run, target.value, owner, replace(new, values=left, shape=owner.shape, structure=structure), frame)
         return
     joined = owner.values.together(new.values)
     column = isinstance(target.slice, ast.Constant) and isinstance(target.slice.value, str)
@@ -232,13 +261,13 @@ def _write_into(run: Run, target: ast.Subscript, owner: Array, value: Value, fra
         if joined.reach != owner.values.reach:  # by the column: what was done to it tells why
             steps = tuple(step for step in new.trail if step not in owner.trail)
             made = replace(made, trail=(*owner.trail, *steps), where=new.where or owner.where)
-        assign(run, target.value, made, frame)
+        overwrite(run, target.value, owner, made, frame)
         return
     partial = isinstance(target.slice, (ast.Slice, ast.Tuple, ast.Constant))
     reach = owner.values.reach if partial else None  # a mask may have replaced just the values that are reached
     standardised = owner.standardised if partial else Tri.UNKNOWN
     changed = replace(owner, values=ValueRange(joined.hull, reach), standardised=standardised)
-    assign(run, target.value, changed, frame)
+    overwrite(run, target.value, owner, changed, frame)
 
 
 def _all_of(key: ast.expr) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from ae_audit.records import replace
 from ae_audit.static import attributes, classes, losses, unfollowed
 from ae_audit.static.arguments import Call
 from ae_audit.static.budget import BudgetSpentError
@@ -72,7 +73,7 @@ def _library(run: Run, name: str, call: Call) -> Value:
     call.name = name.rpartition(".")[2]
     call.qualified = name
     if handler is not None:
-        return guarded(run, lambda: handler(run, call), name, call)
+        return _of_its_own(guarded(run, lambda: handler(run, call), name, call), call.values())
     below = run.registry.prefix(name)
     if below is not None:
         return guarded(run, lambda: below(run, name, call), name, call)
@@ -113,7 +114,13 @@ def _bound(run: Run, bound: Bound, call: Call) -> Value:
     call.name = bound.name
     if handler is None:
         return unknown_result(run, f"what «{bound.name}» returns is not known", call)
-    return guarded(run, lambda: handler(run, bound.receiver, call), bound.name, call)
+    made = guarded(run, lambda: handler(run, bound.receiver, call), bound.name, call)
+    return _of_its_own(made, (bound.receiver, *call.values()))
+
+
+def _of_its_own(made: Value, given: Iterable[Value]) -> Value:
+    """What a library gives back as it was given may be a copy: what is written into one must not be seen in both."""
+    return replace(made) if isinstance(made, Array) and any(made is value for value in given) else made
 
 
 def guarded(run: Run, handler: Callable[[], Value], name: str, call: Call) -> Value:
@@ -143,6 +150,7 @@ def enter(run: Run, function: Function, call: Call, receiver: Value | None = Non
         first = next(iter([*function.node.args.posonlyargs, *function.node.args.args]), None)
         frame.receiver = scope.names.get(first.arg) if first is not None else None
     run.active.append(function)
+    run.scopes.append(scope)
     try:
         if isinstance(function.node, ast.Lambda):
             return run.evaluate(function.node.body, frame)
@@ -150,6 +158,7 @@ def enter(run: Run, function: Function, call: Call, receiver: Value | None = Non
     except RecursionError:
         return Unknown(f"«{function.name}» is nested too deeply", call.where)
     finally:
+        run.scopes.pop()
         run.active.pop()
     if frame.yielded:
         few = 1 < len(frame.yielded) <= MAX_YIELDED

@@ -8,7 +8,7 @@ from ae_audit.static import attributes, calls, expressions, statements
 from ae_audit.static.arguments import Call
 from ae_audit.static.budget import MAX_SITES, MAX_STEPS, BudgetSpentError
 from ae_audit.static.decisions import Offer, Plan
-from ae_audit.static.environment import Frame
+from ae_audit.static.environment import Frame, Scope
 from ae_audit.static.registry import Registry
 from ae_audit.static.sources import Text, Where
 from ae_audit.static.values import Array, Class, Const, Function, Module, Seq, Site, Soft, Tensor, Unknown, Value
@@ -37,6 +37,8 @@ class Run:
         self.classes: list[Class] = []
         self.instantiated: set[int] = set()
         self.active: list[Function] = []
+        self.scopes: list[Scope] = []
+        """of the modules and calls that are being run"""
         self.modules: dict[str, Module] = {}
         self.marks: set[str] = set()
         """what the program was seen to do: ``tf.keras``, ``backend:torch``, ``no_grad`` …"""

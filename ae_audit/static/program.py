@@ -126,6 +126,7 @@ def _run_units(run: Run, program: Program) -> None:
     scope.names["__name__"] = Const("__main__")
     scope.names["__file__"] = Const(program.path)
     package = run.project.package_of(program.path)
+    run.scopes.append(scope)
     for text, tree in program.units:
         run.main_text = text
         run.execute(tree.body, Frame(scope, text, package=package))
@@ -141,10 +142,12 @@ def run_module(run: Run, name: str, program: Program) -> Module:
     package = name if program.path.endswith("__init__.py") else name.rpartition(".")[0]
     functions, kinds = run.functions, run.classes
     run.functions, run.classes = [], []
+    run.scopes.append(scope)
     try:
         for text, tree in program.units:
             run.execute(tree.body, Frame(scope, text, package=package))
     finally:
+        run.scopes.pop()
         run.functions, run.classes = functions, kinds
     return module
 

@@ -8,7 +8,7 @@ from enum import Enum
 
 from ae_audit.static import choices, counters, expressions, imports, operators, unfollowed
 from ae_audit.static.arguments import Call
-from ae_audit.static.assignment import assign, delete
+from ae_audit.static.assignment import assign, delete, overwrite
 from ae_audit.static.budget import BudgetSpentError
 from ae_audit.static.environment import Frame
 from ae_audit.static.sources import Where
@@ -79,7 +79,7 @@ def _expression(run: Run, node: ast.Expr, frame: Frame) -> Signal:
     if changed is not None and isinstance(value, (Array, Tensor)):
         current = frame.scope.lookup(changed.id)
         if isinstance(current, (Array, Tensor)) and type(current) is type(value):
-            assign(run, changed, value, frame)
+            overwrite(run, changed, current, value, frame)
     return Signal.NEXT
 
 
@@ -101,7 +101,7 @@ def _changed_in_place(node: ast.expr) -> ast.Name | None:
 def _assign(run: Run, node: ast.Assign, frame: Frame) -> Signal:
     value = run.evaluate(node.value, frame)
     for target in node.targets:
-        assign(run, target, value, frame)
+        assign(run, target, value, frame, node.value)
     return Signal.NEXT
 
 
@@ -121,7 +121,8 @@ def _augmented(run: Run, node: ast.AugAssign, frame: Frame) -> Signal:
         operators.extend(current, items, rest)
         current.open = current.open or run.loops > 0
         return Signal.NEXT
-    assign(run, node.target, operators.binary(run, symbol, current, value, Where(frame.text, node)), frame)
+    made = operators.binary(run, symbol, current, value, Where(frame.text, node))
+    overwrite(run, node.target, current, made, frame)
     return Signal.NEXT
 
 

@@ -222,3 +222,33 @@ def test_variables_that_begin_as_weights_make_a_network(weights: str, activation
         """)
     assert [setup.head.activation for setup in setups] == ([] if activation is None else [activation])
     assert codes == (set() if activation is None else {"AE101"})
+
+
+@pytest.mark.parametrize(
+    ("model", "layer"),
+    [
+        ("keras.Sequential([layers.Dense(32), head])", "head"),
+        ("keras.Sequential([layers.Dense(32), head])", "model.layers[-1]"),
+        ("keras.Model(i, head(layers.Dense(32)(i)))", "model.layers[-1]"),
+        ("keras.Model(i, layers.Reshape((28, 28))(head(i)))", "model.get_layer('head')"),
+        ("keras.Sequential([keras.Input((784,)), keras.Model(i, head(i))])", "head"),
+    ],
+)
+@pytest.mark.parametrize("before", ["'softmax', name='head'", "name='head', activation='softmax'"])
+def test_an_activation_that_a_layer_is_given_later_is_its_own(model: str, layer: str, before: str) -> None:
+    lines = f"""
+        x = x.reshape(-1, 784) / 255.0
+        i = keras.Input((784,))
+        head = layers.Dense(784, {before})
+        model = {model}
+        {layer}.activation = keras.activations.sigmoid
+        model.compile("adam", "binary_crossentropy")
+        model.fit(x, x)
+        """
+    setups, codes, _ = audited(lines)
+    assert [setup.head.activation for setup in setups] == ["sigmoid"]
+    assert "AE101" not in codes
+    setups, codes, _ = audited(lines.replace("softmax", "relu").replace("sigmoid", "softmax"))
+    (setup,) = setups
+    assert "AE101" in codes
+    assert setup.head.written == "keras.activations.softmax"

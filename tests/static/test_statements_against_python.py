@@ -283,6 +283,72 @@ PROGRAMS = {
             case 4:
                 made = g * 255
         """,
+    "a function that changes its argument": """
+        def scale(images):
+            images /= 255.0
+        made = x.astype("float32")
+        scale(made)
+        """,
+    "a function that writes into its argument": """
+        def scale(images):
+            images[:] = images / 255.0
+        made = x.astype("float32")
+        scale(made)
+        """,
+    "a function that has numpy write into its argument": """
+        def scale(images, by):
+            np.divide(images, by, out=images)
+        made = x.astype("float32")
+        scale(made, by=255.0)
+        """,
+    "a function that binds its parameter anew": """
+        def scale(images):
+            images = images / 255.0
+            images -= 3
+        made = x.astype("float32")
+        scale(made)
+        """,
+    "a function that changes its argument for a function": """
+        def scale(images):
+            images /= 255.0
+        def prepared(images):
+            scale(images)
+        made = x.astype("float32")
+        prepared(made)
+        """,
+    "a method that changes what its object holds": """
+        class Data:
+            def __init__(self, images):
+                self.images = images
+                self.scale(self.images)
+            def scale(self, images):
+                images /= 255.0
+        data = Data(x.astype("float32"))
+        made = data.images
+        """,
+    "a second name of what is changed": """
+        made = x.astype("float32")
+        other = made
+        other /= 255.0
+        """,
+    "a copy of what is changed": """
+        made = x.astype("float32")
+        other, another, third = made.copy(), np.array(made), made.astype("float32")
+        other /= 255.0
+        another /= 510.0
+        third -= 3
+        """,
+    "arrays changed in turn": """
+        made, other = x.astype("float32"), g * 200
+        for each in (made, other):
+            each /= 255.0
+        """,
+    "a number is no array": """
+        top = x.max()
+        other = top
+        other = other - 100
+        made = x / top
+        """,
 }
 
 

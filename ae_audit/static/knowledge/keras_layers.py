@@ -103,6 +103,10 @@ def activate(run: Run, tensor: Value, given: Value | None, call: Call, where: Wh
     return tensors.opaque(run, KERAS, [tensor], reason, shape=ops.shape_of(tensor))
 
 
+ACTIVATION = "activation"
+"""the attribute that a program may set anew"""
+
+
 def _place_of(call: Call, where: Where) -> Where:
     """The expression after ``activation=`` in a call."""
     for keyword in getattr(call.where.node, "keywords", []):
@@ -163,6 +167,9 @@ def apply(run: Run, layer: Object, inputs: Value, where: Where) -> Value:
     """The layer's output on a tensor, an array (data that enters here) or a list of these."""
     name = layer.cls.rpartition(".")[2]
     call = layer.call or Call(where)
+    if ACTIVATION in layer.attrs:
+        _, place = run.notes.get(("set at", id(layer), ACTIVATION), (layer, None))
+        call = _with_activation(call, layer.attrs[ACTIVATION], DENSE.get(name), place or call.where)
     if isinstance(inputs, Difference):
         inputs = tensors.as_tensor(inputs)
     if isinstance(inputs, Unknown):
@@ -177,6 +184,14 @@ def apply(run: Run, layer: Object, inputs: Value, where: Where) -> Value:
         return _activation_layer(run, layer.cls, inputs, call)
     why = f"the layer «{layer.cls.removeprefix('keras.layers.')}» is not known"
     return tensors.opaque(run, KERAS, [inputs], why, name)
+
+
+def _with_activation(call: Call, activation: Value, position: int | None, where: Where) -> Call:
+    """The call that makes a layer, as if the activation that it was given later, at ``where``, had stood there."""
+    if position is None or position >= len(call.args):
+        return Call(where, list(call.args), {**call.kwargs, ACTIVATION: activation}, call.open)
+    args = [activation if place == position else value for place, value in enumerate(call.args)]
+    return Call(where, args, call.kwargs, call.open)
 
 
 def _activation_layer(run: Run, name: str, inputs: Value, call: Call) -> Value:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ae_audit.records import dataclass, field, replace
 from ae_audit.static import tensors
 from ae_audit.static.arguments import Call
-from ae_audit.static.knowledge.keras_layers import RECURRENT
+from ae_audit.static.knowledge.keras_layers import ACTIVATION, RECURRENT, apply, remember
 from ae_audit.static.registry import Table
 from ae_audit.static.sources import Where
 from ae_audit.static.values import Array, Const, Instance, Mapping, Object, Seq, Tensor, Unknown, Value
@@ -34,6 +34,8 @@ class Graph:
     """of the outputs, where they are given by name"""
     built_on: tuple[int | None, ...] | None = None
     """the shape of the data that a Sequential without one of its own was first used on"""
+    set_anew: tuple[tuple[Value, Value], ...] = ()
+    """layers that were given another activation after they were made, and which: the outputs have it"""
 
 
 @dataclass(slots=True)
@@ -150,6 +152,7 @@ def _pop(run: Run, receiver: Value, call: Call) -> Value:
 def build(run: Run, model: Value, where: Where, data: Value | None = None) -> Graph:
     """The graph with inputs and outputs; those of a Sequential are computed on demand, for the shape of ``data``."""
     state = graph(run, model)
+    _take_new_activations(run, state)
     if state.sequential and state.built_on is None and isinstance(data, Array) and data.shape:
         state.built_on = (None, *data.shape[1:])
         if any(isinstance(value, Array) and value.shape is None for value in state.inputs):
@@ -174,6 +177,45 @@ def build(run: Run, model: Value, where: Where, data: Value | None = None) -> Gr
             value = tensors.opaque(run, KERAS, [value], state.why)
         state.outputs = [value] if state.layers else []
     return state
+
+
+def _take_new_activations(run: Run, state: Graph) -> None:
+    """Compute the outputs again where a layer was given another activation since (``layer.activation = …``)."""
+    layers = state.layers if state.sequential else layers_of(run, state)
+    given = tuple(
+        (each, each.attrs[ACTIVATION]) for each in layers if isinstance(each, Object) and ACTIVATION in each.attrs
+    )
+    if len(given) == len(state.set_anew) and all(
+        a is c and b is d for (a, b), (c, d) in zip(given, state.set_anew, strict=True)
+    ):
+        return
+    state.set_anew = given
+    if state.sequential:
+        state.outputs = None
+        return
+    known = run.notes.get("keras graph", {})
+    changed = {id(layer) for layer, _ in given}
+
+    def now(value: Value) -> Value:
+        if isinstance(value, Seq):
+            items = [now(item) for item in value.items]
+            return (
+                value
+                if all(a is b for a, b in zip(items, value.items, strict=True))
+                else Seq(items, value.kind, value.rest)
+            )
+        entry = known.get(id(value))
+        if entry is None:
+            return value
+        _, layer, inputs = entry
+        before = now(inputs)
+        if (before is inputs and id(layer) not in changed) or not layer.cls.startswith("keras.layers."):
+            return value
+        made = apply(run, layer, before, layer.where or _where(layer))
+        remember(run, made, layer, before)
+        return made
+
+    state.outputs = [now(output) for output in state.outputs or []]
 
 
 def _sequential_input(run: Run, layers: list[Value], where: Where) -> Array:
@@ -227,10 +269,9 @@ def _call(run: Run, receiver: Value, call: Call) -> Value:
     if state.outputs is None:
         why = state.why or "the model's layers are not known"
         return tensors.opaque(run, KERAS, [inputs], why)
+    _take_new_activations(run, state)
     made = applied(run, state, inputs)
     if isinstance(receiver, Object):
-        from ae_audit.static.knowledge.keras_layers import remember
-
         remember(run, made, receiver, inputs)
     return named(run, made, receiver)
 
