@@ -116,6 +116,39 @@ def test_a_tape_in_a_train_step() -> None:
     assert setup.location.line == 19
 
 
+@pytest.mark.parametrize(
+    ("body", "loss", "line"),
+    [
+        ("return tf.reduce_mean(keras.losses.binary_crossentropy(y, y_pred))", "bce", 19),
+        ("return tf.reduce_mean(tf.square(y_pred - y)) + 0.1 * sum(self.losses)", "mse", 19),
+        ("return super().compute_loss(x, y, y_pred, sample_weight)", "mae", 19),
+        ("return helper(y, y_pred)", None, 22),
+    ],
+)
+@pytest.mark.parametrize(
+    "parameters", ["x=None, y=None, y_pred=None, sample_weight=None, training=True", "x, y, **rest"]
+)
+def test_a_loss_that_the_model_computes_itself(body: str, loss: str | None, line: int, parameters: str) -> None:
+    if "rest" in parameters:
+        body = "y_pred, sample_weight = rest['y_pred'], rest['sample_weight']; " + body
+    (setup,) = setups_of(f"""
+        class Trained(keras.Model):
+            def __init__(self, net):
+                super().__init__()
+                self.net = net
+            def call(self, images):
+                return self.net(images)
+            def compute_loss(self, {parameters}):
+                {body}
+        trained = Trained(model)
+        trained.compile(optimizer="adam", loss={"'mae'" if "super" in body else None}, metrics=["accuracy"])
+        trained.fit(x, x, epochs=1)
+        """)
+    assert (setup.loss.name, setup.head.activation, setup.relation) == (loss, "sigmoid", Relation.SAME)
+    assert [metric.name for metric in setup.metrics] == (["accuracy"] if loss else [])
+    assert setup.location.line == line
+
+
 def test_a_loop_over_a_data_set_with_a_tape() -> None:
     (setup,) = setups_of("""
         criterion = tf.keras.losses.MeanSquaredError()

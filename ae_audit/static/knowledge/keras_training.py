@@ -152,7 +152,7 @@ def fit(run: Run, receiver: Value, call: Call) -> Value:
     validation = call.get(None, "validation_data")
     val_inputs: Value | None = None
     val_targets: Value | None = None
-    if validation is not None and not (isinstance(validation, Const) and validation.value is None):
+    if validation is not None and not _is_none(validation):
         val_inputs, val_targets = _validation(run, validation, call.where)
     train(run, receiver, inputs, targets, call, val_inputs, val_targets)
     return Object("keras.callbacks.History", call)
@@ -196,6 +196,10 @@ def train(
         _custom_step(run, model, inputs, targets, call)
         return
     outputs, names = predictions(run, model, inputs, call)
+    if isinstance(model, Instance) and inputs is not None:
+        own = model.cls.find("compute_loss")
+        if isinstance(own, Function) and _computed_loss(run, model, own, inputs, targets, outputs, call):
+            return
     if isinstance(model, Unknown):
         run.notes[_STRANGERS] = True
         hidden = tensors.opaque(run, KERAS, [] if inputs is None else [inputs], model.reason)
@@ -228,7 +232,7 @@ def train(
     for index, output in enumerate(outputs):
         loss = for_output(made.loss, index, names, len(outputs))
         target = part(run, targets, index, names, len(outputs))
-        if loss is None or (isinstance(loss, Const) and loss.value is None):
+        if loss is None or _is_none(loss):
             continue
         if target is None:
             if pending or len(run.sites) > before:
@@ -236,9 +240,15 @@ def train(
             target = _no_target(inputs)
         val_target = part(run, val_targets, index, names, len(outputs))
         _one(run, replace_targets(context, val_target), loss, output, target, index, names)
-    if len(run.sites) == before and not pending and made.loss is None:
+    if len(run.sites) == before and not pending and _is_none(made.loss):
+        computed = isinstance(model, Instance) and model.cls.find("compute_loss") is not None
+        why = "what compute_loss() computes is not known" if computed else "no loss is given to compile()"
         for output in outputs[:1]:
-            _emit(run, context, LossUse(), output, targets or _no_target(inputs), "no loss is given to compile()")
+            _emit(run, context, LossUse(), output, targets or _no_target(inputs), why)
+
+
+def _is_none(value: Value | None) -> bool:
+    return value is None or (isinstance(value, Const) and value.value is None)
 
 
 def _no_target(inputs: Value | None) -> Unknown:
@@ -482,6 +492,36 @@ def _custom_step(run: Run, model: Instance, inputs: Value, targets: Value | None
         data = run.as_array(data) or data
     before = len(run.sites)
     run.call_method(model, "train_step", Call(call.where, [data]))
+    _name_model(run, model, before)
+
+
+def _computed_loss(
+    run: Run, model: Instance, own: Function, inputs: Value, targets: Value | None, outputs: list[Value], call: Call
+) -> bool:  # fmt: skip
+    """Follow the model's own ``compute_loss``; whether it was seen to compare anything."""
+    before = len(run.sites)
+    given = {
+        "x": _as_data(run, inputs),
+        "y": Const(None) if targets is None else _as_data(run, targets),
+        "y_pred": outputs[0] if len(outputs) == 1 else Seq(outputs, "list"),
+        "sample_weight": Const(None),
+        "training": Const(True),
+    }
+    parameters = own.node.args
+    if parameters.kwarg is None:
+        names = {each.arg for each in (*parameters.args, *parameters.kwonlyargs)}
+        given = {name: value for name, value in given.items() if name in names}
+    made = compiled(run, model)
+    loss = run.call_method(model, "compute_loss", Call(call.where, [], given))
+    losses.trained(run, loss or Const(None), None if made is None else made.optimizer)
+    _name_model(run, model, before)
+    found = [site for site in run.sites[before:] if site.extra.get("trained")]
+    for site in found:
+        site.metrics = _metrics(run, made, 0, []) if made is not None else site.metrics
+    return bool(found)
+
+
+def _name_model(run: Run, model: Value, before: int) -> None:
     for site in run.sites[before:]:
         if site.model is None:
             site.model = model_name(model)
