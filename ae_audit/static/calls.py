@@ -9,7 +9,7 @@ from ae_audit.records import replace
 from ae_audit.static import attributes, classes, losses, unfollowed
 from ae_audit.static.arguments import Call
 from ae_audit.static.budget import BudgetSpentError
-from ae_audit.static.environment import Frame, Scope
+from ae_audit.static.environment import Frame, Scope, Signal
 from ae_audit.static.values import (
     Array,
     Bound,
@@ -154,7 +154,7 @@ def enter(run: Run, function: Function, call: Call, receiver: Value | None = Non
     try:
         if isinstance(function.node, ast.Lambda):
             return run.evaluate(function.node.body, frame)
-        run.execute(function.node.body, frame)
+        raises = run.execute(function.node.body, frame) is Signal.RAISE
     except RecursionError:
         return Unknown(f"«{function.name}» is nested too deeply", call.where)
     finally:
@@ -163,6 +163,8 @@ def enter(run: Run, function: Function, call: Call, receiver: Value | None = Non
     if frame.yielded:
         few = 1 < len(frame.yielded) <= MAX_YIELDED
         return Seq(list(frame.yielded) if few else [], "iterator", frame.yielded[0], few)
+    if raises:
+        return Unknown(f"«{function.name}» raises an exception", call.where)
     return Const(None) if frame.returned is None else frame.returned
 
 

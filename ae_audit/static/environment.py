@@ -1,6 +1,8 @@
-"""Scopes and frames: where names live while a program is interpreted."""
+"""Scopes and frames: where names live while a program is interpreted, and how its blocks are left."""
 
 from __future__ import annotations
+
+from enum import Enum
 
 from ae_audit.records import dataclass, field
 from ae_audit.static.sources import Text
@@ -9,6 +11,16 @@ from ae_audit.static.values import Class, Value
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.static.values import Function
+
+
+class Signal(Enum):
+    """How a block was left."""
+
+    NEXT = "next"
+    BREAK = "break"
+    CONTINUE = "continue"
+    RETURN = "return"
+    RAISE = "raise"
 
 
 class Scope:

@@ -6,21 +6,17 @@ import ast
 from collections.abc import Iterator
 
 from ae_audit.static import attributes
-from ae_audit.static.environment import Frame
+from ae_audit.static.environment import Frame, Signal
 from ae_audit.static.values import Library, Module, Unknown, Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
-    from typing import Any
-
     from ae_audit.static.interpreter import Run
     from ae_audit.static.projects import Program, Project
 
 
-def import_(run: Run, node: ast.Import, frame: Frame) -> Any:
+def import_(run: Run, node: ast.Import, frame: Frame) -> Signal:
     """``import a.b as c``."""
-    from ae_audit.static.statements import Signal
-
     for alias in node.names:
         module = module_named(run, alias.name, frame)
         if alias.asname is not None:
@@ -47,10 +43,8 @@ def _attach(run: Run, top: Module, name: str, frame: Frame) -> None:
         current = inner
 
 
-def import_from(run: Run, node: ast.ImportFrom, frame: Frame) -> Any:
+def import_from(run: Run, node: ast.ImportFrom, frame: Frame) -> Signal:
     """``from a import b``, relative imports and stars included."""
-    from ae_audit.static.statements import Signal
-
     name = absolute(node, frame.package)
     if name == "__future__":
         return Signal.NEXT

@@ -8,7 +8,7 @@ from ae_audit.static import attributes, calls, expressions, statements
 from ae_audit.static.arguments import Call
 from ae_audit.static.budget import MAX_SITES, MAX_STEPS, BudgetSpentError
 from ae_audit.static.decisions import Offer, Plan
-from ae_audit.static.environment import Frame, Scope
+from ae_audit.static.environment import Frame, Scope, Signal
 from ae_audit.static.registry import Registry
 from ae_audit.static.sources import Text, Where
 from ae_audit.static.values import Array, Class, Const, Function, Module, Seq, Site, Soft, Tensor, Unknown, Value
@@ -74,7 +74,7 @@ class Run:
     def evaluate(self, node: ast.expr, frame: Frame) -> Value:
         return expressions.evaluate(self, node, frame)
 
-    def execute(self, body: list[ast.stmt], frame: Frame) -> statements.Signal:
+    def execute(self, body: list[ast.stmt], frame: Frame) -> Signal:
         return statements.execute(self, body, frame)
 
     # -- what handlers use -------------------------------------------------------------------------------------------

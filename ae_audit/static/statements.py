@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from enum import Enum
 
 from ae_audit.static import choices, counters, expressions, imports, operators, unfollowed
 from ae_audit.static.arguments import Call
 from ae_audit.static.assignment import assign, delete, overwrite
 from ae_audit.static.budget import BudgetSpentError
-from ae_audit.static.environment import Frame
+from ae_audit.static.environment import Frame, Signal
 from ae_audit.static.sources import Where
 from ae_audit.static.values import (
     Array,
@@ -36,16 +35,6 @@ MAX_UNROLLED = 32
 """items that a loop is run through one by one; of more, the first two and the last stand for all"""
 MAX_COUNTED = 12
 """turns of a loop over ``range`` that builds something: more than the blocks of most nets, less than most epochs"""
-
-
-class Signal(Enum):
-    """How a block was left."""
-
-    NEXT = "next"
-    BREAK = "break"
-    CONTINUE = "continue"
-    RETURN = "return"
-    RAISE = "raise"
 
 
 def execute(run: Run, body: list[ast.stmt], frame: Frame) -> Signal:

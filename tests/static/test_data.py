@@ -247,3 +247,17 @@ def test_lengths_of_lists_built_in_loops_are_not_invented() -> None:
 )
 def test_values_put_in_place_of_others_widen_the_range(step: str, values: str) -> None:
     assert str(setup_of(f"x = pd.DataFrame(x / 255.0)\nx = x.{step}\nmodel.fit(x, x)\n").target.values) == values
+
+
+def test_what_a_function_gives_that_raises_is_not_known() -> None:
+    lines = """
+        def load():
+            raise FileNotFoundError("not here")
+        try:
+            x = load()
+        except FileNotFoundError:
+            x = x / 255.0
+        model.fit(x, x)
+        """
+    result = analyse_file("program.py", (START + textwrap.dedent(lines)).encode())
+    assert ("target range", "«load» raises an exception") in {(item.what, item.why) for item in result.undecided}
