@@ -132,7 +132,7 @@ def _sum_of_squares(x: Floats, residual: Callable[[Floats], Floats]) -> float:
     """Σ residual(x)², for a residual of each sample (axis 0) that does not depend on the others."""
     step = max(1, _CHUNK // max(1, x[0].size))
     residuals = (residual(x[start : start + step]) for start in range(0, len(x), step))
-    return sum(float(np.vdot(part, part)) for part in residuals)
+    return sum(float(np.square(part).sum()) for part in residuals)  # a dot product would wake the threads of BLAS
 
 
 def _axes(range_: ActivationRange, x: Floats) -> list[int]:
