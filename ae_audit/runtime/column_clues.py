@@ -27,6 +27,10 @@ class ColumnClues:
     """columns of words, with those that the program looks for"""
     label_at: int | None = None
     """0 or -1: the first or the last column is given a label's name (``y = data[:, -1]``)"""
+    left_out: int = 0
+    """columns that the program leaves out at both ends (``data[:, 3:-1]``), where it cuts its tables in one way only"""
+    reached: int = 0
+    """how many columns it needs for those that it takes by their place (``data[:, 3:33]``, ``data[:, 8]``)"""
 
 
 def column_clues(nodes: Sequence[ast.AST], names: Sequence[str], is_label: Callable[[str], bool]) -> ColumnClues:
@@ -42,7 +46,13 @@ def column_clues(nodes: Sequence[ast.AST], names: Sequence[str], is_label: Calla
     labels: set[str] = set()
     parsed: set[str] = set()
     label_at: int | None = None
+    cuts: set[tuple[int, int]] = set()
+    reached = 0
     for node in nodes:
+        first, last = _cut(node)
+        reached = max(reached, last or 0)
+        if first is not None and last is not None and last - first != 1:
+            cuts.add((first, last))
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and is_label(node.targets[0].id):
             column = _column(node.value, names)
             labels |= {column} if column is not None else set()
@@ -71,6 +81,8 @@ def column_clues(nodes: Sequence[ast.AST], names: Sequence[str], is_label: Calla
         frozenset(parsed),
         {name: tuple(dict.fromkeys(texts)) for name, texts in words.items() if texts and name not in dates},
         label_at,
+        sum(first - min(last, 0) for first, last in cuts if last <= 0) if len(cuts) == 1 else 0,
+        reached,
     )
 
 
@@ -83,6 +95,31 @@ def _column(node: ast.expr, names: Sequence[str]) -> str | None:
     if isinstance(node, ast.Subscript):
         return node.slice.value if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str) else None
     return None
+
+
+def _cut(node: ast.AST) -> tuple[int | None, int | None]:
+    """First and last column of ``data[:, a:b]`` (0 for no end) and of ``data[:, a]``, where the numbers stand there."""
+    if not isinstance(node, ast.Subscript) or not isinstance(node.slice, ast.Tuple) or len(node.slice.elts) != 2:
+        return None, None
+    rows, columns = node.slice.elts
+    if ast.unparse(rows) != ":":
+        return None, None
+    if isinstance(columns, ast.Slice):
+        if columns.step is not None:
+            return None, None
+        first, last = (0 if end is None else _number(end) for end in (columns.lower, columns.upper))
+    else:
+        first = _number(columns)
+        last = None if first is None else first + 1
+    return (None, None) if first is None or last is None or first < 0 else (first, last)
+
+
+def _number(node: ast.expr) -> int | None:
+    try:
+        value = ast.literal_eval(node)
+    except ValueError:
+        return None
+    return value if type(value) is int else None
 
 
 def _end(node: ast.expr) -> int | None:

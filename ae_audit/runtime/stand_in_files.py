@@ -134,6 +134,10 @@ class FileStandIns:
             frame[frame.columns[-1]] = self._labels(SAMPLES)
         for name in reversed(self._clues.names):
             frame.insert(0, name, self._column(pandas, name))
+        columns = self._clues.columns
+        lacking = max(columns.reached, width + columns.left_out if columns.left_out else 0) - frame.shape[1]
+        for number in range(lacking):
+            frame.insert(int(label_at == 0), f"more{number}", self._random.random(SAMPLES))
         self._say(path, f"a table of {SAMPLES} rows and {frame.shape[1]} columns", guessed_rank=False)
         return frame
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import filecmp
 import glob
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ae_audit.runtime.imports import ImportWatch
-from ae_audit.runtime.model_shapes import Clues
+from ae_audit.runtime.model_shapes import Clues, clues_of
 from ae_audit.runtime.stand_in_files import USUAL_WIDTH, FileStandIns
 
 
-def test_a_table_of_unwritten_width_has_some_columns_and_those_that_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def pandas_with(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """pandas, whose readers make up what is not there, by these clues; what is said goes into the list."""
     pandas = pytest.importorskip("pandas")
     watch = ImportWatch(lambda name, error: None)
     monkeypatch.setattr(watch, "when_imported", lambda name, callback: callback(pandas) if name == "pandas" else None)
@@ -22,9 +26,41 @@ def test_a_table_of_unwritten_width_has_some_columns_and_those_that_are_named(mo
         monkeypatch.setattr(pandas, name, getattr(pandas, name))  # put back afterwards
     for owner, name in ((os, "listdir"), (glob, "glob"), (Path, "glob"), (Path, "rglob")):
         monkeypatch.setattr(owner, name, getattr(owner, name))
+
+    def with_(clues: Clues, told: list[str]) -> Any:
+        FileStandIns(watch, clues, told.append).install()
+        return pandas
+
+    return with_
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        "x = table.iloc[:, 3:33].values",
+        "x = table.values[:, 3:]",
+        "x = table.iloc[:, 1:-1]",
+        "x, y = table.iloc[:, :-1], table.iloc[:, -1]",
+        "x = table.values[:, 0:30]; y = table.values[:, 30]",
+        "x = table.iloc[:, 1:]; y = table.iloc[:, 0].values",
+        "x = table.iloc[:, :30]; few = table.iloc[:, :2]",
+        "x = table.values[:, :]",
+    ],
+)
+def test_a_table_has_the_columns_that_the_program_takes_by_their_place(
+    pandas_with: Callable[..., Any], cut: str
+) -> None:
+    names: dict[str, Any] = {}
+    pandas = pandas_with(clues_of(f"{cut}\nkeras.Input(shape=(30,))"), [])
+    exec(cut, {"table": pandas.read_csv("nowhere.csv")}, names)
+    assert names["x"].shape == (512, 30)
+    if "y" in names:
+        assert len(names["y"]) == 512
+
+
+def test_a_table_of_unwritten_width_has_some_columns_and_those_that_are_named(pandas_with: Callable[..., Any]) -> None:
     told: list[str] = []
-    FileStandIns(watch, Clues(None, names=("Class",)), told.append).install()
-    table = pandas.read_csv("nowhere/cards.csv")
+    table = pandas_with(Clues(None, names=("Class",)), told).read_csv("nowhere/cards.csv")
     assert table.shape[1] == USUAL_WIDTH + 1
     assert set(table["Class"]) == {0, 1}
     assert len(os.listdir("nowhere/photos")) == 64
