@@ -23,6 +23,8 @@ ABSOLUTE = "abs()"
 """how ``abs`` is told in the trail of an array"""
 MAX_PARTS = 4096
 """items of a list that are looked at for its range: more are data pasted into a program, and cost as much to read"""
+QUANTISATION = 1 / 128
+"""of the data's width: random values that are no wider fill the steps between bytes, and are no noise"""
 STANDARDISED_REACH = Interval(-0.4, 1.5)
 """What standardised data surely holds: with mean 0 and variance 1, max·(−min) ≥ 1; pixels reach −0.42 and 2.8."""
 LABELS = {Structure.CLASS_INDEX, Structure.ONE_HOT, Structure.MULTI_HOT, Structure.BINARY_LABEL}
@@ -45,7 +47,9 @@ def of_constant(run: Run, value: Const) -> Array:
     number = float(value.value)
     if math.isnan(number):
         return Array(root=run.fresh(), shape=(), where=value.where, why="it is NaN")
-    return Array(ValueRange.exactly(Interval(number, number)), shape=(), root=run.fresh(), where=value.where)
+    return Array(
+        ValueRange.exactly(Interval(number, number)), shape=(), root=run.fresh(), where=value.where, synthetic=True
+    )
 
 
 def of_sequence(run: Run, value: Seq) -> Array | None:
@@ -121,6 +125,7 @@ def concatenated(run: Run, parts: list[Array]) -> Array:
         scale=first.scale if steps_same else None,
         shift=first.shift if steps_same else None,
         placeholder=first.placeholder and same,
+        synthetic=all(p.synthetic for p in parts),
         why=next((p.why for p in parts if p.why is not None), None),
     )
 
@@ -281,8 +286,9 @@ def mixed(run: Run, left: Array, right: Array, how: str, where: Where | None, *,
     values = ValueRange(hull, reach)
     text = describe_change(how, base.values, values)
     if noise:
+        mixed_in = () if _negligible(other_values, base_values) else (other.root,)
         return replace(
-            base, values=values, noise=(*base.noise, other.root), where=where or base.where,
+            base, values=values, noise=(*base.noise, *mixed_in), where=where or base.where,
             trail=step(base, f"random values are added: {text}", where), standardised=Tri.UNKNOWN,
             dtype=base.dtype if base.dtype and base.dtype.startswith("f") else "float64",
         )  # fmt: skip
@@ -293,7 +299,8 @@ def mixed(run: Run, left: Array, right: Array, how: str, where: Where | None, *,
                        trail=step(base, text, where))  # fmt: skip
     return replace(
         base, values=values, root=run.fresh(), selection=(), scale=1.0, shift=0.0, structure=Structure.UNKNOWN,
-        scalings=(), noise=(), placeholder=False, where=where, trail=step(base, text, where),
+        scalings=(), noise=(), placeholder=False, synthetic=base.synthetic and other.synthetic,
+        where=where, trail=step(base, text, where),
         why=base.why or other.why or (None if not values.unknown else f"{how} joins two arrays"),
     )  # fmt: skip
 
@@ -310,8 +317,13 @@ def product(run: Run, left: Array, right: Array, how: str, where: Where | None) 
         scale=base.scale if other.random else None, shift=base.shift if other.random else None,
         scalings=base.scalings if other.random else (*base.scalings, how),
         structure=Structure.UNKNOWN if base.structure in LABELS else base.structure,
-        why=base.why or other.why,
+        why=base.why or other.why, synthetic=base.synthetic and other.synthetic,
     )  # fmt: skip
+
+
+def _negligible(added: ValueRange, base: ValueRange) -> bool:
+    """Whether random values are smaller than a step of the data's quantisation: they fill the gaps between bytes."""
+    return base.hull.bounded and added.hull.width <= QUANTISATION * base.hull.width
 
 
 def divided_by_extreme(array: Array, extreme: Array, how: str, where: Where | None) -> Array:

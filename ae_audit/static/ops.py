@@ -282,7 +282,14 @@ def dtype_name(value: Value | None) -> str | None:
 def random(run: Run, call: Call, values: ValueRange, shape: Shape, what: str) -> Array:
     """An array drawn at random."""
     return Array(
-        values=values, shape=shape, dtype="float64", root=run.fresh(), random=True, where=call.where, source=what
+        values=values,
+        shape=shape,
+        dtype="float64",
+        root=run.fresh(),
+        random=True,
+        where=call.where,
+        source=what,
+        synthetic=True,
     )
 
 

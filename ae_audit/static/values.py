@@ -282,6 +282,8 @@ class Array(Value):
     """``mean``, ``std``, ``max`` or ``min`` where this is a statistic of the array ``root``"""
     random: bool = False
     """drawn at random: noise when added to something"""
+    synthetic: bool = False
+    """computed by the program out of nothing: random values that are added to it are part of the data"""
     misfit: tuple[int, int] | None = None
     """statistics and channels of a per-channel normalisation that does not fit"""
     wrapped: TrailStep | None = None
@@ -299,12 +301,18 @@ class Array(Value):
             structure_axis=self.structure_axis,
             source=self.source,
             standardised=self.standardised,
-            noised=Tri.YES if self.noise else Tri.UNKNOWN if self.why is not None else Tri.NO,
+            noised=self._noised,
             normalised_channels=self.misfit,
             wrapped=self.wrapped,
             location=None if self.where is None else self.where.location,
             trail=self.trail,
         )
+
+    @property
+    def _noised(self) -> Tri:
+        if self.noise and not self.synthetic:
+            return Tri.YES
+        return Tri.UNKNOWN if self.why is not None else Tri.NO
 
 
 Step = tuple[str, object]

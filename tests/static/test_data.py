@@ -261,3 +261,32 @@ def test_what_a_function_gives_that_raises_is_not_known() -> None:
         """
     result = analyse_file("program.py", (START + textwrap.dedent(lines)).encode())
     assert ("target range", "«load» raises an exception") in {(item.what, item.why) for item in result.undecided}
+
+
+@pytest.mark.parametrize(
+    ("steps", "noised"),
+    [
+        ("x = x / 255 + 0.1 * np.random.normal(size=x.shape)", Tri.YES),
+        ("x = np.sin(np.linspace(0, 9, 500)) + 0.1 * np.random.randn(500)", Tri.NO),
+        ("x = 20 + 5 * np.sin(np.arange(500) / 24) + np.random.normal(0, 0.5, 500)", Tri.NO),
+        (
+            "x = np.stack([np.cos(np.random.rand(9)), np.arange(9)], 1) + np.random.normal(scale=0.1, size=(9, 2))",
+            Tri.NO,
+        ),
+        ("x = (x + np.random.rand(*x.shape)) / 256", Tri.NO),
+        ("x = x * np.sin(np.arange(28)) + 9 * np.random.normal(size=x.shape)", Tri.YES),
+    ],
+)
+def test_random_values_are_noise_where_there_are_data_without_them(steps: str, noised: Tri) -> None:
+    setup = setup_of(f"{steps}\nmodel.fit(x, x)\n")
+    assert setup.target.noised is noised
+    assert setup.relation is Relation.SAME
+
+
+def test_a_denoiser_of_a_signal_that_the_program_makes() -> None:
+    setup = setup_of("""
+        clean = np.sin(np.linspace(0, 9, 500))
+        noisy = clean + 0.1 * np.random.randn(500)
+        model.fit(noisy, clean)
+        """)
+    assert setup.relation is Relation.NOISED_INPUT

@@ -44,7 +44,7 @@ def test_files_beside_the_input_may_be_masks(target: str, loss: str, flag: int, 
 
 
 SERIES = """
-series = np.sin(0.1 * np.arange(200)) + 0.1 * np.random.randn(200)
+series = {series} + 0.1 * np.random.randn(200)
 {windows}
 X, Y = np.expand_dims(np.array(X), -1), np.array(Y)
 net = keras.Sequential([keras.Input((10, 1)), layers.LSTM(5), layers.Dense({units})])
@@ -64,12 +64,12 @@ net.fit(X, Y)
         ("X, Y = series[:150], series[:150]", Relation.SAME),
     ],
 )
-def test_a_forecast_is_no_reconstruction(windows: str, relation: Relation) -> None:
-    (setup,), codes, _ = audited(SERIES.format(windows=windows, units=10))
-    if relation is Relation.SAME:  # the same noise on both sides
-        assert (setup.relation, codes) == (Relation.SAME, {"AE308"})
-    else:
-        assert (setup.relation, codes) == (Relation.OTHER, set())
+@pytest.mark.parametrize("series", ["np.sin(0.1 * np.arange(200))", "np.load('series.npy')"])
+def test_a_forecast_is_no_reconstruction(series: str, windows: str, relation: Relation) -> None:
+    (setup,), codes, _ = audited(SERIES.format(series=series, windows=windows, units=10))
+    # the same noise on both sides is a fault where it was put on data, and part of the data where these were made up
+    spoilt = relation is Relation.SAME and "load" in series
+    assert (setup.relation, codes) == (relation, {"AE308"} if spoilt else set())
 
 
 def test_batches_of_input_and_target_stay_together() -> None:

@@ -185,7 +185,7 @@ def _spaced(run: Run, call: Call) -> Value:
     if call.name == "logspace":
         values = ValueRange(Interval(0.0, math.inf))
     return Array(values, dtype="float64", root=run.fresh(), where=call.where, shape=(None,),
-                 source=call.name)  # fmt: skip
+                 source=call.name, synthetic=True)  # fmt: skip
 
 
 @TABLE.function("numpy.clip", "numpy.core.umath.clip")

@@ -254,7 +254,7 @@ def _openml(run: Run, call: Call) -> Value:
                 "sklearn.datasets.make_s_curve", "sklearn.datasets.make_friedman1")  # fmt: skip
 def _made(run: Run, call: Call) -> Value:
     data = Array(ValueRange(reach=Interval(-0.1, 0.1)), "float64", None, Structure.CONTINUOUS, root=run.fresh(),
-                 where=call.where, source="a made-up data set")  # fmt: skip
+                 where=call.where, source="a made-up data set", synthetic=True)  # fmt: skip
     name = call.name
     structure = Structure.CLASS_INDEX if "regression" not in name and "roll" not in name else Structure.CONTINUOUS
     values = ValueRange(Interval(0.0, math.inf)) if structure is Structure.CLASS_INDEX else UNKNOWN_RANGE

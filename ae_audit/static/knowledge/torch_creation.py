@@ -110,6 +110,9 @@ def _like(run: Run, call: Call) -> tuple[int | None, ...] | None:
     return heads.shape_of(value) if isinstance(value, (Array, Tensor)) else None
 
 
+_SPACED = frozenset({"arange", "range", "linspace", "logspace"})
+
+
 def _creator(name: str) -> Callable[[Run, Call], Value]:
     def handler(run: Run, call: Call) -> Value:
         like = name.endswith("_like")
@@ -129,6 +132,7 @@ def _creator(name: str) -> Callable[[Run, Call], Value]:
             where=call.where,
             source=f"torch.{name}",
             random=name in names.RANDOM,
+            synthetic=name in names.RANDOM or plain in _SPACED,
             structure=Structure.CONTINUOUS if name in names.RANDOM and plain != "randint" else Structure.UNKNOWN,
             why="it is not filled" if plain in {"empty", "new"} else None,
         )
