@@ -52,7 +52,9 @@ def _edits(remedy: Remedy, finding: Finding, setup: TrainingSetup, texts: Texts)
         case Rescale():
             return rescale(remedy, setup, texts)
         case DropMetric(_, to):
-            return _metric(to, finding.location, texts)
+            known = any(metric.location == finding.location for metric in setup.metrics)
+            twice = any(metric.name == to for metric in setup.metrics)
+            return _metric(to, finding.location, texts) if known and not twice else None
 
 
 def _metric(to: str | None, place: Location, texts: Texts) -> tuple[Edit, ...] | None:

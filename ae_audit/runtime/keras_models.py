@@ -120,8 +120,6 @@ def _canonical_metric(written: str, item: Any) -> str:
         "acc": "accuracy",
         "accuracy": "accuracy",
         "binary_accuracy": "binary_accuracy",
-        "categorical_accuracy": "accuracy",
-        "sparse_categorical_accuracy": "accuracy",
         "mean_squared_error": "mse",
         "mse": "mse",
         "mean_absolute_error": "mae",
@@ -129,5 +127,10 @@ def _canonical_metric(written: str, item: Any) -> str:
     }
     if name in known:
         return known[name]
-    by_class = {"Accuracy": "accuracy", "BinaryAccuracy": "binary_accuracy", "CategoricalAccuracy": "accuracy"}
+    by_class = {
+        "Accuracy": "accuracy",
+        "BinaryAccuracy": "binary_accuracy",
+        "CategoricalAccuracy": "categorical_accuracy",
+        "SparseCategoricalAccuracy": "sparse_categorical_accuracy",
+    }
     return by_class.get(type(item).__name__, name)

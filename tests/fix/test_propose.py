@@ -11,7 +11,7 @@ from ae_audit.fix import apply, diff, propose
 from ae_audit.location import Location
 from ae_audit.rules.findings import Finding, Fix, Severity
 from ae_audit.rules.remedies import DropMetric, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
-from ae_audit.training_setup import DataFacts, Framework, Head, LossUse, Relation, TrainingSetup
+from ae_audit.training_setup import DataFacts, Framework, Head, LossUse, MetricUse, Relation, TrainingSetup
 
 KERAS, TORCH = Framework.KERAS, Framework.TORCH
 
@@ -40,8 +40,10 @@ def fix_of(
     fit: str | None = None,
     data: str | None = None,
     metric: str | None = None,
+    metrics: dict[str, str] | None = None,
     relation: Relation = Relation.SAME,
 ) -> Fix:
+    metrics = {"accuracy": metric} if metric is not None and metrics is None else metrics
     facts = DataFacts(location=place(source, data) if data else None)
     setup = TrainingSetup(
         framework,
@@ -51,6 +53,7 @@ def fix_of(
         target=facts,
         input=facts,
         relation=relation,
+        metrics=tuple(MetricUse(name, written, place(source, written)) for name, written in (metrics or {}).items()),
     )
     where = place(source, metric) if metric else setup.location
     finding = Finding("AE999", "some-rule", Severity.ERROR, "message", where, remedies=remedies)
@@ -352,6 +355,21 @@ def test_the_metric_is_replaced() -> None:
     source = "compile(loss='mse', metrics=['accuracy'])"
     after = fixed(source, DropMetric("accuracy", to="mae"), framework=KERAS, metric="'accuracy'")
     assert after == "compile(loss='mse', metrics=['mae'])"
+
+
+def test_what_is_no_metric_is_never_replaced_by_one() -> None:
+    """Where running sees a metric whose place nobody knows, the finding stands at the training."""
+    source = "m.compile(loss='mse', metrics=[own])\nm.fit(x, x, epochs=1)"
+    fix = fix_of(source, (DropMetric("accuracy", to="mae"),), framework=KERAS, fit="m.fit(x, x, epochs=1)")
+    assert fix.edits == ()
+    assert not fix.safe
+
+
+def test_a_metric_that_is_there_already_is_not_put_there_again() -> None:
+    source = "compile(loss='mse', metrics=['accuracy', 'mae'])"
+    metrics = {"accuracy": "'accuracy'", "mae": "'mae'"}
+    fix = fix_of(source, (DropMetric("accuracy", to="mae"),), framework=KERAS, metric="'accuracy'", metrics=metrics)
+    assert fix.edits == ()
 
 
 @pytest.mark.parametrize(
