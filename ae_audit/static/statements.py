@@ -111,8 +111,26 @@ def _augmented(run: Run, node: ast.AugAssign, frame: Frame) -> Signal:
         current.open = current.open or run.loops > 0
         return Signal.NEXT
     made = operators.binary(run, symbol, current, value, Where(frame.text, node))
-    overwrite(run, node.target, current, made, frame)
+    if _may_bind_anew(frame):
+        assign(run, node.target, made, frame)
+    else:
+        overwrite(run, node.target, current, made, frame)
     return Signal.NEXT
+
+
+def _may_bind_anew(frame: Frame) -> bool:
+    """Whether ``x /= 255`` may change the name alone: tensors of TensorFlow and JAX cannot be written into.
+
+    A function that gives nothing back is meant to change what it was given, so that cannot be such a tensor.
+    """
+    known = frame.scope.globals_.names.values()
+    if not any(isinstance(value, Library) and value.name.startswith(_IMMUTABLE) for value in known):
+        return False
+    body = frame.function.node if frame.function is not None else None
+    return body is not None and any(isinstance(part, ast.Return) and part.value is not None for part in ast.walk(body))
+
+
+_IMMUTABLE = ("tensorflow", "jax")
 
 
 def _as_load(node: ast.expr) -> ast.expr:

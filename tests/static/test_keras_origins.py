@@ -153,3 +153,25 @@ model.fit({windows})
     (setup,) = analyse_file("m.py", source.encode()).setups
     assert str(setup.target.values.hull) == "[0, 1]"
     assert setup.input.shape == (None, 20, 28)
+
+
+@pytest.mark.parametrize(
+    ("helper", "raw"),
+    [
+        ("images *= 255.0\n    return images", False),  # a tensor's name is bound anew
+        ("images *= 255.0", True),  # gives nothing back: an array, then
+        ("images[...] = images * 255.0\n    return images", True),  # no tensor takes this
+    ],
+)
+def test_a_tensor_is_not_changed_by_a_function_that_works_on_it(helper: str, raw: bool) -> None:
+    source = f"""
+def work(images):
+    {helper}
+x = x.reshape(-1, 784)
+work(x)
+net = keras.Sequential([layers.Dense(8, "relu"), layers.Dense(784, activation="sigmoid")])
+net.compile("adam", "mse")
+net.fit(x, x)
+"""
+    _, codes, _ = audited(source)
+    assert ("AE102" in codes) is raw
