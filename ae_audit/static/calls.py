@@ -164,7 +164,7 @@ def enter(run: Run, function: Function, call: Call, receiver: Value | None = Non
         few = 1 < len(frame.yielded) <= MAX_YIELDED
         return Seq(list(frame.yielded) if few else [], "iterator", frame.yielded[0], few)
     if raises:
-        return Unknown(f"«{function.name}» raises an exception", call.where)
+        return Unknown(f"«{function.name}» raises an exception as far as it can be followed", call.where)
     return Const(None) if frame.returned is None else frame.returned
 
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
 _POSITIVE, _NEGATIVE = "t·log(p)", "(1-t)·log(1-p)"
 EPSILON = 1e-3
 """what is added to an error for the sake of a root or a division changes neither"""
+_SYMMETRIC = frozenset({"mse", "mae", "huber", "smooth_l1", "log_cosh", "cosine_similarity"})
+"""losses that are the same with prediction and target exchanged"""
 OVERLAPS = frozenset({"dice", "tversky"})
 """losses that judge the overlap of two sets as a whole"""
 _NORMS = {(1.0, True): "mae", (2.0, False): "mse", (2.0, True): "mse"}
@@ -54,13 +56,15 @@ def compared(
     run: Run, use: LossUse, prediction: Value, target: Value, where: Where, *, framework: Framework,
     why: str | None = None, swap: bool = True,
 ) -> LossValue:  # fmt: skip
-    """One comparison. Arguments in the wrong order are taken as meant where only one is a network's output."""
+    """One comparison. Arguments in the wrong order are taken as meant where that makes no difference to the loss."""
     from ae_audit.static import tensors
 
     if isinstance(prediction, Difference):
         prediction = tensors.as_tensor(prediction)
     if swap and not isinstance(prediction, Tensor) and isinstance(target, Tensor):
         prediction, target = target, prediction
+        if framework is Framework.TORCH:
+            use, why = turned_round(use, why)
     if not isinstance(prediction, Tensor) and not isinstance(target, Tensor):
         prediction, target = _from_elsewhere(run, prediction, target, framework)
     if use.location is None:
@@ -69,6 +73,13 @@ def compared(
     value = LossValue((term,))
     observe(run, term, framework, why=why)
     return value
+
+
+def turned_round(use: LossUse, why: str | None = None) -> tuple[LossUse, str | None]:
+    """What is known of a loss that was given its two arguments the wrong way round."""
+    if use.name is None or use.name in _SYMMETRIC:
+        return use, why
+    return replace(use, name=None), f"prediction and target are given to «{use.name}» the wrong way round"
 
 
 def _from_elsewhere(run: Run, prediction: Value, target: Value, framework: Framework) -> tuple[Value, Value]:

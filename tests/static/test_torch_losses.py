@@ -6,6 +6,7 @@ import textwrap
 
 import pytest
 
+from ae_audit.rules.run import check
 from ae_audit.static import analyse_file
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import Relation, TrainingSetup
@@ -220,3 +221,30 @@ def test_the_rate_of_a_sparse_code_is_no_target() -> None:
         loss.backward()
     """)
     assert [setup.loss.name for setup in setups] == ["mse"]
+
+
+@pytest.mark.parametrize(
+    ("loss", "name"),
+    [("nn.MSELoss()", "mse"), ("nn.L1Loss()", "mae"), ("nn.BCELoss()", None), ("nn.BCEWithLogitsLoss()", None)],
+)
+def test_arguments_the_wrong_way_round(loss: str, name: str | None) -> None:
+    """They make no difference to a distance; of another loss nothing is claimed that holds of it the right way round."""
+    source = f"""
+import torch
+from torch import nn
+x = torch.rand(512, 64)
+model = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 64), nn.Sigmoid())
+optimizer = torch.optim.Adam(model.parameters())
+criterion = {loss}
+for epoch in range(300):
+    optimizer.zero_grad()
+    loss = criterion(x, model(x))
+    loss.backward()
+    optimizer.step()
+"""
+    result = analyse_file("program.py", source.encode())
+    (setup,) = result.setups
+    assert (setup.loss.name, setup.head.activation) == (name, "sigmoid")
+    reasons = {item.why for item in result.undecided if item.what == "loss"}
+    assert reasons == (set() if name else {"prediction and target are given to «bce» the wrong way round"})
+    assert not {finding.code for finding in check(result.setups)[0]}

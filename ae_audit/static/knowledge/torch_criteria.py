@@ -149,6 +149,7 @@ def compared(run: Run, use: LossUse, call: Call) -> Value:
     target = call.get(1, "target", "targets", "x2")
     if prediction is None or target is None:
         return Unknown("a loss whose arguments are not known", call.where)
+    turned = isinstance(target, Tensor) and not isinstance(prediction, Tensor)
     prediction, target = ordered(prediction, target)
     if isinstance(prediction, Tensor) and isinstance(target, Tensor):
         # Two codes, or a student and its teacher: no data meets the head here.
@@ -160,7 +161,8 @@ def compared(run: Run, use: LossUse, call: Call) -> Value:
         use = replace(use, parameters=tuple(sorted({**dict(use.parameters), **dict(known)}.items())))
     if use.name in CLASS_LOSSES and isinstance(target, Array):
         target = replace(target, structure=Structure.CLASS_INDEX)
-    return losses.compared(run, use, prediction, target, call.where, framework=Framework.TORCH)
+    use, why = losses.turned_round(use) if turned else (use, None)
+    return losses.compared(run, use, prediction, target, call.where, framework=Framework.TORCH, why=why)
 
 
 def fixed(value: Value | None) -> float | None:
