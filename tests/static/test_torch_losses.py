@@ -228,7 +228,7 @@ def test_the_rate_of_a_sparse_code_is_no_target() -> None:
     [("nn.MSELoss()", "mse"), ("nn.L1Loss()", "mae"), ("nn.BCELoss()", None), ("nn.BCEWithLogitsLoss()", None)],
 )
 def test_arguments_the_wrong_way_round(loss: str, name: str | None) -> None:
-    """They make no difference to a distance; of another loss nothing is claimed that holds of it the right way round."""
+    """They make no difference to a distance; of another loss nothing is claimed that holds the right way round."""
     source = f"""
 import torch
 from torch import nn
