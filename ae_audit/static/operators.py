@@ -73,11 +73,26 @@ def binary(run: Run, symbol: str, left: Value, right: Value, where: Where) -> Va
     if isinstance(left, Array) or isinstance(right, Array) or symbol in {"+", "-", "*", "/", "**"}:
         first, second = run.as_array(left), run.as_array(right)
         if first is not None and second is not None:
-            return unsigned.settled(symbol, left, right, on_arrays(run, symbol, first, second, where), where)
+            made = unsigned.settled(symbol, left, right, on_arrays(run, symbol, first, second, where), where)
+            calls = [*calls_out_of_reach(run, left), *calls_out_of_reach(run, right)]
+            if calls and isinstance(made, Array):
+                run.notes[_CALLS, made.root] = calls
+            return made
     for value in (left, right):
         if isinstance(value, Unknown):
             return Unknown(value.reason, where)
     return Unknown("arithmetic on values of unknown kind", where)
+
+
+def calls_out_of_reach(run: Run, value: Value) -> list[Unknown]:
+    """The calls of unknown functions that a sum or a product is made of: a loss that is handed in, and a penalty."""
+    if isinstance(value, Unknown):
+        return [value] if isinstance(value.children.get("()"), Seq) else []
+    found = run.notes.get((_CALLS, value.root), ()) if isinstance(value, Array) else ()
+    return list(found)
+
+
+_CALLS = "calls out of reach in"
 
 
 def _constants(symbol: str, left: Const, right: Const, where: Where) -> Value:

@@ -248,3 +248,27 @@ for epoch in range(300):
     reasons = {item.why for item in result.undecided if item.what == "loss"}
     assert reasons == (set() if name else {"prediction and target are given to «bce» the wrong way round"})
     assert not {finding.code for finding in check(result.setups)[0]}
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "criterion(output, images)",
+        "criterion(output, images) + weight * output.norm()",
+        "0.5 * criterion(output, images) - bonus(output, weight) / 2",
+    ],
+)
+def test_a_loss_that_is_handed_in_is_said_to_be_unknown_whatever_is_added_to_it(loss: str) -> None:
+    source = f"""
+import torch
+def train(model, loader, optimizer, criterion, bonus, weight):
+    for images, label in loader:
+        optimizer.zero_grad()
+        output = model(images)
+        loss = {loss}
+        loss.backward()
+        optimizer.step()
+"""
+    result = analyse_file("program.py", source.encode())
+    assert result.setups
+    assert ("loss", "the parameter «criterion» of train()") in {(item.what, item.why) for item in result.undecided}

@@ -6,7 +6,7 @@ Which names are losses, and what their arguments mean, is the theory's to say (:
 from __future__ import annotations
 
 from ae_audit.records import replace
-from ae_audit.static import losses, ops
+from ae_audit.static import losses, operators, ops
 from ae_audit.static.arguments import Call
 from ae_audit.static.knowledge import torch_heads as heads
 from ae_audit.static.registry import Table
@@ -265,6 +265,14 @@ def unknown_backward(run: Run, receiver: Any, call: Call) -> Value:
     given = receiver.children.get("()")
     if isinstance(given, Seq):
         trained_out_of_reach(run, given.items, call, receiver.reason)
+    return NONE
+
+
+@TABLE.method("array", "backward")
+def array_backward(run: Run, receiver: Any, call: Call) -> Value:
+    """A sum of losses of which only the arguments are known."""
+    for each in operators.calls_out_of_reach(run, receiver):
+        unknown_backward(run, each, call)
     return NONE
 
 
