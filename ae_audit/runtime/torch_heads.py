@@ -283,8 +283,9 @@ class HeadFollower:
             return origin
         # what is kept is divided by the share that is kept
         before, after = (tensor.detach().reshape(-1)[:_LOOKED_AT] for tensor in (first, output))
-        kept = (before != 0) & (after != 0)
-        factor = float((after[kept] / before[kept]).max()) if bool(kept.any()) else 1.0
+        # memory that nobody filled (``torch.empty``) may hold anything
+        shares = (after / before)[(before != 0) & (after != 0) & torch.isfinite(after) & torch.isfinite(before)]
+        factor = float(shares.max()) if shares.nelement() else 1.0
         hull = origin.range.values.hull
         wide = Interval(min(hull.lo, 0.0) * factor, max(hull.hi, 0.0) * factor)
         reach = origin.range.values.reach

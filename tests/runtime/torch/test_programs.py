@@ -476,3 +476,19 @@ def test_a_target_that_lacks_an_axis_is_broadcast_over_the_batch(record: Record,
     """)
     findings, _ = check([run.only.setup], select=["AE309"])
     assert bool(findings) is accused
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_a_trial_call_on_memory_that_nobody_filled(record, value):
+    """``torch.empty`` gives whatever was there: the usual way of finding out how large a code is."""
+    setup = record(f"""
+        net = nn.Sequential(nn.Linear(16, 8), nn.SiLU(), nn.Dropout(0.3), nn.Linear(8, 16), nn.SiLU(), nn.Dropout(0.3))
+        size = net(torch.full((1, 16), float("{value}"))).shape
+        optimizer = torch.optim.Adam(net.parameters())
+        for batch in images.split(50):
+            optimizer.zero_grad()
+            F.mse_loss(net(batch), batch).backward()
+            optimizer.step()
+        """).only.setup
+    assert setup.head.activation == "silu"
+    assert setup.head.range.values.hull.lo == pytest.approx(-0.2785 / 0.7, abs=1e-3)
