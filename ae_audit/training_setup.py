@@ -148,6 +148,8 @@ class Head:
     """whether Keras on TensorFlow finds the logits behind the activation (its output reaches the loss untouched)"""
     location: Location | None = None
     """of the expression that names the activation (the string, the layer or the call); the layer where there is none"""
+    others: tuple[Location | None, ...] = ()
+    """of the activations directly before and behind it: one chain, exchanged as a whole; None where one is unknown"""
     trail: tuple[TrailStep, ...] = ()
 
 

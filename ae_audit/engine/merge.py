@@ -146,10 +146,14 @@ def _merge_head(seen: Head, static: Head) -> Head:
         return replace(static, units=seen.units or static.units, shape=seen.shape or static.shape)
     if seen.activation is not None and static.activation not in (None, seen.activation):
         return seen
+    others = seen.others
+    if static.location is not None:  # with which only the source's own places go together
+        others = static.others if len(static.others) >= len(seen.others) else (None,)
     return replace(
         seen,
         written=static.written or seen.written,
         location=static.location or seen.location,
+        others=others,
         trail=seen.trail if seen.sampled else static.trail or seen.trail,
     )
 

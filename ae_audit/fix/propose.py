@@ -13,7 +13,7 @@ from ae_audit.fix.source import SourceOf, Texts, parse
 from ae_audit.location import Location
 from ae_audit.rules.findings import Edit, Finding, Fix
 from ae_audit.rules.remedies import DropMetric, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
-from ae_audit.training_setup import TrainingSetup
+from ae_audit.training_setup import Framework, Head, TrainingSetup
 
 
 def propose(finding: Finding, setup: TrainingSetup | None, source_of: SourceOf) -> Fix | None:
@@ -44,7 +44,7 @@ def _edits(remedy: Remedy, finding: Finding, setup: TrainingSetup, texts: Texts)
     framework = setup.framework
     match remedy:
         case SwapActivation(to):
-            return swap_activation(to, setup.head.location, framework, texts)
+            return _swap_head(to, setup.head, framework, texts)
         case SwapLoss(to, from_logits):
             return swap_loss(to, from_logits, setup.loss.location, framework, texts)
         case ExpectLogits(from_logits):
@@ -55,6 +55,17 @@ def _edits(remedy: Remedy, finding: Finding, setup: TrainingSetup, texts: Texts)
             known = any(metric.location == finding.location for metric in setup.metrics)
             twice = any(metric.name == to for metric in setup.metrics)
             return _metric(to, finding.location, texts) if known and not twice else None
+
+
+def _swap_head(to: str, head: Head, framework: Framework, texts: Texts) -> tuple[Edit, ...] | None:
+    """Another output activation; what is applied directly before or behind the old one is taken out with it."""
+    edits = swap_activation(to, head.location, framework, texts)
+    for place in dict.fromkeys(head.others):
+        if edits is None or (place == head.location and to != "linear"):
+            return None
+        taken_out = swap_activation("linear", place, framework, texts)
+        edits = None if taken_out is None else (*edits, *taken_out)
+    return edits
 
 
 def _metric(to: str | None, place: Location, texts: Texts) -> tuple[Edit, ...] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from ae_audit.runtime import torch_functions as functions
 from ae_audit.runtime import torch_losses as losses
 from ae_audit.runtime.captures import CannotApply
 from ae_audit.runtime.torch_events import LossEvent
-from ae_audit.runtime.torch_heads import Origin
+from ae_audit.runtime.torch_heads import ActivationCall, Origin
 from ae_audit.runtime.torch_tape import Kind, Leaf, Node, Player, Ref, ancestors, plain_value, rederived
 
 LOG_SPACE = frozenset({"nll", "kl_divergence"})
@@ -61,6 +61,8 @@ class Arm:
                         raise CannotApply(f"torch has no activation «{to}»")
                     if origin is None or origin.activation is None:
                         raise CannotApply("the activation that produces the prediction was not recognised")
+                    if origin.fixed is not None:
+                        raise CannotApply(origin.fixed)
                     self.activation = to
                 case SwapLoss(to=to, from_logits=from_logits):
                     if to not in losses.COMPUTABLE:
@@ -86,7 +88,7 @@ class Arm:
         """The activation of the prediction under this arm."""
         if self.activation is not None:
             return self.activation
-        return self._origin.activation if self._origin is not None else None
+        return self._origin.outermost if self._origin is not None else None
 
     def in_data_space(self, prediction: torch.Tensor) -> torch.Tensor:
         """A prediction as the user would take it from the model, on the scale of its targets."""
@@ -109,7 +111,7 @@ class ArmPlayer:
         self._evaluating = evaluating
         self._player = Player(self._leaf_value, self._perform)
         self._losses = {loss.node.serial: loss for loss in losses_here if loss.node is not None}
-        self._swaps: dict[int, list[tuple[str, int]]] = {}
+        self._swaps: dict[int, dict[tuple[str, int], str]] = {}
         self._heads: dict[int, list[Ref]] = {}
         self._done: set[int] = set()
         self._inputs: dict[int, Leaf] = {}
@@ -151,15 +153,22 @@ class ArmPlayer:
             self._inputs[id(leaf)] = leaf
         if arm.activation is None:
             return
-        call = loss.origin.call if loss.origin is not None else None
-        if call is not None and call.holder.node is not None:
-            places = self._swaps.setdefault(call.holder.node.serial, [])
-            if (call.name, call.index) not in places:
-                places.append((call.name, call.index))
+        if loss.origin is not None and loss.origin.last:
+            for call in loss.origin.last:
+                self._swap(call, arm.activation)
+            for call in loss.origin.inner:
+                self._swap(call, "linear")
         elif isinstance(loss.prediction.source, Node):
             refs = self._heads.setdefault(loss.prediction.source.serial, [])
             if all(ref.index != loss.prediction.index for ref in refs):
                 refs.append(loss.prediction)
+
+    def _swap(self, call: ActivationCall, to: str) -> None:
+        if call.holder.node is None:
+            raise CannotApply(f"the call of {call.name} that activates the output cannot be played again")
+        places = self._swaps.setdefault(call.holder.node.serial, {})
+        if places.setdefault((call.name, call.index), to) != to:
+            raise CannotApply(f"{call.name} activates one output, and enters the activation of another")
 
     def _leaf_value(self, node: Node, place: int, leaf: Leaf) -> torch.Tensor:
         arm = self._arm
@@ -194,10 +203,9 @@ class ArmPlayer:
         swaps = self._swaps.get(node.serial)
         if swaps is None:
             return node.call(*args, **kwargs)
-        assert self._arm.activation is not None
         if not node.is_module:
-            return functions.apply_activation(self._arm.activation, args[0], _axis(args, kwargs))
-        with _Swapping(self._arm.activation, swaps):
+            return functions.apply_activation(next(iter(swaps.values())), args[0], _axis(args, kwargs))
+        with _Swapping(swaps):
             return node.call(*args, **kwargs)
 
     def _loss(self, node: Node, loss: LossEvent, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -229,12 +237,11 @@ class ArmPlayer:
 
 
 class _Swapping(TorchFunctionMode):
-    """Replaces the results of given activation calls, counted by name, by another activation of the same input."""
+    """Replaces the results of given activation calls, counted by name, by other activations of the same input."""
 
-    def __init__(self, to: str, places: Sequence[tuple[str, int]]) -> None:
+    def __init__(self, places: Mapping[tuple[str, int], str]) -> None:
         super().__init__()
-        self._to = to
-        self._wanted = frozenset(places)
+        self._places = places
         self._names = frozenset(name for name, _ in places)
         self._count: dict[str, int] = {}
 
@@ -246,10 +253,11 @@ class _Swapping(TorchFunctionMode):
         name = found[0]
         index = self._count.get(name, 0)
         self._count[name] = index + 1
-        if (name, index) not in self._wanted:
+        to = self._places.get((name, index))
+        if to is None:
             return func(*args, **kwargs)
         x = args[0] if args else kwargs["input"]
-        return functions.apply_activation(self._to, x, found[1].get("axis"))
+        return functions.apply_activation(to, x, found[1].get("axis"))
 
 
 def _axis(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:

@@ -221,6 +221,7 @@ def _head(first: LossEvent) -> Head:
         shape=shape,
         after=origin.after,
         location=origin.location,
+        others=origin.others,
         trail=tuple(TrailStep(text, origin.location) for text in origin.trail),
         sampled=origin.sampled,
     )

@@ -55,7 +55,14 @@ class Origin:
     after: tuple[str, ...] = ()
     written: str | None = None
     location: Location | None = None
-    call: ActivationCall | None = None
+    last: tuple[ActivationCall, ...] = ()
+    """the last activation before the output, one for each part of a joined tensor; none where no call is known"""
+    inner: tuple[ActivationCall, ...] = ()
+    """the activations directly before those, which make one chain with them"""
+    others: tuple[Location | None, ...] = ()
+    """where the activations of the chain stand besides the one at ``location``"""
+    fixed: str | None = None
+    """why a part of the chain can be neither exchanged nor taken out"""
     trail: tuple[str, ...] = ()
     """how it is known, where it was tried out"""
     sampled: bool = False
@@ -64,6 +71,11 @@ class Origin:
     @property
     def bounded(self) -> bool:
         return self.activation not in {None, "linear"} and self.range.values.hull.bounded
+
+    @property
+    def outermost(self) -> str | None:
+        """The activation that was applied last, by canonical name."""
+        return self.last[0].name if self.last else self.activation
 
     def then(self, name: str, range: ActivationRange | None = None) -> Origin:
         """This origin after one more operation; an empty name is not worth showing."""
@@ -74,6 +86,7 @@ class Origin:
 LINEAR = Origin("linear", LINEAR_RANGE)
 UNKNOWN = Origin(None, UNKNOWN_ACTIVATION_RANGE)
 NOT_BY_VALUE = "what activates the output does not go value by value: what it can give is not known"
+OWN_CALLS = "the program computes the activation of its output itself, which cannot be exchanged"
 _LOOKED_AT = 4096
 """values of which the scale of a dropout is read off"""
 
@@ -129,7 +142,8 @@ class HeadFollower:
         range = activation.range if same else activation.range.affine(found.scale, found.shift)
         after = () if same else ("Affine",)
         trail = (f"{written or 'the output'} gives the values of {found.name}{'' if same else ', scaled'}",)
-        return Origin(found.name, range, (), None, tuple(tensor.shape), after, written, location, trail=trail)
+        shape = tuple(tensor.shape)
+        return Origin(found.name, range, (), None, shape, after, written, location, fixed=OWN_CALLS, trail=trail)
 
     def is_noise(self, tensor: torch.Tensor) -> bool:
         return bool(self._noise.get(tensor))
@@ -180,7 +194,9 @@ class HeadFollower:
             return LINEAR if self._from_model(args, kwargs) else None
         if name in functions.RECURRENT:
             found = find_activation(functions.RECURRENT[name])
-            return None if found is None else Origin(found.name, found.range, written=f"nn.{name.upper()}")
+            layer = f"nn.{name.upper()}"
+            fixed = f"the activation is a part of {layer}"
+            return None if found is None else Origin(found.name, found.range, written=layer, fixed=fixed)
         if name in functions.JOINING:
             return self._joined(args, functions.JOINING[name])
         origin = self._origins.get(first)
@@ -230,13 +246,17 @@ class HeadFollower:
         range = found.range_of(before.range if before is not None else LINEAR_RANGE, units)
         if name == "linear" and before is not None:
             return before
-        if before is not None and before.bounded and not functions.WEIGHTED.intersection(before.after):
-            return before.then(name, range)
         written, location = self._describe()
+        last = (ActivationCall(holder, name, index),)
+        if before is not None and before.bounded and not functions.WEIGHTED.intersection(before.after):
+            others = (*before.others, location)
+            return replace(before.then(name, range), last=last, inner=(*before.inner, *before.last), others=others)
         plain = tuple(sorted((key, value) for key, value in parameters.items() if key != "axis"))
-        return Origin(
-            name, range, plain, axis, tuple(output.shape), (), written, location, ActivationCall(holder, name, index)
-        )
+        made = Origin(name, range, plain, axis, tuple(output.shape), (), written, location, last)
+        if before is None or before.activation in {None, "linear"} or not _ONLY_MOVED.issuperset(before.after):
+            return made
+        others = (*before.others, before.location)
+        return replace(made, inner=(*before.inner, *before.last), others=others, fixed=before.fixed)
 
     def _after_arithmetic(self, name: str, args: Sequence[Any], output: torch.Tensor) -> Origin | None:
         left, right = args[0], args[1] if len(args) > 1 else None
@@ -271,12 +291,14 @@ class HeadFollower:
         first = origins[0]
         assert first is not None
         range = first.range
+        joined = first
         for origin in origins[1:]:
             assert origin is not None
             if origin.activation != first.activation:
                 return UNKNOWN
             range = range.either(origin.range) if range != origin.range else range
-        return first.then(name, range)
+            joined = _both(joined, origin)
+        return joined.then(name, range)
 
     def _dropped(self, origin: Origin, first: torch.Tensor, output: torch.Tensor) -> Origin:
         if output is first or not first.nelement():
@@ -340,12 +362,25 @@ class HeadFollower:
         )
 
 
+_ONLY_MOVED = frozenset(functions.RESHAPING.values()) | {"Permute", "Index", "Flip", "Repeat"}
+"""what may stand between two activations that are one directly behind the other"""
 _BINARY = frozenset(
     {"add", "sub", "mul", "div", "true_divide", "rsub", "__rsub__", "__rdiv__", "multiply", "subtract", "divide"}
 )
 _CARRYING = (
     frozenset(functions.RESHAPING) | frozenset(functions.MOVING) | functions.DROPPING | frozenset(functions.AVERAGING)
 )
+
+
+def _both(one: Origin, other: Origin) -> Origin:
+    """``one`` with the calls that made ``other``: they are exchanged together."""
+    if one.last == other.last:
+        return one
+    last, inner = (tuple(dict.fromkeys(calls)) for calls in (one.last + other.last, one.inner + other.inner))
+    others = (*one.others, *other.others)
+    if other.location != one.location:
+        others = (*others, other.location)
+    return replace(one, last=last, inner=inner, others=tuple(dict.fromkeys(others)), fixed=one.fixed or other.fixed)
 
 
 def _first_tensor(args: Sequence[Any], kwargs: dict[str, Any]) -> torch.Tensor | None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from functools import lru_cache
 
-from ae_audit.location import TrailStep
+from ae_audit.location import Location, TrailStep
 from ae_audit.records import replace
 from ae_audit.static import arrays, divergences, losses
 from ae_audit.static.sources import Where
@@ -31,6 +31,10 @@ FIRST_LAYERS = 3
 """layers after the input among which a normalisation is looked for: a reshape, a convolution and the one behind it"""
 CLOSE = 1e-3
 """what is added to or cut from a prediction without moving it: the 1e-7 of a logarithm, up to a visible change"""
+_MOVES = frozenset(
+    {"reshape", "view", "flatten", "unflatten", "squeeze", "unsqueeze", "expand_dims", "permute", "transpose"}
+)
+"""what may stand between two activations that are one directly behind the other"""
 Shape = tuple[int | None, ...] | None
 
 
@@ -144,11 +148,19 @@ def activated(
         shape=head.shape,
         logits_recoverable=Tri.YES if framework is Framework.KERAS else Tri.UNKNOWN,
         location=place.location,
+        others=_chain(head) if previous else (),
         trail=(*trail, TrailStep(f"{name}{previous} produces {produced}", place.location))[-8:],
     )
     return replace(base, head=made, why=base.why if before.unknown and range_.unknown else None, log_of=None,
                    complement=False, activation_of=base, divergence=None,
                    parts=((divergences.EXPONENTIAL, 1.0),) if name == "exponential" else ())  # fmt: skip
+
+
+def _chain(head: Head) -> tuple[Location | None, ...]:
+    """The places of the activations with which one applied to ``head`` makes a chain; None where it is further off."""
+    if all(layer.rpartition(".")[2].casefold() in _MOVES for layer in head.after):
+        return (*head.others, head.location)
+    return (*head.others, None) if head.range.values.hull.bounded else ()
 
 
 @lru_cache(maxsize=512)

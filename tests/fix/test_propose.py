@@ -35,6 +35,7 @@ def fix_of(
     *,
     framework: Framework,
     head: str | None = None,
+    others: tuple[str | None, ...] = (),
     loss: str | None = None,
     loss_name: str | None = None,
     fit: str | None = None,
@@ -48,7 +49,10 @@ def fix_of(
     setup = TrainingSetup(
         framework,
         place(source, fit) if fit else Location("m.py", 1),
-        head=Head(location=place(source, head) if head else None),
+        head=Head(
+            location=place(source, head) if head else None,
+            others=tuple(place(source, other) if other else None for other in others),
+        ),
         loss=LossUse(loss_name, location=place(source, loss) if loss else None),
         target=facts,
         input=facts,
@@ -146,6 +150,33 @@ def fixed(source: str, *remedies: Remedy, **facts: object) -> str:
 )
 def test_the_activation_is_swapped_in_place(framework: Framework, before: str, at: str, to: str, after: str) -> None:
     assert fixed(before, SwapActivation(to), framework=framework, head=at) == after
+
+
+SEQUENCE = "model = nn.Sequential(nn.Linear(20, 10), nn.Sigmoid(), nn.Softmax(dim=1))\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "other"), [("nn.Sigmoid()", "nn.Softmax(dim=1)"), ("nn.Softmax(dim=1)", "nn.Sigmoid()")]
+)
+@pytest.mark.parametrize(("to", "left"), [("linear", ""), ("log_softmax", ", nn.LogSoftmax(dim=1)")])
+def test_a_chain_of_activations_is_exchanged_as_a_whole(head: str, other: str, to: str, left: str) -> None:
+    after = fixed(SEQUENCE, SwapActivation(to), framework=TORCH, head=head, others=(other,))
+    assert after == f"model = nn.Sequential(nn.Linear(20, 10){left})\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "head", "other"),
+    [
+        (SEQUENCE, "nn.Softmax(dim=1)", None),
+        ("y = F.softmax(torch.sigmoid(x), dim=1)\n", "F.softmax(torch.sigmoid(x), dim=1)", "torch.sigmoid(x)"),
+        ("act = nn.Sigmoid()\ny = act(act(x))\n", "nn.Sigmoid()", "nn.Sigmoid()"),
+        ('x = Dense(9, activation="tanh")(x)\ny = Squash()(x)\n', '"tanh"', "Squash()"),
+    ],
+)
+def test_no_edit_that_leaves_a_part_of_the_chain(source: str, head: str, other: str | None) -> None:
+    fix = fix_of(source, (SwapActivation("linear"),), framework=TORCH, head=head, others=(other,))
+    assert not fix.edits
+    assert fix.description == "no activation at the output"
 
 
 def test_functional_sigmoid_of_torch_where_torch_is_imported() -> None:

@@ -226,3 +226,64 @@ def test_mnist_softmax_against_sigmoid() -> None:
         fixed.advance(30)
     assert r2_score(broken.evaluate()) < 0
     assert r2_score(fixed.evaluate()) > 0.15
+
+
+CLASSES = """
+labels = images[:, :10].argmax(1)
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(16, 32), nn.Tanh(), nn.Linear(32, 10))
+    def forward(self, x):
+        x = self.body(x)
+        return {head}
+model = Net()
+optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+for step in range(40):
+    loss = {loss}({out}, labels)
+    optimizer.zero_grad(); loss.backward(); optimizer.step()
+"""
+
+
+@pytest.mark.parametrize(
+    ("head", "out", "loss", "to"),
+    [
+        ("F.softmax(torch.sigmoid(x), dim=1)", "model(images)", "F.cross_entropy", "linear"),
+        ("torch.sigmoid(x)", "model(images).softmax(1)", "F.cross_entropy", "linear"),
+        ("F.relu(x).unsqueeze(1).flatten(1).softmax(1)", "model(images)", "F.cross_entropy", "linear"),
+        ("x.sigmoid().sigmoid().sigmoid()", "model(images)", "F.cross_entropy", "linear"),
+        ("torch.cat([x[:, :5].softmax(1), x[:, 5:].softmax(1)], 1)", "model(images)", "F.cross_entropy", "linear"),
+        ("F.softmax(x.tanh(), dim=1)", "model(images)", "F.nll_loss", "log_softmax"),
+    ],
+)
+def test_a_chain_of_activations_is_exchanged_as_a_whole(
+    record: Record, head: str, out: str, loss: str, to: str
+) -> None:
+    """What is fitted is the program written with the one activation, and its scores are those of that program."""
+    right = {"linear": "x", "log_softmax": "F.log_softmax(x, dim=1)"}[to]
+    arm = record(CLASSES.format(head=head, out=out, loss=loss)).only.trial((SwapActivation(to),), 0)
+    told = record(CLASSES.format(head=right, out="model(images)", loss=loss)).only.trial((), 0)
+    assert arm.advance(30) == pytest.approx(told.advance(30), rel=1e-5)
+    ours, theirs = arm.evaluate(), told.evaluate()
+    np.testing.assert_allclose(ours.predictions, theirs.predictions, atol=1e-5)
+    np.testing.assert_allclose(ours.predictions.sum(1), 1, atol=1e-5)
+    assert r2_score(ours, 1) == pytest.approx(r2_score(theirs, 1), abs=1e-4)
+
+
+def test_a_log_behind_another_activation_is_scored_as_probabilities(record: Record) -> None:
+    program = CLASSES.format(head="F.log_softmax(x.tanh(), dim=1)", out="model(images)", loss="F.nll_loss")
+    trial = record(program).only.trial((), 0)
+    np.testing.assert_allclose(trial.evaluate().predictions.sum(1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("head", "why"),
+    [
+        ("(1 / (1 + torch.exp(-x)))", "computes the activation of its output itself"),
+        ("nn.LSTM(10, 10, batch_first=True).to(x)(x[:, None])[0][:, 0].softmax(1)", "a part of nn.LSTM"),
+    ],
+)
+def test_what_cannot_be_taken_out_is_no_arm(record: Record, head: str, why: str) -> None:
+    capture = record(CLASSES.format(head=head, out="model(images)", loss="F.cross_entropy")).only
+    with pytest.raises(CannotApply, match=why):
+        capture.trial((SwapActivation("linear"),), 0)
