@@ -197,11 +197,19 @@ def _merge_data(seen: DataFacts, static: DataFacts) -> DataFacts:
         standardised=_known(seen.standardised, static.standardised),
         noised=_known(seen.noised, static.noised),
         normalised_channels=seen.normalised_channels or static.normalised_channels,
-        wrapped=seen.wrapped or static.wrapped,
+        wrapped=seen.wrapped or (None if _stayed_low(seen, static) else static.wrapped),
         stand_in=seen.stand_in or static.stand_in,
         location=static.location or seen.location,
         trail=(*static.trail, *seen.trail),
     )
+
+
+def _stayed_low(seen: DataFacts, static: DataFacts) -> bool:
+    """Whether the data that were measured do not come near the top, where values that wrap round end or come from."""
+    hull, reach = static.values.hull, seen.values.reach
+    if seen.measured is None or seen.stand_in or reach is None or not hull.bounded:
+        return False
+    return reach.hi < (hull.lo + hull.hi) / 2
 
 
 def _merge_optional(seen: DataFacts | None, static: DataFacts | None) -> DataFacts | None:

@@ -20,7 +20,9 @@ NumPy, TensorFlow and torch keep `uint8` and begin again at the other end withou
 ## When it stays silent
 
 With `255 - x`, `x / 255` and whatever else stays in range; where the data were turned into floats first; where the type
-or the values are unknown; where the images are only shown or saved.
+or the values are unknown, as those of image files are, which may be masks whose labels count from 1 (`mask - 1`,
+`mask * 255`); where running measured data whose values cannot have gone round; where the images are only shown or
+saved.
 
 ## Fix safety
 
@@ -104,8 +106,9 @@ class UnsignedArithmetic(Rule):
                 found.setdefault(data.wrapped, []).append(part)
         for step, names in found.items():
             place = step.location or setup.location
+            hold = "holds" if len(names) == 1 else "hold"
             yield Violation(
-                message=f"{step.text}: the {' and the '.join(names[:2])} hold scrambled values",
+                message=f"{step.text}: the {' and the '.join(names[:2])} {hold} scrambled values",
                 location=place,
                 spans=() if place == setup.location else (Span(setup.location, "trained here"),),
                 evidence=evidence(setup, *(name for name in names if name in {"target", "input"})),

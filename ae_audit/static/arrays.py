@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
 
 MAX_TRAIL = 12
 """steps of a trail that are kept: those at the source of the data, which decide its scale"""
+RECOLOURED = "as colours of "
+"""how the selection of an array begins whose channels are no longer red, green and blue"""
 ABSOLUTE = "abs()"
 """how ``abs`` is told in the trail of an array"""
 MAX_PARTS = 4096
@@ -266,8 +268,10 @@ def thresholded(array: Array, how: str, where: Where | None, *, equal: bool = Fa
 
 
 def selected(array: Array, what: str, shape: tuple[int | None, ...] | None) -> Array:
-    """Part of an array along an axis other than the samples'."""
-    return replace(array, selection=(*array.selection, what), shape=shape)
+    """Part of an array along an axis other than the samples'; a channel of other colours has a range of its own."""
+    recoloured = any(part.startswith(RECOLOURED) for part in array.selection)
+    values = ValueRange(array.values.hull) if recoloured else array.values
+    return replace(array, selection=(*array.selection, what), shape=shape, values=values)
 
 
 def mixed(run: Run, left: Array, right: Array, how: str, where: Where | None, *, sign: float = 1.0) -> Array:

@@ -220,15 +220,17 @@ def _within(lo: float, hi: float) -> Any:
     return ValueRange(Interval(lo, hi))
 
 
-_BYTES = (255.0, 256.0, 127.5, 128.0)
-"""divisors by which 8-bit images, and nothing else, are scaled: the top or the middle of [0, 255] or [0, 256)"""
+_TOPS = (255.0, 256.0, 127.5)
+"""divisors by which 8-bit images, and nothing else, are scaled: the top or the middle of [0, 255]"""
+_MIDDLE = 128.0
+"""a divisor of bytes only where it was taken away too: by itself it is the scale of signed data (Lab, 8-bit sound)"""
 
 
-def _taken_for_bytes(array: Array, divisor: float | None, where: Where) -> Array:
+def _taken_for_bytes(array: Array, divisor: float, where: Where, *, known: tuple[float, ...] = _TOPS) -> Array:
     """Data of unknown range that is divided by 255, or centred at 127.5, is taken for bytes: nobody scales else so."""
-    if divisor is None or not array.values.unknown or array.scalings or array.placeholder or array.statistic:
+    if not array.values.unknown or array.scalings or array.placeholder or array.statistic:
         return array
-    if not any(math.isclose(divisor, known, rel_tol=1e-3) for known in _BYTES) or array.shape == ():
+    if not any(math.isclose(divisor, top, rel_tol=1e-3) for top in known) or array.shape == ():
         return array
     from ae_audit.theory.intervals import BYTE
     from ae_audit.theory.ranges import ValueRange
@@ -244,7 +246,10 @@ def _scaled(array: Array, scale: float, shift: float, how: str, where: Where) ->
     if shift == 0.0 and 0 < scale < 1:
         array = _taken_for_bytes(array, 1.0 / scale, where)
     elif scale == 1.0 and shift < -100:
-        array = _taken_for_bytes(array, -shift, where)
+        array = _taken_for_bytes(array, -shift, where, known=(*_TOPS, _MIDDLE))
+    elif (scale, shift) == (1.0, -1.0) and array.scalings == (f"/ {arrays.short(_MIDDLE)}",) and array.values.unknown:
+        bytes_ = _taken_for_bytes(replace(array, scalings=()), _MIDDLE, where, known=(_MIDDLE,))
+        array = replace(bytes_, values=bytes_.values.affine(1 / _MIDDLE, 0.0), scalings=array.scalings)
     if scale == 0 or not (math.isfinite(scale) and math.isfinite(shift)):
         return replace(arrays.affine(array, 0.0, 0.0, how, where), scale=None, shift=None)
     return arrays.affine(array, scale, shift, how, where)

@@ -13,8 +13,11 @@ from ae_audit.static.sources import Where
 from ae_audit.static.values import Array, Const, Value
 from ae_audit.theory.intervals import BYTE, Interval, format_number
 from ae_audit.theory.ranges import ValueRange
+from ae_audit.training_setup import Structure
 
 STAYING = frozenset({"+", "-", "*", "**"})
+LABELS_BEGIN = 100
+"""where the labels of a mask surely have begun: whoever takes more away centres the bytes of pictures"""
 ROUNDING = 0.01
 """how far the ends of a computed range may lie off: constants such as 1 / 255 round"""
 
@@ -29,6 +32,8 @@ def settled(symbol: str, left: Value, right: Value, result: Value, where: Where)
     if reach is None and symbol in {"+", "-"} and (_fills(left, right) or _fills(right, left)):
         reach = hull  # noise meets both ends of the bytes sooner or later
     if reach is not None and (reach.lo < -ROUNDING or reach.hi > BYTE.hi + ROUNDING):
+        if not _is_random(left) and not _is_random(right) and _may_be_labels(result, reach):
+            return _doubtful(result, where)
         return wrapped(result, f"«{where.written}» stays uint8: {_ends(reach)} wraps round at 0 and 256", where)
     if BYTE.covers(hull, ROUNDING):
         return replace(result, dtype="uint8")
@@ -40,6 +45,8 @@ def cast(array: Array, made: Array, where: Where) -> Array:
     reach = array.values.reach
     if reach is None or (reach.lo > -1.0 and reach.hi < BYTE.hi + 1):
         return made
+    if not array.noise and _may_be_labels(array, reach):
+        return _doubtful(array, where)
     text = f"«{where.written}» turns {_ends(reach)} into uint8, which holds 0 to 255 and wraps round"
     return wrapped(made, text, where)
 
@@ -50,6 +57,23 @@ def wrapped(array: Array, text: str, where: Where) -> Array:
         array, dtype="uint8", values=ValueRange(BYTE), scale=None, shift=None,
         wrapped=array.wrapped or TrailStep(text, where.location), why=array.why or "its values wrapped round",
     )  # fmt: skip
+
+
+def _may_be_labels(array: Array, reach: Interval) -> bool:
+    """Whether files that a run would open may hold the few labels of a mask, which stay in range where bytes do not."""
+    return array.pictured and reach.lo >= -LABELS_BEGIN
+
+
+def _doubtful(array: Array, where: Where) -> Array:
+    """The bytes that arithmetic leaves whose result wraps round for pictures, and does not for masks."""
+    return replace(
+        array, dtype="uint8", values=ValueRange(BYTE), scale=None, shift=None, structure=Structure.UNKNOWN,
+        why=array.why or f"its files may hold the labels of masks or photographs, which «{where.written}» wraps round",
+    )  # fmt: skip
+
+
+def _is_random(value: Value) -> bool:
+    return isinstance(value, Array) and value.random
 
 
 def _ends(values: Interval) -> str:

@@ -157,3 +157,13 @@ def test_trainings_of_a_loop_are_matched_one_by_one():
 def test_of_alternatives_under_conditions_one_is_waited_for():
     other = replace(READ, condition=Condition("not fast", default=False))
     assert to_be_seen([READ, other]) == {FIT: 1}
+
+
+def test_bytes_that_were_feared_to_wrap_round_are_let_go_where_the_data_stay_low() -> None:
+    feared = replace(READ.target, values=ValueRange(Interval(0.0, 255.0)), stand_in=False)
+    read = replace(READ, target=feared)
+    labels = DataFacts(ValueRange.exactly(Interval(0.0, 2.0)), "uint8", (10, 1), measured=MEASURED)
+    assert merge(replace(SEEN, target=labels), read).target.wrapped is None
+    high = replace(labels, values=ValueRange.exactly(Interval(0.0, 255.0)))
+    assert merge(replace(SEEN, target=high), read).target.wrapped is not None
+    assert merge(replace(SEEN, target=replace(labels, stand_in=True)), read).target.wrapped is not None

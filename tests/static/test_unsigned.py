@@ -69,3 +69,38 @@ def test_labels_that_are_counted_from_one_wrap_too() -> None:
     assert setup.target.wrapped is not None
     assert setup.target.wrapped.location is not None
     assert setup.target.wrapped.location.line == 6
+
+
+FILES = """
+import cv2
+import keras
+import numpy as np
+import tensorflow as tf
+x = np.array([cv2.imread(p) for p in paths]) / 255.0
+y = np.array([cv2.imread(p, 0) for p in masks])
+z = tf.image.resize(tf.image.decode_png(tf.io.read_file("m.png")), (64, 64), method="nearest")
+{line}
+model = keras.Sequential([keras.layers.Input((64, 64, 3)), keras.layers.Conv2D(3, 3, activation="softmax")])
+model.compile("adam", "sparse_categorical_crossentropy")
+model.fit(x, y)
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("y = y - 1", False),
+        ("y -= 1", False),
+        ("y = y * 255", False),
+        ("y = (y * 255.0).astype('uint8')", False),
+        ("y = z - 1", False),
+        ("z -= tf.constant(1, dtype='uint8'); y = z", False),
+        ("y = y - 128", True),
+        ("y = -y", True),
+        ("y = y + np.random.randint(0, 50, y.shape).astype('uint8')", True),
+    ],
+)
+def test_files_may_hold_masks_whose_labels_stay_in_range(line: str, expected: bool) -> None:
+    (setup,) = analyse_file("m.py", FILES.format(line=line).encode()).setups
+    assert (setup.target.wrapped is not None) == expected
+    assert setup.target.values.reach is None

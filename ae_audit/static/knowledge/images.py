@@ -6,7 +6,8 @@ from ae_audit.records import replace
 from ae_audit.static import arrays, ops
 from ae_audit.static.arguments import Call
 from ae_audit.static.registry import Table
-from ae_audit.static.values import Array, Const, Unknown, Value
+from ae_audit.static.sources import Where
+from ae_audit.static.values import Array, Const, Library, Unknown, Value
 from ae_audit.theory.intervals import BYTE, UNIT, Interval
 from ae_audit.theory.ranges import ValueRange
 from ae_audit.training_setup import Structure
@@ -77,20 +78,55 @@ def _keeps(run: Run, call: Call) -> Value:
         width, height = sizes if known else (None, None)
         shape = (height, width, *shape[2:])
     elif call.name == "cvtColor":
-        shape = _recoloured(shape, call.where.written)
+        before, after = _space(call)
+        made = ops.moved(run, value, call.name, call.where, _recoloured(shape, after))
+        return _in_colours(made, before, after, call.where) if isinstance(made, Array) else made
     elif call.name not in {"GaussianBlur", "blur", "medianBlur", "flip", "bilateralFilter"}:
         shape = None
     return ops.moved(run, value, call.name, call.where, shape)
 
 
-def _recoloured(shape: tuple[int | None, ...] | None, written: str) -> tuple[int | None, ...] | None:
-    """The shape after ``cvtColor``, by the name of the conversion."""
+_SPACES = {
+    "HSV": Interval(0.0, 360.0), "HLS": Interval(0.0, 360.0), "LAB": Interval(-127.0, 127.0),
+    "LUV": Interval(-140.0, 220.0), "XYZ": Interval(0.0, 1.1), "YUV": Interval(-0.12, 1.12), "YCRCB": UNIT,
+}  # fmt: skip
+"""what the channels of other colours lie in, all together, that OpenCV makes of floats in [0, 1]"""
+_PLAIN = frozenset({"GRAY", "RGB", "BGR", "RGBA", "BGRA"})
+
+
+def _space(call: Call) -> tuple[str, str]:
+    """From which colours to which ``cvtColor`` goes, by the name of the conversion; empty where that is not known."""
+    code = call.get(1, "code")
+    before, _, after = (code.name if isinstance(code, Library) else "").rpartition("COLOR_")[2].partition("2")
+    return before.upper().replace("_", ""), after.upper().removesuffix("_FULL").replace("_", "")
+
+
+def _recoloured(shape: tuple[int | None, ...] | None, space: str) -> tuple[int | None, ...] | None:
+    """The shape of a picture in the colours of ``space``."""
     if shape is None or len(shape) < 2:
         return None
-    if "2GRAY" in written:
+    if space == "GRAY":
         return shape[:2]
-    three = any(f"2{space}" in written for space in ("RGB", "BGR", "HSV", "LAB", "Lab", "YCrCb", "YUV"))
-    return (*shape[:2], 3) if three and "2RGBA" not in written and "2BGRA" not in written else None
+    return (*shape[:2], 3) if space in {"RGB", "BGR", *_SPACES} else None
+
+
+def _in_colours(array: Array, before: str, after: str, where: Where) -> Array:
+    """The values after ``cvtColor``: as they were among red, green, blue and grey, and of bytes."""
+    plain = before in _PLAIN or before.startswith("BAYER")
+    if after in _PLAIN and plain:
+        return array
+    selection = tuple(part for part in array.selection if not part.startswith(arrays.RECOLOURED))
+    if after not in _PLAIN:
+        selection = (*selection, f"{arrays.RECOLOURED}{after}")
+    if array.dtype == "uint8":
+        return replace(array, selection=selection)
+    values, why = ValueRange(), array.why
+    if plain and after in _SPACES and (array.dtype or "").startswith("f") and UNIT.covers(array.values.hull):
+        values = ValueRange(_SPACES[after])
+    else:
+        why = why or f"«{where.written}» of values whose type or range is not known"
+    return arrays.recast(array, values, f"cvtColor of floats to {after or 'other colours'}", where, why=why,
+                         selection=selection, dtype=array.dtype)  # fmt: skip
 
 
 @TABLE.method("array", "crop")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ae_audit.records import replace
 from ae_audit.static import losses, ops, tensors
 from ae_audit.static.arguments import Call
 from ae_audit.static.knowledge.keras_losses import called, use_of
@@ -22,7 +23,7 @@ from ae_audit.static.values import (
     Value,
 )
 from ae_audit.theory.activations import arguments as activation_arguments
-from ae_audit.theory.intervals import Interval
+from ae_audit.theory.intervals import UNIT, Interval
 from ae_audit.theory.ranges import UNKNOWN_RANGE, ValueRange
 from ae_audit.training_setup import Framework, LossUse, Structure
 
@@ -41,11 +42,14 @@ TABLE.constants.update({f"tensorflow.{name}": name for name in ("float32", "floa
     "int32", "int64",
                                                                 "bool", "string", "bfloat16")})  # fmt: skip
 TABLE.constants["tensorflow.newaxis"] = None
+_PADDING = ("resize_with_pad", "resize_with_crop_or_pad", "resize_image_with_crop_or_pad", "resize_image_with_pad",
+            "pad_to_bounding_box")  # fmt: skip
+"""what puts zeros round a picture"""
 _MOVING = ("reshape", "transpose", "permute_dimensions", "expand_dims", "squeeze", "flatten", "batch_flatten",
            "repeat_elements", "repeat", "tile", "gather", "slice", "identity", "stop_gradient", "convert_to_tensor",
            "constant", "Variable", "ensure_shape", "resize", "resize_images", "pad", "reverse", "flip_left_right",
-           "random_flip_left_right", "random_flip_up_down", "crop_to_bounding_box", "resize_with_pad",
-           "central_crop", "resize_image_with_crop_or_pad", "random_crop", "max_pool", "avg_pool", "max_pool2d",
+           "random_flip_left_right", "random_flip_up_down", "crop_to_bounding_box", *_PADDING,
+           "central_crop", "random_crop", "max_pool", "avg_pool", "max_pool2d",
            "avg_pool2d", "stop_gradients", "broadcast_to", "spatial_2d_padding", "dropout", "boolean_mask",
            "roll", "variable", "cast_to_floatx", "sparse_tensor_to_dense", "random_brightness", "unstack",
            "random_shuffle", "shuffle", "image_gradients", "copy", "strided_slice")  # fmt: skip
@@ -65,7 +69,7 @@ def _operation(run: Run, name: str, call: Call) -> Value:
         return _other(run, name, call)
     first = call.args[0] if call.args else next(iter(call.kwargs.values()), None)
     if short in _MOVING:
-        return _moved(run, short, first, call)
+        return _moved(run, name, first, call)
     if short in _STATISTICS and root not in {"tensorflow.random", "keras.random"}:
         axis = ops.axis_of(call, 1)
         return ops.reduced(run, first, _STATISTICS[short], call.where, whole=axis is None, axis=axis)
@@ -84,7 +88,8 @@ def _operation(run: Run, name: str, call: Call) -> Value:
     return _activation(run, name, first, call) or _other(run, name, call)
 
 
-def _moved(run: Run, short: str, first: Value | None, call: Call) -> Value:
+def _moved(run: Run, name: str, first: Value | None, call: Call) -> Value:
+    short = name.rpartition(".")[2]
     if short == "Variable" and _starts_weights(first, call):
         return tensors.weights(KERAS, first.shape if isinstance(first, Array) else None)
     if short in {"constant", "convert_to_tensor", "Variable", "variable", "identity", "stop_gradient", "ensure_shape",
@@ -92,7 +97,21 @@ def _moved(run: Run, short: str, first: Value | None, call: Call) -> Value:
         return first if first is not None else Unknown("a tensor of nothing", call.where)
     if short == "reshape":
         return ops.reshaped(run, first, ops.sizes_of(call, 1), call.where)
-    return ops.moved(run, first, short, call.where)
+    made = ops.moved(run, first, short, call.where)
+    if short in _PADDING and isinstance(made, Array):
+        made = replace(made, values=ValueRange(made.values.hull.hull(Interval(0.0, 0.0)), made.values.reach))
+    if isinstance(made, Array) and _interpolated(name, call):
+        return replace(made, dtype="float32", where=call.where)
+    return made
+
+
+def _interpolated(name: str, call: Call) -> bool:
+    """Whether pictures are resized to floats; the nearest value, and Keras' own function, keep the type."""
+    if name.rpartition(".")[0] != "tensorflow.image" or not name.rpartition(".")[2].startswith("resize"):
+        return False
+    if "crop" in name:
+        return False
+    return "nearest" not in call.where.written.lower() and call.constant(None, "method") != 1
 
 
 def _starts_weights(first: Value | None, call: Call) -> bool:
@@ -185,11 +204,19 @@ def _convert_image(run: Run, first: Value | None, call: Call) -> Value:
     dtype = ops.dtype_name(call.get(1, "dtype"))
     if array is None:
         return Unknown("an image of unknown type", call.where)
-    if (array.dtype or "").startswith("u") and dtype is not None and dtype.startswith("f"):
-        from ae_audit.static import arrays
+    from ae_audit.static import arrays
 
-        return arrays.affine(array, 1 / 255.0, 0.0, "convert_image_dtype", call.where)
-    return array
+    before, after = (array.dtype or "")[:1], (dtype or "")[:1]
+    if array.dtype == "uint8" and after == "f":
+        return replace(arrays.affine(array, 1 / 255.0, 0.0, "convert_image_dtype", call.where), dtype=dtype)
+    if before == after == "f" or array.dtype == dtype is not None:
+        return replace(array, dtype=dtype)  # of floats nothing is scaled
+    if before == "f" and dtype == "uint8" and UNIT.covers(array.values.hull):
+        return replace(arrays.affine(array, 255.0, 0.0, "convert_image_dtype", call.where), dtype=dtype)
+    if array.values.unknown or (after == "f" and not before and UNIT.covers(array.values.hull)):
+        return array
+    why = f"«{call.where.written}» scales whole numbers, and of which type these are is not known"
+    return arrays.recast(array, UNKNOWN_RANGE, "convert_image_dtype", call.where, why=why, dtype=dtype)
 
 
 def _one_hot(run: Run, first: Value | None, call: Call) -> Value:
