@@ -54,14 +54,14 @@ def discover(paths: Sequence[str], settings: Settings) -> tuple[AuditTarget, ...
     """
     with_model = _model_input(paths, settings)
     found: dict[str, AuditTarget] = {}
-    roots: dict[str, str] = {}
+    roots: dict[tuple[str, ...], str] = {}
     for path in paths:
         if path == "-":
             found[STDIN] = AuditTarget(STDIN, settings.run and not settings.static, project_root=os.getcwd())
         elif os.path.isdir(path):
             for file in walk(path, settings):
                 run = settings.run and not settings.static
-                target = AuditTarget(file, run, _project_root(file, roots))
+                target = AuditTarget(file, run, _project_root(file, roots, os.path.abspath(path)))
                 found.setdefault(os.path.abspath(file), target)
         elif os.path.exists(path):
             if settings.hook and excluded(path, settings):
@@ -136,11 +136,13 @@ def _excluded(path: str, patterns: Sequence[str], base: str) -> bool:
     return any(path_matches(path, pattern, base) for pattern in patterns if "/" in pattern or "*" in pattern)
 
 
-def _project_root(path: str, known: dict[str, str]) -> str:
+def _project_root(path: str, known: dict[tuple[str, ...], str], *named: str) -> str:
+    """Where the imports of the file at ``path`` may start from, which was found in a folder that was ``named``."""
     folder = os.path.dirname(os.path.abspath(path))
-    if folder not in known:
-        known[folder] = project_root(folder)
-    return known[folder]
+    key = (folder, *named)
+    if key not in known:
+        known[key] = project_root(folder, (*named, os.getcwd()))
+    return known[key]
 
 
 def _missing(path: str) -> UsageError:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from collections.abc import Sequence
+
 _MARKS = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
 _HINTS = ("requirements.txt", "environment.yml", "README.md", "README.rst", "LICENSE")
 """what lies at the top of a project that was downloaded rather than cloned; in a clone also in folders below"""
@@ -14,18 +18,30 @@ _HIGHEST, _AROUND = 8, 6
 """folders upwards in which modules are looked for"""
 
 
-def project_root(folder: str) -> str:
-    """The nearest folder from ``folder`` upwards that a project begins in; ``folder`` itself where none says so."""
-    for marks, limit in ((_MARKS, None), (_HINTS, _HINTED)):
-        current, seen = folder, 0
-        while limit is None or seen < limit:
-            if any(os.path.exists(os.path.join(current, mark)) for mark in marks):
-                return current
-            parent = os.path.dirname(current)
-            if parent == current:
-                break
-            current, seen = parent, seen + 1
-    return folder
+def project_root(folder: str, asked: Sequence[str] = ()) -> str:
+    """The nearest folder from ``folder`` upwards that a project begins in; ``folder`` itself where none says so.
+
+    Where no mark says it, those of the folders ``asked`` (absolute) that hold ``folder`` are as good as a hint, and
+    the highest counts: whoever names a folder, or stands in one, means what is in it.
+    """
+    marked = _above(folder, _MARKS, None)
+    if marked is not None:
+        return marked
+    around = (top for top in asked if folder.startswith(top + os.sep))  # never the whole disk, which ends so already
+    return min((_above(folder, _HINTS, _HINTED) or folder, *around), key=len)
+
+
+def _above(folder: str, marks: Sequence[str], limit: int | None) -> str | None:
+    """The nearest folder from ``folder`` upwards that holds one of ``marks``; of ``limit`` folders."""
+    current, seen = folder, 0
+    while limit is None or seen < limit:
+        if any(os.path.exists(os.path.join(current, mark)) for mark in marks):
+            return current
+        parent = os.path.dirname(current)
+        if parent == current:
+            break
+        current, seen = parent, seen + 1
+    return None
 
 
 def import_folders(folder: str, root: str) -> list[str]:

@@ -7,15 +7,10 @@ from them: :attr:`FileStandIns.used` says that there are any. Of a table at leas
 from __future__ import annotations
 
 import functools
-import glob
 import inspect
 import os
-import pathlib
-import re
-import sys
-import sysconfig
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -23,18 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ae_audit.runtime.imports import ImportWatch
+from ae_audit.runtime.invented_paths import PICTURES, InventedPaths
 from ae_audit.runtime.model_shapes import Clues, is_label
 
 SAMPLES = 512
 """of an array or rows of a table: a few batches of the usual sizes"""
-_LIBRARY = sysconfig.get_path("stdlib")
-PICTURES = 64
-"""of a folder: two batches of the usual 32"""
 USUAL_WIDTH = 16
 """columns of a table, besides those that the program names"""
-_MADE_UP = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".npy", ".npz", ".csv"})
-"""endings of files that are made up when they are opened"""
-_WILD = re.compile(r"\*+|\?|\[[^]]*\]")
 _USUAL_DAY = "2020-01-01"
 _SEED = 20
 """any number: the same data stand in from run to run"""
@@ -50,18 +40,16 @@ class FileStandIns:
         self._clues = clues
         self._on_used = on_used
         self._random = np.random.default_rng(_SEED)
+        # who only reads names takes no values: how many axes a file has is guessed where one is opened
+        self._paths = InventedPaths(functools.partial(self._say, guessed_rank=False))
         self._folders: dict[str, str] = {}
-        self._told_of: set[str] = set()
         self.used: list[str] = []
         self.guessed_ranks = False
         """whether any of them may have another number of axes than the file that it stands in for"""
 
     def install(self) -> None:
         """Begin; before the program is run."""
-        os.listdir = self._listing(os.listdir)  # type: ignore[assignment]
-        glob.glob = self._matching(glob.glob)  # type: ignore[assignment]
-        for name in ("glob", "rglob"):
-            setattr(pathlib.Path, name, self._matching_below(getattr(pathlib.Path, name), deep=name == "rglob"))
+        self._paths.install()
         self._watch.when_imported("numpy", lambda module: self._replace(module, "load", self._array))
         for name in ("loadtxt", "genfromtxt"):
             self._watch.when_imported("numpy", functools.partial(self._replace, name=name, make=self._array))
@@ -152,70 +140,13 @@ class FileStandIns:
             return [words[number % len(words)] for number in range(SAMPLES)]
         return self._labels(SAMPLES) if is_label(name) or name in columns.labels else self._random.random(SAMPLES)
 
-    def _listing(self, original: Callable[..., list[str]]) -> Callable[..., list[str]]:
-        """Names of pictures for a folder that the program, and no library, asks for; opening one makes it up."""
-
-        @functools.wraps(original)
-        def listdir(path: Any = ".") -> list[str]:
-            try:
-                return original(path)
-            except FileNotFoundError:
-                if not isinstance(path, (str, os.PathLike)) or _asked_by_a_library():
-                    raise
-            self._say(os.fspath(path), f"a folder of {PICTURES} pictures")
-            self._told_of.add(os.path.normpath(path))
-            return [f"{number}.png" for number in range(PICTURES)]
-
-        return listdir
-
-    def _matching(self, original: Callable[..., list[str]]) -> Callable[..., list[str]]:
-        """Names of files for a pattern below a folder that is not there."""
-
-        @functools.wraps(original)
-        def matching(pathname: Any, **kwargs: Any) -> list[str]:
-            found = original(pathname, **kwargs)
-            if found or not isinstance(pathname, str) or kwargs.get("root_dir") or _asked_by_a_library():
-                return found
-            return self._names(pathname)
-
-        return matching
-
-    def _matching_below(self, original: Callable[..., Iterator[Any]], *, deep: bool) -> Callable[..., Iterator[Any]]:
-        """The same for the methods of a path."""
-
-        @functools.wraps(original)
-        def matching(path: Any, pattern: Any, **kwargs: Any) -> Iterator[Any]:
-            found = list(original(path, pattern, **kwargs))
-            if not found and isinstance(pattern, str) and not _asked_by_a_library():
-                found = [type(path)(name) for name in self._names(os.path.join(path, "**" if deep else "", pattern))]
-            return iter(found)
-
-        return matching
-
-    def _names(self, pattern: str) -> list[str]:
-        """Of files that fit the pattern and can be made up; none where its folder is there or its ending another."""
-        folder, name = os.path.split(pattern)
-        parts = folder.split(os.sep)
-        plain = next((at for at, part in enumerate(parts) if _WILD.search(part)), len(parts))
-        stem, ending = os.path.splitext(name)
-        ending = ".png" if not ending or _WILD.search(ending) else ending
-        if ending.lower() not in _MADE_UP or not _WILD.search(stem) or os.path.isdir(os.sep.join(parts[:plain]) or "."):
-            return []
-        below = os.sep.join(_WILD.sub("a", part) for part in parts if part != "**")
-        what = "pictures" if ending.lower() not in {".npy", ".npz", ".csv"} else "files"
-        self._say(pattern, f"{PICTURES} {what}")
-        self._told_of.add(os.path.normpath(below))
-        return [
-            os.path.join(below, _WILD.sub("", _WILD.sub(str(number), stem, count=1)) + ending)
-            for number in range(PICTURES)
-        ]
-
     def picture(self, path: str) -> Array:
         """Pixels for a file: uint8, (height, width) or (height, width, 3)."""
         height, width, channels = self._clues.picture
         folder = os.path.normpath(os.path.dirname(path))
-        if folder not in self._told_of:  # one picture stands for all of a folder
-            self._told_of.add(folder)
+        self.guessed_ranks = True
+        if folder not in self._paths.folders:  # one picture stands for all of a folder
+            self._paths.folders.add(folder)
             self._say(path, f"a picture of {height} × {width}")
         pixels = self._random.integers(0, 256, (height, width, channels), dtype=np.uint8)
         return pixels[..., 0] if channels == 1 else pixels[..., :3]
@@ -305,12 +236,6 @@ class FileStandIns:
         if text not in self.used:
             self.used.append(text)
             self._on_used(text)
-
-
-def _asked_by_a_library() -> bool:
-    """Whether the code that calls what calls this is no program of a person's."""
-    asking = sys._getframe(2).f_code.co_filename
-    return "site-packages" in asking or asking.startswith(_LIBRARY)
 
 
 def _days(pandas: Any, limits: Sequence[str]) -> Any:

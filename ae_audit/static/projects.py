@@ -178,9 +178,9 @@ class Project:
         return known
 
     def _bases(self, folder: str) -> list[str]:
-        """Folders that imports start from: the importer's, those above it up to the root, and ``src`` in each."""
-        starts = dict.fromkeys((folder, self.folder))
-        return list(dict.fromkeys(base for start in starts for base in import_folders(start, self.root)))
+        """Folders that imports start from: the importer's, the program's, those above up to the root, and ``src``."""
+        own, source, *above = import_folders(folder, self.root)
+        return list(dict.fromkeys((own, source, *import_folders(self.folder, self.root), *above)))
 
     def package_of(self, path: str) -> str:
         """The dotted package that a file belongs to, for relative imports."""

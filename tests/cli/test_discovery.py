@@ -68,6 +68,27 @@ def test_project_root_is_where_the_project_begins(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("named", "standing_in", "root"),
+    [
+        ("p", "elsewhere", "p"),
+        ("p/train/loop.py", "p", "p"),
+        ("p/train/loop.py", "elsewhere", "p/train"),
+        ("marked", "elsewhere", "marked/inner"),
+        ("marked/inner", ".", "marked/inner"),
+        ("read/me", "elsewhere", "read"),
+    ],
+)
+def test_without_a_mark_imports_start_from_the_named_folder_or_the_current_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, named: str, standing_in: str, root: str
+) -> None:
+    make(folder, "p/train/loop.py", "marked/inner/x.py", "marked/inner/pyproject.toml", "elsewhere/x.py")
+    make(folder, "read/README.md", "read/me/x.py")
+    monkeypatch.chdir(folder / standing_in)
+    (target,) = discover([os.path.relpath(folder / named)], Settings())
+    assert target.project_root == str(folder / root)
+
+
+@pytest.mark.parametrize(
     ("path", "hint"),
     [
         ("modle.py", "Did you mean 'model.py'?"),

@@ -173,6 +173,24 @@ def test_a_downloaded_project_is_read_as_one_program(tmp_path: Path, script: str
     assert [s.head.activation for s in result.setups] == ["softmax"]
 
 
+def test_imports_are_looked_up_in_the_order_in_which_python_does(tmp_path: Path) -> None:
+    """The program's own folder comes before the project's root, also for what a module of another folder imports."""
+    model = MODEL.replace("from .blocks", "from blocks")
+    for name, text in {
+        "nets/model.py": model,
+        "train/blocks.py": BLOCKS.replace("activation=name", 'activation="tanh"'),
+        "blocks.py": BLOCKS,
+        "data.py": DATA,
+        "train/loop.py": TRAIN.replace("from pkg.model", "from nets.model").replace("from pkg import", "import"),
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    program = tmp_path / "train" / "loop.py"
+    (setup,) = analyse_file(str(program), program.read_bytes(), project_root=str(tmp_path)).setups
+    assert setup.head.activation == "tanh"
+    assert str(setup.target.values) == "[0, 1]"
+
+
 FUNCTIONS = """
 from tensorflow import keras
 def load():

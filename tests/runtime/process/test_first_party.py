@@ -63,6 +63,13 @@ def test_found_where_reading_finds_them(project: Import, tmp_path: Path, case: s
     assert user.place(colorsys.__file__) is None
 
 
+def test_a_root_that_is_given_is_looked_in_without_a_mark(project: Import, tmp_path: Path) -> None:
+    with pytest.raises(ModuleNotFoundError):
+        project("code_aeh.net", "train/loop.py", "code_aeh/net.py")
+    FirstParty(str(tmp_path / "train/loop.py"), str(tmp_path)).install()
+    assert importlib.import_module("code_aeh.net").NAME == "code_aeh/net.py"
+
+
 def test_what_others_find_stays_theirs(project: Import) -> None:
     with pytest.raises(AttributeError, match="NAME"):
         project("colorsys", "scripts/train.py", "colorsys.py", "README.md")

@@ -15,6 +15,28 @@ from ae_audit.runtime.imports import ImportWatch
 from ae_audit.runtime.model_shapes import Clues, clues_of
 from ae_audit.runtime.stand_in_files import USUAL_WIDTH, FileStandIns
 
+OF_OS = ("listdir", "scandir", "walk", "remove", "unlink")
+OF_PATH = ("glob", "rglob", "iterdir", "walk", "exists", "is_file", "stat", "unlink")
+OF_OS_PATH = ("exists", "lexists", "isfile", "getsize", "getmtime", "getctime")
+
+
+def put_back_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that inventing paths replaces."""
+    replaced = {os: OF_OS, os.path: OF_OS_PATH, glob: ("glob", "iglob"), Path: OF_PATH}
+    for owner, names in replaced.items():
+        for name in names:
+            if hasattr(owner, name):
+                monkeypatch.setattr(owner, name, getattr(owner, name))
+
+
+@pytest.fixture
+def made_up(monkeypatch: pytest.MonkeyPatch) -> FileStandIns:
+    """Stand-ins for files, which are put back afterwards."""
+    put_back_afterwards(monkeypatch)
+    stand_ins = FileStandIns(ImportWatch(lambda name, error: None), Clues((16, 16, 3)), lambda text: None)
+    stand_ins.install()
+    return stand_ins
+
 
 @pytest.fixture
 def pandas_with(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
@@ -24,8 +46,7 @@ def pandas_with(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     monkeypatch.setattr(watch, "when_imported", lambda name, callback: callback(pandas) if name == "pandas" else None)
     for name in ("read_csv", "read_table", "read_parquet", "read_excel"):
         monkeypatch.setattr(pandas, name, getattr(pandas, name))  # put back afterwards
-    for owner, name in ((os, "listdir"), (glob, "glob"), (Path, "glob"), (Path, "rglob")):
-        monkeypatch.setattr(owner, name, getattr(owner, name))
+    put_back_afterwards(monkeypatch)
 
     def with_(clues: Clues, told: list[str]) -> Any:
         FileStandIns(watch, clues, told.append).install()
@@ -79,3 +100,74 @@ def test_the_pictures_of_a_folder_are_told_once() -> None:
     pictures = [stand_ins.picture(f"photos/{number}.png") for number in range(3)]
     assert [image.fromarray(pixels).size for pixels in pictures] == [(16, 16)] * 3
     assert len(told) == 1
+
+
+LISTINGS: dict[str, Callable[[str], list[Any]]] = {
+    "listdir": lambda folder: [os.path.join(folder, name) for name in os.listdir(folder)],
+    "scandir": lambda folder: [entry.path for entry in os.scandir(folder) if entry.is_file() and entry.stat().st_size],
+    "walk": lambda folder: [os.path.join(at, name) for at, _, names in os.walk(folder) for name in names],
+    "iterdir": lambda folder: list(Path(folder).iterdir()),
+    "glob": lambda folder: glob.glob(f"{folder}/*.png"),
+    "iglob": lambda folder: list(glob.iglob(f"{folder}/*")),
+    "rglob": lambda folder: list(Path(folder).rglob("*")),
+}
+# no function itself: one that is taken here was not replaced yet
+QUESTIONS: dict[str, Callable[[Any], Any]] = {
+    "exists": lambda path: os.path.exists(path),
+    "isfile": lambda path: os.path.isfile(path),
+    "getsize": lambda path: os.path.getsize(path),
+    "getmtime": lambda path: os.path.getmtime(path) == 0,
+    "Path.exists": lambda path: Path(path).exists(),
+    "Path.is_file": lambda path: Path(path).is_file(),
+    "Path.stat": lambda path: Path(path).stat().st_size,
+}
+
+
+@pytest.mark.parametrize("how", LISTINGS)
+def test_what_a_list_invents_looks_existing_until_it_is_removed(made_up: FileStandIns, how: str) -> None:
+    assert not os.path.exists("nowhere/photos/0.png")
+    paths = LISTINGS[how]("nowhere/photos")
+    assert {os.fspath(path) for path in paths} == {f"nowhere/photos/{number}.png" for number in range(64)}
+    assert all(question(paths[0]) for question in QUESTIONS.values())
+    assert os.path.isfile(os.path.abspath(paths[1]))
+    for number, remove in enumerate((os.remove, os.unlink, lambda path: Path(path).unlink())):
+        remove(paths[number])
+        assert not os.path.exists(paths[number])
+    assert made_up.used
+    assert not made_up.guessed_ranks
+
+
+def test_what_nobody_invented_is_as_it_was(made_up: FileStandIns, tmp_path: Path) -> None:
+    real = tmp_path / "there.png"
+    real.write_bytes(b"1234")
+    os.listdir("nowhere/photos")
+    assert os.path.getsize(real) == 4
+    assert os.listdir(tmp_path) == [at.name for at in tmp_path.iterdir()] == ["there.png"]
+    assert [entry.name for entry in os.scandir(tmp_path)] == next(os.walk(tmp_path))[2] == ["there.png"]
+    for path in ("nowhere/checkpoint.pt", "nowhere/photos/99.png", "nowhere/photos", "nowhere", ""):
+        assert not os.path.exists(path)
+        assert not Path(path or "nowhere").exists()
+    assert not os.path.isdir("nowhere/photos")
+    assert list(os.walk("")) == []
+    with pytest.raises(FileNotFoundError):
+        os.remove("nowhere/checkpoint.pt")
+    with pytest.raises(FileNotFoundError):
+        filecmp.cmp("nowhere/photos/0.png", real)  # a library's question
+    asked = "import os\nfound = [*os.walk('nowhere/more')], os.path.exists('nowhere/photos/0.png')"
+    by_a_library: dict[str, Any] = {}
+    exec(compile(asked, "/usr/lib/python3/dist-packages/library.py", "exec"), by_a_library)
+    assert by_a_library["found"] == ([], False)
+    os.remove(real)
+    assert not real.exists()
+
+
+def test_a_file_that_the_program_writes_in_the_place_of_an_invented_one_is_real(
+    made_up: FileStandIns, tmp_path: Path
+) -> None:
+    (invented, *_) = os.listdir(tmp_path / "out")
+    place = tmp_path / "out" / invented
+    place.parent.mkdir()
+    place.write_bytes(b"12")
+    assert os.path.getsize(place) == place.stat().st_size == 2
+    place.unlink()
+    assert os.listdir(place.parent) == []
