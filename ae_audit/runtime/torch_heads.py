@@ -167,7 +167,10 @@ class HeadFollower:
         self._makings.note(function, args, kwargs, outputs)
         if self._follow_noise(name, args, outputs):
             return
-        origin = self._of_call(function, name, args, kwargs, outputs[0], holder)
+        try:
+            origin = self._of_call(function, name, args, kwargs, outputs[0], holder)
+        except Exception:  # what nobody thought of ends our understanding, not the program
+            origin = UNKNOWN
         if origin is not None:
             for output in outputs:
                 self._origins[output] = origin
