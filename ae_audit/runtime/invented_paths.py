@@ -44,14 +44,24 @@ class InventedPaths:
     def __init__(self, tell: Callable[[str, str], None]) -> None:
         self._tell = tell
         self._files: set[str] = set()
+        self._walked: list[str] = []
         self.folders: set[str] = set()
         """those that were told of"""
+
+    def admit(self) -> None:
+        """Tell of what has been walked in silence."""
+        while self._walked:
+            folder = self._walked.pop(0)
+            self.folders.add(os.path.normpath(folder))
+            self._tell(folder, f"a folder of {PICTURES} pictures")
 
     def install(self) -> None:
         """Begin; before the program is run."""
         for name in ("listdir", "scandir"):
             setattr(os, name, self._listing(getattr(os, name), _Entries if name == "scandir" else None))
         os.walk = self._walking(os.walk)
+        if hasattr(os, "register_at_fork"):  # what a child opens this process does not see
+            os.register_at_fork(before=self.admit)
         for name in ("glob", "iglob"):
             setattr(glob, name, self._matching(getattr(glob, name), lazy=name == "iglob"))
         path = pathlib.Path
@@ -86,11 +96,16 @@ class InventedPaths:
         return listing
 
     def _walking(self, original: Callable[..., Any]) -> Any:
+        """The same in silence: many programs print what is below ``/kaggle/input``, whatever they train on after that.
+
+        Opening a picture tells of it.
+        """
+
         @functools.wraps(original)
         def walk(top: Any, *args: Any, **kwargs: Any) -> Any:
             if not _is_absent(top) or asked_by_a_library():
                 return original(top, *args, **kwargs)
-            return iter([(top, [], self._pictures_in(top))])
+            return iter([(top, [], self._pictures_in(top, silently=True))])
 
         return walk
 
@@ -154,9 +169,10 @@ class InventedPaths:
             return False
         return os.path.abspath(path) in self._files and not lexists(path)
 
-    def _pictures_in(self, folder: str | os.PathLike[str]) -> list[str]:
-        self._tell(os.fspath(folder), f"a folder of {PICTURES} pictures")
-        self.folders.add(os.path.normpath(folder))
+    def _pictures_in(self, folder: str | os.PathLike[str], *, silently: bool = False) -> list[str]:
+        self._walked.append(os.fspath(folder))
+        if not silently:
+            self.admit()
         self._files.discard(os.path.abspath(folder))  # what is listed was a folder, as those of classes are
         names = [f"{number}.png" for number in range(PICTURES)]
         self._files.update(os.path.abspath(os.path.join(folder, name)) for name in names)

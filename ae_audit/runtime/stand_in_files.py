@@ -145,6 +145,7 @@ class FileStandIns:
         height, width, channels = self._clues.picture
         folder = os.path.normpath(os.path.dirname(path))
         self.guessed_ranks = True
+        self._paths.admit()
         if folder not in self._paths.folders:  # one picture stands for all of a folder
             self._paths.folders.add(folder)
             self._say(path, f"a picture of {height} × {width}")

@@ -133,7 +133,7 @@ def test_what_a_list_invents_looks_existing_until_it_is_removed(made_up: FileSta
     for number, remove in enumerate((os.remove, os.unlink, lambda path: Path(path).unlink())):
         remove(paths[number])
         assert not os.path.exists(paths[number])
-    assert made_up.used
+    assert bool(made_up.used) is (how != "walk")
     assert not made_up.guessed_ranks
 
 
@@ -171,3 +171,21 @@ def test_a_file_that_the_program_writes_in_the_place_of_an_invented_one_is_real(
     assert os.path.getsize(place) == place.stat().st_size == 2
     place.unlink()
     assert os.listdir(place.parent) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+@pytest.mark.parametrize("opened_by", ["the program", "a child"])
+def test_what_is_walked_is_told_of_before_it_is_opened(made_up: FileStandIns, opened_by: str) -> None:
+    ((folder, _, names),) = os.walk("nowhere/input")
+    assert not made_up.used  # a program that prints what there is trains on other data
+    if opened_by == "the program":
+        made_up.picture(os.path.join(folder, names[0]))
+        made_up.picture(os.path.join(folder, names[1]))
+    else:
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+        os.waitpid(child, 0)
+    (told,) = made_up.used
+    assert told.startswith("nowhere/input does not exist: a folder of 64 pictures")
+    assert made_up.guessed_ranks is (opened_by == "the program")
