@@ -43,6 +43,7 @@ def test_every_format_and_flag_that_is_written_of_exists() -> None:
         "--test",
         "--junitxml",
         "--dist",
+        "--no-loadscope-reorder",
         "--FORMAT-output",
     }
     for page in (page for page in PAGES if page.parent.name != "rules"):
