@@ -291,15 +291,21 @@ def _statistics(symbol: str, left: Array, right: Array) -> str | None:
     return None
 
 
+LEAST_MEAN = 0.01
+"""of the width of what pixels or signals reach: how far from both ends their mean lies at the least"""
+
+
 def _centred(left: Array, mean: Array, where: Where) -> Array:
     from ae_audit.theory.intervals import REAL_LINE
     from ae_audit.theory.ranges import ValueRange
 
-    own = left.root == mean.root
-    hull = left.values.hull
+    own = (left.root, left.selection, left.scalings) == (mean.root, mean.selection, mean.scalings)
+    hull, reach = left.values.hull, left.values.reach
     width = hull.hi - hull.lo if hull.bounded else math.inf
     new_hull = Interval(-width, width) if math.isfinite(width) else REAL_LINE
     tiny = 1e-3 * width if math.isfinite(width) else 1e-3
+    if mean.shape == () and left.structure is Structure.CONTINUOUS and reach is not None:
+        tiny = max(tiny, LEAST_MEAN * reach.width)
     values = ValueRange(new_hull, Interval(-tiny, tiny) if own else None)
     return arrays.recast(left, values, "minus the mean", where)
 

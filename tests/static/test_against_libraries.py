@@ -367,6 +367,11 @@ np.vstack([np.arange(3), np.arange(3)])
 a[..., ::-1]
 a[:, ::2, ::2]
 np.split(g, 2, axis=1)[0]
+np.hsplit(g, 2)[1]
+np.hsplit(np.arange(9), 3)[0]
+np.dsplit(g, [2, 4])[2]
+a / 255 - (a / 255).mean()
+a - (a / 255.0).mean()
 """.strip().splitlines()
 REACHED = 0.35
 """share of the span (widened by 0.1) by which few random numbers may fall short of what surely occurs in many"""

@@ -7,6 +7,7 @@ import textwrap
 import pytest
 
 from ae_audit.static import analyse_file
+from ae_audit.theory.intervals import UNIT
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import Relation, Structure, TrainingSetup
 
@@ -83,6 +84,12 @@ def test_standardised_data_has_no_bounds_but_reaches_below_zero(steps: str) -> N
     assert target.values.reach.lo < 0 < target.values.reach.hi
 
 
+@pytest.mark.parametrize("steps", ["x = x / 255.0; x -= x.mean()", "x = x / 255.0\nx = x - np.mean(x)"])
+def test_pixels_less_their_mean_are_below_zero(steps: str) -> None:
+    values = setup_of(f"{steps}\nmodel.fit(x, x)\n").target.values
+    assert values.leaves(UNIT, 0.001) is Tri.YES
+
+
 def test_a_standardised_column_is_told_as_the_reason_for_what_the_table_reaches() -> None:
     column = "d['p'] = StandardScaler().fit_transform(d['p'].values.reshape(-1, 1))"
     target = setup_of(f"d = pd.read_csv('d.csv')\n{column}\nmodel.fit(d.values, d.values)\n").target
@@ -101,6 +108,10 @@ def test_a_standardised_column_is_told_as_the_reason_for_what_the_table_reaches(
         ("model.fit(x, y)", Relation.LABELS),
         ("model.fit(x, keras.utils.to_categorical(y))", Relation.LABELS),
         ("model.fit(x, x_test)", Relation.OTHER),
+        ("a, b = np.hsplit(x.reshape(-1, 784), 2); model.fit(a, b)", Relation.OTHER),
+        ("a, b = np.hsplit(x.reshape(-1, 784), 2); model.fit(a, a)", Relation.SAME),
+        ("a, b = np.split(x.reshape(-1, 784), [300], axis=1); model.fit(a, b)", Relation.OTHER),
+        ("a, b = np.split(x, 2); model.fit(a, a)", Relation.SAME),
         ("d = pd.read_csv('d.csv'); model.fit(d.drop('p', axis=1), d['p'])", Relation.OTHER),
         ("d = pd.read_csv('d.csv'); model.fit(d.drop(columns='p'), d.drop(columns='q'))", Relation.OTHER),
         ("d = pd.read_csv('d.csv'); model.fit(d.drop(columns='p'), d.drop(columns='p'))", Relation.SAME),

@@ -41,6 +41,7 @@ tf.image.convert_image_dtype(tf.image.resize_with_crop_or_pad(a, 9, 9), tf.float
 tf.image.convert_image_dtype(tf.cast(a, tf.float32), "float32")
 tf.image.convert_image_dtype(tf.cast(a, tf.float32) / 255.0, "uint8")
 tf.image.convert_image_dtype(a, tf.float32) / 255.0
+tf.where(tf.image.resize(a, (6, 6), method="nearest") > 100, 1, 0)
 tf.image.pad_to_bounding_box(tf.cast(a, tf.float32) + 5.0, 2, 2, 40, 40)
 """.strip().splitlines()
 

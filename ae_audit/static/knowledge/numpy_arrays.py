@@ -30,6 +30,8 @@ MOVING = (
     "rollaxis", "flip", "fliplr", "flipud", "rot90", "tile", "repeat", "roll", "atleast_2d", "atleast_3d",
     "broadcast_to", "resize", "require", "nan_to_num", "sort", "diagonal", "unique", "delete", "take", "array_split",
 )  # fmt: skip
+MOST_PARTS = 16
+"""parts of the columns of an array that are told from each other"""
 _TYPES = ("float32", "float64", "uint8")
 _SAME = ("array", "asarray", "asanyarray", *_TYPES, "asfarray", "matrix", "asmatrix")
 
@@ -415,14 +417,20 @@ def _load(run: Run, call: Call) -> Value:
     return made
 
 
-@TABLE.function("numpy.split", "numpy.vsplit")
+@TABLE.function("numpy.split", "numpy.vsplit", "numpy.hsplit", "numpy.dsplit")
 def _split(run: Run, call: Call) -> Value:
     value = run.as_array(_first(call))
     if value is None:
         return Unknown("a part of something", call.where)
-    along = 0 if call.name == "vsplit" else call.constant(2, "axis", default=0)
-    shape = (None, *value.shape[1:]) if value.shape and along == 0 else None
-    return Seq([], "list", replace(value, shape=shape))
+    axes = {"vsplit": 0, "hsplit": 0 if value.shape is not None and len(value.shape) == 1 else 1, "dsplit": 2}
+    along = axes[call.name] if call.name in axes else call.constant(2, "axis", default=0)
+    if along == 0:
+        return Seq([], "list", replace(value, shape=(None, *value.shape[1:]) if value.shape else None))
+    cuts = call.constant(1, "indices_or_sections")
+    count = len(cuts) + 1 if isinstance(cuts, tuple) else cuts
+    if isinstance(count, int) and 0 < count <= MOST_PARTS:
+        return Seq([arrays.selected(value, f"part {part} of {count}", None) for part in range(count)], "list")
+    return Seq([], "list", arrays.selected(value, f"a part of «{call.where.written}»", None))
 
 
 @TABLE.function("numpy.argmax", "numpy.argmin", "numpy.argsort", "numpy.digitize", "numpy.nonzero")

@@ -287,6 +287,13 @@ def _function(run: Run, first: Value | None, call: Call) -> Value:
     return first if first is not None else Library("functools.identity")
 
 
+def _chosen(run: Run, first: Value | None, call: Call) -> Value:
+    """``tf.where(condition, a, b)``: of data as NumPy does it."""
+    if all(isinstance(value, (Array, Const, Unknown)) for value in call.values()):
+        return run.call(Library("numpy.where"), call)
+    return _other(run, call.qualified, call)
+
+
 def _image_format(run: Run, first: Value | None, call: Call) -> Value:
     return Const("channels_last")
 
@@ -313,7 +320,7 @@ _NAMED: dict[str, Any] = {
     "maximum": _extremum(False), "minimum": _extremum(True), "decode_jpeg": _image_decoded,
     "decode_png": _image_decoded, "decode_image": _image_decoded, "decode_bmp": _image_decoded,
     "per_image_standardization": _standardized, "shape": _shape, "int_shape": _shape, "function": _function,
-    "image_data_format": _image_format, "image_dim_ordering": lambda run, first, call: Const("tf"),
+    "where": _chosen, "image_data_format": _image_format, "image_dim_ordering": lambda run, first, call: Const("tf"),
     "backend": lambda run, first, call: Const("tensorflow"), "epsilon": lambda run, first, call: Const(1e-7),
     "floatx": lambda run, first, call: Const("float32"),
 }  # fmt: skip
