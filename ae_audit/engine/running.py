@@ -231,8 +231,11 @@ def _errors(path: str, outcome: ChildOutcome, heard: _Heard, settings: Settings)
         what = "the audit of the model" if is_model_file(path) else "the program"
         errors.append(StageError(path, stage, f"{what} {outcome.sentence(path)}; {left}{more}.", outcome.line_in(path)))
     elif program is not None and program.get("how") in _WITHOUT_TRAINING and not heard.setups:
-        how = _WITHOUT_TRAINING[str(program["how"])]
-        errors.append(StageError(path, "runtime", f"{how}; only what was found by reading stands here."))
+        if not errors:
+            errors.append(StageError(path, "runtime", f"{_WITHOUT_TRAINING[str(program['how'])]}."))
+        why = errors[-1].message  # of a training that was seen, why nothing came of it
+        if "found by reading" not in why:
+            errors[-1] = replace(errors[-1], message=f"{why.rstrip('.')}; only what was found by reading stands here.")
     return errors
 
 

@@ -15,7 +15,7 @@ from ae_audit.runtime import keras_losses, keras_swap, keras_variables
 from ae_audit.runtime.keras_data import Batches, arrays_of, tree
 from ae_audit.runtime.keras_state import ModelState
 from ae_audit.runtime.keras_trace import Call, Locate, LossCall, LossReached, Watch, watching
-from ae_audit.runtime.user_code import Caller
+from ae_audit.runtime.user_code import Caller, UserCode
 
 if TYPE_CHECKING:
     from ae_audit.runtime.keras_deep import LossInRun
@@ -72,6 +72,8 @@ class KerasProgram:
 
     model: Any
     batches: Batches
+    code: UserCode | None = None
+    """tells the user's frames; None where they are not looked for"""
     locate: Locate = lambda: None
     place_of: Callable[[Any], Location | None] = lambda _: None
     text_of: Callable[[Location | None], str | None] = lambda _: None

@@ -220,7 +220,7 @@ class KerasRecorder:
 
         self._busy = True
         try:
-            program = TapeProgram.of(step, data, **self._context())
+            program = TapeProgram.of(step, data.arrays(), **self._context())
         finally:
             self._busy = False
         if program.losses:
@@ -230,6 +230,7 @@ class KerasRecorder:
 
     def _context(self) -> dict[str, Any]:
         return {
+            "code": self._code,
             "locate": self._code.location,
             "place_of": self._place_of,
             "text_of": self._code.text,

@@ -17,6 +17,7 @@ from ae_audit.runtime.keras_head import trace_head
 from ae_audit.runtime.keras_logits import logits_recoverable
 from ae_audit.runtime.keras_models import metric_uses, model_facts, trainable_parameters
 from ae_audit.runtime.keras_program import KerasProgram, LossPoint, backend, to_array
+from ae_audit.runtime.keras_tape_fit import recorded_step, validation_for
 from ae_audit.runtime.keras_variational import variational_terms
 from ae_audit.runtime.relations import relation_of
 from ae_audit.runtime.whole_arrays import facts_of_whole
@@ -44,8 +45,12 @@ class Occasion:
 def captures_of(program: KerasProgram, occasion: Occasion) -> list[KerasCapture]:
     """A capture for each loss of the program's training step."""
     program.prepare()
-    facts = _Facts(program, occasion)
     points = program.points()
+    recorded = recorded_step(program, points)
+    if recorded is not None:
+        validation = validation_for(recorded, program, occasion.validation)
+        return captures_of(recorded, replace(occasion, validation=validation))
+    facts = _Facts(program, occasion)
     places = [_location(point, occasion) for point in points]
     return [
         _capture(program, point, occasion, facts, shared=places.count(place) > 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -19,7 +19,7 @@ from ae_audit.runtime.keras_program import KerasProgram, LossPoint, leaf_index, 
 from ae_audit.runtime.keras_swap import keras_activation, swapped_activation
 from ae_audit.runtime.keras_tape import Kind, Node
 from ae_audit.runtime.keras_tape_points import loss_points
-from ae_audit.runtime.keras_tape_step import Player, Step, StepData
+from ae_audit.runtime.keras_tape_step import Player, Step
 from ae_audit.runtime.keras_trace import Call
 
 Array = NDArray[Any]
@@ -121,16 +121,23 @@ class TapeProgram(KerasProgram):
     _refusal: str | None = None
 
     @classmethod
-    def of(cls, step: Step, data: StepData, **context: Any) -> TapeProgram:
-        """From a recorded loop; ``context`` as for :class:`KerasProgram`."""
+    def of(
+        cls, step: Step, arrays: Sequence[Array], wholes: Mapping[int, Array] | None = None, **context: Any
+    ) -> TapeProgram:
+        """From a recorded loop; ``context`` as for :class:`KerasProgram`.
+
+        Args:
+            arrays: the samples of each of the step's data.
+            wholes: by the identity of an array, all that it was taken from.
+        """
         losses = loss_points(step)
-        arrays = data.arrays()
         fed = _fed(step, losses)
         order = sorted(range(len(arrays)), key=lambda place: place not in fed)
         step.reorder(order)
         inputs = [arrays[place] for place in order if place in fed] or [arrays[order[0]]]
         rest = [arrays[place] for place in order][len(inputs) :]
-        batches = Batches((inputs, rest) if rest else (inputs,), step.batch, inputs, rest or None)
+        whole_x, whole_y = ([(wholes or {}).get(id(array), array) for array in part] for part in (inputs, rest))
+        batches = Batches((inputs, rest) if rest else (inputs,), step.batch, whole_x, whole_y or None)
         return cls(model=TapeModel(step), batches=batches, losses=losses, **context)
 
     @property

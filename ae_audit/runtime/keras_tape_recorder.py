@@ -234,7 +234,7 @@ class TapeRecorder:
 
             if self._is_busy() or self._muted or not tf.executing_eagerly():
                 return original(function, *args, **kwargs)
-            python = function._python_function
+            python = _as_written(function._python_function)
             if self._listening or id(function) in self._eager:
                 return python(*args, **kwargs)
             self._tracing += 1
@@ -242,6 +242,7 @@ class TapeRecorder:
                 return original(function, *args, **kwargs)
             except TapeInGraph:
                 self._eager[id(function)] = function
+                python = _as_written(python)
             finally:
                 self._tracing -= 1
             if self._open is not None:
@@ -429,6 +430,14 @@ class TapeRecorder:
 def _play_loss(call: LossCall, inputs: Any) -> Any:
     weights = {"sample_weight": inputs[2]} if len(inputs) > 2 else {}
     return outputs_of(call.loss(inputs[0], inputs[1], **weights, **call.arguments))
+
+
+def _as_written(python: Any) -> Any:
+    """A method under ``tf.function`` without what AutoGraph made of it when it was first traced."""
+    original = getattr(python, "__original_wrapped__", None)
+    if original is not None:
+        python.__wrapped__ = original
+    return python
 
 
 def _is_assign(op_type: Any) -> bool:

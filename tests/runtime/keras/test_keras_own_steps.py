@@ -15,6 +15,7 @@ from ae_audit.training_setup import Relation
 layers = keras.layers
 ops = keras.ops
 WIDTH = 784
+on_tensorflow = keras.config.backend() == "tensorflow"
 watched_steps = pytest.mark.skipif(
     keras.config.backend() == "jax", reason="inside a training step of its own JAX has no values to look at"
 )
@@ -224,13 +225,80 @@ def test_a_loss_written_out_by_hand(catch, data):
 
     (capture,) = catch(program).captures
     setup = capture.setup
-    assert (setup.loss.name, setup.loss.custom) == (None, True)
+    assert (setup.loss.name, setup.loss.custom) == ("mse" if on_tensorflow else None, True)
     assert setup.head.activation == "sigmoid"
     assert setup.relation is Relation.SAME
-    with pytest.raises(CannotApply, match="by hand"):
-        capture.trial((SwapLoss("mse"),), 0)
+    if not on_tensorflow:
+        with pytest.raises(CannotApply, match="by hand"):
+            capture.trial((SwapLoss("mse"),), 0)
     trial = capture.trial((), 0)
     assert trial.advance(10) > trial.advance(30)
+
+
+class Entropy(TrainedByStep):
+    """Unpacks input and target, and has neither a call nor a loss function."""
+
+    def losses_of(self, data):
+        x, y = data
+        p = self.decoder(self.encoder(x)[2])
+        return -ops.mean(y * ops.log(p + 1e-7) + (1 - y) * ops.log(1 - p + 1e-7))
+
+
+class AddsSquares(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.encoder, self.decoder = encoder(), decoder()
+
+    def call(self, inputs):
+        output = self.decoder(self.encoder(inputs)[2])
+        self.add_loss(ops.mean(ops.square(inputs - output)))
+        return output
+
+
+class AddsNoise(TrainedByStep):
+    def losses_of(self, data):
+        noisy = data + np.random.default_rng().normal(0, 0.1, data.shape).astype("float32")
+        return ops.mean(ops.sum(ops.abs(data - self.decoder(self.encoder(noisy)[2])), axis=-1))
+
+
+@pytest.mark.skipif(not on_tensorflow, reason="single operations are seen on TensorFlow alone")
+@pytest.mark.parametrize(
+    ("kind", "labelled", "loss", "weight", "spells"),
+    [
+        (Entropy, True, "bce", 1, "ops.log(p + 1e-7)"),
+        (AddsSquares, False, "mse", 1, "ops.square(inputs - output)"),
+        (AddsNoise, False, "mae", WIDTH, "ops.abs(data - "),
+    ],
+)
+def test_a_loss_spelled_out_in_what_fit_trains_is_recognised_and_exchanged(
+    catch, data, fitted, kind, labelled, loss, weight, spells
+):
+    model = kind()
+    weights, targets = model.get_weights(), (data > 0.5).astype("float32") if labelled else None
+
+    def program():
+        model.compile("adam")
+        judged = (data[:99], targets[:99]) if labelled else (data[:99] * 3, None)
+        model.fit(data, targets, validation_data=judged, batch_size=64)
+
+    caught = catch(program)
+    assert caught.problems == []
+    for value, before in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(value, before)
+    (capture,) = caught.captures
+    setup = capture.setup
+    assert (setup.loss.name, setup.loss.weight, setup.head.activation) == (loss, weight, "sigmoid")
+    with open(__file__) as source:
+        assert spells in source.read().splitlines()[setup.location.line - 1]
+    assert (setup.relation is Relation.SAME) is not labelled
+    assert (setup.optimizer, capture.batch_size) == ("Adam", 64)
+    if kind is not AddsNoise:  # there the step's own batches are all that is known
+        np.testing.assert_array_equal(capture.targets, targets if labelled else data)
+        assert setup.validation_target.values.hull.hi == (1 if labelled else 3)
+    assert fitted(capture, steps=60) > fitted(capture, steps=1)
+    assert capture.trial((Rescale(255.0),), 0).evaluate().targets.max() == pytest.approx(255)
+    exchanged, written = (capture.trial(remedies, 0).advance(5) for remedies in ((SwapLoss("huber"),), ()))
+    assert exchanged != pytest.approx(written, rel=0.05)
 
 
 def test_a_custom_loss_function_is_recognised_by_its_values(catch, data):

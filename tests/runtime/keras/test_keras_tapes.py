@@ -124,6 +124,30 @@ def test_a_loop_under_tf_function_is_judged_and_its_remedies_fitted(data, catch,
     assert capture.trial((Rescale(255.0),), 0).evaluate().targets.max() == pytest.approx(255)
 
 
+class Trainer:
+    def __init__(self):
+        self.model, self.optimizer = autoencoder(), keras.optimizers.Adam()
+
+    @tf.function
+    def step(self, batch):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.square(batch - self.model(batch)))
+        gradients = tape.gradient(loss, self.model.trainable_variables)
+        self.optimizer.apply_gradients(zip(gradients, self.model.trainable_variables, strict=True))
+
+
+def test_a_method_under_tf_function_is_seen_as_it_is_written(data, catch):
+    def program():
+        trainer = Trainer()
+        for batch in batches_of(data):
+            trainer.step(batch)
+
+    (capture,) = catch(program).captures
+    assert capture.setup.location.path == __file__
+    assert "tf.square(batch - self.model(batch))" in source_line(capture.setup.location)
+    assert capture.setup.loss.name == "mse"
+
+
 def test_the_logits_convention_of_a_loss_in_a_loop_is_exchanged(data, catch):
     (capture,) = catch(loop(autoencoder("linear"), by_object, batches_of(data))).captures
     assert capture.trial((ExpectLogits(True),), 0).advance(10) < capture.trial((), 0).advance(10)
