@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,7 @@ class KerasArm:
     Args:
         point: the loss that the remedies are about.
         head: the call that applies the output activation, where one was found.
+        inner: the calls of activations directly before it, which go when it is exchanged.
         loss_name: canonical, with ``from_logits`` as the program has it.
 
     Raises:
@@ -45,6 +46,7 @@ class KerasArm:
         remedies: Sequence[Remedy],
         *,
         head: Call | None,
+        inner: Sequence[Call] = (),
         activation: str | None,
         loss_name: str | None,
         from_logits: bool,
@@ -52,6 +54,7 @@ class KerasArm:
         self.program = program
         self.point = point
         self._head = head
+        self._inner = tuple(inner)
         self._activation_to: str | None = None
         self._loss: Any = None
         self._loss_name = loss_name
@@ -63,7 +66,7 @@ class KerasArm:
         for remedy in remedies:
             match remedy:
                 case SwapActivation(to):
-                    program.with_activation(head, to)  # raises where there is nothing to exchange
+                    self._swapped(to)  # raises where there is nothing to exchange
                     self._activation_to = activated = to
                 case SwapLoss(to, on_logits):
                     self._loss = self._changed_loss(remedy)
@@ -138,10 +141,24 @@ class KerasArm:
                 stack.enter_context(fused_updates(optimizer))
             stack.enter_context(self.program.metrics_off())
             if self._activation_to is not None:
-                stack.enter_context(self.program.with_activation(self._head, self._activation_to))
+                for change in self._swapped(self._activation_to):
+                    stack.enter_context(change)
             if self._loss is not None:
                 stack.enter_context(self.program.with_loss(self.point, self._loss))
             yield
+
+    def _swapped(self, to: str) -> list[AbstractContextManager[Any]]:
+        """The changes after which the output has this activation and no other directly before it."""
+        changes = [self.program.with_activation(self._head, to)]
+        chain = [*(() if self._head is None else (self._head,)), *self._inner]
+        functions = [call.symbol for call in chain if call.site == "function"]
+        if len(set(functions)) < len(functions):
+            raise CannotApply("one function activates the output twice")
+        for call in self._inner:
+            if to != "linear" and call.owner is not None and self._head is not None and call.owner is self._head.owner:
+                raise CannotApply("one layer activates the output twice")
+            changes.append(self.program.with_activation(call, "linear"))
+        return changes
 
     def _changed_loss(self, remedy: SwapLoss | ExpectLogits) -> Any:
         if self.point.call is None:

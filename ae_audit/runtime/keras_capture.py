@@ -14,8 +14,8 @@ from ae_audit.runtime import keras_variables
 from ae_audit.runtime.captures import Evaluation
 from ae_audit.runtime.keras_arm import KerasArm
 from ae_audit.runtime.keras_data import arrays_of
+from ae_audit.runtime.keras_head import Traced
 from ae_audit.runtime.keras_program import KerasProgram, LossPoint, backend
-from ae_audit.runtime.keras_trace import Call
 from ae_audit.theory.ranges import Tri
 from ae_audit.training_setup import TrainingSetup
 
@@ -30,7 +30,7 @@ class KerasCapture:
         setup: TrainingSetup,
         program: KerasProgram,
         point: LossPoint,
-        head: Call | None,
+        head: Traced,
         targets: Array,
         inputs: Array,
         parameters: int,
@@ -82,7 +82,8 @@ class KerasCapture:
                     self._program,
                     self._point,
                     key,
-                    head=self._head,
+                    head=self._head.call,
+                    inner=self._head.inner,
                     activation=self._setup.head.activation,
                     loss_name=self._setup.loss.name,
                     from_logits=self._setup.loss.from_logits is Tri.YES,

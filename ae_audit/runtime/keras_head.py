@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -31,6 +31,8 @@ RANGE_PRESERVING = frozenset(
 """layers and operations whose values stay within the range of their input's"""
 SHAPE_CHANGING = frozenset(_SHAPES)
 """of those, the ones after which a softmax no longer runs along the axis it was written for"""
+_ONLY_MOVED = SHAPE_CHANGING | {"squeeze", "expand_dims", "cast", "Identity"}
+"""what may stand between two activations that are one directly behind the other"""
 _NORMALISATIONS = ("Batch", "Layer", "Group", "Unit", "Spectral", "RMS")
 DISTURBING = frozenset({*(f"{name}Normalization" for name in _NORMALISATIONS), "GaussianNoise", "GaussianDropout"})
 """layers after an activation that take its range away"""
@@ -51,6 +53,8 @@ class Traced:
 
     head: Head
     call: Call | None = None
+    inner: tuple[Call, ...] = ()
+    """those that apply an activation directly before it, one chain with it"""
 
 
 @dataclass(slots=True)
@@ -107,7 +111,10 @@ def trace_head(
     axis = activation.axis if activation is not None else None
     if activation is not None and axis is None and activation.constraint is not None:
         axis = -1
-    location = (place_of(call.owner) if call.owner is not None else None) or call.location
+    inner = tuple(_directly_before(watch.calls, call)) if name != "linear" else ()
+    location, *others = (
+        (place_of(each.owner) if each.owner is not None else None) or each.location for each in (call, *inner)
+    )
     written = _written(call)
     described = "no activation" if name == "linear" else written
     head = Head(
@@ -121,9 +128,10 @@ def trace_head(
         after=after,
         logits_recoverable=logits_recoverable,
         location=location,
+        others=tuple(others),
         trail=(TrailStep(f"the model's output comes from {described}", location),),
     )
-    return Traced(head, call)
+    return Traced(head, call, inner)
 
 
 Found = tuple[Call, str, Activation | None]
@@ -163,6 +171,19 @@ def _walk(calls: Sequence[Call], tensor: Any, path: _Path) -> Found | None:
                 return _activation_among([_last_call(maker.owner.layer, tensor)])
         return None
     return None
+
+
+def _directly_before(calls: Sequence[Call], call: Call) -> Iterator[Call]:
+    """The calls that apply an activation whose result, at most in another shape, enters that of ``call``."""
+    for _ in range(DEEPEST):
+        if not call.inputs or (call.owner is not None and _class_name(call) in RECURRENT):
+            return
+        path = _Path()
+        found = _walk([earlier for earlier in calls if earlier.finished < call.finished], call.inputs[0], path)
+        if found is None or found[0] is call or found[1] == "linear" or not _ONLY_MOVED.issuperset(path.after):
+            return
+        call = found[0]
+        yield call
 
 
 def _search(calls: Sequence[Call], prediction: Any, path: _Path) -> Found | None:

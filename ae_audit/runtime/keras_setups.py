@@ -98,7 +98,7 @@ def _capture(
         variational=variational_terms(program, point, loss),
         seen_by=("runtime",),
     )
-    return KerasCapture(setup, program, point, traced.call, targets, inputs, trainable_parameters(program.model))
+    return KerasCapture(setup, program, point, traced, targets, inputs, trainable_parameters(program.model))
 
 
 def _location(point: LossPoint, occasion: Occasion) -> Location:

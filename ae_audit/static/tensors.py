@@ -31,9 +31,7 @@ FIRST_LAYERS = 3
 """layers after the input among which a normalisation is looked for: a reshape, a convolution and the one behind it"""
 CLOSE = 1e-3
 """what is added to or cut from a prediction without moving it: the 1e-7 of a logarithm, up to a visible change"""
-_MOVES = frozenset(
-    {"reshape", "view", "flatten", "unflatten", "squeeze", "unsqueeze", "expand_dims", "permute", "transpose"}
-)
+_MOVES = {"reshape", "view", "flatten", "unflatten", "squeeze", "unsqueeze", "expand_dims", "permute", "transpose"}
 """what may stand between two activations that are one directly behind the other"""
 Shape = tuple[int | None, ...] | None
 
@@ -158,9 +156,8 @@ def activated(
 
 def _chain(head: Head) -> tuple[Location | None, ...]:
     """The places of the activations with which one applied to ``head`` makes a chain; None where it is further off."""
-    if all(layer.rpartition(".")[2].casefold() in _MOVES for layer in head.after):
-        return (*head.others, head.location)
-    return (*head.others, None) if head.range.values.hull.bounded else ()
+    near = all(layer.rpartition(".")[2].casefold() in _MOVES for layer in head.after)
+    return (*head.others, head.location if near else None) if near or head.range.values.hull.bounded else ()
 
 
 @lru_cache(maxsize=512)

@@ -161,6 +161,70 @@ def test_activations_are_exchanged_in_place_and_put_back(name, data, catch):
     assert np.array_equal(capture.trial((), 0).evaluate().predictions, before)
 
 
+def _chained(last):
+    inputs = keras.Input((WIDTH,))
+    hidden = layers.Dense(8, activation="relu")(inputs)
+    return keras.Model(inputs, last(hidden))
+
+
+class TwoFunctions(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.dense = layers.Dense(WIDTH)
+
+    def call(self, inputs):
+        return keras.activations.sigmoid(keras.activations.tanh(self.dense(inputs)))
+
+
+class OneFunctionTwice(TwoFunctions):
+    def call(self, inputs):
+        return keras.activations.sigmoid(keras.activations.sigmoid(self.dense(inputs)))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: _chained(lambda x: layers.Activation("softmax")(layers.Dense(WIDTH, activation="sigmoid")(x))),
+        lambda: _chained(lambda x: layers.Softmax()(layers.ReLU()(layers.Dense(WIDTH)(x)))),
+        lambda: _chained(
+            lambda x: layers.Activation("sigmoid")(layers.Reshape((WIDTH,))(layers.Dense(WIDTH, activation="tanh")(x)))
+        ),
+        TwoFunctions,
+    ],
+    ids=["dense, activation", "layers", "reshape", "functions"],
+)
+def test_a_chain_of_activations_is_exchanged_as_a_whole(make, data, catch):
+    def program():
+        model = make()
+        model.compile("sgd", "mse")
+        model.fit(data * 4 - 2, data * 4 - 2)
+
+    (capture,) = catch(program).captures
+    assert len(capture.setup.head.others) == 1
+    model = capture._program.model
+    dense = model.dense if make is TwoFunctions else next(x for x in reversed(model.layers) if x.weights)
+    before = capture.trial((), 0).evaluate().predictions
+    trial = capture.trial((SwapActivation("linear"),), 0)
+    predictions = trial.evaluate().predictions
+    x = (data * 4 - 2)[np.unique(np.linspace(0, len(data) - 1, len(predictions)).round().astype(int))]
+    if make is not TwoFunctions:
+        x = np.maximum(x @ model.layers[1].kernel.numpy() + model.layers[1].bias.numpy(), 0)
+    np.testing.assert_allclose(predictions, x @ dense.kernel.numpy() + dense.bias.numpy(), atol=1e-4)
+    trial.advance(3)
+    assert np.array_equal(capture.trial((), 0).evaluate().predictions, before)
+
+
+def test_a_chain_that_cannot_be_taken_out_is_no_arm(data, catch):
+    def program():
+        model = OneFunctionTwice()
+        model.compile("sgd", "mse")
+        model.fit(data, data)
+
+    (capture,) = catch(program).captures
+    with pytest.raises(CannotApply, match="one function activates the output twice"):
+        capture.trial((SwapActivation("linear"),), 0)
+
+
 def test_what_activates_a_constant_output_through_a_bare_reshape_is_left_open(data, catch):
     def program():
         model = Functions()
