@@ -307,3 +307,13 @@ def test_a_denoiser_of_a_signal_that_the_program_makes() -> None:
         model.fit(noisy, clean)
         """)
     assert setup.relation is Relation.NOISED_INPUT
+
+
+def test_pictures_of_unknown_make_are_bytes_where_they_are_divided_by_255_whatever_their_colours() -> None:
+    setup = setup_of("""
+        import cv2, pickle
+        images = [cv2.cvtColor(image, cv2.COLOR_BGR2HSV) for image in pickle.load(open("data.pkl", "rb"))]
+        images = np.array([image / 255 for image in images])
+        model.fit(images, images)
+        """)
+    assert str(setup.target.values) == "[0, 1]"

@@ -118,7 +118,7 @@ def _in_colours(array: Array, before: str, after: str, where: Where) -> Array:
     selection = tuple(part for part in array.selection if not part.startswith(arrays.RECOLOURED))
     if after not in _PLAIN:
         selection = (*selection, f"{arrays.RECOLOURED}{after}")
-    if array.dtype == "uint8":
+    if array.dtype == "uint8" or (array.values.unknown and not array.scalings):
         return replace(array, selection=selection)
     values, why = ValueRange(), array.why
     if plain and after in _SPACES and (array.dtype or "").startswith("f") and UNIT.covers(array.values.hull):
