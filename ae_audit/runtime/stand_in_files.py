@@ -71,12 +71,14 @@ class FileStandIns:
         original = getattr(module, name, None)
         if original is None:
             return
+        first = next(iter(inspect.signature(original).parameters))
 
         @functools.wraps(original)
-        def read(file: Any = None, *args: Any, **kwargs: Any) -> Any:
+        def read(*args: Any, **kwargs: Any) -> Any:
             try:
-                return original(file, *args, **kwargs)
+                return original(*args, **kwargs)
             except OSError as error:
+                file = args[0] if args else kwargs.get(first)
                 named = isinstance(file, (str, os.PathLike))
                 absent = named and (isinstance(error, FileNotFoundError) or "://" in os.fspath(file))
                 made = make(os.fspath(file)) if absent else None

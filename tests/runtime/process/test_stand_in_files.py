@@ -33,7 +33,9 @@ def put_back_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
 def made_up(monkeypatch: pytest.MonkeyPatch) -> FileStandIns:
     """Stand-ins for files, which are put back afterwards."""
     put_back_afterwards(monkeypatch)
-    stand_ins = FileStandIns(ImportWatch(lambda name, error: None), Clues((16, 16, 3)), lambda text: None)
+    watch = ImportWatch(lambda name, error: None)
+    monkeypatch.setattr(watch, "when_imported", lambda name, callback: None)  # libraries stay as they are
+    stand_ins = FileStandIns(watch, Clues((16, 16, 3)), lambda text: None)
     stand_ins.install()
     return stand_ins
 
@@ -77,6 +79,13 @@ def test_a_table_has_the_columns_that_the_program_takes_by_their_place(
     assert names["x"].shape == (512, 30)
     if "y" in names:
         assert len(names["y"]) == 512
+
+
+def test_a_file_may_be_named_by_keyword(pandas_with: Callable[..., Any], tmp_path: Path) -> None:
+    pandas = pandas_with(Clues(None), [])
+    (tmp_path / "real.csv").write_text("a\n1\n")
+    assert pandas.read_csv(filepath_or_buffer=tmp_path / "real.csv").shape == (1, 1)
+    assert len(pandas.read_csv(filepath_or_buffer="nowhere.csv")) == 512
 
 
 def test_a_table_of_unwritten_width_has_some_columns_and_those_that_are_named(pandas_with: Callable[..., Any]) -> None:
