@@ -78,7 +78,7 @@ class FileStandIns:
             try:
                 return original(*args, **kwargs)
             except OSError as error:
-                file = args[0] if args else kwargs.get(first)
+                file: Any = args[0] if args else kwargs.get(first)
                 named = isinstance(file, (str, os.PathLike))
                 absent = named and (isinstance(error, FileNotFoundError) or "://" in os.fspath(file))
                 made = make(os.fspath(file)) if absent else None
