@@ -10,9 +10,7 @@ from ae_audit.runtime.keras_tape import Kind, Node
 from ae_audit.runtime.keras_tape_losses import HandWritten, hand_written
 from ae_audit.runtime.keras_tape_step import Player, Step
 from ae_audit.runtime.keras_trace import LossCall
-
-SYMMETRIC = frozenset({"mse", "mae", "huber", "log_cosh", "cosine_similarity"})
-"""losses that give the same whichever of their arguments is the target"""
+from ae_audit.theory.loss_names import SYMMETRIC
 
 
 def loss_points(step: Step) -> list[LossPoint]:

@@ -47,9 +47,6 @@ ALIKE = "cosine_embedding_loss"
 UNSUITED = frozenset(theory.RELATIONAL)
 """Losses in which no prediction meets a target value by value."""
 
-SYMMETRIC = frozenset({"mse", "mae", "smooth_l1", "huber", "cosine_similarity"})
-"""Losses in which prediction and target may change places."""
-
 
 @cache
 def _known(function: Function) -> tuple[str, tuple[tuple[str, Any], ...]] | None:
@@ -107,7 +104,7 @@ def read_call(
         prediction, target = [*values, None, None][:2]
     if not isinstance(prediction, torch.Tensor) or not isinstance(target, torch.Tensor):
         return None
-    if name in SYMMETRIC and from_model(target) and not from_model(prediction):
+    if name in theory.SYMMETRIC and from_model(target) and not from_model(prediction):
         prediction, target = target, prediction
     if name == "cross_entropy":
         name = "cce" if target.is_floating_point() else "sparse_cce"

@@ -31,8 +31,6 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
 _POSITIVE, _NEGATIVE = "t·log(p)", "(1-t)·log(1-p)"
 EPSILON = 1e-3
 """what is added to an error for the sake of a root or a division changes neither"""
-_SYMMETRIC = frozenset({"mse", "mae", "huber", "smooth_l1", "log_cosh", "cosine_similarity"})
-"""losses that are the same with prediction and target exchanged"""
 OVERLAPS = frozenset({"dice", "tversky"})
 """losses that judge the overlap of two sets as a whole"""
 _NORMS = {(1.0, True): "mae", (2.0, False): "mse", (2.0, True): "mse"}
@@ -77,7 +75,9 @@ def compared(
 
 def turned_round(use: LossUse, why: str | None = None) -> tuple[LossUse, str | None]:
     """What is known of a loss that was given its two arguments the wrong way round."""
-    if use.name is None or use.name in _SYMMETRIC:
+    from ae_audit.theory.loss_names import SYMMETRIC  # few programs need it
+
+    if use.name is None or use.name in SYMMETRIC:
         return use, why
     return replace(use, name=None), f"prediction and target are given to «{use.name}» the wrong way round"
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from ae_audit.records import replace
 from ae_audit.static import arrays, comparisons, losses, tensors, unsigned
+from ae_audit.static.byte_scaling import scaled
 from ae_audit.static.sources import Where
 from ae_audit.static.values import (
     Array,
@@ -175,17 +176,17 @@ def on_arrays(run: Run, symbol: str, left: Array, right: Array, where: Where) ->
         return arrays.unknown_array(run, "a computation that fails", where)
     if symbol == "+":
         if b is not None:
-            return _scaled(left, 1.0, b, f"+ {arrays.short(b)}", where)
+            return scaled(left, 1.0, b, f"+ {arrays.short(b)}", where)
         if a is not None:
-            return _scaled(right, 1.0, a, f"+ {arrays.short(a)}", where)
+            return scaled(right, 1.0, a, f"+ {arrays.short(a)}", where)
         return arrays.mixed(run, left, right, f"«{how}»", where)
     if symbol == "-":
         return _subtract(run, left, right, a, b, where)
     if symbol == "*":
         if b is not None:
-            return _scaled(left, b, 0.0, f"* {arrays.short(b)}", where)
+            return scaled(left, b, 0.0, f"* {arrays.short(b)}", where)
         if a is not None:
-            return _scaled(right, a, 0.0, f"* {arrays.short(a)}", where)
+            return scaled(right, a, 0.0, f"* {arrays.short(a)}", where)
         return arrays.product(run, left, right, f"«{how}»", where)
     if symbol == "/":
         return _divide(run, left, right, a, b, where)
@@ -220,41 +221,6 @@ def _within(lo: float, hi: float) -> Any:
     return ValueRange(Interval(lo, hi))
 
 
-_TOPS = (255.0, 256.0, 127.5)
-"""divisors by which 8-bit images, and nothing else, are scaled: the top or the middle of [0, 255]"""
-_MIDDLE = 128.0
-"""a divisor of bytes only where it was taken away too: by itself it is the scale of signed data (Lab, 8-bit sound)"""
-
-
-def _taken_for_bytes(array: Array, divisor: float, where: Where, *, known: tuple[float, ...] = _TOPS) -> Array:
-    """Data of unknown range that is divided by 255, or centred at 127.5, is taken for bytes: nobody scales else so."""
-    if not array.values.unknown or array.scalings or array.placeholder or array.statistic:
-        return array
-    if not any(math.isclose(divisor, top, rel_tol=1e-3) for top in known) or array.shape == ():
-        return array
-    from ae_audit.theory.intervals import BYTE
-    from ae_audit.theory.ranges import ValueRange
-
-    how = f"scaled by {arrays.short(divisor)}, so taken for bytes, [0, 255]"
-    structure = Structure.CONTINUOUS if array.structure is Structure.UNKNOWN else array.structure
-    pictured = array.pictured or array.structure is Structure.UNKNOWN
-    return replace(array, values=ValueRange.exactly(BYTE), why=None, structure=structure, pictured=pictured,
-                   trail=arrays.step(array, how, where))  # fmt: skip
-
-
-def _scaled(array: Array, scale: float, shift: float, how: str, where: Where) -> Array:
-    if shift == 0.0 and 0 < scale < 1:
-        array = _taken_for_bytes(array, 1.0 / scale, where)
-    elif scale == 1.0 and shift < -100:
-        array = _taken_for_bytes(array, -shift, where, known=(*_TOPS, _MIDDLE))
-    elif (scale, shift) == (1.0, -1.0) and array.scalings == (f"/ {arrays.short(_MIDDLE)}",) and array.values.unknown:
-        bytes_ = _taken_for_bytes(replace(array, scalings=()), _MIDDLE, where, known=(_MIDDLE,))
-        array = replace(bytes_, values=bytes_.values.affine(1 / _MIDDLE, 0.0), scalings=array.scalings)
-    if scale == 0 or not (math.isfinite(scale) and math.isfinite(shift)):
-        return replace(arrays.affine(array, 0.0, 0.0, how, where), scale=None, shift=None)
-    return arrays.affine(array, scale, shift, how, where)
-
-
 def _subtract(run: Run, left: Array, right: Array, a: float | None, b: float | None, where: Where) -> Value:
     how = where.written
     if _is_span(left, right):
@@ -270,12 +236,12 @@ def _subtract(run: Run, left: Array, right: Array, a: float | None, b: float | N
 
             return arrays.recast(left, ValueRange(Interval(0.0, math.inf), Interval(0.0, 0.0)), "minus the min", where)
         if b is not None:
-            moved = _scaled(left, 1.0, -b, "- min", where)
+            moved = scaled(left, 1.0, -b, "- min", where)
             return replace(moved, scalings=(*left.scalings, "minus the min"))
     if b is not None:
-        return _scaled(left, 1.0, -b, f"- {arrays.short(b)}", where)
+        return scaled(left, 1.0, -b, f"- {arrays.short(b)}", where)
     if a is not None:
-        return _scaled(right, -1.0, a, f"{arrays.short(a)} -", where)
+        return scaled(right, -1.0, a, f"{arrays.short(a)} -", where)
     return arrays.mixed(run, left, right, f"«{how}»", where, sign=-1.0)
 
 
@@ -324,7 +290,7 @@ def _divide(run: Run, left: Array, right: Array, a: float | None, b: float | Non
     if b is not None:
         if b == 0:
             return arrays.unknown_array(run, "a division by zero", where)
-        return _scaled(left, 1.0 / b, 0.0, f"/ {arrays.short(b)}", where)
+        return scaled(left, 1.0 / b, 0.0, f"/ {arrays.short(b)}", where)
     if right.statistic == "max":
         return arrays.divided_by_extreme(left, right, f"«{how}» divides by the maximum", where)
     if right.statistic is not None and a is None:

@@ -14,6 +14,8 @@ PARAMETER_ALIASES: dict[str, dict[str, str]] = {
 }
 """By canonical loss: the frameworks' parameter names to the canonical ones."""
 
+SYMMETRIC = frozenset({"mse", "mae", "smooth_l1", "huber", "log_cosh", "cosine_similarity"})
+"""Losses that are the same with prediction and target exchanged."""
 RELATIONAL: dict[str, str] = {
     "ctc": "aligns a sequence of class scores with a shorter sequence of labels",
     "circle": "compares the embeddings of pairs of samples",

@@ -8,13 +8,14 @@ from __future__ import annotations
 from functools import lru_cache
 
 from ae_audit.theory.loss import Link, Loss, Parameter, PredictionKind, TargetKind
-from ae_audit.theory.loss_names import PARAMETER_ALIASES, RELATIONAL, arguments, canonical
+from ae_audit.theory.loss_names import PARAMETER_ALIASES, RELATIONAL, SYMMETRIC, arguments, canonical
 from ae_audit.theory.pointwise_losses import POINTWISE
 from ae_audit.theory.vector_losses import OVER_VECTORS
 
 __all__ = [
     "LOSSES",
     "RELATIONAL",
+    "SYMMETRIC",
     "Link",
     "Loss",
     "PredictionKind",

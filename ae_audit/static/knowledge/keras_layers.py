@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ae_audit.records import replace
 from ae_audit.static import arrays, ops, tensors
 from ae_audit.static.arguments import Call
+from ae_audit.static.knowledge.keras_activations import ACTIVATION, activate, with_activation
 from ae_audit.static.knowledge.keras_names import FIRST_KERAS
 from ae_audit.static.registry import Table
 from ae_audit.static.sources import Where
@@ -16,13 +17,10 @@ from ae_audit.static.values import (
     Array,
     Const,
     Difference,
-    Function,
     Instance,
-    Library,
     LossValue,
     Mapping,
     Object,
-    Partial,
     Seq,
     Tensor,
     Unknown,
@@ -68,51 +66,6 @@ MOVING = {
 }  # fmt: skip
 PASSING = {"ActivityRegularization", "InputLayer", "Identity"}
 MERGING = {"Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Dot", "Merge"}
-
-
-def activation_of(run: Run, value: Value | None, where: Where) -> tuple[str, dict[str, Any], Where] | None:
-    """Canonical name and parameters of what was given as ``activation=``; None for none and for what is unknown."""
-    if isinstance(value, Const) and isinstance(value.value, str):
-        found = canonical("keras", value.value)
-        return None if found is None else (found[0], dict(found[1]), value.where or where)
-    if isinstance(value, Library):
-        found = canonical("keras", value.name)
-        return None if found is None else (found[0], dict(found[1]), where)
-    return None
-
-
-def activate(run: Run, tensor: Value, given: Value | None, call: Call, where: Where) -> Value:
-    """Apply what was given as an activation: a name, a function, a layer, a lambda, nothing."""
-    if given is None or (isinstance(given, Const) and given.value is None):
-        return tensor
-    place = given.where if isinstance(given, Const) and given.where is not None else _place_of(call, where)
-    found = activation_of(run, given, place)
-    if found is not None:
-        name, defaults, place = found
-        axis = defaults.pop("axis", None)
-        return tensors.activated(run, tensor, name, where, framework=KERAS, parameters=defaults, axis=axis,
-                                 written=place.written, where_name=place)  # fmt: skip
-    if isinstance(given, Object) and given.where is not None:
-        place = given.where
-    if isinstance(given, (Function, Partial, Object, Instance)):
-        made = run.call(given, Call(place, [tensor]))
-        if isinstance(made, Tensor):
-            return replace(made, head=replace(made.head, location=place.location, written=place.written))
-        return tensors.opaque(run, KERAS, [tensor], "the activation is a function that is not understood")
-    reason = given.reason if isinstance(given, Unknown) else f"the activation «{place.written}» is not known"
-    return tensors.opaque(run, KERAS, [tensor], reason, shape=ops.shape_of(tensor))
-
-
-ACTIVATION = "activation"
-"""the attribute that a program may set anew"""
-
-
-def _place_of(call: Call, where: Where) -> Where:
-    """The expression after ``activation=`` in a call."""
-    for keyword in getattr(call.where.node, "keywords", []):
-        if keyword.arg == "activation":
-            return Where(call.where.text, keyword.value)
-    return where
 
 
 @TABLE.prefix("keras.layers")
@@ -169,7 +122,7 @@ def apply(run: Run, layer: Object, inputs: Value, where: Where) -> Value:
     call = layer.call or Call(where)
     if ACTIVATION in layer.attrs:
         _, place = run.notes.get(("set at", id(layer), ACTIVATION), (layer, None))
-        call = _with_activation(call, layer.attrs[ACTIVATION], DENSE.get(name), place or call.where)
+        call = with_activation(call, layer.attrs[ACTIVATION], DENSE.get(name), place or call.where)
     if isinstance(inputs, Difference):
         inputs = tensors.as_tensor(inputs)
     if isinstance(inputs, Unknown):
@@ -184,14 +137,6 @@ def apply(run: Run, layer: Object, inputs: Value, where: Where) -> Value:
         return _activation_layer(run, layer.cls, inputs, call)
     why = f"the layer «{layer.cls.removeprefix('keras.layers.')}» is not known"
     return tensors.opaque(run, KERAS, [inputs], why, name)
-
-
-def _with_activation(call: Call, activation: Value, position: int | None, where: Where) -> Call:
-    """The call that makes a layer, as if the activation that it was given later, at ``where``, had stood there."""
-    if position is None or position >= len(call.args):
-        return Call(where, list(call.args), {**call.kwargs, ACTIVATION: activation}, call.open)
-    args = [activation if place == position else value for place, value in enumerate(call.args)]
-    return Call(where, args, call.kwargs, call.open)
 
 
 def _activation_layer(run: Run, name: str, inputs: Value, call: Call) -> Value:

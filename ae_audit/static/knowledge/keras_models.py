@@ -5,7 +5,8 @@ from __future__ import annotations
 from ae_audit.records import dataclass, field, replace
 from ae_audit.static import tensors
 from ae_audit.static.arguments import Call
-from ae_audit.static.knowledge.keras_layers import ACTIVATION, RECURRENT, apply, remember
+from ae_audit.static.knowledge.keras_activations import ACTIVATION
+from ae_audit.static.knowledge.keras_layers import RECURRENT, apply, remember
 from ae_audit.static.registry import Table
 from ae_audit.static.sources import Where
 from ae_audit.static.values import Array, Const, Instance, Mapping, Object, Seq, Tensor, Unknown, Value

@@ -10,6 +10,7 @@ from ae_audit.static.divergences import Pair
 from ae_audit.static.knowledge.keras_losses import metrics_of, resolve
 from ae_audit.static.knowledge.keras_models import Compiled, build, graph, model_name
 from ae_audit.static.knowledge.keras_outputs import count_of, for_output, layer_names, part
+from ae_audit.static.knowledge.keras_own_steps import computed_loss, custom_step
 from ae_audit.static.registry import Table
 from ae_audit.static.sources import Where
 from ae_audit.static.values import (
@@ -193,12 +194,17 @@ def train(
     if inputs is None and not implicit:
         inputs = Unknown("the input of fit() is missing", call.where)
     if isinstance(model, Instance) and model.cls.find("train_step") is not None and inputs is not None:
-        _custom_step(run, model, inputs, targets, call)
+        custom_step(run, model, inputs, targets, call)
         return
     outputs, names = predictions(run, model, inputs, call)
     if isinstance(model, Instance) and inputs is not None:
         own = model.cls.find("compute_loss")
-        if isinstance(own, Function) and _computed_loss(run, model, own, inputs, targets, outputs, call):
+        computed = [] if not isinstance(own, Function) else computed_loss(
+            run, model, own, inputs, targets, outputs, call, None if made is None else made.optimizer
+        )  # fmt: skip
+        for site in computed:
+            site.metrics = _metrics(run, made, 0, []) if made is not None else ()
+        if computed:
             return
     if isinstance(model, Unknown):
         run.notes[_STRANGERS] = True
@@ -241,8 +247,8 @@ def train(
         val_target = part(run, val_targets, index, names, len(outputs))
         _one(run, replace_targets(context, val_target), loss, output, target, index, names)
     if len(run.sites) == before and not pending and _is_none(made.loss):
-        computed = isinstance(model, Instance) and model.cls.find("compute_loss") is not None
-        why = "what compute_loss() computes is not known" if computed else "no loss is given to compile()"
+        own_loss = isinstance(model, Instance) and model.cls.find("compute_loss") is not None
+        why = "what compute_loss() computes is not known" if own_loss else "no loss is given to compile()"
         for output in outputs[:1]:
             _emit(run, context, LossUse(), output, targets or _no_target(inputs), why)
 
@@ -484,44 +490,3 @@ def _scaled_inside(prediction: Value, input_: Array | None) -> Value:
         if array.root == input_.root and len(array.scalings) > len(input_.scalings):
             return replace(prediction, normalises=Tri.YES)
     return prediction
-
-
-def _custom_step(run: Run, model: Instance, inputs: Value, targets: Value | None, call: Call) -> None:
-    data: Value = inputs if targets is None else Seq([inputs, targets], "tuple")
-    if isinstance(data, Unknown):
-        data = run.as_array(data) or data
-    before = len(run.sites)
-    run.call_method(model, "train_step", Call(call.where, [data]))
-    _name_model(run, model, before)
-
-
-def _computed_loss(
-    run: Run, model: Instance, own: Function, inputs: Value, targets: Value | None, outputs: list[Value], call: Call
-) -> bool:  # fmt: skip
-    """Follow the model's own ``compute_loss``; whether it was seen to compare anything."""
-    before = len(run.sites)
-    given = {
-        "x": _as_data(run, inputs),
-        "y": Const(None) if targets is None else _as_data(run, targets),
-        "y_pred": outputs[0] if len(outputs) == 1 else Seq(outputs, "list"),
-        "sample_weight": Const(None),
-        "training": Const(True),
-    }
-    parameters = own.node.args
-    if parameters.kwarg is None:
-        names = {each.arg for each in (*parameters.args, *parameters.kwonlyargs)}
-        given = {name: value for name, value in given.items() if name in names}
-    made = compiled(run, model)
-    loss = run.call_method(model, "compute_loss", Call(call.where, [], given))
-    losses.trained(run, loss or Const(None), None if made is None else made.optimizer)
-    _name_model(run, model, before)
-    found = [site for site in run.sites[before:] if site.extra.get("trained")]
-    for site in found:
-        site.metrics = _metrics(run, made, 0, []) if made is not None else site.metrics
-    return bool(found)
-
-
-def _name_model(run: Run, model: Value, before: int) -> None:
-    for site in run.sites[before:]:
-        if site.model is None:
-            site.model = model_name(model)
