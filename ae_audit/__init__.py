@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from ae_audit.version import __version__
+from ae_audit.base.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.api import Report, assert_sound, audit
-    from ae_audit.errors import AuditWarning
-    from ae_audit.watching import Watch, watch
+    from ae_audit.base.errors import AuditWarning
+    from ae_audit.watching.api import Watch, watch
 
 __all__ = ["AuditWarning", "Report", "Watch", "__version__", "assert_sound", "audit", "watch"]
 
 _PLACES = {
-    "AuditWarning": "ae_audit.errors",
+    "AuditWarning": "ae_audit.base.errors",
     "Report": "ae_audit.api",
-    "Watch": "ae_audit.watching",
+    "Watch": "ae_audit.watching.api",
     "assert_sound": "ae_audit.api",
     "audit": "ae_audit.api",
-    "watch": "ae_audit.watching",
+    "watch": "ae_audit.watching.api",
 }
 
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ae_audit.errors import UsageError
-from ae_audit.location import Location
-from ae_audit.report.presented import PresentedReport
-from ae_audit.rules.findings import Severity
+from ae_audit.base.errors import UsageError
+from ae_audit.report.display import PresentedReport
+from ae_audit.schema.findings import Severity
+from ae_audit.schema.location import Location
 
 if TYPE_CHECKING:
-    from ae_audit.runtime.captures import Capture
+    from ae_audit.runtime.capture import Capture
 
 __all__ = ["Report", "assert_sound", "audit"]
 
@@ -130,7 +130,7 @@ def audit_at(
 
     from ae_audit.engine.settling import SettlingOptions, certified, settled
     from ae_audit.probe import ProbeOptions
-    from ae_audit.rules.run import check
+    from ae_audit.rules.runner import check
 
     options = SettlingOptions(rules, ProbeOptions(seed=seed) if probe else None)
     setups, findings = [], []
@@ -156,12 +156,12 @@ def _captures(
     if framework == "keras":
         if loss is None and getattr(model, "loss", None) is None:
             raise UsageError("this Keras model is not compiled: pass loss=…, or compile it first.")
-        from ae_audit.runtime.keras_live import capture_live as keras_live
+        from ae_audit.runtime.keras.live import capture_live as keras_live
 
         return keras_live(model, x, y, loss, optimizer=optimizer, batch_size=batch_size, location=location)
     if loss is None:
         raise UsageError("a torch model does not know its loss: pass loss=…, for example loss=torch.nn.BCELoss().")
-    from ae_audit.runtime.torch_live import capture_live as torch_live
+    from ae_audit.runtime.torch.live import capture_live as torch_live
 
     return [torch_live(model, x, y, loss, optimizer=optimizer, batch_size=batch_size, location=location)]
 

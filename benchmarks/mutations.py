@@ -25,13 +25,13 @@ from ae_audit.fix.activation import swap_activation
 from ae_audit.fix.files import rewritten
 from ae_audit.fix.loss import expect_logits, swap_loss
 from ae_audit.fix.source import Text, Texts
-from ae_audit.rules.findings import Edit, Severity
-from ae_audit.rules.run import check
-from ae_audit.source_text import Sources
+from ae_audit.rules.runner import check
+from ae_audit.schema.findings import Edit, Severity
+from ae_audit.schema.training_setup import Framework, Structure, TrainingSetup
+from ae_audit.source.text import Sources
 from ae_audit.static import analyse_file
 from ae_audit.theory.intervals import UNIT
 from ae_audit.theory.ranges import Tri, ValueRange
-from ae_audit.training_setup import Framework, Structure, TrainingSetup
 
 ENOUGH = 0.98
 SQUARED = {"mse", "mae"}

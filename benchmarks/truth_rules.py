@@ -6,13 +6,13 @@ from functools import cache
 
 from truth_cells import FITTED, Data, data_sets
 
-from ae_audit.location import Location
-from ae_audit.rules.findings import Finding
-from ae_audit.rules.run import check
-from ae_audit.runtime.facts import facts_of
+from ae_audit.rules.runner import check
+from ae_audit.runtime.measure.facts import facts_of
+from ae_audit.schema.findings import Finding
+from ae_audit.schema.location import Location
+from ae_audit.schema.training_setup import DataFacts, Framework, Head, LossUse, ModelFacts, Relation, TrainingSetup
 from ae_audit.theory.activations import find
 from ae_audit.theory.ranges import Tri
-from ae_audit.training_setup import DataFacts, Framework, Head, LossUse, ModelFacts, Relation, TrainingSetup
 
 RULES = ("AE1", "AE2", "AE301")
 """those of the output layer and the loss, and that of raw input"""

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ae_audit.rules.page import markdown
 from ae_audit.rules.registry import all_rules
-from ae_audit.settings import OPTIONS, Settings
+from ae_audit.settings.options import OPTIONS, Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ae_audit.discovery import discover
+from ae_audit.base.progress import Progress
 from ae_audit.engine import audit_files
-from ae_audit.progress import Progress
-from ae_audit.report.presented import PresentedReport
-from ae_audit.settings import Settings
+from ae_audit.engine.discovery import discover
+from ae_audit.report.display import PresentedReport
+from ae_audit.settings.options import Settings
 
 DOCS = Path(__file__).resolve().parent
 PROGRAM = "fixtures/keras/dense_softmax_scaled.py"

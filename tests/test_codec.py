@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ae_audit.codec import Malformed, from_json, to_json
-from ae_audit.location import Location, TrailStep
-from ae_audit.results import Note, Report, StageError, Undecided
-from ae_audit.rules.findings import Arm, Evidence, Figure, Finding, Severity
-from ae_audit.rules.remedies import DropMetric, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
+from ae_audit.schema.codec import Malformed, from_json, to_json
+from ae_audit.schema.findings import Arm, Evidence, Figure, Finding, Severity
+from ae_audit.schema.location import Location, TrailStep
+from ae_audit.schema.remedies import DropMetric, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
+from ae_audit.schema.report import Note, Report, StageError, Undecided
+from ae_audit.schema.training_setup import DataFacts, Framework, Head, LossUse, Measurement, TrainingSetup
 from ae_audit.theory.intervals import Interval
 from ae_audit.theory.ranges import ValueRange
-from ae_audit.training_setup import DataFacts, Framework, Head, LossUse, Measurement, TrainingSetup
 
 VALUES = (TrainingSetup, Finding, Evidence, Arm, Undecided, StageError, Note, Measurement, DataFacts, LossUse, Head)
 OPTIONAL_LINE = st.none() | st.integers(1, 10**6)

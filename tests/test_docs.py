@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ae_audit.settings import FORMATS
+from ae_audit.settings.options import FORMATS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -36,7 +36,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_every_format_and_flag_that_is_written_of_exists() -> None:
-    from ae_audit.completion import script
+    from ae_audit.cli.completion import script
 
     flags = set(re.findall(r"--[a-z-]+", script("bash"))) | {
         "--all",

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from ae_audit.editing import apply
-from ae_audit.location import Location
-from ae_audit.rules.findings import Edit
+from ae_audit.schema.findings import Edit
+from ae_audit.schema.location import Location
+from ae_audit.source.edits import apply
 
 
 def edit(line: int, start: int, end: int, text: str, end_line: int | None = None) -> Edit:

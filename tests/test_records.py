@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import pytest
 
-from ae_audit import records
+from ae_audit.base import records
 
 T = TypeVar("T")
 STANDARD = SimpleNamespace(dataclass=dataclasses.dataclass, field=dataclasses.field, replace=dataclasses.replace)
@@ -205,7 +205,7 @@ def test_a_standard_dataclass_may_inherit() -> None:
 
 def test_importing_and_defining_costs_no_heavy_module() -> None:
     code = (
-        "import sys; from ae_audit.records import dataclass\n"
+        "import sys; from ae_audit.base.records import dataclass\n"
         "@dataclass(frozen=True, slots=True)\nclass A:\n x: 'int' = 1\n"
         "print(A(), *({'dataclasses', 'inspect', 'typing'} & set(sys.modules)))"
     )

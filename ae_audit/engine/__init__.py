@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ae_audit.discovery import AuditTarget
-from ae_audit.engine.static_run import (
+from ae_audit.base.errors import AuditError
+from ae_audit.base.progress import Progress
+from ae_audit.base.records import replace
+from ae_audit.engine.discovery import AuditTarget
+from ae_audit.engine.static_stage import (
     FileAudit,
     assemble,
     audit_file,
@@ -14,12 +17,9 @@ from ae_audit.engine.static_run import (
     internal_error,
     read_file,
 )
-from ae_audit.errors import AuditError
-from ae_audit.progress import Progress
-from ae_audit.records import replace
-from ae_audit.results import Report
-from ae_audit.settings import Settings
-from ae_audit.source_text import Sources
+from ae_audit.schema.report import Report
+from ae_audit.settings.options import Settings
+from ae_audit.source.text import Sources
 
 __all__ = ["Interrupted", "audit_files"]
 
@@ -80,6 +80,6 @@ def _through_all_stages(
 
 
 def _run(target: AuditTarget, settings: Settings, progress: Progress, sources: Sources) -> FileAudit:
-    from ae_audit.engine.running import run_file
+    from ae_audit.engine.runtime_stage import run_file
 
     return finish(run_file(read_file(target, sources), settings, progress), sources)

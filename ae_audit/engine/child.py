@@ -1,4 +1,6 @@
-"""Entry of the sandboxed child: ``python -m ae_audit.engine.child FOLDER``, started by :mod:`ae_audit.engine.running`.
+"""Entry of the sandboxed child, ``python -m ae_audit.engine.child FOLDER``.
+
+:mod:`ae_audit.engine.runtime_stage` starts it.
 
 It runs the program up to its first training steps, then judges and probes what was captured. Every result is sent when
 it is known, so that a crash costs only what had not been reached. Events, besides those of the channel:
@@ -21,17 +23,17 @@ import os
 from dataclasses import replace
 from typing import Any
 
-from ae_audit.location import Location
-from ae_audit.runtime import channel
+from ae_audit.runtime.sandbox import channel
+from ae_audit.schema.location import Location
 
 
 def main() -> None:
     """Run the request to its end; never returns."""
     session = channel.enter()
     # Only after the sandbox has closed: these import NumPy.
-    from ae_audit.codec import from_json
-    from ae_audit.engine.recording import Recording
-    from ae_audit.training_setup import TrainingSetup
+    from ae_audit.engine.child_program import Recording
+    from ae_audit.schema.codec import from_json
+    from ae_audit.schema.training_setup import TrainingSetup
 
     request = session.request
     static = tuple(from_json(TrainingSetup, item) for item in request["setups"])

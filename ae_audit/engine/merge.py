@@ -11,9 +11,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
-from ae_audit.location import Location
-from ae_audit.theory.ranges import Tri
-from ae_audit.training_setup import (
+from ae_audit.schema.location import Location
+from ae_audit.schema.training_setup import (
     DataFacts,
     Head,
     LossUse,
@@ -24,6 +23,7 @@ from ae_audit.training_setup import (
     TrainingSetup,
     VariationalTerms,
 )
+from ae_audit.theory.ranges import Tri
 
 
 def match(seen: TrainingSetup, static: Sequence[TrainingSetup], taken: Collection[int] = ()) -> int | None:

@@ -11,16 +11,16 @@ and probes what was captured. Events are those of :mod:`ae_audit.engine.child`, 
 
 from __future__ import annotations
 
-from ae_audit.runtime import channel
+from ae_audit.runtime.sandbox import channel
 
 
 def main() -> None:
     """Run the request to its end; never returns."""
     session = channel.enter()
     # Only after the sandbox has closed: these import NumPy.
-    from ae_audit.codec import from_json
-    from ae_audit.engine.model_recording import ModelRecording
-    from ae_audit.training_setup import TrainingSetup
+    from ae_audit.engine.child_model import ModelRecording
+    from ae_audit.schema.codec import from_json
+    from ae_audit.schema.training_setup import TrainingSetup
 
     static = tuple(from_json(TrainingSetup, item) for item in session.request["setups"])
     ModelRecording(session.request, static, session.emit).run()

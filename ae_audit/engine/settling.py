@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ae_audit.codec import to_json
 from ae_audit.engine.merge import merge
 from ae_audit.probe import ProbeOptions, settle
-from ae_audit.rules.findings import Finding
-from ae_audit.rules.run import check
-from ae_audit.runtime.captures import Array, Capture
-from ae_audit.runtime.facts import certify
-from ae_audit.training_setup import TrainingSetup
+from ae_audit.rules.runner import check
+from ae_audit.runtime.capture import Array, Capture
+from ae_audit.runtime.measure.facts import certify
+from ae_audit.schema.codec import to_json
+from ae_audit.schema.findings import Finding
+from ae_audit.schema.training_setup import TrainingSetup
 
 PROBE_SHARE = 0.9
 """share of the time that is left which the probes may take, in equal parts; what remains is for judging and telling"""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 
 from ae_audit.fix.source import Text, Texts, dotted
-from ae_audit.location import Location
-from ae_audit.rules.findings import Edit
-from ae_audit.training_setup import Framework
+from ae_audit.schema.findings import Edit
+from ae_audit.schema.location import Location
+from ae_audit.schema.training_setup import Framework
 
 _TORCH_MODULES = {
     "sigmoid": "Sigmoid",

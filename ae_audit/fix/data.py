@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 
 from ae_audit.fix.source import Text, Texts, dotted
-from ae_audit.location import Location
-from ae_audit.rules.findings import Edit
-from ae_audit.rules.remedies import Rescale
-from ae_audit.training_setup import DataFacts, Relation, TrainingSetup
+from ae_audit.schema.findings import Edit
+from ae_audit.schema.location import Location
+from ae_audit.schema.remedies import Rescale
+from ae_audit.schema.training_setup import DataFacts, Relation, TrainingSetup
 
 _FIT_METHODS = frozenset({"fit", "train_on_batch"})
 _LOOPS = (ast.For, ast.While, ast.AsyncFor)

@@ -6,12 +6,12 @@ import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from ae_audit.editing import apply
+from ae_audit.base.records import dataclass
 from ae_audit.fix.source import Text, diff, parse
-from ae_audit.notebook_text import cell_texts
-from ae_audit.records import dataclass
-from ae_audit.rules.findings import Edit, Finding
-from ae_audit.source_text import Sources, decode
+from ae_audit.schema.findings import Edit, Finding
+from ae_audit.source.edits import apply
+from ae_audit.source.notebook_offsets import cell_texts
+from ae_audit.source.text import Sources, decode
 
 _BOM = b"\xef\xbb\xbf"
 

@@ -6,9 +6,9 @@ import ast
 
 from ae_audit.fix.activation import quoted
 from ae_audit.fix.source import Text, Texts, dotted
-from ae_audit.location import Location
-from ae_audit.rules.findings import Edit
-from ae_audit.training_setup import Framework
+from ae_audit.schema.findings import Edit
+from ae_audit.schema.location import Location
+from ae_audit.schema.training_setup import Framework
 
 _KERAS_STRINGS = {
     "bce": "binary_crossentropy",

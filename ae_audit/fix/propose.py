@@ -5,15 +5,15 @@ from __future__ import annotations
 import ast
 from itertools import groupby
 
-from ae_audit.editing import apply
 from ae_audit.fix.activation import quoted, swap_activation
 from ae_audit.fix.data import rescale
 from ae_audit.fix.loss import expect_logits, swap_loss
 from ae_audit.fix.source import SourceOf, Texts, parse
-from ae_audit.location import Location
-from ae_audit.rules.findings import Edit, Finding, Fix
-from ae_audit.rules.remedies import DropMetric, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
-from ae_audit.training_setup import Framework, Head, TrainingSetup
+from ae_audit.schema.findings import Edit, Finding, Fix
+from ae_audit.schema.location import Location
+from ae_audit.schema.remedies import DropMetric, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
+from ae_audit.schema.training_setup import Framework, Head, TrainingSetup
+from ae_audit.source.edits import apply
 
 
 def propose(finding: Finding, setup: TrainingSetup | None, source_of: SourceOf) -> Fix | None:

@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Iterator
 from functools import cached_property
 
-from ae_audit.location import Location
-from ae_audit.rules.findings import Edit
-from ae_audit.source_text import line_starts
+from ae_audit.schema.findings import Edit
+from ae_audit.schema.location import Location
+from ae_audit.source.text import line_starts
 
 SourceOf = Callable[[str, int | None], str | None]
 """The text of a file, or of one cell of a notebook; None where there is none to be had."""

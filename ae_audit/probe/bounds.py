@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ae_audit.rules.remedies import ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
-from ae_audit.runtime.captures import Capture
-from ae_audit.runtime.facts import best_r2
+from ae_audit.runtime.capture import Capture
+from ae_audit.runtime.measure.facts import best_r2
+from ae_audit.schema.remedies import ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
 from ae_audit.theory.activations import find_activation
 from ae_audit.theory.ranges import Tri
 

@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkProcess
 from typing import Any, TypeVar
 
-from ae_audit.runtime.kernel import die_with_parent
+from ae_audit.runtime.sandbox.kernel import die_with_parent
 
 Result = TypeVar("Result")
 

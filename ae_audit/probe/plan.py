@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ae_audit.rules.findings import Finding
 from ae_audit.rules.registry import find_rule
-from ae_audit.rules.remedies import DropMetric, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
+from ae_audit.schema.findings import Finding
+from ae_audit.schema.remedies import DropMetric, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
 
 AS_WRITTEN = "as written"
 ALL_FIXES = "all fixes"

@@ -16,7 +16,7 @@ import math
 
 import numpy as np
 
-from ae_audit.runtime.captures import Array, Evaluation, FloatArray
+from ae_audit.runtime.capture import Array, Evaluation, FloatArray
 
 CONSTANT = "the target does not vary from sample to sample, so there is nothing to explain"
 ROUNDING = 1e-3

@@ -15,8 +15,8 @@ from ae_audit.probe.forks import side_by_side
 from ae_audit.probe.plan import ArmPlan, Contest, Plan, plan
 from ae_audit.probe.score import NoScore, r2_score
 from ae_audit.probe.verdicts import LEARNED, PLAINLY, SOMETHING, Comparison, Scores, compare
-from ae_audit.rules.findings import Arm, Evidence, Finding, Verdict
-from ae_audit.runtime.captures import CannotApply, Capture, Trial
+from ae_audit.runtime.capture import CannotApply, Capture, Trial
+from ae_audit.schema.findings import Arm, Evidence, Finding, Verdict
 from ae_audit.theory.intervals import format_number
 
 CHUNK = 25

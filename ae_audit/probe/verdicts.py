@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from statistics import mean, stdev
 
-from ae_audit.rules.findings import Verdict
+from ae_audit.schema.findings import Verdict
 
 CONFIRM_MARGIN = 0.10
 """R² by which the fixed arm must win in every seed. Same weights, batches and optimizer leave a spread of about 0.01

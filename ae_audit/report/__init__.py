@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 
-from ae_audit.source_text import Sources
+from ae_audit.source.text import Sources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from typing import TextIO
 
-    from ae_audit.report.page import Line
-    from ae_audit.results import Report
-    from ae_audit.rules.findings import Severity
+    from ae_audit.report.text_layout import Line
+    from ae_audit.schema.findings import Severity
+    from ae_audit.schema.report import Report
 
 __all__ = ["TEXT_FORMATS", "render", "to_terminal"]
 
@@ -40,7 +40,7 @@ def render(
     """
     if format not in TEXT_FORMATS:
         return _structured(report, format, sources or Sources(), interrupted=interrupted, fail_on=fail_on)
-    from ae_audit.report.page import plain
+    from ae_audit.report.text_layout import plain
 
     return plain(lines(report, format, sources, width=width, hints=hints, interrupted=interrupted))
 
@@ -60,7 +60,7 @@ def lines(
     Raises:
         ValueError: for a format that is none.
     """
-    from ae_audit.report.page import DEFAULT_WIDTH
+    from ae_audit.report.text_layout import DEFAULT_WIDTH
 
     if format == "concise":
         from ae_audit.report.concise import concise
@@ -104,7 +104,7 @@ def to_terminal(
         )
         stream.flush()
         return
-    from ae_audit.report.page import ansi, plain
+    from ae_audit.report.text_layout import ansi, plain
 
     if statistics:
         from ae_audit.report.statistics import statistics as counted
@@ -161,7 +161,7 @@ def _structured(
         return to_gitlab(report, sources)
     if format == "junit":
         from ae_audit.report.junit import to_junit
-        from ae_audit.rules.findings import Severity
+        from ae_audit.schema.findings import Severity
 
         return to_junit(report, fail_on=fail_on or Severity.ERROR)
     if format == "html":

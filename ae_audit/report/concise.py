@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ae_audit.location import address
-from ae_audit.report.page import DEFAULT_WIDTH, Line, Page, Segment, in_code, plain
-from ae_audit.report.words import summary
-from ae_audit.results import Report
-from ae_audit.rules.findings import Finding, Verdict
+from ae_audit.report.phrases import summary
+from ae_audit.report.text_layout import DEFAULT_WIDTH, Line, Page, Segment, in_code, plain
+from ae_audit.schema.findings import Finding, Verdict
+from ae_audit.schema.location import address
+from ae_audit.schema.report import Report
 
 
 def concise(report: Report, *, ascii_only: bool = False, interrupted: bool = False) -> list[Line]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from ae_audit.editing import apply
-from ae_audit.report.page import Page, Segment
-from ae_audit.rules.findings import Fix
-from ae_audit.source_text import Sources, split_lines
+from ae_audit.report.text_layout import Page, Segment
+from ae_audit.schema.findings import Fix
+from ae_audit.source.edits import apply
+from ae_audit.source.text import Sources, split_lines
 
 
 def add_fix(page: Page, fix: Fix, sources: Sources, *, shown_under: str | None = None, indent: int = 2) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ae_audit.location import Location, address
-from ae_audit.report.page import Page, Segment, display_width, in_code
-from ae_audit.report.words import figure, mean_and_spread, r2, sparkline
-from ae_audit.rules.findings import Arm, Evidence, Finding
+from ae_audit.report.phrases import figure, mean_and_spread, r2, sparkline
+from ae_audit.report.text_layout import Page, Segment, display_width, in_code
+from ae_audit.schema.findings import Arm, Evidence, Finding
+from ae_audit.schema.location import Location, address
 
 _LABEL_WIDTH = len("certificate") + 2
 _SPARK_LOW, _SPARK_HIGH = -1.0, 1.0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ae_audit.location import Location
-from ae_audit.records import dataclass
-from ae_audit.report.page import Page, Segment, display_width
-from ae_audit.source_text import Sources
+from ae_audit.base.records import dataclass
+from ae_audit.report.text_layout import Page, Segment, display_width
+from ae_audit.schema.location import Location
+from ae_audit.source.text import Sources
 
 CONTEXT = 1
 """lines shown before and after the finding's own line"""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ae_audit.location import address
-from ae_audit.records import dataclass
+from ae_audit.base.records import dataclass
 from ae_audit.report.diff import add_fix
 from ae_audit.report.evidence import add_evidence
 from ae_audit.report.excerpt import Mark, add_excerpts
-from ae_audit.report.page import DEFAULT_WIDTH, Line, Page, Segment, in_code
-from ae_audit.report.words import count, setup_in_words, summary
-from ae_audit.results import Note, Report
-from ae_audit.rules.findings import Arm, Edit, Evidence, Finding, Severity, Verdict
-from ae_audit.source_text import Sources, is_model_file
+from ae_audit.report.phrases import count, setup_in_words, summary
+from ae_audit.report.text_layout import DEFAULT_WIDTH, Line, Page, Segment, in_code
+from ae_audit.schema.findings import Arm, Edit, Evidence, Finding, Severity, Verdict
+from ae_audit.schema.location import address
+from ae_audit.schema.report import Note, Report
+from ae_audit.source.text import Sources, is_model_file
 
 
 def full(

@@ -6,13 +6,13 @@ the summary lists all.
 
 from __future__ import annotations
 
-from ae_audit.fingerprints import relative
-from ae_audit.location import address
-from ae_audit.report.places import Places, worst_first
-from ae_audit.report.words import summary
-from ae_audit.results import Report
-from ae_audit.rules.findings import Finding, Severity
-from ae_audit.source_text import Sources
+from ae_audit.report.phrases import summary
+from ae_audit.report.regions import Places, worst_first
+from ae_audit.schema.findings import Finding, Severity
+from ae_audit.schema.location import address
+from ae_audit.schema.report import Report
+from ae_audit.source.fingerprints import relative
+from ae_audit.source.text import Sources
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 MOST_ROWS = 500

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ae_audit.fingerprints import digest, fingerprints, relative
-from ae_audit.report.places import Places, worst_first
-from ae_audit.results import Report
-from ae_audit.rules.findings import Finding, Severity
-from ae_audit.source_text import Sources
+from ae_audit.report.regions import Places, worst_first
+from ae_audit.schema.findings import Finding, Severity
+from ae_audit.schema.report import Report
+from ae_audit.source.fingerprints import digest, fingerprints, relative
+from ae_audit.source.text import Sources
 
 _SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "major", Severity.INFO: "info"}
 

@@ -11,11 +11,11 @@ from html import escape
 from itertools import pairwise
 
 from ae_audit.report.full import sections
-from ae_audit.report.page import Line, Page
-from ae_audit.report.words import r2, summary
-from ae_audit.results import Report
-from ae_audit.rules.findings import Arm, Finding
-from ae_audit.source_text import Sources
+from ae_audit.report.phrases import r2, summary
+from ae_audit.report.text_layout import Line, Page
+from ae_audit.schema.findings import Arm, Finding
+from ae_audit.schema.report import Report
+from ae_audit.source.text import Sources
 
 _INLINE = {
     "error": "color:#c62828;font-weight:bold",

@@ -10,14 +10,14 @@ from __future__ import annotations
 import json
 import math
 
-from ae_audit.location import Location, TrailStep
-from ae_audit.report.words import counts
-from ae_audit.results import Report
-from ae_audit.rules.findings import Arm, Evidence, Finding, Fix, Severity, Verdict
+from ae_audit.base.version import __version__
+from ae_audit.report.phrases import counts
+from ae_audit.schema.findings import Arm, Evidence, Finding, Fix, Severity, Verdict
+from ae_audit.schema.location import Location, TrailStep
+from ae_audit.schema.report import Report
+from ae_audit.schema.training_setup import Certificate, DataFacts, Head, LossUse, TrainingSetup
 from ae_audit.theory.intervals import Interval
 from ae_audit.theory.ranges import ValueRange
-from ae_audit.training_setup import Certificate, DataFacts, Head, LossUse, TrainingSetup
-from ae_audit.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing

@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from html import escape
 
-from ae_audit.fingerprints import relative
-from ae_audit.results import Report
-from ae_audit.rules.findings import Finding, Severity
+from ae_audit.schema.findings import Finding, Severity
+from ae_audit.schema.report import Report
+from ae_audit.source.fingerprints import relative
 
 _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 

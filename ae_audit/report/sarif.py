@@ -10,14 +10,14 @@ import json
 import os
 from typing import Any
 
-from ae_audit.errors import UsageError
-from ae_audit.fingerprints import fingerprints, relative
-from ae_audit.location import Location
-from ae_audit.report.places import Places, worst_first
-from ae_audit.results import Report
-from ae_audit.rules.findings import Finding, Severity
-from ae_audit.source_text import STDIN, Sources
-from ae_audit.version import __version__
+from ae_audit.base.errors import UsageError
+from ae_audit.base.version import __version__
+from ae_audit.report.regions import Places, worst_first
+from ae_audit.schema.findings import Finding, Severity
+from ae_audit.schema.location import Location
+from ae_audit.schema.report import Report
+from ae_audit.source.fingerprints import fingerprints, relative
+from ae_audit.source.text import STDIN, Sources
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ae_audit.report.page import DEFAULT_WIDTH, Line, Page, Segment
-from ae_audit.report.words import summary
-from ae_audit.results import Report
+from ae_audit.report.phrases import summary
+from ae_audit.report.text_layout import DEFAULT_WIDTH, Line, Page, Segment
+from ae_audit.schema.report import Report
 
 
 def statistics(report: Report, *, width: int = DEFAULT_WIDTH, ascii_only: bool = False) -> list[Line]:

@@ -9,9 +9,9 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
-from ae_audit.records import dataclass
-from ae_audit.rules.findings import Severity, Unsettled, Violation
-from ae_audit.training_setup import Framework, TrainingSetup
+from ae_audit.base.records import dataclass
+from ae_audit.schema.findings import Severity, Unsettled, Violation
+from ae_audit.schema.training_setup import Framework, TrainingSetup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 from importlib import import_module
 
-from ae_audit.errors import UsageError, did_you_mean
+from ae_audit.base.errors import UsageError, did_you_mean
 from ae_audit.rules.base import Rule
-from ae_audit.rules.findings import Severity
+from ae_audit.schema.findings import Severity
 
 GROUP = "ae_audit.rules"
 """entry points by which an installed package offers modules with rules"""

@@ -7,9 +7,9 @@ from collections.abc import Collection
 from functools import cache
 from importlib import import_module
 
-from ae_audit import rules as _package
+from ae_audit.rules import checks as _package
 from ae_audit.rules.base import Rule
-from ae_audit.selection import check_selectors, selected, unknown_rule
+from ae_audit.settings.selection import check_selectors, selected, unknown_rule
 
 
 @cache

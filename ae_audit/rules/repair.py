@@ -6,12 +6,9 @@ contradict one another.
 
 from __future__ import annotations
 
-from ae_audit.records import dataclass, replace
-from ae_audit.rules.facts import (
-    BINARY,
-    CATEGORICAL,
+from ae_audit.base.records import dataclass, replace
+from ae_audit.rules.predicates import (
     LABELS,
-    POINTWISE,
     ROUNDING,
     SIGNED_UNIT,
     Scale,
@@ -21,10 +18,11 @@ from ae_audit.rules.facts import (
     structure_of,
     top_of,
 )
-from ae_audit.rules.remedies import ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
+from ae_audit.schema.remedies import ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
+from ae_audit.schema.training_setup import Framework, Relation, Structure, TrainingSetup
 from ae_audit.theory.intervals import UNIT, Interval
+from ae_audit.theory.loss_families import BINARY, CATEGORICAL, POINTWISE
 from ae_audit.theory.ranges import Tri
-from ae_audit.training_setup import Framework, Relation, Structure, TrainingSetup
 
 
 @dataclass(frozen=True, slots=True)

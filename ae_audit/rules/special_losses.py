@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from ae_audit.records import replace
-from ae_audit.rules.facts import (
+from ae_audit.base.records import replace
+from ae_audit.rules.predicates import (
     ROUNDING,
     SIGNED_UNIT,
     exactly_binary,
@@ -14,13 +14,13 @@ from ae_audit.rules.facts import (
     target_is_distribution,
     values_words,
 )
-from ae_audit.rules.findings import Severity
-from ae_audit.rules.remedies import Remedy, SwapActivation, SwapLoss
 from ae_audit.rules.repair import repair
+from ae_audit.schema.findings import Severity
+from ae_audit.schema.remedies import Remedy, SwapActivation, SwapLoss
+from ae_audit.schema.training_setup import Framework, TrainingSetup
 from ae_audit.theory.activations import Constraint
 from ae_audit.theory.intervals import INFINITY, NON_NEGATIVE, UNIT, Interval
 from ae_audit.theory.ranges import Tri
-from ae_audit.training_setup import Framework, TrainingSetup
 
 LARGEST_EXPONENT = 700.0
 """the exponential of more is no double"""

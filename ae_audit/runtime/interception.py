@@ -16,16 +16,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ae_audit.runtime.absent_files import tell_absent_pictures
-from ae_audit.runtime.absent_hosts import install_absent_hosts
-from ae_audit.runtime.artefacts import Artefacts, Skipped
-from ae_audit.runtime.compiled_later import compile_later
-from ae_audit.runtime.imports import Callback, ImportWatch
-from ae_audit.runtime.lazy_splits import split_lazily
-from ae_audit.runtime.sandbox import Guard
-from ae_audit.runtime.scripts import HowItEnded, Program, ScriptOutcome, StopProgram, load_program, run_script
-from ae_audit.runtime.stand_ins import StandIns
-from ae_audit.runtime.trainers import tame_trainers
+from ae_audit.runtime.host.accommodations.absent_files import tell_absent_pictures
+from ae_audit.runtime.host.accommodations.lazy_numba import compile_later
+from ae_audit.runtime.host.accommodations.lazy_splits import split_lazily
+from ae_audit.runtime.host.accommodations.lightning_trainer import tame_trainers
+from ae_audit.runtime.host.accommodations.notebook_hosts import install_absent_hosts
+from ae_audit.runtime.host.artefacts import Artefacts, Skipped
+from ae_audit.runtime.host.imports import Callback, ImportWatch
+from ae_audit.runtime.host.scripts import HowItEnded, Program, ScriptOutcome, StopProgram, load_program, run_script
+from ae_audit.runtime.sandbox.policy import Guard
+from ae_audit.runtime.stand_ins.datasets import StandIns
 
 __all__ = [
     "HowItEnded",

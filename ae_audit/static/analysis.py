@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from ae_audit.results import StageError, Undecided
-from ae_audit.static import gradients, imports, prefilter, sites
+from ae_audit.schema.report import StageError, Undecided
+from ae_audit.static import gradients, sites
+from ae_audit.static.interpreter import imports
+from ae_audit.static.interpreter.program import Execution, explore, fits
 from ae_audit.static.knowledge import registry_for
-from ae_audit.static.program import Execution, explore, fits
-from ae_audit.static.projects import Modules, Program, Project, parse
 from ae_audit.static.result import StaticResult
+from ae_audit.static.source import prefilter
+from ae_audit.static.source.projects import Modules, Program, Project, parse
 
 
 def analyse_file(

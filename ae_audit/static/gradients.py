@@ -9,15 +9,15 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from ae_audit.location import Location
-from ae_audit.records import replace
-from ae_audit.static.sources import Where
+from ae_audit.base.records import replace
+from ae_audit.schema.location import Location
+from ae_audit.schema.training_setup import Framework, TrainingSetup
+from ae_audit.static.source.sources import Where
 from ae_audit.theory.ranges import Tri
-from ae_audit.training_setup import Framework, TrainingSetup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
-    from ae_audit.static.projects import Program
+    from ae_audit.static.source.projects import Program
 
 _RESETTING = ("zero_grad", ".grad", "requires_grad_(False)")
 _FOREIGN = (

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ae_audit.records import dataclass
-from ae_audit.results import StageError, Undecided
-from ae_audit.training_setup import TrainingSetup
+from ae_audit.base.records import dataclass
+from ae_audit.schema.report import StageError, Undecided
+from ae_audit.schema.training_setup import TrainingSetup
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ae_audit.location import Location
-from ae_audit.records import dataclass, replace
-from ae_audit.results import Undecided
-from ae_audit.rules.facts import POINTWISE
-from ae_audit.static import arrays, divergences, tensors
-from ae_audit.static.program import Execution
-from ae_audit.static.values import Array, Difference, Site, Tensor, Unknown, Value
-from ae_audit.theory.intervals import UNIT
-from ae_audit.theory.ranges import ValueRange
-from ae_audit.training_setup import (
+from ae_audit.base.records import dataclass, replace
+from ae_audit.schema.location import Location
+from ae_audit.schema.report import Undecided
+from ae_audit.schema.training_setup import (
     Condition,
     DataFacts,
     Framework,
@@ -23,6 +17,12 @@ from ae_audit.training_setup import (
     Structure,
     TrainingSetup,
 )
+from ae_audit.static.domain import arrays, divergences, tensors
+from ae_audit.static.domain.values import Array, Difference, Site, Tensor, Unknown, Value
+from ae_audit.static.interpreter.program import Execution
+from ae_audit.theory.intervals import UNIT
+from ae_audit.theory.loss_families import POINTWISE
+from ae_audit.theory.ranges import ValueRange
 
 MAX_PER_LOCATION = 6
 """set-ups of one place that are told apart; a program that compares more repeats itself"""

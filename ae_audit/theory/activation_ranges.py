@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from ae_audit.records import dataclass, replace
+from ae_audit.base.records import dataclass, replace
 from ae_audit.theory.intervals import REAL_LINE, Interval
 from ae_audit.theory.ranges import UNKNOWN_RANGE, ValueRange
 

@@ -11,15 +11,10 @@ import math
 from collections.abc import Sequence
 from functools import lru_cache
 
-from ae_audit.records import dataclass, field
+from ae_audit.base.records import dataclass, field
 from ae_audit.theory import elementwise
 from ae_audit.theory.activation_names import PARAMETER_ALIASES, arguments, canonical
-from ae_audit.theory.activation_ranges import (
-    LINEAR_RANGE,
-    UNKNOWN_ACTIVATION_RANGE,
-    ActivationRange,
-    Constraint,
-)
+from ae_audit.theory.activation_ranges import LINEAR_RANGE, UNKNOWN_ACTIVATION_RANGE, ActivationRange, Constraint
 from ae_audit.theory.intervals import INFINITY, NON_NEGATIVE, REAL_LINE, Interval
 from ae_audit.theory.ranges import ValueRange
 

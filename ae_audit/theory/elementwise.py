@@ -11,7 +11,7 @@ import math
 import sys
 from collections.abc import Callable, Mapping
 
-from ae_audit.records import dataclass
+from ae_audit.base.records import dataclass
 from ae_audit.theory.intervals import INFINITY, REAL_LINE, Interval
 
 Scalar = Callable[[float], float]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ae_audit.records import dataclass
+from ae_audit.base.records import dataclass
 from ae_audit.theory import array_losses
 from ae_audit.theory.loss import Link, Loss, TargetKind
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from ae_audit.records import dataclass
+from ae_audit.base.records import dataclass
 
 INFINITY = math.inf
 _ENDLESS = (-INFINITY, INFINITY)

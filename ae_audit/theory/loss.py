@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 
-from ae_audit.records import dataclass, field
+from ae_audit.base.records import dataclass, field
 from ae_audit.theory.elementwise import sigmoid
 from ae_audit.theory.intervals import INFINITY, Interval
 

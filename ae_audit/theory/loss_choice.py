@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ae_audit.errors import UsageError, did_you_mean
+from ae_audit.base.errors import UsageError, did_you_mean
 from ae_audit.theory.loss_names import RELATIONAL, canonical, class_of, spellings
 
 _OTHER = {"keras": "torch", "torch": "keras"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from ae_audit.records import replace
+from ae_audit.base.records import replace
 from ae_audit.theory.elementwise import sigmoid, softplus
 from ae_audit.theory.intervals import INFINITY, NON_NEGATIVE, OPEN_UNIT, POSITIVE, REAL_LINE, UNIT, Interval
 from ae_audit.theory.loss import (

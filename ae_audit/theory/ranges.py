@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable
 from enum import Enum
 
-from ae_audit.records import dataclass
+from ae_audit.base.records import dataclass
 from ae_audit.theory.intervals import REAL_LINE, Interval, format_number
 
 

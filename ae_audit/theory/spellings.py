@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
-from ae_audit.records import dataclass, field
+from ae_audit.base.records import dataclass, field
 
 Default = bool | int | float | str | None
 

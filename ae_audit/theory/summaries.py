@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ae_audit.records import dataclass
+from ae_audit.base.records import dataclass
 from ae_audit.theory.intervals import INFINITY, Interval
 
 Floats = NDArray[np.float64]

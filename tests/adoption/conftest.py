@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ae_audit.cli import main
+from ae_audit.cli.command import main
 
 MODEL = """\
 from keras import Input, Model

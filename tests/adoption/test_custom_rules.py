@@ -22,8 +22,8 @@ Any other optimizer.
 """
 
 from ae_audit.rules.base import Example, Rule
-from ae_audit.rules.findings import Severity, Violation
-from ae_audit.training_setup import Framework
+from ae_audit.schema.findings import Severity, Violation
+from ae_audit.schema.training_setup import Framework
 
 BAD = """\\
 {bad}"""
@@ -84,7 +84,7 @@ def test_without_the_configuration_they_are_unknown(project: Path, audit: Audit)
 
 
 def test_rule_prints_and_tests_them(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from ae_audit.cli import main
+    from ae_audit.cli.command import main
 
     assert main(["rule", "no-mse"]) == 0
     assert capsys.readouterr().out.startswith("# ACME001 no-mse\n")

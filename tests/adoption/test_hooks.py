@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from ae_audit.arguments import read_arguments
-from ae_audit.settings import OPTIONS
+from ae_audit.cli.arguments import read_arguments
+from ae_audit.settings.options import OPTIONS
 
 ROOT = Path(__file__).parents[2]
 Audit = Callable[..., Any]
@@ -130,7 +130,7 @@ def test_bash_completes(folder: Path) -> None:
 
 
 def test_scripts_for_other_shells(capsys: pytest.CaptureFixture[str]) -> None:
-    from ae_audit.cli import main
+    from ae_audit.cli.command import main
 
     for shell, flag in (("zsh", "--{}"), ("fish", " -l {} ")):
         assert main(["completion", shell]) == 0

@@ -14,14 +14,23 @@ from pathlib import Path
 import pytest
 
 import ae_audit.static
-from ae_audit.cli import main
-from ae_audit.location import Location
-from ae_audit.results import StageError, Undecided
+from ae_audit.cli.command import main
+from ae_audit.schema.location import Location
+from ae_audit.schema.report import StageError, Undecided
+from ae_audit.schema.training_setup import (
+    DataFacts,
+    Framework,
+    Head,
+    LossUse,
+    ModelFacts,
+    Relation,
+    Structure,
+    TrainingSetup,
+)
 from ae_audit.static.result import StaticResult
 from ae_audit.theory.activations import ActivationRange, find_activation
 from ae_audit.theory.intervals import BYTE
 from ae_audit.theory.ranges import Tri, ValueRange
-from ae_audit.training_setup import DataFacts, Framework, Head, LossUse, ModelFacts, Relation, Structure, TrainingSetup
 
 
 def _range_of(activation: str) -> ActivationRange:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from ae_audit.settings import OPTIONS, Settings
-from ae_audit.version import __version__
+from ae_audit.base.version import __version__
+from ae_audit.settings.options import OPTIONS, Settings
 
 Write = Callable[[str, str | bytes], Path]
 Audit = Callable[..., Any]

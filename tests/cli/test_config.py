@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from ae_audit.config import find_config, load_config
-from ae_audit.errors import UsageError
-from ae_audit.rules.findings import Severity
-from ae_audit.settings import Settings
+from ae_audit.base.errors import UsageError
+from ae_audit.schema.findings import Severity
+from ae_audit.settings.options import Settings
+from ae_audit.settings.pyproject import find_config, load_config
 
 
 def load(folder: Path, text: str) -> Settings:

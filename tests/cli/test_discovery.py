@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from ae_audit.discovery import discover, path_matches
-from ae_audit.errors import UsageError
-from ae_audit.settings import Settings
-from ae_audit.source_text import STDIN
+from ae_audit.base.errors import UsageError
+from ae_audit.engine.discovery import discover, path_matches
+from ae_audit.settings.options import Settings
+from ae_audit.source.text import STDIN
 
 
 def make(folder: Path, *names: str) -> None:

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import pytest
 
-from ae_audit.errors import UsageError
-from ae_audit.progress import LineProgress, TerminalProgress
-from ae_audit.selection import check_selectors, matching, selected
-from ae_audit.source_text import Sources, decode, split_lines
+from ae_audit.base.errors import UsageError
+from ae_audit.base.progress import LineProgress, TerminalProgress
+from ae_audit.settings.selection import check_selectors, matching, selected
+from ae_audit.source.text import Sources, decode, split_lines
 
 
 class Rule(NamedTuple):
@@ -111,8 +111,8 @@ def test_terminal_progress_is_silent_at_first_then_one_line(monkeypatch: pytest.
 
 
 def test_waiting_shows_the_seconds_that_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ae_audit.progress.PATIENCE", 0.0)
-    monkeypatch.setattr("ae_audit.progress._TICK", 0.01)
+    monkeypatch.setattr("ae_audit.base.progress.PATIENCE", 0.0)
+    monkeypatch.setattr("ae_audit.base.progress._TICK", 0.01)
     stream = io.StringIO()
     progress = TerminalProgress(stream)
     with progress.waiting("a.py", "running"):

@@ -41,7 +41,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[byte
 
 def modules_after(*arguments: str) -> set[str]:
     code = (
-        "import sys, io; from ae_audit.cli import main; out, sys.stdout = sys.stdout, io.StringIO();"
+        "import sys, io; from ae_audit.cli.command import main; out, sys.stdout = sys.stdout, io.StringIO();"
         f"code = main({list(arguments)!r}); sys.stdout = out; print(code, *sys.modules)"
     )
     finished = run("-c", code)
@@ -60,7 +60,7 @@ def test_static_run_imports_nothing_heavy(program: Path, output_format: str) -> 
 
 def test_version_imports_next_to_nothing() -> None:
     loaded = modules_after("--version")
-    assert loaded.isdisjoint({*HEAVY, "argparse", "dataclasses", "typing", "ae_audit.results"})
+    assert loaded.isdisjoint({*HEAVY, "argparse", "dataclasses", "typing", "ae_audit.schema.report"})
 
 
 def test_whole_way(program: Path) -> None:

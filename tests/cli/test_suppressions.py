@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from ae_audit.location import Location
-from ae_audit.rules.findings import Finding, Severity
-from ae_audit.suppressions import excuses_in, without_excused
+from ae_audit.engine.suppressions import excuses_in, without_excused
+from ae_audit.schema.findings import Finding, Severity
+from ae_audit.schema.location import Location
 
 
 def finding(line: int, end_line: int | None = None, cell: int | None = None) -> Finding:

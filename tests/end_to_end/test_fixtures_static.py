@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ae_audit.rules.findings import Severity
-from ae_audit.rules.run import check
+from ae_audit.rules.runner import check
+from ae_audit.schema.findings import Severity
 from ae_audit.static import analyse_file
 
 from .fixture_table import FIXTURE_TABLE, FIXTURES, Expected

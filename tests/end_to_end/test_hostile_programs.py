@@ -155,8 +155,8 @@ def test_allocating_without_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With the bound lowered, since the real one is most of what the machine has free."""
-    from ae_audit.cli import main
-    from ae_audit.runtime import launch
+    from ae_audit.cli.command import main
+    from ae_audit.runtime.sandbox import launch
 
     monkeypatch.setattr(launch, "default_memory_limit", lambda: 1 << 30)
     monkeypatch.chdir(tmp_path)

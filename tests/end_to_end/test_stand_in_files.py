@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ae_audit.runtime.model_shapes import clues_of, is_label
+from ae_audit.runtime.stand_ins.shape_clues import clues_of, is_label
 
 from .command import Result
 from .warm import WarmCommand

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from ae_audit.engine.running import _errors, _Heard
-from ae_audit.location import Location
-from ae_audit.runtime.launch import ChildOutcome, Ending
-from ae_audit.settings import Settings
-from ae_audit.training_setup import Framework, TrainingSetup
+from ae_audit.engine.runtime_stage import _errors, _Heard
+from ae_audit.runtime.sandbox.launch import ChildOutcome, Ending
+from ae_audit.schema.location import Location
+from ae_audit.schema.training_setup import Framework, TrainingSetup
+from ae_audit.settings.options import Settings
 
 
 @pytest.mark.parametrize(

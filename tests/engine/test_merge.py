@@ -8,11 +8,8 @@ from dataclasses import fields, replace
 import pytest
 
 from ae_audit.engine.merge import match, match_all, merge, to_be_seen
-from ae_audit.location import Location, TrailStep
-from ae_audit.theory.activations import ActivationRange
-from ae_audit.theory.intervals import UNIT, Interval
-from ae_audit.theory.ranges import Tri, ValueRange
-from ae_audit.training_setup import (
+from ae_audit.schema.location import Location, TrailStep
+from ae_audit.schema.training_setup import (
     Certificate,
     Condition,
     DataFacts,
@@ -28,6 +25,9 @@ from ae_audit.training_setup import (
     TrainingSetup,
     VariationalTerms,
 )
+from ae_audit.theory.activations import ActivationRange
+from ae_audit.theory.intervals import UNIT, Interval
+from ae_audit.theory.ranges import Tri, ValueRange
 
 FIT, ELSEWHERE = Location("model.py", 20, 1), Location("model.py", 8, 5)
 SEEN = TrainingSetup(Framework.TORCH, FIT, seen_by=("runtime",))

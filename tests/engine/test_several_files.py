@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ae_audit.discovery import AuditTarget
+from ae_audit.base.progress import Progress
 from ae_audit.engine import audit_files
-from ae_audit.progress import Progress
-from ae_audit.results import Report
-from ae_audit.settings import Settings
+from ae_audit.engine.discovery import AuditTarget
+from ae_audit.schema.report import Report
+from ae_audit.settings.options import Settings
 
 MODEL = """
 from tensorflow import keras

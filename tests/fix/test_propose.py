@@ -8,10 +8,10 @@ import re
 import pytest
 
 from ae_audit.fix import apply, diff, propose
-from ae_audit.location import Location
-from ae_audit.rules.findings import Finding, Fix, Severity
-from ae_audit.rules.remedies import DropMetric, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
-from ae_audit.training_setup import DataFacts, Framework, Head, LossUse, MetricUse, Relation, TrainingSetup
+from ae_audit.schema.findings import Finding, Fix, Severity
+from ae_audit.schema.location import Location
+from ae_audit.schema.remedies import DropMetric, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
+from ae_audit.schema.training_setup import DataFacts, Framework, Head, LossUse, MetricUse, Relation, TrainingSetup
 
 KERAS, TORCH = Framework.KERAS, Framework.TORCH
 

@@ -13,7 +13,7 @@ import pytest
 
 from ae_audit.probe import ProbeOptions, forks, settle
 from ae_audit.probe.forks import side_by_side
-from ae_audit.rules.remedies import SwapActivation
+from ae_audit.schema.remedies import SwapActivation
 from tests.probe.test_settle import NumpyCapture, finding
 
 

@@ -1,7 +1,7 @@
-from ae_audit.location import Location
 from ae_audit.probe.plan import ALL_FIXES, AS_WRITTEN, plan
-from ae_audit.rules.findings import Finding, Severity
-from ae_audit.rules.remedies import DropMetric, Remedy, Rescale, SwapActivation
+from ae_audit.schema.findings import Finding, Severity
+from ae_audit.schema.location import Location
+from ae_audit.schema.remedies import DropMetric, Remedy, Rescale, SwapActivation
 
 SIGMOID, LINEAR, SCALE = SwapActivation("sigmoid"), SwapActivation("linear"), Rescale(1 / 255)
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ae_audit.probe.score import NoScore, r2_score
-from ae_audit.runtime.captures import Evaluation
+from ae_audit.runtime.capture import Evaluation
 
 rng = np.random.default_rng(0)
 

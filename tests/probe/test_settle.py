@@ -10,17 +10,17 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from ae_audit.location import Location
 from ae_audit.probe import ProbeOptions, settle
 from ae_audit.probe.bounds import bound_of
 from ae_audit.probe.verdicts import PLAINLY
-from ae_audit.rules.findings import Finding, Severity, Verdict
-from ae_audit.rules.remedies import Remedy, Rescale, SwapActivation, SwapLoss
-from ae_audit.runtime.captures import Array, CannotApply, Evaluation
+from ae_audit.runtime.capture import Array, CannotApply, Evaluation
+from ae_audit.schema.findings import Finding, Severity, Verdict
+from ae_audit.schema.location import Location
+from ae_audit.schema.remedies import Remedy, Rescale, SwapActivation, SwapLoss
+from ae_audit.schema.training_setup import Framework, Head, LossUse, TrainingSetup
 from ae_audit.theory.activations import ActivationRange
 from ae_audit.theory.intervals import Interval
 from ae_audit.theory.ranges import Tri, ValueRange
-from ae_audit.training_setup import Framework, Head, LossUse, TrainingSetup
 
 
 def digits(samples: int = 256) -> Array:

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from ae_audit.probe.verdicts import Scores, compare
-from ae_audit.rules.findings import Verdict
+from ae_audit.schema.findings import Verdict
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 from ae_audit.rules.registry import all_rules
 
-for _name in ("engine", "pytest_files", "report.full", "static"):  # else every session in this process imports them
+for _name in ("engine", "pytest_plugin.items", "report.full", "static"):  # else every session here imports them
     import_module(f"ae_audit.{_name}")
 all_rules()
 
@@ -77,7 +77,7 @@ def project(pytester: pytest.Pytester) -> pytest.Pytester:
 def run(pytester: pytest.Pytester) -> Run:
     """pytest with the plugin, in this process unless ``-n`` asks for others."""
     installed = any(entry.name == "ae_audit" for entry in entry_points(group="pytest11"))
-    loaded = () if installed else ("-p", "ae_audit.pytest_plugin")
+    loaded = () if installed else ("-p", "ae_audit.pytest_plugin.hooks")
     spared = ("-p", "no:hypothesispytest")  # it would import hypothesis in every one of these sessions
 
     def run(*arguments: str) -> pytest.RunResult:

@@ -7,21 +7,32 @@ import sys
 
 import pytest
 
-from ae_audit.pytest_options import SWITCHES, VALUES
-from ae_audit.settings import OPTIONS
+from ae_audit.pytest_plugin.options import SWITCHES, VALUES
+from ae_audit.settings.options import OPTIONS
 
 from .conftest import Run
 
 pytest_plugins = ["pytester"]
 
 
+LOADED = [
+    "ae_audit",
+    "ae_audit.base",
+    "ae_audit.base.version",
+    "ae_audit.pytest_plugin",
+    "ae_audit.pytest_plugin.hooks",
+    "ae_audit.pytest_plugin.options",
+]
+"""what the plugin costs a session that does not use it"""
+
+
 def test_importing_the_plugin_imports_nothing_of_the_audit() -> None:
     code = (
-        "import sys, pytest; before = set(sys.modules); import ae_audit.pytest_plugin\n"
+        "import sys, pytest; before = set(sys.modules); import ae_audit.pytest_plugin.hooks\n"
         "print(*sorted(set(sys.modules) - before))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["ae_audit", "ae_audit.pytest_options", "ae_audit.pytest_plugin", "ae_audit.version"]
+    assert done.stdout.split() == LOADED
 
 
 def test_a_session_without_audits_imports_nothing_of_it(pytester: pytest.Pytester, run: Run) -> None:
@@ -31,7 +42,7 @@ def test_a_session_without_audits_imports_nothing_of_it(pytester: pytest.Pyteste
     )
     pytester.makepyfile("def test_one():\n    pass\n")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "ae_audit.pytest_plugin"]
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "ae_audit.pytest_plugin.hooks"]
         if not _installed()
         else [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist"],
         capture_output=True,
@@ -40,12 +51,7 @@ def test_a_session_without_audits_imports_nothing_of_it(pytester: pytest.Pyteste
         check=True,
     )
     loaded = next(line for line in done.stdout.splitlines() if line.startswith("loaded:"))
-    assert loaded.split()[1:] == [
-        "ae_audit",
-        "ae_audit.pytest_options",
-        "ae_audit.pytest_plugin",
-        "ae_audit.version",
-    ]
+    assert loaded.split()[1:] == LOADED
 
 
 def test_options_are_the_commands_own() -> None:

@@ -7,15 +7,11 @@ import math
 
 import pytest
 
-from ae_audit.location import Location, TrailStep
-from ae_audit.results import Note, Report, StageError, Suppressed, Undecided
-from ae_audit.rules.findings import Arm, Edit, Evidence, Finding, Fix, Severity, Span, Verdict
-from ae_audit.rules.remedies import Rescale, SwapActivation
-from ae_audit.source_text import Sources
-from ae_audit.theory.activations import ActivationRange, Constraint
-from ae_audit.theory.intervals import BYTE, OPEN_UNIT, UNIT
-from ae_audit.theory.ranges import ValueRange
-from ae_audit.training_setup import (
+from ae_audit.schema.findings import Arm, Edit, Evidence, Finding, Fix, Severity, Span, Verdict
+from ae_audit.schema.location import Location, TrailStep
+from ae_audit.schema.remedies import Rescale, SwapActivation
+from ae_audit.schema.report import Note, Report, StageError, Suppressed, Undecided
+from ae_audit.schema.training_setup import (
     Certificate,
     Condition,
     DataFacts,
@@ -26,6 +22,10 @@ from ae_audit.training_setup import (
     Relation,
     TrainingSetup,
 )
+from ae_audit.source.text import Sources
+from ae_audit.theory.activations import ActivationRange, Constraint
+from ae_audit.theory.intervals import BYTE, OPEN_UNIT, UNIT
+from ae_audit.theory.ranges import ValueRange
 
 SCRIPT = '''\
 """The dense autoencoder of the forum."""

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from ae_audit.location import Location
 from ae_audit.report.excerpt import Mark, add_excerpts
-from ae_audit.report.page import Page, plain
-from ae_audit.source_text import Sources
+from ae_audit.report.text_layout import Page, plain
+from ae_audit.schema.location import Location
+from ae_audit.source.text import Sources
 
 
 def excerpt(source: str, *marks: Mark, width: int = 60) -> list[str]:

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from ae_audit.report import lines, render
-from ae_audit.report.page import ansi, plain
-from ae_audit.results import Report
-from ae_audit.rules.findings import Evidence
-from ae_audit.source_text import Sources
+from ae_audit.report.text_layout import ansi, plain
+from ae_audit.schema.findings import Evidence
+from ae_audit.schema.report import Report
+from ae_audit.source.text import Sources
 from tests.report.goldens import compare
 
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 
-from ae_audit.location import Location
 from ae_audit.report import render
 from ae_audit.report.full import sections
-from ae_audit.report.page import plain
-from ae_audit.results import Report
-from ae_audit.rules.findings import Arm, Evidence, Severity
-from ae_audit.source_text import Sources
+from ae_audit.report.text_layout import plain
+from ae_audit.schema.findings import Arm, Evidence, Severity
+from ae_audit.schema.location import Location
+from ae_audit.schema.report import Report
+from ae_audit.source.text import Sources
 from tests.report.goldens import compare
 
 VOID = {"meta", "line", "circle", "polyline"}

@@ -11,8 +11,8 @@ import jsonschema
 import pytest
 
 from ae_audit.report.json import as_dict, to_json
-from ae_audit.results import Note, Report
-from ae_audit.rules.findings import Evidence
+from ae_audit.schema.findings import Evidence
+from ae_audit.schema.report import Note, Report
 
 
 @pytest.fixture(scope="module")

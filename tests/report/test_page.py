@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ae_audit.report.page import Page, Segment, ansi, display_width, in_code, plain
+from ae_audit.report.text_layout import Page, Segment, ansi, display_width, in_code, plain
 
 
 def text_of(page: Page) -> list[str]:

@@ -4,11 +4,11 @@ import io
 
 import pytest
 
-from ae_audit.errors import FindingsError
+from ae_audit.base.errors import FindingsError
 from ae_audit.report import render
-from ae_audit.report.presented import PresentedReport
-from ae_audit.results import Report
-from ae_audit.source_text import Sources
+from ae_audit.report.display import PresentedReport
+from ae_audit.schema.report import Report
+from ae_audit.source.text import Sources
 
 
 def test_raises_only_where_findings_stand(rich_report: Report, sources: Sources) -> None:

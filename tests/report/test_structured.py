@@ -12,16 +12,16 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
-from ae_audit.fingerprints import fingerprints
-from ae_audit.location import Location
 from ae_audit.report import render
 from ae_audit.report.github import step_summary, to_github
-from ae_audit.report.places import Places
+from ae_audit.report.regions import Places
 from ae_audit.report.sarif import as_sarif
-from ae_audit.results import Report, StageError
-from ae_audit.rules.findings import Edit, Finding, Fix, Severity
-from ae_audit.settings import FORMATS
-from ae_audit.source_text import Sources
+from ae_audit.schema.findings import Edit, Finding, Fix, Severity
+from ae_audit.schema.location import Location
+from ae_audit.schema.report import Report, StageError
+from ae_audit.settings.options import FORMATS
+from ae_audit.source.fingerprints import fingerprints
+from ae_audit.source.text import Sources
 from tests.report.goldens import compare
 
 SECOND_LINE = 'b = "é🎉\\n"; c = softmax\n'

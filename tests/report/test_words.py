@@ -7,14 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ae_audit.location import Location
 from ae_audit.report import render, to_terminal, wants_color
-from ae_audit.report.words import mean_and_spread, r2, setup_in_words, sparkline
-from ae_audit.results import Report
-from ae_audit.rules.findings import Arm, Evidence, Finding, Severity
-from ae_audit.runtime.facts import certify
-from ae_audit.source_text import Sources
-from ae_audit.training_setup import Framework, LossUse, TrainingSetup
+from ae_audit.report.phrases import mean_and_spread, r2, setup_in_words, sparkline
+from ae_audit.runtime.measure.facts import certify
+from ae_audit.schema.findings import Arm, Evidence, Finding, Severity
+from ae_audit.schema.location import Location
+from ae_audit.schema.report import Report
+from ae_audit.schema.training_setup import Framework, LossUse, TrainingSetup
+from ae_audit.source.text import Sources
 
 
 def test_sparkline_spans_its_bounds() -> None:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ae_audit.location import Location
-from ae_audit.rules.findings import Unsettled, Violation
 from ae_audit.rules.registry import find_rule
-from ae_audit.theory.activations import find_activation
-from ae_audit.theory.intervals import BYTE, REAL_LINE, UNIT, Interval
-from ae_audit.theory.ranges import Tri, ValueRange
-from ae_audit.training_setup import (
+from ae_audit.schema.findings import Unsettled, Violation
+from ae_audit.schema.location import Location
+from ae_audit.schema.training_setup import (
     DataFacts,
     Framework,
     Head,
@@ -21,6 +18,9 @@ from ae_audit.training_setup import (
     Structure,
     TrainingSetup,
 )
+from ae_audit.theory.activations import find_activation
+from ae_audit.theory.intervals import BYTE, REAL_LINE, UNIT, Interval
+from ae_audit.theory.ranges import Tri, ValueRange
 
 KERAS, TORCH = Framework.KERAS, Framework.TORCH
 FIT, HEAD, LOSS, DATA = (Location("m.py", line, 5, line, 25) for line in (30, 20, 25, 10))

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from ae_audit.rules.findings import Severity
+from ae_audit.schema.findings import Severity
+from ae_audit.schema.training_setup import Certificate, DataFacts, Relation, Structure, TrainingSetup
 from ae_audit.theory.activations import ActivationRange
 from ae_audit.theory.intervals import OPEN_UNIT, UNIT, Interval
 from ae_audit.theory.ranges import Tri, ValueRange
-from ae_audit.training_setup import Certificate, DataFacts, Relation, Structure, TrainingSetup
 from tests.rules.setups import (
     CLASSES,
     GREY,

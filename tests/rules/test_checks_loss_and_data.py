@@ -6,10 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from ae_audit.rules.findings import Severity
-from ae_audit.theory.intervals import BYTE, REAL_LINE, UNIT, Interval
-from ae_audit.theory.ranges import Tri, ValueRange
-from ae_audit.training_setup import (
+from ae_audit.schema.findings import Severity
+from ae_audit.schema.training_setup import (
     Certificate,
     DataFacts,
     MetricUse,
@@ -18,6 +16,8 @@ from ae_audit.training_setup import (
     Structure,
     TrainingSetup,
 )
+from ae_audit.theory.intervals import BYTE, REAL_LINE, UNIT, Interval
+from ae_audit.theory.ranges import Tri, ValueRange
 from tests.rules.setups import (
     BLACK_AND_WHITE,
     CLASSES,

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from ae_audit.rules.findings import Severity
-from ae_audit.rules.remedies import Rescale
+from ae_audit.schema.findings import Severity
+from ae_audit.schema.remedies import Rescale
+from ae_audit.schema.training_setup import DataFacts, Head, Relation, Structure, TrainingSetup
 from ae_audit.theory.activations import ActivationRange, Constraint
 from ae_audit.theory.intervals import REAL_LINE, UNIT, Interval
 from ae_audit.theory.ranges import Tri, ValueRange
-from ae_audit.training_setup import DataFacts, Head, Relation, Structure, TrainingSetup
 from tests.rules.setups import (
     BLACK_AND_WHITE,
     CLASSES,

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from ae_audit.rules.base import Example, Rule
-from ae_audit.rules.findings import Severity
 from ae_audit.rules.registry import all_rules
-from ae_audit.training_setup import Framework
+from ae_audit.schema.findings import Severity
+from ae_audit.schema.training_setup import Framework
 
 pytestmark = pytest.mark.slow
 

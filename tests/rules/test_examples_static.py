@@ -9,11 +9,11 @@ import pytest
 
 from ae_audit.fix import apply, propose
 from ae_audit.rules.base import Example, Rule
-from ae_audit.rules.findings import Finding, Severity
 from ae_audit.rules.registry import all_rules
-from ae_audit.rules.run import check
+from ae_audit.rules.runner import check
+from ae_audit.schema.findings import Finding, Severity
+from ae_audit.schema.training_setup import TrainingSetup
 from ae_audit.static import analyse_file
-from ae_audit.training_setup import TrainingSetup
 
 
 def examples(kind: str) -> list[object]:

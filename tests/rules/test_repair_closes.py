@@ -7,13 +7,13 @@ from itertools import product
 
 import pytest
 
-from ae_audit.rules.findings import Severity
-from ae_audit.rules.remedies import DropMetric, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
-from ae_audit.rules.run import check
+from ae_audit.rules.runner import check
+from ae_audit.schema.findings import Severity
+from ae_audit.schema.remedies import DropMetric, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
+from ae_audit.schema.training_setup import DataFacts, Framework, TrainingSetup
 from ae_audit.theory.activations import find_activation
 from ae_audit.theory.intervals import Interval
 from ae_audit.theory.ranges import Tri
-from ae_audit.training_setup import DataFacts, Framework, TrainingSetup
 from tests.rules.setups import (
     CLASSES,
     GREY,

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from ae_audit.errors import UsageError
+from ae_audit.base.errors import UsageError
 from ae_audit.rules import registry
 from ae_audit.rules.base import Rule
-from ae_audit.rules.findings import Severity
+from ae_audit.schema.findings import Severity
 
 RULES = registry.all_rules()
 HEADINGS = (
@@ -115,7 +115,7 @@ def test_selection_by_code_prefix_and_name() -> None:
 
 def test_the_rules_need_the_standard_library_alone() -> None:
     code = (
-        "import sys; from ae_audit.rules.run import check; from ae_audit.rules.registry import all_rules;"
+        "import sys; from ae_audit.rules.runner import check; from ae_audit.rules.registry import all_rules;"
         "import ae_audit.fix; all_rules();"
         "print([name for name in ('numpy', 'rich', 'torch', 'keras', 'tensorflow') if name in sys.modules])"
     )

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from ae_audit.errors import UsageError
-from ae_audit.location import Location
-from ae_audit.results import Undecided
-from ae_audit.rules.findings import Finding, Severity, Verdict
-from ae_audit.rules.run import check, explained
-from ae_audit.training_setup import Certificate, Condition, TrainingSetup
+from ae_audit.base.errors import UsageError
+from ae_audit.rules.runner import check, explained
+from ae_audit.schema.findings import Finding, Severity, Verdict
+from ae_audit.schema.location import Location
+from ae_audit.schema.report import Undecided
+from ae_audit.schema.training_setup import Certificate, Condition, TrainingSetup
 from tests.rules.setups import GREY, RAW, SIGNED, STANDARDISED, UNKNOWN, setup
 
 

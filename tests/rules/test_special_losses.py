@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from ae_audit.rules.findings import Severity
+from ae_audit.schema.findings import Severity
+from ae_audit.schema.training_setup import DataFacts, Framework, Structure, TrainingSetup
 from ae_audit.theory.intervals import Interval
 from ae_audit.theory.ranges import Tri
-from ae_audit.training_setup import DataFacts, Framework, Structure, TrainingSetup
 from tests.rules.setups import (
     BLACK_AND_WHITE,
     CLASSES,

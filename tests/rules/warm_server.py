@@ -25,7 +25,12 @@ WARM = {
     "torch": ("torch", "torch._dynamo", "torchvision", "torchvision.transforms"),
     "keras": ("keras", "tensorflow"),
 }
-OURS = ("ae_audit.cli", "ae_audit.engine.child", "ae_audit.engine.recording", "ae_audit.engine.running")
+OURS = (
+    "ae_audit.cli.command",
+    "ae_audit.engine.child",
+    "ae_audit.engine.child_program",
+    "ae_audit.engine.runtime_stage",
+)
 LONGEST = 240
 """seconds after which an audit is ended"""
 
@@ -34,7 +39,7 @@ _POPEN = subprocess.Popen
 
 
 class ForkedChild:
-    """What ``subprocess.Popen`` is to :func:`ae_audit.runtime.launch.run_child`, with a fork in place of a start."""
+    """What ``subprocess.Popen`` is to :func:`~ae_audit.runtime.sandbox.launch.run_child`, with a fork for a start."""
 
     def __init__(self, command: list[str], *, cwd: Path, env: dict[str, str], **_: Any) -> None:
         module, arguments = command[command.index("-m") + 1], command[command.index("-m") + 2 :]
@@ -101,8 +106,8 @@ def answer(arguments: list[str]) -> dict[str, Any]:
 
 
 def _audit(arguments: list[str]) -> int:
-    from ae_audit.cli import main
-    from ae_audit.runtime import launch
+    from ae_audit.cli.command import main
+    from ae_audit.runtime.sandbox import launch
 
     launch.subprocess.Popen = ForkedChild  # type: ignore[assignment,misc]
     return main(arguments)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
-from ae_audit.runtime.replacing import can_be_detoured, detoured
+from ae_audit.runtime.host.patching import can_be_detoured, detoured
 
 
 def power(base: float, exponent: float = 2.0, *, scale: float = 1.0) -> float:

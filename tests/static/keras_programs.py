@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import textwrap
 
-from ae_audit.results import Undecided
-from ae_audit.rules.run import check
+from ae_audit.rules.runner import check
+from ae_audit.schema.report import Undecided
+from ae_audit.schema.training_setup import TrainingSetup
 from ae_audit.static import analyse_file
-from ae_audit.training_setup import TrainingSetup
 
 START = """
 import numpy as np

@@ -6,10 +6,10 @@ import textwrap
 
 import pytest
 
+from ae_audit.schema.training_setup import Relation, Structure, TrainingSetup
 from ae_audit.static import analyse_file
 from ae_audit.theory.intervals import UNIT
 from ae_audit.theory.ranges import Tri
-from ae_audit.training_setup import Relation, Structure, TrainingSetup
 
 START = """
 import numpy as np, pandas as pd

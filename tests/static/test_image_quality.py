@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ae_audit.rules.findings import Violation
 from ae_audit.rules.registry import find_rule
+from ae_audit.schema.findings import Violation
 from ae_audit.static import analyse_file
 
 TORCH = """

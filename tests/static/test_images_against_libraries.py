@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ae_audit.schema.training_setup import DataFacts, Relation
 from ae_audit.static import analyse_file
-from ae_audit.training_setup import DataFacts, Relation
 
 COLOURS = np.array(list(itertools.product(range(0, 256, 51), repeat=3)), "uint8").reshape(12, 18, 3)
 USE = """

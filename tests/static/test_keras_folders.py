@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from ae_audit.schema.training_setup import DataFacts, Structure
 from ae_audit.static import analyse_file
-from ae_audit.training_setup import DataFacts, Structure
 
 PROGRAM = """
 from tensorflow import keras

@@ -6,11 +6,11 @@ import textwrap
 
 import pytest
 
+from ae_audit.schema.training_setup import Framework, Relation, TrainingSetup
 from ae_audit.static import analyse_file
 from ae_audit.theory.activations import Constraint
 from ae_audit.theory.intervals import Interval
 from ae_audit.theory.ranges import Tri
-from ae_audit.training_setup import Framework, Relation, TrainingSetup
 from tests.static.keras_programs import audited
 
 DATA = """

@@ -6,9 +6,9 @@ import textwrap
 
 import pytest
 
-from ae_audit.rules.run import check
+from ae_audit.rules.runner import check
+from ae_audit.schema.training_setup import TrainingSetup
 from ae_audit.static import analyse_file
-from ae_audit.training_setup import TrainingSetup
 
 
 def trained(layers: str, x: str, y: str) -> TrainingSetup:

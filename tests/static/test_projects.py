@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ae_audit.static import Modules, analyse_file, projects
-from ae_audit.training_setup import Relation
+from ae_audit.schema.training_setup import Relation
+from ae_audit.static import Modules, analyse_file
+from ae_audit.static.source import projects
 
 MODEL = """
 from tensorflow import keras

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from ae_audit.errors import UsageError
-from ae_audit.rules.run import check
-from ae_audit.static.saved_models import read_model
+from ae_audit.base.errors import UsageError
+from ae_audit.rules.runner import check
+from ae_audit.static.model_files.models import read_model
 from ae_audit.theory.loss_choice import check_loss, loss_class
 from ae_audit.theory.ranges import Tri
 
@@ -265,7 +265,7 @@ def test_what_an_exported_program_could_run_is_refused(tmp_path: Path) -> None:
 def test_reading_needs_the_standard_library_alone(tmp_path: Path) -> None:
     path = saved(tmp_path, sequential(layer("d", "Dense", units=16, activation="softmax"), loss="mse"))
     code = (
-        "import sys\nfrom ae_audit.cli import main\n"
+        "import sys\nfrom ae_audit.cli.command import main\n"
         f"main([{path!r}, '--static'])\n"
         "print('loaded:', [name for name in ('numpy', 'h5py', 'keras', 'torch', 'rich') if name in sys.modules])"
     )

@@ -7,8 +7,8 @@ import textwrap
 import numpy as np
 import pytest
 
+from ae_audit.schema.training_setup import Relation
 from ae_audit.static import analyse_file
-from ae_audit.training_setup import Relation
 
 START = """
 import numpy as np

@@ -6,9 +6,9 @@ import textwrap
 
 import pytest
 
+from ae_audit.schema.training_setup import DataFacts, Relation, Structure, TrainingSetup
 from ae_audit.static import analyse_file
 from ae_audit.theory.ranges import Tri
-from ae_audit.training_setup import DataFacts, Relation, Structure, TrainingSetup
 
 IMPORTS = """
 import numpy as np

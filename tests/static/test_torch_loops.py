@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ae_audit.training_setup import Relation
+from ae_audit.schema.training_setup import Relation
 from tests.static.torch_programs import LOADER, NET, assert_plain, setup_of
 
 LOOPS = {

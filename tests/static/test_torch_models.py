@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from ae_audit.schema.training_setup import Relation, Structure
 from ae_audit.theory.ranges import Tri
-from ae_audit.training_setup import Relation, Structure
 from tests.static.torch_programs import LOADER, NET, assert_plain, setup_of, setups_of
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from ae_audit.schema.training_setup import Relation, TrainingSetup
 from ae_audit.static import analyse_file
-from ae_audit.training_setup import Relation, TrainingSetup
 
 IMPORTS = """
 import numpy as np

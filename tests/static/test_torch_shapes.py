@@ -6,10 +6,10 @@ import textwrap
 
 import pytest
 
-from ae_audit.rules.run import check
+from ae_audit.rules.runner import check
+from ae_audit.schema.training_setup import TrainingSetup
 from ae_audit.static import analyse_file
 from ae_audit.theory.intervals import UNIT
-from ae_audit.training_setup import TrainingSetup
 
 START = """
 import numpy as np

@@ -11,10 +11,10 @@ import pytest
 torch = pytest.importorskip("torch")
 nn = torch.nn
 
-from ae_audit.static.knowledge import torch_functional, torch_shapes  # noqa: E402
-from ae_audit.static.knowledge.torch_layers import LAYERS, Effect  # noqa: E402
-from ae_audit.static.knowledge.torch_passing import ACTIVATION_MODULES, Given, layer_shape  # noqa: E402
-from ae_audit.static.knowledge.torch_tensors import OPERATIONS  # noqa: E402
+from ae_audit.static.knowledge.torch import functional, shapes  # noqa: E402
+from ae_audit.static.knowledge.torch.layer_call import ACTIVATION_MODULES, Given, layer_shape  # noqa: E402
+from ae_audit.static.knowledge.torch.layers import LAYERS, Effect  # noqa: E402
+from ae_audit.static.knowledge.torch.tensors import OPERATIONS  # noqa: E402
 from ae_audit.theory.activations import canonical  # noqa: E402
 
 NO_SIGNATURE = {"RNN", "LSTM", "GRU"}
@@ -46,7 +46,7 @@ class _Call:
     """A constructor call as the tables see it, made of Python constants."""
 
     def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        from ae_audit.static.values import Const, Seq, Value
+        from ae_audit.static.domain.values import Const, Seq, Value
 
         def value(item: Any) -> Value:
             return Seq([value(i) for i in item], "tuple") if isinstance(item, tuple) else Const(item)
@@ -136,14 +136,14 @@ VIEWS = [((2, 3, 4), (-1,)), ((2, 3, 4), (6, -1)), ((2, 3, 4), (2, 12)), ((2, 3,
 
 @pytest.mark.parametrize(("shape", "sizes"), VIEWS)
 def test_views(shape: tuple[int, ...], sizes: tuple[int, ...]) -> None:
-    assert torch_shapes.viewed(shape, sizes) == tuple(torch.zeros(shape).view(sizes).shape)
+    assert shapes.viewed(shape, sizes) == tuple(torch.zeros(shape).view(sizes).shape)
 
 
 def test_a_view_of_batches_of_unknown_size() -> None:
-    assert torch_shapes.viewed((None, 1, 28, 28), (-1, 784)) == (None, 784)
-    assert torch_shapes.viewed((None, 1, 28, 28), (None, -1)) == (None, 784)
-    assert torch_shapes.viewed((None, 784), (-1, 1, 28, 28)) == (None, 1, 28, 28)
-    assert torch_shapes.viewed(None, (-1, 784)) == (None, 784)
+    assert shapes.viewed((None, 1, 28, 28), (-1, 784)) == (None, 784)
+    assert shapes.viewed((None, 1, 28, 28), (None, -1)) == (None, 784)
+    assert shapes.viewed((None, 784), (-1, 1, 28, 28)) == (None, 1, 28, 28)
+    assert shapes.viewed(None, (-1, 784)) == (None, 784)
 
 
 def test_every_operation_is_torchs() -> None:
@@ -153,6 +153,6 @@ def test_every_operation_is_torchs() -> None:
     assert missing == set()
 
 
-@pytest.mark.parametrize(("name", "dtype"), sorted(torch_functional.CAST_METHODS.items()))
+@pytest.mark.parametrize(("name", "dtype"), sorted(functional.CAST_METHODS.items()))
 def test_casting_methods(name: str, dtype: str) -> None:
     assert str(getattr(torch.zeros(1), name)().dtype) == f"torch.{dtype}"

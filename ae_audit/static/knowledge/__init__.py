@@ -5,40 +5,40 @@ from __future__ import annotations
 from functools import lru_cache
 from importlib import import_module
 
-from ae_audit.static.registry import Registry, Table
+from ae_audit.static.interpreter.registry import Registry, Table
 
 BASE = (
-    "python",
-    "containers",
-    "numpy_arrays",
-    "pandas_tables",
-    "images",
-    "sklearn_data",
-    "image_quality",
-    "albumentations",
+    "python.builtins",
+    "python.containers",
+    "python.numpy",
+    "python.pandas",
+    "python.images",
+    "python.sklearn",
+    "python.image_quality",
+    "python.albumentations",
 )
 KERAS = (
-    "keras_names",
-    "keras_layers",
-    "keras_losses",
-    "keras_models",
-    "keras_training",
-    "keras_data",
-    "tf_ops",
-    "segmentation_models",
-    "keras_tuner",
+    "keras.names",
+    "keras.layers",
+    "keras.losses",
+    "keras.models",
+    "keras.training",
+    "keras.data",
+    "keras.tensorflow",
+    "keras.segmentation_models",
+    "keras.tuner",
 )
 TORCH = (
-    "torch_modules",
-    "torch_tensors",
-    "torch_creation",
-    "torch_criteria",
-    "torch_distributions",
-    "torch_data",
-    "torchvision_data",
-    "torchvision_steps",
-    "torchvision_models",
-    "lightning",
+    "torch.modules",
+    "torch.tensors",
+    "torch.creation",
+    "torch.criteria",
+    "torch.distributions",
+    "torch.data",
+    "torch.torchvision_data",
+    "torch.torchvision_steps",
+    "torch.torchvision_models",
+    "torch.lightning",
 )
 MODULES = (*BASE[:-1], *KERAS, *TORCH, BASE[-1])
 """in this order: later tables win"""

@@ -45,7 +45,7 @@ class Caught:
 @pytest.fixture
 def catch() -> Iterator[Callable[[Callable[[], Any]], Caught]]:
     """Run a function under a recorder; what it caught."""
-    from ae_audit.runtime.keras_recorder import KerasRecorder
+    from ae_audit.runtime.keras.recorder import KerasRecorder
 
     recorders = []
 

@@ -8,11 +8,11 @@ import keras
 import numpy as np
 import pytest
 
-from ae_audit.rules.remedies import DropMetric, ExpectLogits, Rescale, SwapActivation, SwapLoss
-from ae_audit.runtime.captures import CannotApply
+from ae_audit.runtime.capture import CannotApply
+from ae_audit.schema.remedies import DropMetric, ExpectLogits, Rescale, SwapActivation, SwapLoss
+from ae_audit.schema.training_setup import Framework, Relation, Structure
 from ae_audit.theory.activations import Constraint
 from ae_audit.theory.ranges import Tri
-from ae_audit.training_setup import Framework, Relation, Structure
 
 layers = keras.layers
 on_tensorflow = pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="needs TensorFlow")
@@ -34,7 +34,7 @@ def dense(activation, *, width=784, loss="binary_crossentropy", **compile_argume
 
 @pytest.fixture(scope="module")
 def softmax_on_raw(raw_digits):
-    from ae_audit.runtime.keras_recorder import KerasRecorder
+    from ae_audit.runtime.keras.recorder import KerasRecorder
 
     captures = []
     recorder = KerasRecorder(__file__, captures.append)

@@ -6,11 +6,11 @@ import keras
 import numpy as np
 import pytest
 
-from ae_audit.rules.remedies import SwapActivation
-from ae_audit.runtime.captures import CannotApply
+from ae_audit.runtime.capture import CannotApply
+from ae_audit.schema.remedies import SwapActivation
+from ae_audit.schema.training_setup import Structure
 from ae_audit.theory.activations import Constraint
 from ae_audit.theory.ranges import Tri
-from ae_audit.training_setup import Structure
 
 layers = keras.layers
 ops = keras.ops

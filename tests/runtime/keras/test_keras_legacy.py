@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from ae_audit.runtime.host.accommodations.keras_2 import refuse_legacy
 from ae_audit.runtime.interception import StopProgram
-from ae_audit.runtime.keras_legacy import refuse_legacy
 
 tf_keras = pytest.importorskip("tf_keras")
 

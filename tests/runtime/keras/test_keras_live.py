@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from ae_audit.rules.remedies import ExpectLogits, Rescale, SwapActivation, SwapLoss
-from ae_audit.runtime.keras_live import capture_live
-from ae_audit.training_setup import Relation
+from ae_audit.runtime.keras.live import capture_live
+from ae_audit.schema.remedies import ExpectLogits, Rescale, SwapActivation, SwapLoss
+from ae_audit.schema.training_setup import Relation
 
 layers = keras.layers
 WIDTH = 24

@@ -6,11 +6,11 @@ import keras
 import numpy as np
 import pytest
 
-from ae_audit.rules.remedies import ExpectLogits, Rescale, SwapActivation, SwapLoss
-from ae_audit.runtime.captures import CannotApply
-from ae_audit.runtime.keras_losses import describe
+from ae_audit.runtime.capture import CannotApply
+from ae_audit.runtime.keras.losses import describe
+from ae_audit.schema.remedies import ExpectLogits, Rescale, SwapActivation, SwapLoss
+from ae_audit.schema.training_setup import Relation
 from ae_audit.theory.ranges import Tri
-from ae_audit.training_setup import Relation
 
 layers = keras.layers
 ops = keras.ops

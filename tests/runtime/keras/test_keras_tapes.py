@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-from ae_audit.rules.remedies import ExpectLogits, Rescale, SwapActivation, SwapLoss
-from ae_audit.runtime.captures import CannotApply
+from ae_audit.runtime.capture import CannotApply
+from ae_audit.schema.remedies import ExpectLogits, Rescale, SwapActivation, SwapLoss
+from ae_audit.schema.training_setup import Relation
 from ae_audit.theory.ranges import Tri
-from ae_audit.training_setup import Relation
 
 if keras.config.backend() != "tensorflow":
     pytest.skip("the tape is TensorFlow's", allow_module_level=True)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from ae_audit.training_setup import Relation, Structure
+from ae_audit.schema.training_setup import Relation, Structure
 
 layers = keras.layers
 WIDTH = 24
@@ -132,7 +132,7 @@ def test_a_short_train_on_batch_loop_is_handed_on_at_the_end(data, catch):
 
 def test_every_output_is_handed_on_though_the_first_ends_the_program(data):
     from ae_audit.runtime.interception import StopProgram
-    from ae_audit.runtime.keras_recorder import KerasRecorder
+    from ae_audit.runtime.keras.recorder import KerasRecorder
 
     captures = []
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ae_audit.runtime.relations import relation_of
-from ae_audit.training_setup import Relation, Structure
+from ae_audit.runtime.measure.relations import relation_of
+from ae_audit.schema.training_setup import Relation, Structure
 
 RANDOM = np.random.default_rng(0)
 

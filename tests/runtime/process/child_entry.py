@@ -7,7 +7,7 @@ interception, stand-ins, the script runner.
 import dataclasses
 import os
 
-from ae_audit.runtime import channel, kernel
+from ae_audit.runtime.sandbox import channel, kernel
 
 
 def main() -> None:

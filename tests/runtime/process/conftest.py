@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ae_audit.runtime.launch import ChildOutcome, run_child
+from ae_audit.runtime.sandbox.launch import ChildOutcome, run_child
 
 HERE = Path(__file__).resolve().parent
 SUPPORT = HERE.parents[1] / "support"

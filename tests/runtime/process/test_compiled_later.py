@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ae_audit.runtime.compiled_later import compile_later
-from ae_audit.runtime.imports import ImportWatch
+from ae_audit.runtime.host.accommodations.lazy_numba import compile_later
+from ae_audit.runtime.host.imports import ImportWatch
 
 SOURCE = "import numba\n@numba.njit('f8(f8)')\ndef half(x):\n    return x / 2\n"
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ae_audit.runtime import kernel
-from ae_audit.runtime.launch import Ending
+from ae_audit.runtime.sandbox import kernel
+from ae_audit.runtime.sandbox.launch import Ending
 
 from .conftest import Run, events
 
@@ -315,8 +315,8 @@ def test_the_sandbox_works_under_every_version_of_the_interface(run_source: Run,
         outcome = run_source(
             f"""
             import os
-            from ae_audit.runtime import kernel
-            from ae_audit.runtime.channel import _exit
+            from ae_audit.runtime.sandbox import kernel
+            from ae_audit.runtime.sandbox.channel import _exit
             if os.fork() == 0:  # restricted once more, as an older kernel would allow
                 kernel.landlock_abi = lambda: {abi}
                 _exit(0 if kernel.restrict_writes(["."], tcp=True) else 1)

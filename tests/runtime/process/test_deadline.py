@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from ae_audit.runtime.deadline import stopped_after
+from ae_audit.runtime.host.deadline import stopped_after
 from ae_audit.runtime.interception import HowItEnded, run_script
 
 ENDLESS = """

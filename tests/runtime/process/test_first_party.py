@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ae_audit.runtime.first_party import FirstParty
-from ae_audit.runtime.user_code import UserCode
-from ae_audit.static.projects import Project
+from ae_audit.runtime.host.first_party import FirstParty
+from ae_audit.runtime.host.user_code import UserCode
+from ae_audit.static.source.projects import Project
 
 Import = Callable[..., object]
 

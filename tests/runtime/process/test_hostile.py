@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ae_audit.runtime.launch import Ending
+from ae_audit.runtime.sandbox.launch import Ending
 
 from .conftest import Run, ended, events
 

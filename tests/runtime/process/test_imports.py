@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from ae_audit.runtime.imports import ImportWatch
+from ae_audit.runtime.host.imports import ImportWatch
 
 
 @pytest.fixture

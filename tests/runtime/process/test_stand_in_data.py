@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ae_audit.runtime.stand_in_data import Pictures, digits, pictures, repeated, small_digits, word_sequences
+from ae_audit.runtime.stand_ins.samples import Pictures, digits, pictures, repeated, small_digits, word_sequences
 
 
 def explained(images: np.ndarray, components: int) -> float:

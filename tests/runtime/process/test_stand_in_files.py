@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from ae_audit.runtime.imports import ImportWatch
-from ae_audit.runtime.model_shapes import Clues, clues_of
-from ae_audit.runtime.stand_in_files import USUAL_WIDTH, FileStandIns
+from ae_audit.runtime.host.imports import ImportWatch
+from ae_audit.runtime.stand_ins.shape_clues import Clues, clues_of
+from ae_audit.runtime.stand_ins.user_files import USUAL_WIDTH, FileStandIns
 
 OF_OS = ("listdir", "scandir", "walk", "remove", "unlink")
 OF_PATH = ("glob", "rglob", "iterdir", "walk", "exists", "is_file", "stat", "unlink")

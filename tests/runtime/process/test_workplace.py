@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ae_audit.runtime.workplace import environment, is_secret, mirror
+from ae_audit.runtime.sandbox.scratch_dir import environment, is_secret, mirror
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from ae_audit.runtime.torch_bce import binary_cross_entropy, replayed
+from ae_audit.runtime.torch.bce import binary_cross_entropy, replayed
 
 UNIT = st.floats(0, 1, width=32) | st.sampled_from([0.0, 1.0, 1e-45, 1e-30, 1 - 2**-24])
 REDUCTIONS = ["mean", "sum", "none"]

@@ -10,9 +10,9 @@ from torch import nn
 
 from ae_audit.probe.bounds import bound_of
 from ae_audit.probe.score import r2_score
-from ae_audit.rules.remedies import ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
-from ae_audit.runtime.captures import CannotApply
-from ae_audit.runtime.torch_live import capture_live
+from ae_audit.runtime.capture import CannotApply
+from ae_audit.runtime.torch.live import capture_live
+from ae_audit.schema.remedies import ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
 
 
 class Affine(nn.Module):

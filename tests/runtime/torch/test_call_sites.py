@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ae_audit.rules.remedies import SwapLoss
-from ae_audit.training_setup import Relation
+from ae_audit.schema.remedies import SwapLoss
+from ae_audit.schema.training_setup import Relation
 
 Record = Callable[..., Any]
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from ae_audit.runtime import torch_processes
-from ae_audit.runtime.scripts import HowItEnded
-from ae_audit.runtime.torch_devices import NOTE as DEVICE_NOTE
-from ae_audit.runtime.torch_processes import NOTE as PROCESSES_NOTE
+from ae_audit.runtime.host.accommodations import single_process
+from ae_audit.runtime.host.accommodations.cuda_on_cpu import NOTE as DEVICE_NOTE
+from ae_audit.runtime.host.accommodations.single_process import NOTE as PROCESSES_NOTE
+from ae_audit.runtime.host.scripts import HowItEnded
 
 Record = Callable[..., Any]
 
@@ -132,6 +132,6 @@ def test_a_program_for_several_processes(record: Record, launched: str) -> None:
 
 
 def test_the_compiler_may_be_imported_meanwhile() -> None:
-    wrapper = torch_processes.DistributedDataParallel
+    wrapper = single_process.DistributedDataParallel
     assert wrapper._get_active_ddp_module() is None  # which torch's compiler asks of the class that it found
     assert hasattr(torch.nn.parallel.DistributedDataParallel, "_get_active_ddp_module"), "torch asks it no longer"

@@ -8,8 +8,8 @@ from typing import Any, cast
 import pytest
 
 from ae_audit.runtime.interception import StopProgram
-from ae_audit.runtime.torch_enough import GRACE, Enough
-from ae_audit.runtime.torch_events import Site, SiteKey
+from ae_audit.runtime.torch.events import Site, SiteKey
+from ae_audit.runtime.torch.stop_rule import GRACE, Enough
 
 
 def test_a_program_whose_time_is_up_goes_on_until_a_loss_was_trained_on() -> None:
@@ -24,7 +24,7 @@ def test_a_program_whose_time_is_up_goes_on_until_a_loss_was_trained_on() -> Non
 
 def test_one_that_has_only_evaluated_gets_a_little_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr("ae_audit.runtime.torch_enough.time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr("ae_audit.runtime.torch.stop_rule.time", SimpleNamespace(monotonic=lambda: now))
     site = Site(SiteKey("model.py", 3, 0, None, "mse"), None, None, None)
     site.evaluated.append(cast(Any, object()))
     enough = Enough([], max_steps=4, deadline=101.0, patience=10.0, stop=StopProgram)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ae_audit.rules.remedies import Rescale, SwapLoss
+from ae_audit.schema.remedies import Rescale, SwapLoss
+from ae_audit.schema.training_setup import Relation, Structure
 from ae_audit.theory.ranges import Tri
-from ae_audit.training_setup import Relation, Structure
 
 Record = Callable[..., Any]
 

@@ -8,11 +8,11 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from ae_audit.location import Location
-from ae_audit.rules.remedies import SwapActivation
-from ae_audit.runtime.torch_live import capture_live
+from ae_audit.runtime.torch.live import capture_live
+from ae_audit.schema.location import Location
+from ae_audit.schema.remedies import SwapActivation
+from ae_audit.schema.training_setup import Relation, Structure
 from ae_audit.theory.ranges import Tri
-from ae_audit.training_setup import Relation, Structure
 
 IMAGES = np.random.default_rng(0).random((300, 12)).astype(np.float32)
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ae_audit.rules.facts import beaten_by_the_mean
-from ae_audit.runtime.facts import certify
+from ae_audit.rules.predicates import beaten_by_the_mean
+from ae_audit.runtime.measure.facts import certify
 
 Record = Callable[..., Any]
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from sklearn.model_selection import _split, train_test_split
 
-from ae_audit.runtime.imports import ImportWatch
-from ae_audit.runtime.lazy_splits import split_lazily
+from ae_audit.runtime.host.accommodations.lazy_splits import split_lazily
+from ae_audit.runtime.host.imports import ImportWatch
 
 Record = Callable[..., Any]
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from ae_audit.rules.run import check
-from ae_audit.runtime.captures import CannotApply
-from ae_audit.runtime.scripts import HowItEnded
+from ae_audit.rules.runner import check
+from ae_audit.runtime.capture import CannotApply
+from ae_audit.runtime.host.scripts import HowItEnded
+from ae_audit.schema.training_setup import Relation, Structure
 from ae_audit.theory.activations import Constraint
 from ae_audit.theory.intervals import Interval
 from ae_audit.theory.ranges import Tri
-from ae_audit.training_setup import Relation, Structure
 
 Record = Callable[..., Any]
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ae_audit.rules.remedies import SwapActivation
-from ae_audit.runtime.imports import ImportWatch
-from ae_audit.runtime.scripts import HowItEnded
-from ae_audit.runtime.trainers import tame_trainers
-from ae_audit.training_setup import Relation
+from ae_audit.runtime.host.accommodations.lightning_trainer import tame_trainers
+from ae_audit.runtime.host.imports import ImportWatch
+from ae_audit.runtime.host.scripts import HowItEnded
+from ae_audit.schema.remedies import SwapActivation
+from ae_audit.schema.training_setup import Relation
 
 Record = Callable[..., Any]
 

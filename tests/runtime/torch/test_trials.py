@@ -14,9 +14,9 @@ from torch import nn
 
 from ae_audit.probe.forks import side_by_side
 from ae_audit.probe.score import r2_score
-from ae_audit.rules.remedies import DropMetric, ExpectLogits, Rescale, SwapActivation, SwapLoss
-from ae_audit.runtime.captures import CannotApply
-from ae_audit.runtime.torch_live import capture_live
+from ae_audit.runtime.capture import CannotApply
+from ae_audit.runtime.torch.live import capture_live
+from ae_audit.schema.remedies import DropMetric, ExpectLogits, Rescale, SwapActivation, SwapLoss
 
 Record = Callable[..., Any]
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from ae_audit.rules.ae204_vae_loss_reduction_imbalance import RULE
-from ae_audit.rules.findings import Violation
-from ae_audit.training_setup import Reduction
+from ae_audit.rules.checks.ae204_vae_loss_reduction_imbalance import RULE
+from ae_audit.schema.findings import Violation
+from ae_audit.schema.training_setup import Reduction
 
 Record = Callable[..., Any]
 

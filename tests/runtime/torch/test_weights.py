@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from ae_audit.location import Location
-from ae_audit.runtime.facts import certify
-from ae_audit.runtime.torch_losses import read_call
+from ae_audit.runtime.measure.facts import certify
+from ae_audit.runtime.torch.losses import read_call
+from ae_audit.schema.location import Location
+from ae_audit.schema.training_setup import Framework, Head, LossUse, TrainingSetup
 from ae_audit.theory.ranges import Tri
-from ae_audit.training_setup import Framework, Head, LossUse, TrainingSetup
 
 
 def test_weights_are_told_and_leave_the_floor_open() -> None:

@@ -1,0 +1,1 @@
+"""The command ``ae-audit``: arguments, commands, completion, fixing."""

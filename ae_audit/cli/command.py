@@ -1,0 +1,321 @@
+"""The command ``ae-audit``: arguments in, report on standard output, everything else on standard error.
+
+Nothing is imported before it is known to be needed: asking for the version costs what the interpreter costs.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from collections.abc import Sequence
+    from typing import NoReturn
+
+    from ae_audit.base.progress import Progress
+    from ae_audit.cli.arguments import Request
+    from ae_audit.engine.discovery import AuditTarget
+    from ae_audit.rules.base import Rule
+    from ae_audit.schema.report import Report
+    from ae_audit.settings.options import Settings
+    from ae_audit.source.text import Sources
+
+FINE, FOUND, WRONG, NOTHING, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code, and never raises for a user's mistake."""
+    if argv is None:
+        import gc
+
+        gc.set_threshold(100_000, 50, 50)  # a short-lived process of ours: collecting early costs a twentieth of it
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments in (["--version"], ["-V"]):
+        from ae_audit.base.version import __version__
+
+        sys.stdout.write(f"ae-audit {__version__}\n")
+        return FINE
+    from ae_audit.base.errors import UsageError
+
+    try:
+        if arguments[:1] == ["rule"]:
+            return _rule(arguments[1:])
+        if arguments[:1] == ["config"]:
+            return _config(arguments[1:])
+        if arguments[:1] == ["completion"]:
+            return _completion(arguments[1:])
+        return _audit(arguments)
+    except UsageError as error:
+        return _complain(str(error))
+    except BrokenPipeError:  # nobody reads on: `ae-audit … | head`
+        import os
+
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FINE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:
+        return _broken(error, verbose=not {"-v", "--verbose"}.isdisjoint(arguments))
+
+
+def run() -> NoReturn:
+    """The command as a whole process, which ends without taking apart all that was read: a tenth of a static run."""
+    code = main()
+    if sys.gettrace() is not None:  # a debugger or a coverage tool has to write down what it saw
+        sys.exit(code)
+    import os
+
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:  # nobody reads on: `ae-audit … | head`
+        code = FINE
+    except OSError:
+        sys.exit(code)  # Python tells of it
+    os._exit(code)
+
+
+def exit_code(report: Report, settings: Settings) -> int:
+    """What the command returns for a report: 0, 1 or 3."""
+    from ae_audit.engine.gate import fails, nothing_audited
+
+    if fails(report, settings):
+        return FINE if settings.exit_zero else FOUND
+    return NOTHING if nothing_audited(report) else FINE
+
+
+def _audit(arguments: Sequence[str]) -> int:
+    from ae_audit.cli.arguments import read_arguments
+
+    request = read_arguments(arguments)
+    if isinstance(request, str):
+        sys.stdout.write(request)
+        return FINE
+    from ae_audit.base.errors import UsageError
+    from ae_audit.engine.discovery import discover
+    from ae_audit.source.text import STDIN, Sources
+
+    settings = request.settings
+    targets = discover(request.paths, settings)
+    sources = Sources({STDIN: sys.stdin.buffer.read()} if "-" in request.paths else None)
+    if settings.fix and "-" in request.paths:
+        raise UsageError("--fix writes into files, and - is none; --diff shows what it would change.")
+    if not targets and not settings.hook:
+        where = "here" if request.paths == (".",) else f"in {', '.join(request.paths)}"
+        _say(f"Nothing to audit: there is no Python file and no notebook {where}.")
+    from ae_audit.engine import Interrupted, audit_files
+
+    known = None
+    if settings.baseline is not None and settings.write_baseline is None:
+        from ae_audit.engine.baseline import read_baseline
+
+        known = read_baseline(settings.baseline)
+    interrupted = False
+    try:
+        report = audit_files(targets, settings, _progress(settings), sources)
+        if settings.fix:
+            report, sources = _mended(report, targets, settings, sources)
+    except Interrupted as stopped:
+        report, interrupted = stopped.report, True
+    if known is not None and settings.baseline is not None:
+        from ae_audit.engine.baseline import without_known
+
+        report = without_known(report, settings.baseline, known, sources, [target.path for target in targets])
+    if settings.write_baseline is not None and not interrupted:
+        from ae_audit.engine.baseline import write_baseline
+
+        number = write_baseline(settings.write_baseline, report, sources)
+        _say(f"{number} finding{'' if number == 1 else 's'} recorded in {settings.write_baseline}.")
+        return FINE
+    if targets or settings.output_format not in {"full", "concise"} or request.outputs:
+        _write(report, sources, request, interrupted)
+    if interrupted:
+        return INTERRUPTED
+    code = exit_code(report, settings)
+    if code == NOTHING and targets and not report.errors and not settings.hook:
+        files = "this file" if len(targets) == 1 else f"these {len(targets)} files"
+        _say(f"Nothing to audit: no training of a Keras or PyTorch model was found in {files}.")
+    return FINE if code == NOTHING and settings.hook else code
+
+
+def _mended(
+    report: Report, targets: Sequence[AuditTarget], settings: Settings, sources: Sources
+) -> tuple[Report, Sources]:
+    from ae_audit.cli.fixing import mend
+
+    mended = mend(report, targets, settings, _progress(settings), sources)
+    for problem in mended.problems:
+        _say(problem)
+    if mended.findings or not settings.quiet:
+        findings = "1 finding" if mended.findings == 1 else f"{mended.findings} findings"
+        files = "1 file" if mended.files == 1 else f"{mended.files} files"
+        more = f" {_unsafe_hint(mended.unsafe)}" if mended.unsafe else ""
+        _say(f"Mended {findings} in {files}.{more}")
+    return mended.report, mended.sources
+
+
+def _unsafe_hint(number: int) -> str:
+    fixes = "1 fix changes" if number == 1 else f"{number} fixes change"
+    return f"{fixes} what the program computes; --unsafe-fixes takes such in."
+
+
+def _write_diff(report: Report, sources: Sources, settings: Settings) -> None:
+    """What ``--fix`` would change, as a unified diff on standard output."""
+    from ae_audit.fix.files import diffs, plan
+
+    paths = {finding.location.path for finding in report.findings}
+    planned = plan(report.standing, paths, unsafe=settings.unsafe_fixes)
+    sys.stdout.write("".join(diffs(planned.edits, sources)))
+    if planned.unsafe and not settings.quiet:
+        _say(_unsafe_hint(planned.unsafe))
+
+
+def _write(report: Report, sources: Sources, request: Request, interrupted: bool) -> None:
+    from ae_audit.base.errors import UsageError
+    from ae_audit.report import render, to_terminal
+
+    settings = request.settings
+    for name, path in request.outputs:
+        text = render(
+            report, name, sources, hints=not settings.quiet, interrupted=interrupted, fail_on=settings.fail_on
+        )
+        try:
+            with open(path, "w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+        except OSError as error:
+            raise UsageError(f"--{name}-output: {path} cannot be written: {error.strerror}.") from None
+    if settings.diff:
+        _write_diff(report, sources, settings)
+        return
+    to_terminal(
+        sys.stdout,
+        report,
+        settings.output_format,
+        sources,
+        color=settings.color,
+        hints=not settings.quiet,
+        interrupted=interrupted,
+        fail_on=settings.fail_on,
+        statistics=settings.statistics,
+    )
+    if "github" in {settings.output_format, *(name for name, _ in request.outputs)}:
+        from ae_audit.report.github import write_step_summary
+
+        write_step_summary(report)
+
+
+def _progress(settings: Settings) -> Progress:
+    from ae_audit.base.progress import LineProgress, Progress, TerminalProgress
+
+    if settings.quiet:
+        return Progress()
+    if sys.stderr.isatty():
+        import os
+        import shutil
+
+        if os.environ.get("TERM") != "dumb":
+            return TerminalProgress(sys.stderr, shutil.get_terminal_size().columns)
+    return LineProgress(sys.stderr) if settings.verbose else Progress()
+
+
+def _rule(arguments: Sequence[str]) -> int:
+    """``ae-audit rule CODE|NAME``, ``ae-audit rule --all`` or ``ae-audit rule --test CODE|NAME``."""
+    from ae_audit.base.errors import UsageError, did_you_mean
+    from ae_audit.rules.registry import all_rules, find_rule
+
+    modules = _own_rules()
+    if arguments == ["--all"]:
+        rules = all_rules(modules)
+        longest = max(len(rule.name) for rule in rules)
+        for rule in rules:
+            sys.stdout.write(f"{rule.code}  {rule.name:<{longest}}  {rule.severity.value:<7}  {rule.summary}\n")
+        return FINE
+    if not arguments or arguments[0] in {"-h", "--help"}:
+        usages = ("rule CODE|NAME ...", "rule --all", "rule --test CODE|NAME ...")
+        sys.stdout.write("usage: " + "\n       ".join(f"ae-audit {usage}" for usage in usages) + "\n")
+        return FINE if arguments else WRONG
+    if "--all" in arguments:
+        raise UsageError("ae-audit rule takes either rules or --all, not both.")
+    testing = arguments[0] == "--test"
+    names = arguments[1:] if testing else arguments
+    wrong = next((name for name in names if name.startswith("-")), None)
+    if wrong is not None:
+        raise UsageError(
+            f"Unknown option '{wrong}' of ae-audit rule.{did_you_mean(wrong, ['--all', '--test', '--help'])}"
+        )
+    if not names:
+        raise UsageError("ae-audit rule --test needs a rule.")
+    rules = tuple(find_rule(name, modules) for name in names)
+    if testing:
+        return _test(rules, modules)
+    from ae_audit.rules.page import markdown
+
+    sys.stdout.write("\n".join(map(markdown, rules)))
+    return FINE
+
+
+def _own_rules() -> tuple[str, ...]:
+    """The modules with rules that the configuration of the working folder names."""
+    import os
+
+    from ae_audit.settings.pyproject import find_config, load_config
+
+    path = find_config(os.curdir)
+    return () if path is None else load_config(path).rules
+
+
+def _test(rules: Sequence[Rule], modules: tuple[str, ...]) -> int:
+    """Take the rules' own examples through the static stage; 1 where one does not do what it should."""
+    from ae_audit.cli.rule_examples import failures
+
+    failed = False
+    for rule in rules:
+        for name, wrong in failures(rule, modules):
+            failed = failed or wrong is not None
+            sys.stdout.write(f"{'pass' if wrong is None else 'FAIL'}  {name}{'' if wrong is None else f': {wrong}'}\n")
+    return FOUND if failed else FINE
+
+
+def _config(arguments: Sequence[str]) -> int:
+    """``ae-audit config [options] [PATH ...]``: the configuration that an audit would have."""
+    from ae_audit.cli.arguments import read_arguments
+    from ae_audit.settings.pyproject import as_toml
+
+    request = read_arguments(arguments)
+    sys.stdout.write(request if isinstance(request, str) else as_toml(request.settings))
+    return FINE
+
+
+def _completion(arguments: Sequence[str]) -> int:
+    """``ae-audit completion SHELL``: a script that completes the command's arguments."""
+    from ae_audit.cli.completion import SHELLS, script
+
+    if len(arguments) != 1 or arguments[0] in {"-h", "--help"}:
+        sys.stdout.write(f"usage: ae-audit completion {'|'.join(SHELLS)}\n")
+        return FINE if arguments in (["-h"], ["--help"]) else WRONG
+    sys.stdout.write(script(arguments[0]))
+    return FINE
+
+
+def _complain(sentence: str) -> int:
+    _say(sentence)
+    return WRONG
+
+
+def _broken(error: Exception, verbose: bool) -> int:
+    """An error of ae-audit itself."""
+    if verbose:
+        import traceback
+
+        traceback.print_exception(error)
+    advice = "please report it with the trace above" if verbose else "--verbose shows where"
+    return _complain(f"Internal error, {advice}: {type(error).__name__}: {error}")
+
+
+def _say(sentence: str) -> None:
+    shown = "".join(char if char.isprintable() else "?" for char in sentence)
+    sys.stderr.write(f"ae-audit: {shown}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

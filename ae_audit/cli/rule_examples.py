@@ -1,0 +1,56 @@
+"""``ae-audit rule --test``: a rule's own examples, each taken through the static stage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ae_audit.rules.base import Example, Rule
+from ae_audit.rules.runner import check
+from ae_audit.static import analyse_file
+
+_PATH = "example.py"
+
+
+def failures(rule: Rule, modules: tuple[str, ...] = ()) -> Iterator[tuple[str, str | None]]:
+    """Name of each example and what is wrong with it, None where it does what it should.
+
+    A BAD example must give every code that it states, at least the rule's own; a GOOD one must not give the rule's own;
+    the fix of a BAD one must give what it states under ``fixed``.
+    """
+    for kind, examples in (("BAD", rule.bad), ("GOOD", rule.good)):
+        for number, example in enumerate(examples, 1):
+            note = f", {example.note}" if example.note else ""
+            name = f"{rule.code} {kind} example {number} ({example.framework.value}{note})"
+            yield name, _wrong(rule, example, kind == "BAD", modules)
+    if not rule.bad:
+        yield f"{rule.code} BAD examples", "there are none, so nothing shows that it finds anything"
+
+
+def _wrong(rule: Rule, example: Example, bad: bool, modules: tuple[str, ...]) -> str | None:
+    result = analyse_file(_PATH, example.source.encode())
+    if result.errors:
+        return result.errors[0].message
+    if not result.setups:
+        return "no training was found in it"
+    findings, _ = check(result.setups, modules=modules)
+    found = {finding.code for finding in findings}
+    if not bad:
+        return f"it gives {rule.code}, and must not" if rule.code in found else None
+    if rule.needs_data:
+        return None
+    missing = {rule.code, *example.codes} - found
+    if missing:
+        return f"it does not give {', '.join(sorted(missing))}; it gives {', '.join(sorted(found)) or 'nothing'}"
+    if example.fixed is None:
+        return None
+    from ae_audit.fix import apply, propose
+
+    for finding in findings:
+        if finding.code == rule.code:
+            setup = None if finding.setup is None else result.setups[finding.setup]
+            fix = propose(finding, setup, lambda path, cell: example.source)
+            after = example.source if fix is None else apply(example.source, fix.edits)
+            if after != example.fixed:
+                return "its fix does not give what it states under fixed"
+            break
+    return None

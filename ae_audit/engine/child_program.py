@@ -1,0 +1,313 @@
+"""What happens in the child: the program runs under the recorders, and their captures are judged and settled."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from types import ModuleType
+from typing import Any, Protocol
+
+import numpy as np
+
+from ae_audit.engine.merge import match, match_all, merge, relocated, to_be_seen, without_values
+from ae_audit.engine.settling import Emit, certified, settle_and_tell
+from ae_audit.runtime.capture import Capture
+from ae_audit.runtime.compat import answer_old_names
+from ae_audit.runtime.host.deadline import stopped_after
+from ae_audit.runtime.host.first_party import FirstParty
+from ae_audit.runtime.interception import Interception, StopProgram, run_script
+from ae_audit.runtime.sandbox.policy import Guard
+from ae_audit.runtime.stand_ins.shape_clues import clues_of
+from ae_audit.runtime.stand_ins.user_files import FileStandIns
+from ae_audit.schema.codec import to_json
+from ae_audit.schema.location import Location
+from ae_audit.schema.training_setup import Framework, TrainingSetup
+
+MOST_CAPTURES = 12
+"""training setups of one program that are looked at; a grid search would make hundreds"""
+RUN_SHARE = 0.6
+"""share of the time that the program itself may take; the rest is the probe's"""
+PATIENCE = 8.0
+"""seconds that hand-written Keras loops may go on without anything new, once all that were seen are captured"""
+
+
+class Recorder(Protocol):
+    """Watches the training of one framework, from the moment when the program has imported it."""
+
+    def close(self) -> None:
+        """The program has ended: stop watching."""
+
+    def captures(self) -> Sequence[Capture]: ...
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What the reader must know of how the program was run."""
+
+
+class Recording:
+    """Collects captures of a running program, then certifies, judges and probes them."""
+
+    def __init__(
+        self,
+        request: dict[str, Any],
+        static: Sequence[TrainingSetup],
+        shown: Callable[[Location], Location],
+        emit: Emit,
+        guard: Guard | None = None,
+        working_folder: str | None = None,
+    ) -> None:
+        self._request = request
+        self._static = static
+        self._shown = shown
+        self._emit = emit
+        self._working_folder = working_folder
+        self._interception = Interception(guard=guard, emit=emit)
+        self._made_up: FileStandIns | None = None
+        self._recorders: list[Recorder] = []
+        self._to_be_seen = to_be_seen(static)
+        self._keras_seen = 0
+        self._began = time.monotonic()
+
+    def run(self) -> None:
+        """Run the program until every setup that reading found has been seen, or it ends."""
+        self._interception.install()
+        self._seed()
+        self._interception.when_imported("torch", self._watch_torch)
+        self._interception.when_imported("keras", self._watch_keras)
+        self._interception.when_imported("tf_keras", self._refuse_legacy_keras)
+        path, argv = self._request["path"], self._request["argv"]
+        old_names = answer_old_names(self._interception.watch, path)
+        FirstParty(path, self._request["project_root"]).install()
+        if self._request["stand_in"]:
+            self._make_up_files(path)
+        try:
+            with stopped_after(RUN_SHARE * self._request["timeout"], self._has_enough, self._ended_early):
+                outcome = run_script(
+                    path, argv, is_notebook=self._request["notebook"], working_folder=self._working_folder
+                )
+        finally:
+            for recorder in reversed(self._recorders):
+                with _Guarded(self._emit, "runtime"):
+                    recorder.close()
+                for note in recorder.notes:
+                    self._emit({"event": "note", "text": note})
+            for note in old_names.notes:
+                self._emit({"event": "note", "text": note})
+        self._emit(
+            {
+                "event": "program",
+                "how": outcome.how.value,
+                "sentence": outcome.sentence,
+                "line": outcome.line,
+                "cell": outcome.cell,
+            }
+        )
+
+    def _make_up_files(self, path: str) -> None:
+        """Have data files that do not exist replaced, in the shape that the program's model takes."""
+        with open(path, encoding="utf-8", errors="replace") as file:
+            clues = clues_of(file.read(), notebook=self._request["notebook"])
+        self._made_up = FileStandIns(
+            self._interception.watch, clues, lambda text: self._emit({"event": "stand_in", "text": text})
+        )
+        self._made_up.install()
+
+    def settle(self) -> None:
+        """Judge and probe every capture; a failure of one leaves the others standing."""
+        captures = [capture for recorder in self._recorders for capture in self._captures_of(recorder)]
+        matched = match_all([relocated(capture.setup, self._shown) for capture in captures], self._static)
+        count = min(len(captures), MOST_CAPTURES)
+        for number, (capture, index) in enumerate(zip(captures, matched, strict=True)):
+            if number >= MOST_CAPTURES:
+                self._emit({"event": "note", "text": f"only the first {MOST_CAPTURES} training setups were looked at"})
+                break
+            with _Guarded(self._emit, "runtime"):
+                seen = self._labelled(relocated(capture.setup, self._shown))
+                known = None if index is None else self._static[index]
+                if self._made_up is not None and self._made_up.used:
+                    bare = without_values(seen, ranks=not self._made_up.guessed_ranks)
+                    setup = bare if known is None else merge(bare, known)
+                    target, fed = replace(setup.target, stand_in=True), replace(setup.input, stand_in=True)
+                    setup = replace(setup, target=target, input=fed)
+                    self._emit({"event": "setup", "number": number, "static": index, "setup": to_json(setup)})
+                    continue  # an experiment on made-up values settles nothing
+                setup = certified(seen, capture.targets, known)
+                self._emit({"event": "setup", "number": number, "static": index, "setup": to_json(setup)})
+                with _Guarded(self._emit, "probe"):
+                    self._probe(number, capture, setup, 1 / (count - number))
+
+    def _labelled(self, setup: TrainingSetup) -> TrainingSetup:
+        """Say of the data that they stand in for others, where any did: which of them reached this loss is unknown."""
+        if not self._interception.stand_ins.used:
+            return setup
+        target, fed = replace(setup.target, stand_in=True), replace(setup.input, stand_in=True)
+        return replace(setup, target=target, input=fed)
+
+    def _probe(self, number: int, capture: Capture, setup: TrainingSetup, share: float) -> None:
+        left = self._request["timeout"] - (time.monotonic() - self._began)
+        settle_and_tell(number, capture, setup, self._request, share * left, self._emit, _cores())
+
+    def _seed(self) -> None:
+        """Let the program draw the same initial weights and batches each time, unless it seeds them itself."""
+        seed = self._request["seed"] % 2**32  # as much as NumPy takes
+        random.seed(seed)
+        np.random.seed(seed)
+        self._interception.when_imported("torch", lambda torch: torch.manual_seed(seed))
+        self._interception.when_imported("tensorflow", lambda tensorflow: tensorflow.random.set_seed(seed))
+        self._interception.when_imported("keras", lambda keras: keras.utils.set_random_seed(seed))
+
+    def _captures_of(self, recorder: Recorder) -> Sequence[Capture]:
+        captures: Sequence[Capture] = ()
+        with _Guarded(self._emit, "runtime"):
+            captures = recorder.captures()
+        return captures
+
+    def _watch_torch(self, _: ModuleType) -> None:
+        if os.environ.get("KERAS_BACKEND") != "torch":  # else the calls seen would be those of Keras itself
+            deadline = self._began + RUN_SHARE * self._request["timeout"]
+            self._recorders.append(_Torch(self._request["path"], self._expected(Framework.TORCH), deadline))
+
+    def _watch_keras(self, _: ModuleType) -> None:
+        recorder = _Keras(self._request["path"], self._saw_keras, self._problem, self._stand_in)
+        self._recorders.append(recorder)
+
+    def _refuse_legacy_keras(self, module: ModuleType) -> None:
+        from ae_audit.runtime.host.accommodations.keras_2 import refuse_legacy
+
+        refuse_legacy(module, self._request["path"], self._problem)
+
+    def _saw_keras(self, capture: Capture) -> None:
+        """End the program where all that reading found has been seen, or enough altogether."""
+        self._keras_seen += 1
+        index = match(relocated(capture.setup, self._shown), self._static)
+        if index is not None:
+            self._to_be_seen[self._static[index].location] -= 1
+        everything = bool(self._static) and all(count <= 0 for count in self._to_be_seen.values())
+        if everything or self._keras_seen >= MOST_CAPTURES:
+            raise StopProgram
+
+    def _has_enough(self) -> bool:
+        """Whether Keras trainings were caught, and none is being caught now; torch's recorder keeps its own time."""
+        recorders = [recorder for recorder in self._recorders if isinstance(recorder, _Keras)]
+        return any(recorder.has_caught() for recorder in recorders)
+
+    def _ended_early(self) -> None:
+        if any(count > 0 for count in self._to_be_seen.values()):
+            seconds = RUN_SHARE * self._request["timeout"]
+            text = f"the program was ended after {seconds:.0f} s, with some of its trainings unseen"
+            self._emit({"event": "note", "text": f"{text}; --timeout gives it more time"})
+
+    def _problem(self, text: str, location: Location | None) -> None:
+        where = "" if location is None else f" (line {location.line})"
+        self._emit({"event": "failed", "stage": "runtime", "message": f"{text}{where}."})
+
+    def _stand_in(self) -> str | None:
+        used = self._interception.stand_ins.used
+        return used[-1].what if used else None
+
+    def _expected(self, framework: Framework) -> list[Location]:
+        """Where losses are known to be computed, in the paths that running frames have."""
+        folder, script, name = self._request["folder"], self._request["path"], self._request["shown"]
+        return [
+            replace(
+                setup.location,
+                path=script
+                if setup.location.path == name
+                else os.path.realpath(os.path.join(folder, setup.location.path)),
+            )
+            for setup in self._static
+            if setup.framework is framework
+        ]
+
+
+def _cores() -> int:
+    """How many processes the machine has room for."""
+    available = getattr(os, "sched_getaffinity", None)  # not everywhere
+    return len(available(0)) if available is not None else os.cpu_count() or 1
+
+
+class _Torch:
+    """Torch's recorder, which ends the program by itself once every loss has been recorded."""
+
+    def __init__(self, path: str, expected: Sequence[Location], deadline: float) -> None:
+        from ae_audit.runtime.torch.recorder import TorchRecorder
+
+        self._recorder = TorchRecorder(path, expected, deadline=deadline, stop=StopProgram)
+        self._recorder.__enter__()
+
+    def close(self) -> None:
+        self._recorder.__exit__(None, None, None)
+
+    def captures(self) -> Sequence[Capture]:
+        return self._recorder.captures()
+
+    @property
+    def notes(self) -> Sequence[str]:
+        return self._recorder.notes
+
+
+class _Keras:
+    """Keras' recorder, which hands on each capture as it is made."""
+
+    def __init__(
+        self,
+        path: str,
+        on_capture: Callable[[Capture], None],
+        on_problem: Callable[[str, Location | None], None],
+        stand_in: Callable[[], str | None],
+    ) -> None:
+        from ae_audit.runtime.keras.recorder import KerasRecorder
+
+        self._captures: list[Capture] = []
+        self._on_capture = on_capture
+        self._recorder = KerasRecorder(
+            path, self._keep, on_problem=on_problem, stand_in=stand_in, on_idle=_stop_after_patience
+        )
+        self._recorder.attach()
+
+    def close(self) -> None:
+        with contextlib.suppress(StopProgram):
+            self._recorder.finish()
+        self._recorder.detach()
+
+    def captures(self) -> Sequence[Capture]:
+        return self._captures
+
+    @property
+    def notes(self) -> Sequence[str]:
+        return ()
+
+    def has_caught(self) -> bool:
+        return self._recorder.has_caught()
+
+    def _keep(self, capture: Capture) -> None:
+        self._captures.append(capture)
+        self._on_capture(capture)
+
+
+def _stop_after_patience(seconds: float) -> None:
+    """End a program whose loops were all captured, where nothing new has come for a while."""
+    if seconds > PATIENCE:
+        raise StopProgram
+
+
+class _Guarded:
+    """A failure of our own inside the block is reported, and goes no further."""
+
+    def __init__(self, emit: Emit, stage: str) -> None:
+        self._emit = emit
+        self._stage = stage
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> bool:
+        if error is None or not isinstance(error, Exception):
+            return False
+        text = " ".join(str(error).split())[:300]
+        message = f"ae-audit itself failed here ({type(error).__name__}: {text}); please report it."
+        self._emit({"event": "failed", "stage": self._stage, "message": message})
+        return True

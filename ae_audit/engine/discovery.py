@@ -1,0 +1,161 @@
+"""Paths on the command line become files to audit.
+
+A folder is walked in sorted order, without what is excluded; its files are only read. A file that is named is taken
+whatever its ending, and may be run; one that ends as model files do is loaded together with its data, if there are any.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatch
+
+from ae_audit.base.errors import UsageError, did_you_mean
+from ae_audit.base.records import dataclass
+from ae_audit.settings.data_paths import DataPath, data_path
+from ae_audit.settings.options import Settings
+from ae_audit.source.project_root import project_root
+from ae_audit.source.text import STDIN, is_model_file
+
+SUFFIXES = (".py", ".ipynb")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInput:
+    """What a model file is audited with."""
+
+    data: DataPath | None = None
+    target: DataPath | None = None
+    loss: str | None = None
+    scale: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditTarget:
+    """One file to audit."""
+
+    path: str
+    """as reports show it; :data:`~ae_audit.source.text.STDIN` for standard input"""
+    run: bool = False
+    """whether the program may be run"""
+    project_root: str | None = None
+    """absolute path of the folder within which first-party imports are followed"""
+    model: ModelInput | None = None
+    """of a model file: what goes with it"""
+    named: bool = False
+    """whether the user named this very file"""
+
+
+def discover(paths: Sequence[str], settings: Settings) -> tuple[AuditTarget, ...]:
+    """The files that ``paths`` (files, folders, ``-`` for standard input) stand for, each once.
+
+    Raises:
+        UsageError: if a path does not exist, with the name beside it that is closest, or if data do not belong to it.
+    """
+    with_model = _model_input(paths, settings)
+    found: dict[str, AuditTarget] = {}
+    roots: dict[tuple[str, ...], str] = {}
+    for path in paths:
+        if path == "-":
+            found[STDIN] = AuditTarget(STDIN, settings.run and not settings.static, project_root=os.getcwd())
+        elif os.path.isdir(path):
+            for file in walk(path, settings):
+                run = settings.run and not settings.static
+                target = AuditTarget(file, run, _project_root(file, roots, os.path.abspath(path)))
+                found.setdefault(os.path.abspath(file), target)
+        elif os.path.exists(path):
+            if settings.hook and excluded(path, settings):
+                continue
+            run = not settings.static and os.path.isfile(path)  # a pipe gives its text only once
+            if is_model_file(path):
+                target = AuditTarget(path, run and with_model.data is not None, model=with_model)
+            else:
+                target = AuditTarget(path, run, project_root=_project_root(path, roots), named=True)
+            found[os.path.abspath(path)] = target
+        else:
+            raise _missing(path)
+    return tuple(found.values())
+
+
+def _model_input(paths: Sequence[str], settings: Settings) -> ModelInput:
+    given = {key: getattr(settings, key) for key in ("data", "target", "loss", "scale")}
+    flags = [f"--{key}" for key, value in given.items() if value is not None]
+    if flags and not any(is_model_file(path) for path in paths):
+        raise UsageError(f"{flags[0]} goes with a model file (.keras, .h5, .json, .pt2), and none was named.")
+    if settings.data is None:
+        if flags and flags[0] != "--loss":
+            raise UsageError(f"{flags[0]} goes with --data, which names what the model is fed.")
+        return ModelInput(loss=settings.loss)
+    if settings.static:
+        raise UsageError("--static only reads, and --data is for running: leave one of them out.")
+    data = data_path("--data", settings.data)
+    target = None if settings.target is None else data_path("--target", settings.target)
+    if settings.scale is None and (data.pictures or (target is not None and target.pictures)):
+        raise UsageError(
+            f"{data if data.pictures else target} holds pictures, whose files have values from 0 to 255: say how they "
+            "are scaled before the model sees them, with --scale 1/255 for [0, 1], or --scale 1 if they are not."
+        )
+    return ModelInput(data, target, settings.loss, settings.scale)
+
+
+def walk(folder: str, settings: Settings) -> Iterator[str]:
+    """Python files and notebooks under ``folder``, sorted, without what the settings exclude."""
+    patterns = (*settings.exclude, *settings.extend_exclude)
+    base = os.path.dirname(settings.config_file) if settings.config_file else os.path.abspath(folder)
+    closed: list[str] = []
+    for root, folders, files in os.walk(folder, onerror=lambda error: closed.append(error.filename)):
+        folders[:] = sorted(name for name in folders if not _excluded(os.path.join(root, name), patterns, base))
+        for name in sorted(files):
+            path = os.path.normpath(os.path.join(root, name))
+            if name.endswith(SUFFIXES) and not _excluded(path, patterns, base) and os.path.isfile(path):
+                yield path
+    yield from closed  # folders that cannot be read: reading them as files will say why
+
+
+def excluded(path: str, settings: Settings) -> bool:
+    """Whether the settings exclude the file at ``path``, or a folder that holds it."""
+    base = os.path.dirname(settings.config_file) if settings.config_file else os.getcwd()
+    patterns = (*settings.exclude, *settings.extend_exclude)
+    within = os.path.relpath(path, base).split(os.sep)
+    return any(_excluded(os.path.join(base, *within[:end]), patterns, base) for end in range(1, len(within) + 1))
+
+
+def path_matches(path: str, pattern: str, base: str | None) -> bool:
+    """Whether ``pattern`` stands for ``path``: its name, its path relative to ``base``, or a folder that holds it."""
+    if fnmatch(os.path.basename(path), pattern):
+        return True
+    relative = os.path.relpath(path, base or os.curdir).replace(os.sep, "/")
+    wanted = pattern.rstrip("/")
+    return fnmatch(relative, wanted) or fnmatch(relative, f"{wanted}/*")
+
+
+def _excluded(path: str, patterns: Sequence[str], base: str) -> bool:
+    name = os.path.basename(path)
+    if name in patterns:
+        return True
+    return any(path_matches(path, pattern, base) for pattern in patterns if "/" in pattern or "*" in pattern)
+
+
+def _project_root(path: str, known: dict[tuple[str, ...], str], *named: str) -> str:
+    """Where the imports of the file at ``path`` may start from, which was found in a folder that was ``named``."""
+    folder = os.path.dirname(os.path.abspath(path))
+    key = (folder, *named)
+    if key not in known:
+        known[key] = project_root(folder, (*named, os.getcwd()))
+    return known[key]
+
+
+def _missing(path: str) -> UsageError:
+    if not path:
+        return UsageError("An empty path stands for no file.")
+    folder, name = os.path.split(os.path.normpath(path))
+    try:
+        siblings = os.listdir(folder or os.curdir)
+    except OSError:
+        parent = os.path.normpath(folder)
+        while parent and not os.path.isdir(parent):
+            parent, name = os.path.split(parent)
+        suggestion = did_you_mean(name, os.listdir(parent or os.curdir), parent)
+        path_there = os.path.join(parent, name)
+        return UsageError(f"No such file or folder: {path} ('{path_there}' does not exist).{suggestion}")
+    return UsageError(f"No such file or folder: {path}.{did_you_mean(name, siblings, folder)}")

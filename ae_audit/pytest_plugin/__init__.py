@@ -1,0 +1,1 @@
+"""The pytest plugin; the entry point names :mod:`ae_audit.pytest_plugin.hooks`."""

@@ -1,0 +1,1 @@
+"""The rules of ae-audit, one file each."""

@@ -1,0 +1,117 @@
+"""Binary cross-entropy on targets outside [0, 1].
+
+## What it finds
+
+Binary cross-entropy, on probabilities or on logits, whose target leaves [0, 1]: raw [0, 255] images, images normalised
+to [−1, 1], standardised data, labels {−1, 1} or {1, 2}.
+
+## Why it hurts
+
+For a target y above 1, −y·log p − (1 − y)·log(1 − p) falls without end as p goes to 1: there is nothing to converge to.
+Keras on [0, 255] images runs to −2·10¹² within five epochs and raises nothing. `torch.nn.BCELoss` raises on the CPU
+(«all elements of target should be between 0 and 1») and fails inside the device on CUDA; `BCEWithLogitsLoss` says
+nothing anywhere.
+
+## How it is decided
+
+- *static* and *runtime*: target values that surely occur outside [0, 1].
+- *certificate*: the floor of the loss on the data is −∞.
+- *probe*: as written against rescaled targets, or against the mean squared error.
+
+## When it stays silent
+
+Where the hull of the target lies within [0, 1], up to rounding, and where the target is one-hot, multi-hot or a 0/1
+label (in Keras with noise of up to 0.1, as adversarial nets are given). Where the target is unknown it says so.
+
+## Fix safety
+
+Rescaling the data or replacing the loss changes what the program computes: unsafe.
+
+## References
+
+- [torch: BCELoss](https://docs.pytorch.org/docs/stable/generated/torch.nn.BCELoss.html)
+- Loaiza-Ganem, Cunningham, *The continuous Bernoulli* (2019): what the loss means for values between 0 and 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ae_audit.rules.base import Example, Rule
+from ae_audit.rules.checks.ae307_target_is_labels import reconstructs_labels
+from ae_audit.rules.predicates import (
+    LABEL_NOISE,
+    LABELS,
+    ROUNDING,
+    evidence,
+    loss_place,
+    spans,
+    unsettled_target,
+    values_words,
+)
+from ae_audit.rules.programs import RAW, SIGNED, dense_keras, dense_torch
+from ae_audit.rules.repair import repair
+from ae_audit.schema.findings import Severity, Unsettled, Violation
+from ae_audit.schema.training_setup import Framework, Structure, TrainingSetup
+from ae_audit.theory.intervals import UNIT
+from ae_audit.theory.loss_families import BINARY
+from ae_audit.theory.ranges import Tri
+
+KERAS = dense_keras('layers.Dense(784, activation="sigmoid")', compiled='loss="binary_crossentropy"', data=[RAW])
+
+TORCH = dense_torch("nn.Linear(32, 784)", criterion="nn.BCEWithLogitsLoss()", transform=SIGNED)
+
+
+class BceTargetOutOfRange(Rule):
+    """Binary cross-entropy on targets outside [0, 1]."""
+
+    code = "AE201"
+    name = "bce-target-out-of-range"
+    severity = Severity.ERROR
+    bad = (
+        Example(
+            Framework.KERAS,
+            KERAS,
+            codes=(
+                "AE102",
+                "AE201",
+                "AE301",
+            ),
+            fixed=KERAS.replace("autoencoder.fit", "x_train = x_train / 255.0\nautoencoder.fit"),
+        ),
+        Example(Framework.TORCH, TORCH, codes=("AE201",)),
+    )
+    good = (
+        Example(Framework.KERAS, KERAS.replace('astype("float32")', 'astype("float32") / 255.0')),
+        Example(Framework.TORCH, TORCH.replace("    transforms.Normalize((0.5,), (0.5,)),\n", "")),
+    )
+
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+        target = setup.target
+        if setup.loss.name not in BINARY or reconstructs_labels(setup):
+            return  # of labels in the place of images, AE307 tells
+        slack = LABEL_NOISE if setup.framework is Framework.KERAS and target.structure in LABELS else ROUNDING
+        outside = target.values.leaves(UNIT, slack)
+        if outside is Tri.YES:
+            yield self._violation(setup)
+        elif outside is Tri.UNKNOWN and (target.structure not in LABELS or target.structure is Structure.CLASS_INDEX):
+            yield unsettled_target(setup)
+
+    def _violation(self, setup: TrainingSetup) -> Violation:
+        place = loss_place(setup)
+        change = repair(setup)
+        raises = setup.framework is Framework.TORCH and setup.loss.from_logits is Tri.NO
+        consequence = "torch raises on the CPU" if raises else "the loss has no floor and runs to −∞"
+        bound = setup.certificate
+        return Violation(
+            message=f"binary cross-entropy needs targets in [0, 1], but the target is {values_words(setup.target)}: "
+            f"{consequence}",
+            location=place,
+            remedies=(change.rescale,) if change.rescale and change.rescale.target else change.pairing,
+            spans=spans(setup, but=place),
+            evidence=evidence(setup, "loss", "target"),
+            proved=bound is not None and bound.floor == float("-inf"),
+        )
+
+
+RULE = BceTargetOutOfRange()

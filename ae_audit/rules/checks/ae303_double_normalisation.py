@@ -1,0 +1,97 @@
+"""Data that were scaled twice.
+
+## What it finds
+
+`ToTensor()`, which already divides by 255, and then `/ 255`; the same division in two places of a program. What reaches
+the network spans a hundredth of the range it should.
+
+## Why it hurts
+
+Twice divided by 255, images lie in [0, 0.0039]. A network whose outputs start around 0.5 or around 0 with a spread of
+tenths sees its target as a constant 0: the loss is small from the first step and falls to next to nothing, and what is
+learned is a black image. R² stays near or below 0 for as long as the outputs' own noise is larger than the data.
+
+## How it is decided
+
+- *static* and *runtime*: both ends of the range of input or target are known, and it is narrower than 0.02.
+- *probe*: as written against the data multiplied back.
+
+## When it stays silent
+
+Where one end of the range is unknown, with constant arrays, and with labels. A scale that merely is unusual ([0, 0.1],
+[0, 10]) is nobody's business.
+
+## Fix safety
+
+There is no automatic fix: which of the two divisions goes is for the author to say.
+
+## References
+
+- [torchvision: ToTensor](https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.ToTensor.html)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ae_audit.rules.base import Example, Rule
+from ae_audit.rules.predicates import LABELS, evidence, spans, structure_of, values_words
+from ae_audit.rules.programs import SCALED, dense_keras, dense_torch
+from ae_audit.schema.findings import Severity, Unsettled, Violation
+from ae_audit.schema.remedies import Rescale
+from ae_audit.schema.training_setup import DataFacts, Framework, Relation, Structure, TrainingSetup
+
+NARROW = 0.02
+"""fifty times narrower than [0, 1]: no habitual scaling is, and a second division by 255 leaves 0.0039 or 0.0078"""
+
+
+KERAS = dense_keras('layers.Dense(784, activation="sigmoid")', data=[SCALED, "x_train = x_train / 255.0"])
+
+TORCH = dense_torch(
+    "nn.Linear(32, 784)",
+    "nn.Sigmoid()",
+    step=["images = images.flatten(1) / 255.0", "loss = criterion(model(images), images)"],
+)
+
+
+class DoubleNormalisation(Rule):
+    """The data were scaled twice."""
+
+    code = "AE303"
+    name = "double-normalisation"
+    severity = Severity.ERROR
+    bad = (
+        Example(Framework.KERAS, KERAS, codes=("AE303",)),
+        Example(Framework.TORCH, TORCH, codes=("AE303",)),
+    )
+    good = (
+        Example(Framework.KERAS, KERAS.replace("x_train = x_train / 255.0\n", "")),
+        Example(Framework.TORCH, TORCH.replace(" / 255.0", "")),
+    )
+
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+        given = setup.input.structure not in LABELS and _narrow(setup.input)
+        wanted = structure_of(setup) not in LABELS and _narrow(setup.target)
+        if not given and not wanted:
+            return
+        part, data = ("target", setup.target) if wanted else ("input", setup.input)
+        place = setup.location
+        both = setup.relation is Relation.SAME
+        yield Violation(
+            message=f"the {part} seems to be scaled twice: it is {values_words(data)}",
+            location=place,
+            remedies=(Rescale(255.0, input=given or both, target=wanted or both),),
+            spans=spans(setup, but=place),
+            evidence=evidence(setup, part),
+        )
+
+
+def _narrow(data: DataFacts) -> bool:
+    """Whether both ends of the range are known, and lie close together."""
+    hull, reach = data.values.hull, data.values.reach
+    if data.structure is not Structure.CONTINUOUS or reach is None or not hull.bounded:
+        return False
+    return reach.width > 0 and hull.width < NARROW and reach.width > hull.width / 2
+
+
+RULE = DoubleNormalisation()

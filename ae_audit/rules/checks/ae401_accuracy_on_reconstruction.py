@@ -1,0 +1,132 @@
+"""Accuracy as a metric of continuous values.
+
+## What it finds
+
+`metrics=["accuracy"]` where the target holds pixels or measurements.
+
+## Why it hurts
+
+Accuracy counts exact agreements of classes. Keras picks the kind from the shapes: for images it compares the rounded
+output with a target that is hardly ever exactly 0 or 1, or the index of the brightest pixel. A perfect reconstruction
+of MNIST digits scores about 0.81, the share of exact zeros, and a blurred one nearly as much: the number says nothing.
+
+## How it is decided
+
+- *static* and *runtime*: an accuracy among the metrics, and a target that holds quantities; or a reconstruction under a
+  loss of regression.
+
+## When it stays silent
+
+With labels, one-hot and binary targets, where accuracy means what it says. Where it is unknown what the target holds,
+it says so for reconstructions and is silent elsewhere.
+
+## Fix safety
+
+A metric does not change the training: the fix is safe for the model, but callbacks and plots may name the metric
+(`monitor="val_accuracy"`, `history.history["accuracy"]`): unsafe.
+
+## References
+
+- [Keras: accuracy metrics](https://keras.io/api/metrics/accuracy_metrics/)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ae_audit.rules.base import Example, Rule
+from ae_audit.rules.predicates import LABELS, evidence, exactly_binary, spans, structure_of, unsettled_structure
+from ae_audit.rules.programs import dense_keras
+from ae_audit.schema.findings import Severity, Unsettled, Violation
+from ae_audit.schema.remedies import DropMetric
+from ae_audit.schema.training_setup import Framework, MetricUse, Structure, TrainingSetup
+from ae_audit.theory.loss_families import POINTWISE
+from ae_audit.theory.ranges import Tri
+
+IMAGE_RANK = 4
+"""batch, height, width, channels: an unbounded output of this shape under a regression loss gives pixels, not labels"""
+
+
+KERAS = dense_keras('layers.Dense(784, activation="sigmoid")', compiled='loss="mse", metrics=["accuracy"]')
+
+CLASSIFIER = """\
+import keras
+from keras import layers
+
+(x_train, y_train), _ = keras.datasets.mnist.load_data()
+x_train = x_train.reshape(-1, 784).astype("float32") / 255.0
+y_train = y_train.astype("int64")
+
+classifier = keras.Sequential([
+    keras.Input(shape=(784,)),
+    layers.Dense(32, activation="relu"),
+    layers.Dense(10, activation="softmax"),
+])
+classifier.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+classifier.fit(x_train, y_train, epochs=1, batch_size=256)
+"""
+
+
+class AccuracyOnReconstruction(Rule):
+    """Accuracy of continuous values says nothing."""
+
+    code = "AE401"
+    name = "accuracy-on-reconstruction"
+    severity = Severity.WARNING
+    frameworks = (Framework.KERAS,)
+    """torch has no metrics of its own"""
+    probed = False
+    bad = (Example(Framework.KERAS, KERAS, codes=("AE401",), fixed=KERAS.replace("accuracy", "mae")),)
+    good = (
+        Example(Framework.KERAS, KERAS.replace("accuracy", "mae")),
+        Example(Framework.KERAS, CLASSIFIER),
+    )
+
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+        accuracies = [metric for metric in setup.metrics if "accuracy" in metric.name]
+        if not accuracies:
+            return
+        meaningless = _continuous(setup)
+        if meaningless is Tri.YES:
+            for metric in accuracies:
+                yield self._violation(setup, metric)
+        elif meaningless is Tri.UNKNOWN and setup.reconstruction is Tri.YES:
+            yield unsettled_structure(setup)
+
+    def _violation(self, setup: TrainingSetup, metric: MetricUse) -> Violation:
+        place = metric.location or setup.location
+        kind = "a reconstruction" if setup.reconstruction is Tri.YES else "continuous values"
+        message = f"{metric.name.replace('_', ' ')} counts agreements of classes, so it says nothing about {kind}"
+        if metric.shared:
+            message += "; give it by name to the output that classifies, and to that alone"
+        return Violation(
+            message=message,
+            location=place,
+            # of a metric that a classifier shares, what to write instead depends on the names of the outputs
+            remedies=()
+            if metric.shared
+            else (DropMetric(metric.name, to="mae" if setup.loss.name == "mse" else "mse"),),
+            spans=spans(setup, but=place),
+            evidence=evidence(setup, "target"),
+        )
+
+
+def _continuous(setup: TrainingSetup) -> Tri:
+    """Whether the target holds values between which no class is the right one."""
+    target = setup.target
+    structure = structure_of(setup)
+    one_class = target.values.hull.width == 0 and target.values.hull.lo in {0.0, 1.0}  # «all of these are real»
+    if structure in LABELS or one_class or exactly_binary(target) is Tri.YES:
+        return Tri.NO
+    if structure is Structure.CONTINUOUS:
+        return Tri.YES
+    if setup.loss.name not in POINTWISE:
+        return Tri.UNKNOWN
+    if setup.reconstruction is Tri.YES:
+        return Tri.YES
+    image = setup.head.shape is not None and len(setup.head.shape) >= IMAGE_RANK
+    unbounded = not setup.head.range.values.unknown and not setup.head.range.values.hull.bounded
+    return Tri.of(True if image and unbounded else None)
+
+
+RULE = AccuracyOnReconstruction()

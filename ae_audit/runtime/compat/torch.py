@@ -1,0 +1,94 @@
+"""PyTorch and torchvision: names and arguments that are gone."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from types import ModuleType
+from typing import Any
+
+from ae_audit.runtime.compat.arguments import DROPPED, take_old_arguments
+from ae_audit.runtime.compat.names import OldNames, Successor
+from ae_audit.runtime.compat.uses import REFUSED, Uses
+from ae_audit.runtime.host.imports import ImportWatch
+
+MODULES: dict[str, str | Successor] = {
+    "torch._six": Successor("ae_audit.runtime.compat.torch_six", "the names of Python 3"),
+    "torchvision.models.utils": "torch.hub",
+    "torchvision.transforms.functional_tensor": "torchvision.transforms.functional",
+}
+NAMES: dict[str, dict[str, str | Successor]] = {
+    "torchvision.transforms": {
+        "Scale": "torchvision.transforms:Resize",
+        "RandomSizedCrop": "torchvision.transforms:RandomResizedCrop",
+    },
+    "torchvision.transforms.transforms": {
+        "Scale": "torchvision.transforms:Resize",
+        "RandomSizedCrop": "torchvision.transforms:RandomResizedCrop",
+    },
+    "torch.nn.init": {
+        name: f"torch.nn.init:{name}_"
+        for name in (
+            *("constant", "dirac", "eye", "kaiming_normal", "kaiming_uniform", "normal", "orthogonal", "sparse"),
+            *("uniform", "xavier_normal", "xavier_uniform"),
+        )
+    },
+    "torch.nn.utils": {"clip_grad_norm": "torch.nn.utils:clip_grad_norm_"},
+    "torch.nn.functional": {
+        "upsample": "torch.nn.functional:interpolate",
+        "sigmoid": "torch:sigmoid",
+        "tanh": "torch:tanh",
+    },
+}
+
+
+def install(watch: ImportWatch, names: OldNames, uses: Uses) -> None:
+    """Answer what PyTorch has renamed."""
+    for old, new in MODULES.items():
+        names.module(old, new)
+    for module, table in NAMES.items():
+        names.names(module, table)
+    watch.when_imported("torch.optim.lr_scheduler", functools.partial(_schedulers, uses=uses))
+    watch.when_imported("torch", functools.partial(_loaders, uses=uses))
+    watch.when_imported("torch", functools.partial(_numbers, uses=uses))
+
+
+def _schedulers(module: ModuleType, uses: Uses) -> None:
+    """``verbose``, which printed the learning rate."""
+    for name, cls in list(vars(module).items()):
+        if isinstance(cls, type) and issubclass(cls, module.LRScheduler) and "__init__" in vars(cls):
+            shown = f"torch.optim.lr_scheduler.{name}"
+            take_old_arguments(cls, "__init__", {"verbose": DROPPED}, uses, shown=shown, library="torch")
+
+
+def _loaders(module: ModuleType, uses: Uses) -> None:
+    """``iter(loader).next()`` of Python 2, also of the loops that the recorder cuts short."""
+    cls = module.utils.data.dataloader._BaseDataLoaderIter
+    if hasattr(cls, "next"):
+        return
+    from ae_audit.runtime.host.accommodations.short_loaders import FewBatches
+
+    def next_(self: Any) -> Any:
+        uses.tell("iter(DataLoader).next()", "torch", "next(…) stood in for it")
+        return next(self)
+
+    cls.next = FewBatches.next = next_
+
+
+def _numbers(module: ModuleType, uses: Uses) -> None:
+    """``loss.data[0]``: before 0.4, a loss was a list of one."""
+    original = module.Tensor.__getitem__
+
+    @functools.wraps(original)
+    def getitem(self: Any, index: Any) -> Any:
+        try:
+            return original(self, index)
+        except IndexError:
+            if type(index) is not int or index not in (0, -1) or self.dim():
+                raise
+            if not uses.answers({"torch"}, sys._getframe(1), named=False):
+                raise
+        uses.tell("an index of a tensor that is one number", "torch", "the number was given", gone=REFUSED)
+        return self
+
+    module.Tensor.__getitem__ = getitem

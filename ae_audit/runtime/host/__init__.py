@@ -1,0 +1,1 @@
+"""Running somebody else's program: its script, imports, artefacts, deadline."""

@@ -1,0 +1,1 @@
+"""Keras: recording a program's trainings, reading live and saved models, fitting variants."""

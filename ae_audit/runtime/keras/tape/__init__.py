@@ -1,0 +1,1 @@
+"""Keras: training steps written by hand, recorded operation by operation."""

@@ -1,0 +1,1 @@
+"""Facts measured on arrays: summaries, relations, divergences, activations of unknown make."""

@@ -1,0 +1,1 @@
+"""Confinement of the child process: policy, kernel, launch, channel."""

@@ -1,0 +1,263 @@
+"""Stand-ins for a person's own data files, where ``--stand-in`` asks for them and the files do not exist.
+
+Their shape is what the program's model takes. Their values are made up and mean nothing, so nothing may be concluded
+from them: :attr:`FileStandIns.used` says that there are any. Of a table at least the number of axes is no guess.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ae_audit.runtime.host.imports import ImportWatch
+from ae_audit.runtime.stand_ins.shape_clues import Clues, is_label
+from ae_audit.runtime.stand_ins.virtual_paths import PICTURES, InventedPaths
+
+SAMPLES = 512
+"""of an array or rows of a table: a few batches of the usual sizes"""
+USUAL_WIDTH = 16
+"""columns of a table, besides those that the program names"""
+_USUAL_DAY = "2020-01-01"
+_SEED = 20
+"""any number: the same data stand in from run to run"""
+
+Array = NDArray[Any]
+
+
+class FileStandIns:
+    """Replaces arrays, tables and folders of pictures that are not there."""
+
+    def __init__(self, watch: ImportWatch, clues: Clues, on_used: Callable[[str], None]) -> None:
+        self._watch = watch
+        self._clues = clues
+        self._on_used = on_used
+        self._random = np.random.default_rng(_SEED)
+        # who only reads names takes no values: how many axes a file has is guessed where one is opened
+        self._paths = InventedPaths(functools.partial(self._say, guessed_rank=False))
+        self._folders: dict[str, str] = {}
+        self.used: list[str] = []
+        self.guessed_ranks = False
+        """whether any of them may have another number of axes than the file that it stands in for"""
+
+    def install(self) -> None:
+        """Begin; before the program is run."""
+        self._paths.install()
+        self._watch.when_imported("numpy", lambda module: self._replace(module, "load", self._array))
+        for name in ("loadtxt", "genfromtxt"):
+            self._watch.when_imported("numpy", functools.partial(self._replace, name=name, make=self._array))
+        for name in ("read_csv", "read_table", "read_parquet", "read_excel"):
+            self._watch.when_imported("pandas", functools.partial(self._replace, name=name, make=self._table))
+        for name in ("matplotlib.image", "skimage.io", "imageio.v2"):
+            self._watch.when_imported(name, lambda module: self._replace(module, "imread", self.picture))
+        self._watch.when_imported("PIL.Image", lambda module: self._replace(module, "open", self._pil_picture))
+        self._watch.when_imported("cv2", self._opencv)
+        self._watch.when_imported("torchvision.datasets.folder", lambda module: self._folder_of(module.DatasetFolder))
+        for package in ("keras.src", "tf_keras.src"):
+            self._watch.when_imported(f"{package}.utils.dataset_utils", self._keras_index)
+            for module in ("legacy.preprocessing.image", "preprocessing.image"):
+                self._watch.when_imported(
+                    f"{package}.{module}", lambda image: self._folder_of(getattr(image, "DirectoryIterator", None))
+                )
+
+    def _replace(self, module: ModuleType, name: str, make: Callable[[str], Any]) -> None:
+        original = getattr(module, name, None)
+        if original is None:
+            return
+        first = next(iter(inspect.signature(original).parameters))
+
+        @functools.wraps(original)
+        def read(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return original(*args, **kwargs)
+            except OSError as error:
+                file: Any = args[0] if args else kwargs.get(first)
+                named = isinstance(file, (str, os.PathLike))
+                absent = named and (isinstance(error, FileNotFoundError) or "://" in os.fspath(file))
+                made = make(os.fspath(file)) if absent else None
+                if made is None:
+                    raise
+                return made
+
+        setattr(module, name, read)
+
+    def _array(self, path: str) -> Any:
+        if self._clues.sample is None and not is_label(os.path.basename(path)):
+            return None
+        if path.lower().endswith(".npz"):
+            names = self._clues.names or ("arr_0",)
+            self._say(path, f"the arrays {', '.join(names)}")
+            return _Archive({name: self._values(name) for name in names})
+        values = self._values(os.path.basename(path))
+        shown = f"{SAMPLES} samples of the shape {values.shape[1:]}" if values.ndim > 1 else f"{SAMPLES} labels"
+        self._say(path, shown)
+        return values
+
+    def _values(self, name: str) -> Array:
+        if is_label(name) or self._clues.sample is None:
+            return self._labels(SAMPLES)
+        return self._random.random((SAMPLES, *self._clues.sample), dtype=np.float32)
+
+    def _labels(self, count: int) -> Array:
+        """Every class, evenly."""
+        return np.arange(count) % self._clues.classes
+
+    def _table(self, path: str) -> Any:
+        import importlib
+
+        pandas = importlib.import_module("pandas")
+        # a program that writes no width takes that of the table
+        width = USUAL_WIDTH if self._clues.sample is None else int(np.prod(self._clues.sample))
+        numbers = self._random.random((SAMPLES, width), dtype=np.float32)
+        frame = pandas.DataFrame(numbers, columns=[f"c{number}" for number in range(width)])
+        label_at = self._clues.columns.label_at
+        if label_at is not None and not self._clues.names:
+            frame.insert(0 if label_at == 0 else width, "label", self._labels(SAMPLES))
+        elif label_at == -1:  # where columns are named, some of them are dropped again: nobody can tell how many
+            frame[frame.columns[-1]] = self._labels(SAMPLES)
+        for name in reversed(self._clues.names):
+            frame.insert(0, name, self._column(pandas, name))
+        columns = self._clues.columns
+        lacking = max(columns.reached, width + columns.left_out if columns.left_out else 0) - frame.shape[1]
+        for number in range(lacking):
+            frame.insert(int(label_at == 0), f"more{number}", self._random.random(SAMPLES))
+        self._say(path, f"a table of {SAMPLES} rows and {frame.shape[1]} columns", guessed_rank=False)
+        return frame
+
+    def _column(self, pandas: Any, name: str) -> Any:
+        """Values of the kind that the program takes those of the column for."""
+        columns = self._clues.columns
+        if name in columns.dates:
+            days = _days(pandas, columns.dates[name])
+            return days if name in columns.parsed else days.strftime("%Y-%m-%d")
+        if name in columns.words:
+            words = columns.words[name]
+            return [words[number % len(words)] for number in range(SAMPLES)]
+        return self._labels(SAMPLES) if is_label(name) or name in columns.labels else self._random.random(SAMPLES)
+
+    def picture(self, path: str) -> Array:
+        """Pixels for a file: uint8, (height, width) or (height, width, 3)."""
+        height, width, channels = self._clues.picture
+        folder = os.path.normpath(os.path.dirname(path))
+        self.guessed_ranks = True
+        self._paths.admit()
+        if folder not in self._paths.folders:  # one picture stands for all of a folder
+            self._paths.folders.add(folder)
+            self._say(path, f"a picture of {height} × {width}")
+        pixels = self._random.integers(0, 256, (height, width, channels), dtype=np.uint8)
+        return pixels[..., 0] if channels == 1 else pixels[..., :3]
+
+    def _pil_picture(self, path: str) -> Any:
+        from PIL import Image
+
+        return Image.fromarray(self.picture(path))
+
+    def _opencv(self, module: ModuleType) -> None:
+        original = module.imread
+
+        @functools.wraps(original)
+        def imread(filename: Any, flags: int = 1, *args: Any, **kwargs: Any) -> Any:
+            if not isinstance(filename, (str, os.PathLike)) or os.path.exists(filename):
+                return original(filename, flags, *args, **kwargs)
+            made = self.picture(os.fspath(filename))
+            if made.ndim == 2 and flags != 0:
+                return np.stack([made] * 3, axis=-1)
+            return made if flags or made.ndim == 2 else made[..., 0]
+
+        module.imread = imread  # type: ignore[attr-defined]
+
+    def _folder_of(self, cls: Any) -> None:
+        """Have a class of data sets, whose first argument is a folder, find one."""
+        if cls is None:
+            return
+        original = cls.__init__
+        name = next(iter(list(inspect.signature(original).parameters)[1:]), "root")
+
+        @functools.wraps(original)
+        def init(instance: Any, *args: Any, **kwargs: Any) -> None:
+            if name in kwargs:
+                kwargs[name] = self._existing(kwargs[name])
+            elif args:
+                args = (self._existing(args[0]), *args[1:])
+            original(instance, *args, **kwargs)
+
+        cls.__init__ = init
+
+    def _keras_index(self, module: ModuleType) -> None:
+        original = module.index_directory
+
+        @functools.wraps(original)
+        def index_directory(directory: Any, *args: Any, **kwargs: Any) -> Any:
+            return original(self._existing(directory), *args, **kwargs)
+
+        module.index_directory = index_directory  # type: ignore[attr-defined]
+
+    def _existing(self, folder: Any) -> Any:
+        if not isinstance(folder, (str, os.PathLike)) or os.path.isdir(folder):
+            return folder
+        asked = os.fspath(folder)
+        if asked not in self._folders:
+            made = self._pictures()
+            if made is None:
+                return folder
+            self._folders[asked] = made
+            height, width, _ = self._clues.picture
+            self._say(asked, f"{PICTURES} pictures of {height} × {width} in {self._clues.classes} classes")
+        return self._folders[asked]
+
+    def _pictures(self) -> str | None:
+        try:
+            from PIL import Image
+        except ImportError:
+            return None
+        folder = tempfile.mkdtemp(prefix="stand-in-")
+        height, width, channels = self._clues.picture
+        for number in range(PICTURES):
+            place = os.path.join(folder, f"class_{number % self._clues.classes}")
+            os.makedirs(place, exist_ok=True)
+            pixels = self._random.integers(0, 256, (height, width, channels), dtype=np.uint8)
+            image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels[..., :3])
+            with open(
+                os.path.join(place, f"{number}.png"), "wb"
+            ) as file:  # a file of ours is no artefact of the program
+                image.save(file, "png")
+        return folder
+
+    def _say(self, path: str, what: str, *, guessed_rank: bool = True) -> None:
+        self.guessed_ranks |= guessed_rank
+        text = (
+            f"{path} does not exist: {what}, made to suit the model, stood in for it (--stand-in); their values are "
+            "made up, so nothing is said of the data"
+        )
+        if text not in self.used:
+            self.used.append(text)
+            self._on_used(text)
+
+
+def _days(pandas: Any, limits: Sequence[str]) -> Any:
+    """A row for each day, in order, so that as many are before the first of ``limits`` as after the last."""
+    known = sorted(pandas.to_datetime(list(limits) or [_USUAL_DAY]))
+    first = known[0] - pandas.Timedelta(days=SAMPLES // 2)
+    return pandas.date_range(first, known[-1] + pandas.Timedelta(days=SAMPLES // 2), periods=SAMPLES).normalize()
+
+
+class _Archive(dict[str, Array]):
+    """Arrays by name, as ``np.load`` gives those of an ``.npz`` file."""
+
+    @property
+    def files(self) -> list[str]:
+        return list(self)
+
+    def __enter__(self) -> _Archive:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def close(self) -> None: ...

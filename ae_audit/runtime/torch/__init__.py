@@ -1,0 +1,1 @@
+"""PyTorch: recording a program's trainings, reading live and saved models, fitting variants."""

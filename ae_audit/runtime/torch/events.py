@@ -1,0 +1,301 @@
+"""What a recording keeps of a program's training: the losses, and the order of gradients and optimizer steps."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.utils import _foreach_utils
+
+from ae_audit.runtime.host.user_code import Caller
+from ae_audit.runtime.torch.graph import Kind, Leaf, Node, Ref, ancestors, leaves_of
+from ae_audit.runtime.torch.heads import Origin
+from ae_audit.runtime.torch.losses import LossSpec
+from ae_audit.runtime.torch.tensor_refs import size_in_bytes
+from ae_audit.schema.location import Location
+from ae_audit.schema.training_setup import VariationalTerms
+from ae_audit.theory.ranges import Tri
+
+
+@dataclass(eq=False, slots=True)
+class LossEvent:
+    """One computation of a loss: where prediction and target stand on the tape.
+
+    ``node`` is the loss call; of a loss spelled out by hand the call that gives its value.
+    """
+
+    node: Node | None
+    prediction: Ref
+    target: Ref
+    spec: LossSpec
+    origin: Origin | None
+    prediction_shape: tuple[int, ...]
+    places: tuple[int, int] = (0, 1)
+    """of prediction and target among the node's flattened arguments"""
+    variational: bool = False
+    weight: float | None = None
+    factor: float | None = None
+    """with which ``node`` enters what is minimised"""
+    alone: Tri = Tri.UNKNOWN
+    """whether nothing else is minimised with it"""
+    region: frozenset[int] = frozenset()
+    """of a loss spelled out by hand: the calls between prediction and ``node``"""
+    targets: tuple[Leaf, ...] = ()
+    """of a loss spelled out by hand: the leaves that hold the target"""
+    site: Site | None = None
+    callers: tuple[Caller, ...] = ()
+    """the user's frames in which it was computed"""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteKey:
+    """What tells one loss of a program from another."""
+
+    path: str | None
+    line: int
+    column: int
+    cell: int | None
+    name: str
+    via: Location | None = None
+    """of a function that computes several losses: where what takes the gradients calls it"""
+
+
+@dataclass(eq=False, slots=True)
+class Site:
+    """One loss of the program, with all that was seen of it."""
+
+    key: SiteKey
+    location: Location | None
+    """of the call"""
+    named_at: Location | None
+    """of the expression that names the loss: the criterion's construction, or the call"""
+    written: str | None
+    custom: bool = False
+    """spelled out by hand"""
+    spec: LossSpec | None = None
+    """of a loss spelled out by hand: which one it was found to be"""
+    weight: float | None = None
+    raises: str | None = None
+    """what the program's own loss says to these values, where it refuses them"""
+    trained: list[LossEvent] = field(default_factory=list)
+    evaluated: list[LossEvent] = field(default_factory=list)
+    unused: list[LossEvent] = field(default_factory=list)
+    """the first computation with gradients, as long as none were taken"""
+    held: int = 0
+    """bytes of the batches that are kept for it"""
+    complete: bool = False
+    variational: VariationalTerms | None = None
+    """measured, where a divergence of a code is minimised with it"""
+    looked_for_divergence: int = 0
+    """how often"""
+
+    @property
+    def lines(self) -> set[tuple[str, int | None, int]]:
+        """Every line at which a static reading might place this loss."""
+        return {
+            (place.path, place.cell, line)
+            for place in (self.location, self.named_at)
+            if place is not None
+            for line in range(place.line, (place.end_line or place.line) + 1)
+        }
+
+
+@dataclass(eq=False, slots=True)
+class OptimizerRecord:
+    """An optimizer as it was before its first step."""
+
+    optimizer: torch.optim.Optimizer
+    groups: list[tuple[list[torch.nn.Parameter], dict[str, Any]]]
+
+    @classmethod
+    def of(cls, optimizer: torch.optim.Optimizer) -> OptimizerRecord:
+        groups = []
+        for group in optimizer.param_groups:
+            settings = {key: _own(value) for key, value in group.items() if key != "params"}
+            groups.append((list(group["params"]), settings))
+        return cls(optimizer, groups)
+
+    @property
+    def name(self) -> str:
+        return type(self.optimizer).__name__
+
+    @property
+    def parameters(self) -> list[torch.nn.Parameter]:
+        return [parameter for parameters, _ in self.groups for parameter in parameters]
+
+    def fresh(self) -> torch.optim.Optimizer:
+        """A new optimizer of the same class and settings over the same parameters, without any state."""
+        groups = [
+            {"params": parameters, **{key: _own(value) for key, value in settings.items()}, **_fused(self, parameters)}
+            for parameters, settings in self.groups
+        ]
+        try:
+            return type(self.optimizer)(groups, **_accepted(self.optimizer))
+        except Exception:  # a constructor of the user's own may want anything
+            twin = object.__new__(type(self.optimizer))
+            twin.__dict__.update(self.optimizer.__dict__)
+            twin.param_groups = groups
+            twin.state = type(self.optimizer.state)(dict)
+            return twin
+
+
+def _fused(record: OptimizerRecord, parameters: Sequence[torch.nn.Parameter]) -> dict[str, bool]:
+    """Let the update be one pass over the weights where torch can: it costs as much as the gradients otherwise."""
+    if type(record.optimizer) not in {torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD}:
+        return {}
+    devices: list[str] = getattr(_foreach_utils, "_get_fused_kernels_supported_devices", list)()
+    settings = record.optimizer.defaults
+    if "cpu" not in devices or isinstance(settings.get("lr"), torch.Tensor):
+        return {}
+    chosen = [settings.get(name) for name in ("foreach", "fused", "capturable", "differentiable")]
+    plain = all(parameter.device.type == "cpu" and parameter.is_floating_point() for parameter in parameters)
+    return {"fused": True} if plain and "fused" in settings and not any(chosen) else {}
+
+
+def _own(value: Any) -> Any:
+    return value.detach().clone() if isinstance(value, torch.Tensor) else value
+
+
+def _accepted(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """The optimizer's default settings that its constructor takes."""
+    names = inspect.signature(type(optimizer)).parameters
+    return {key: _own(value) for key, value in optimizer.defaults.items() if key in names}
+
+
+@dataclass(eq=False, slots=True)
+class Backward:
+    """Gradients of ``root`` were added to the parameters' own."""
+
+    root: Ref
+    losses: tuple[LossEvent, ...]
+    fresh: bool
+    """whether no parameter had a gradient before"""
+
+
+@dataclass(eq=False, slots=True)
+class Zeroed:
+    """Gradients were reset."""
+
+    parameters: tuple[torch.nn.Parameter, ...]
+
+
+@dataclass(eq=False, slots=True)
+class Step:
+    """The optimizer took a step; ``inner`` is what its closure did, where it was given one."""
+
+    optimizer: OptimizerRecord
+    inner: list[Event] | None = None
+
+
+Event = Backward | Zeroed | Step
+
+
+@dataclass(eq=False, slots=True)
+class Chunk:
+    """The events between two steps of one optimizer, the closing step included."""
+
+    events: tuple[Event, ...]
+    losses: tuple[LossEvent, ...]
+    """of the site in question"""
+
+
+def backwards(events: Iterable[Event]) -> Iterable[Backward]:
+    """The gradients among the events, those taken in closures too."""
+    for event in events:
+        if isinstance(event, Backward):
+            yield event
+        elif isinstance(event, Step) and event.inner:
+            yield from backwards(event.inner)
+
+
+def chunks_for(site: Site, events: Sequence[Event]) -> tuple[Chunk, ...]:
+    """The training steps in which the site's loss took part, closed by the optimizer that steps on it."""
+    mine = {id(loss) for loss in site.trained}
+    optimizer = _optimizer_for(mine, events)
+    if optimizer is None:
+        return ()
+    chunks: list[Chunk] = []
+    current: list[Event] = []
+    for event in events:
+        current.append(event)
+        if isinstance(event, Step) and event.optimizer is optimizer:
+            losses = tuple(loss for backward in backwards(current) for loss in backward.losses if id(loss) in mine)
+            if losses:
+                chunks.append(Chunk(tuple(current), losses))
+            current = []
+    return tuple(chunks)
+
+
+def _optimizer_for(mine: set[int], events: Sequence[Event]) -> OptimizerRecord | None:
+    seen = False
+    for event in events:
+        if any(id(loss) in mine for backward in backwards([event]) for loss in backward.losses):
+            seen = True
+        if seen and isinstance(event, Step):
+            return event.optimizer
+    return None
+
+
+def weights_in(root: Ref) -> dict[int, float]:
+    """The factor with which each value enters ``root`` through sums and multiples, by the serial of its node.
+
+    What is not in it enters otherwise or not at all. A value that enters twice has the factor of its first place.
+    """
+    found: dict[int, float] = {}
+    waiting = [(root, 1.0)]
+    while waiting:
+        ref, factor = waiting.pop()
+        node = ref.source
+        if not isinstance(node, Node) or node.serial in found:
+            continue
+        found[node.serial] = factor
+        if not node.is_module:
+            waiting.extend(reversed(_terms(node, factor)))
+    return found
+
+
+def _terms(node: Node, factor: float) -> list[tuple[Ref, float]]:
+    """What a sum or a multiple is made of, each with its factor."""
+    refs = [leaf for leaf in node.leaves if isinstance(leaf, Ref)]
+    numbers = [_number(leaf) for leaf in node.leaves]
+    constants = [number for number in numbers if number is not None]
+    if node.name == "sub":
+        return [(ref, -factor if ref is not node.leaves[0] else factor) for ref in refs]
+    if node.name in {"__rsub__", "rsub", "neg"}:
+        factor = -factor
+    elif node.name == "mul" and constants:
+        factor *= constants[0]
+    elif node.name in {"div", "true_divide"} and constants and numbers[0] is None and constants[0]:
+        factor /= constants[0]
+    elif node.name not in {"add", "mean", "sum", "to", "float", "squeeze", "view", "reshape"}:
+        return []
+    return [(ref, factor) for ref in refs]
+
+
+def _number(leaf: Any) -> float | None:
+    if isinstance(leaf, bool):
+        return None
+    if isinstance(leaf, (int, float)):
+        return float(leaf)
+    if isinstance(leaf, Ref) and isinstance(leaf.source, Leaf):
+        value = leaf.source.value
+        if value is not None and value.nelement() == 1:
+            return float(value)
+    return None
+
+
+def bytes_held(root: Ref) -> int:
+    """Bytes of the leaves that the tape of ``root`` starts from, and of the samples kept along it."""
+    nodes = ancestors([root])
+    leaves = sum(size_in_bytes(leaf.value) for leaf in leaves_of(nodes) if leaf.value is not None)
+    return leaves + sum(size_in_bytes(node.sample) for node in nodes if node.sample is not None)
+
+
+def observed(ref: Ref) -> torch.Tensor | None:
+    """The value of a leaf, or of a node of chance, as it was."""
+    if isinstance(ref.source, Leaf):
+        return ref.source.value
+    return ref.source.sample if ref.source.kind is Kind.NOISE else None

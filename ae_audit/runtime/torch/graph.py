@@ -1,0 +1,405 @@
+"""The tape: what a training step did, as a graph from its data to its loss that can be played again.
+
+A node is one call in the user's own code: of a whole module, or of a torch function outside any module. What depends
+neither on weights nor on chance is not recorded but kept by value where the rest of the graph needs it: a *leaf*.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.utils import _pytree as pytree
+
+from ae_audit.runtime.torch.functions import FORM_ONLY, RANDOM, short_name, writes_in_place
+from ae_audit.runtime.torch.tensor_refs import IdentityMap, size_in_bytes, version
+from ae_audit.schema.location import Location
+
+if TYPE_CHECKING:
+    from ae_audit.runtime.host.user_code import Caller
+    from ae_audit.runtime.torch.events import LossEvent
+    from ae_audit.runtime.torch.heads import Origin
+
+LARGE_LEAF = 64 << 20
+"""A leaf of more bytes is kept by reference, not copied: nobody writes into a whole data set between two steps."""
+DEEPEST_DERIVATION = 8
+"""calls by which a tensor may be derived from data and still be told as that: a reshape, a scale, noise, a clip"""
+
+
+class Kind(IntEnum):
+    """What a tensor depends on; a call's result has the greatest kind of its arguments."""
+
+    DATA = 0
+    NOISE = 1
+    MODEL = 2
+
+
+class Leaf:
+    """A value that the graph starts from.
+
+    ``derived`` says how it was computed from another leaf by arithmetic, where that is known; ``opaque`` that it has a
+    gradient whose origin was not seen.
+    """
+
+    __slots__ = ("derived", "opaque", "value")
+    kind = Kind.DATA
+
+    def __init__(self) -> None:
+        self.value: torch.Tensor | None = None
+        self.derived: Derived | None = None
+        self.opaque = False
+
+    def fill(self, tensor: torch.Tensor) -> None:
+        if self.value is None:
+            value = tensor.detach()
+            self.value = value if size_in_bytes(value) > LARGE_LEAF else value.clone()
+
+
+class Derived:
+    """Arithmetic on data: the function, and its arguments with leaves in place of tensors."""
+
+    __slots__ = ("args", "depth", "function", "kwargs")
+
+    def __init__(self, function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> None:
+        self.function, self.args, self.kwargs = function, args, kwargs
+        before = [leaf.derived for leaf in args if isinstance(leaf, Leaf)]
+        self.depth: int = 1 + max((derived.depth for derived in before if derived is not None), default=0)
+
+    @property
+    def leaves(self) -> list[Leaf]:
+        return [leaf for leaf in self.args if isinstance(leaf, Leaf)]
+
+
+class Ref:
+    """One tensor of the graph: a leaf, or the ``index``-th flattened output of a node."""
+
+    __slots__ = ("index", "source")
+
+    def __init__(self, source: Leaf | Node, index: int = 0) -> None:
+        self.source, self.index = source, index
+
+    @property
+    def kind(self) -> Kind:
+        return self.source.kind
+
+
+class Node:
+    """One recorded call."""
+
+    __slots__ = (
+        "autocast",
+        "call",
+        "callers",
+        "in_place",
+        "is_module",
+        "kind",
+        "leaves",
+        "location",
+        "loss",
+        "name",
+        "origins",
+        "sample",
+        "serial",
+        "shapes",
+        "spec",
+        "tick",
+        "weights",
+        "with_grad",
+    )
+
+    def __init__(self, serial: int, tick: int, call: Callable[..., Any], leaves: list[Any], spec: Any) -> None:
+        self.serial, self.tick, self.call, self.leaves, self.spec = serial, tick, call, leaves, spec
+        self.kind = Kind.DATA
+        self.is_module = isinstance(call, torch.nn.Module)
+        self.name = type(call).__name__ if self.is_module else short_name(call)
+        self.in_place = not self.is_module and writes_in_place(call)
+        self.with_grad = torch.is_grad_enabled()
+        self.autocast = _autocast()
+        self.weights = _weights(call) if isinstance(call, torch.nn.Module) else ()
+        """of the module, each with whether it was to get gradients"""
+        self.location: Location | None = None
+        self.callers: tuple[Caller, ...] = ()
+        """the user's frames in which it ran"""
+        self.loss: LossEvent | None = None
+        self.shapes: dict[int, torch.Size] = {}
+        """of its results, by their place among the flattened outputs"""
+        self.origins: dict[int, Origin] = {}
+        """of its results: how they came about"""
+        self.sample: torch.Tensor | None = None
+        """the first output as it was, for nodes of chance that enter a model or a loss"""
+
+    def refs(self) -> Iterable[Ref]:
+        return (leaf for leaf in self.leaves if isinstance(leaf, Ref))
+
+
+class Tape:
+    """Writes nodes while the program runs.
+
+    Args:
+        on_opaque: told of a tensor that has a gradient but was made out of sight (inside a module).
+    """
+
+    def __init__(self, on_opaque: Callable[[torch.Tensor], None] = lambda _: None) -> None:
+        self._refs: IdentityMap[tuple[Ref, int]] = IdentityMap()
+        self._serial = itertools.count()
+        self._on_opaque = on_opaque
+        self.tick = 0
+        """number of optimizer steps so far"""
+
+    def kind(self, tensor: torch.Tensor) -> Kind:
+        if is_live(tensor):
+            return Kind.MODEL
+        entry = self._refs.get(tensor)
+        if entry is not None:
+            return entry[0].source.kind
+        return Kind.MODEL if tensor.requires_grad else Kind.DATA
+
+    def concerns(self, args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
+        """Whether any argument depends on weights or on chance."""
+        for value in (*args, *kwargs.values()) if kwargs else args:
+            if isinstance(value, torch.Tensor):
+                if self.kind(value) is not Kind.DATA:
+                    return True
+            elif isinstance(value, (tuple, list)) and self.concerns(value, {}):
+                return True
+        return False
+
+    def ref(self, tensor: torch.Tensor) -> Ref:
+        """The place of a tensor in the graph; a leaf is made of what the graph does not hold."""
+        entry = self._refs.get(tensor)
+        now = version(tensor)
+        if entry is not None:
+            ref, then = entry
+            if isinstance(ref.source, Leaf):
+                if then == now:
+                    ref.source.fill(tensor)
+                    return ref
+            elif not self._left_behind(ref.source, tensor, then != now):
+                if ref.source.kind is Kind.NOISE and ref.source.sample is None and ref.index == 0:
+                    ref.source.sample = tensor.detach()
+                return ref
+        leaf = Leaf()
+        leaf.fill(tensor)
+        if entry is None and tensor.requires_grad:
+            leaf.opaque = True
+            self._on_opaque(tensor)
+        self._refs[tensor] = (ref := Ref(leaf)), now
+        return ref
+
+    def begin(self, call: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Node | None:
+        """The node of a call that is about to run, or None if nothing is to be recorded. See :meth:`end`."""
+        if not isinstance(call, torch.nn.Module) and short_name(call) in FORM_ONLY:
+            return None
+        leaves, spec = pytree.tree_flatten((tuple(args), kwargs))
+        tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+        kind = max((self.kind(tensor) for tensor in tensors), default=Kind.DATA)
+        if isinstance(call, torch.nn.Module):
+            if any(True for _ in call.parameters()):
+                kind = Kind.MODEL
+        elif short_name(call) in RANDOM:
+            kind = max(kind, Kind.NOISE)
+        if kind is Kind.DATA and not isinstance(call, torch.nn.Module):
+            return None
+        if tensors and not isinstance(call, torch.nn.Module) and writes_in_place(call) and is_live(tensors[0]):
+            return None
+        leaves = [self.ref(leaf) if isinstance(leaf, torch.Tensor) and not is_live(leaf) else leaf for leaf in leaves]
+        node = Node(next(self._serial), self.tick, call, leaves, spec)
+        node.kind = kind
+        return node
+
+    def end(self, node: Node, args: Sequence[Any], result: Any) -> None:
+        """Enter the results of the call into the graph."""
+        if node.kind is Kind.DATA:
+            return
+        if node.in_place and args and isinstance(args[0], torch.Tensor):
+            self._refs[args[0]] = Ref(node), version(args[0])
+            node.shapes[0] = args[0].shape
+        for index, value in enumerate(pytree.tree_leaves(result)):
+            if isinstance(value, torch.Tensor) and not is_live(value):
+                self._refs[value] = Ref(node, index), version(value)
+                node.shapes[index] = value.shape
+
+    def derive(self, function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], result: Any) -> None:
+        """Remember an elementwise calculation on data alone."""
+        if not isinstance(result, torch.Tensor) or result.dim() == 0 or writes_in_place(function):
+            return
+        if any(isinstance(value, torch.Tensor) for value in kwargs.values()):
+            return
+        leaves: list[Any] = []
+        for value in args:
+            if not isinstance(value, torch.Tensor):
+                leaves.append(value)
+                continue
+            entry = self._refs.get(value)
+            if entry is None or entry[1] != version(value):
+                entry = Ref(Leaf()), version(value)
+                self._refs[value] = entry
+            leaves.append(entry[0].source)
+        derived = Derived(function, leaves, kwargs)
+        if derived.depth <= DEEPEST_DERIVATION:
+            leaf = Leaf()
+            leaf.derived = derived
+            self._refs[result] = Ref(leaf), version(result)
+
+    def same(self, copy: torch.Tensor, original: torch.Tensor) -> None:
+        """Let ``copy`` stand for ``original`` (a scaled loss, say)."""
+        entry = self._refs.get(original)
+        if entry is not None:
+            self._refs[copy] = entry[0], version(copy)
+
+    def _left_behind(self, node: Node, tensor: torch.Tensor, rewritten: bool) -> bool:
+        """Whether a tensor without gradient is to be taken by value: made before the last step, or written to since."""
+        if tensor.requires_grad:
+            return False
+        return rewritten or node.tick < self.tick
+
+
+def is_live(tensor: torch.Tensor) -> bool:
+    """Whether the tensor is a weight: it stays itself in the graph."""
+    if type(tensor) is not torch.Tensor and isinstance(tensor, torch.nn.Parameter):
+        return True
+    return tensor.requires_grad and tensor.is_leaf
+
+
+def ancestors(refs: Iterable[Ref]) -> list[Node]:
+    """Every node that the tensors depend on, in the order in which they ran."""
+    found: dict[int, Node] = {}
+    stack = [ref.source for ref in refs]
+    while stack:
+        source = stack.pop()
+        if isinstance(source, Node) and source.serial not in found:
+            found[source.serial] = source
+            stack.extend(ref.source for ref in source.refs())
+    return [found[serial] for serial in sorted(found)]
+
+
+def leaves_of(nodes: Iterable[Node]) -> list[Leaf]:
+    """The leaves that the nodes start from, each once."""
+    found: dict[int, Leaf] = {}
+    for node in nodes:
+        for ref in node.refs():
+            if isinstance(ref.source, Leaf):
+                found[id(ref.source)] = ref.source
+    return list(found.values())
+
+
+class Player:
+    """Runs nodes again.
+
+    Args:
+        leaf_value: the value of a leaf as an argument of a node (at a place among its flattened arguments).
+        perform: runs one node on its arguments; where None, its call is called.
+    """
+
+    def __init__(
+        self,
+        leaf_value: Callable[[Node, int, Leaf], torch.Tensor],
+        perform: Callable[[Node, tuple[Any, ...], dict[str, Any]], Any] | None = None,
+    ) -> None:
+        self._leaf_value = leaf_value
+        self._perform = perform or (lambda node, args, kwargs: node.call(*args, **kwargs))
+        self._values: dict[int, list[Any]] = {}
+
+    def run(self, nodes: Iterable[Node]) -> None:
+        """Run what has not been run yet."""
+        for node in nodes:
+            if node.serial not in self._values:
+                self._values[node.serial] = self._run(node)
+
+    def value(self, ref: Ref) -> torch.Tensor:
+        """The tensor of a ref whose node has run."""
+        if isinstance(ref.source, Leaf):
+            return plain_value(ref.source)
+        value = self._values[ref.source.serial][ref.index]
+        assert isinstance(value, torch.Tensor)
+        return value
+
+    def preset(self, ref: Ref, value: torch.Tensor) -> None:
+        """Give a result instead of running its node."""
+        assert isinstance(ref.source, Node)
+        values = self._values.setdefault(ref.source.serial, [])
+        values.extend([None] * (ref.index + 1 - len(values)))
+        values[ref.index] = value
+
+    def has(self, ref: Ref) -> bool:
+        """Whether the value of a node's result is known by now."""
+        values = self._values.get(ref.source.serial, []) if isinstance(ref.source, Node) else []
+        return ref.index < len(values) and values[ref.index] is not None
+
+    def put(self, ref: Ref, value: torch.Tensor) -> None:
+        """Replace a result for the nodes that follow."""
+        assert isinstance(ref.source, Node)
+        self._values[ref.source.serial][ref.index] = value
+
+    def _run(self, node: Node) -> list[Any]:
+        flat: list[Any] = []
+        for place, leaf in enumerate(node.leaves):
+            if not isinstance(leaf, Ref):
+                flat.append(leaf)
+            elif isinstance(leaf.source, Leaf):
+                flat.append(self._leaf_value(node, place, leaf.source))
+            else:
+                flat.append(self._values[leaf.source.serial][leaf.index])
+        args, kwargs = pytree.tree_unflatten(flat, node.spec)
+        if node.in_place:
+            args = (args[0].clone(), *args[1:])
+        for parameter, with_grad in node.weights:
+            if parameter.requires_grad is not with_grad:
+                parameter.requires_grad_(with_grad)
+        with ExitStack() as contexts:
+            if not node.with_grad:
+                contexts.enter_context(torch.no_grad())
+            for device, dtype in node.autocast:
+                contexts.enter_context(torch.autocast(device, dtype=dtype))
+            result = self._perform(node, args, kwargs)
+        if node.in_place and result is None:
+            result = args[0]
+        return list(pytree.tree_leaves(result))
+
+
+def _weights(module: torch.nn.Module) -> tuple[tuple[torch.nn.Parameter, bool], ...]:
+    return tuple((parameter, parameter.requires_grad) for parameter in module.parameters())
+
+
+def plain_value(leaf: Leaf) -> torch.Tensor:
+    """The value that a leaf had when it was recorded."""
+    if leaf.value is None:
+        raise ValueError("a leaf that no node used has no value")
+    return leaf.value
+
+
+def rederived(leaf: Leaf, replace: Callable[[Leaf], torch.Tensor | None]) -> torch.Tensor | None:
+    """The leaf's value where ``replace`` changes a leaf that it is derived from; None where nothing changes."""
+    changed = replace(leaf)
+    if changed is not None or leaf.derived is None:
+        return changed
+    args: list[Any] = []
+    any_changed = False
+    for part in leaf.derived.args:
+        if not isinstance(part, Leaf):
+            args.append(part)
+            continue
+        value = rederived(part, replace)
+        any_changed = any_changed or value is not None
+        value = part.value if value is None else value
+        if value is None:
+            return None
+        args.append(value)
+    if not any_changed:
+        return None
+    result = leaf.derived.function(*args, **leaf.derived.kwargs)
+    assert isinstance(result, torch.Tensor)
+    return result
+
+
+def _autocast() -> tuple[tuple[str, torch.dtype], ...]:
+    """The autocast regions that are active: device and dtype."""
+    return tuple((device, _dtype(device)) for device in ("cuda", "cpu") if torch.is_autocast_enabled(device))
+
+
+def _dtype(device: str) -> torch.dtype:
+    return torch.get_autocast_dtype(device)

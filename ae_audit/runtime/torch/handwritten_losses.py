@@ -1,0 +1,431 @@
+"""Losses spelled out by hand: finding where prediction and target meet on a tape, and which loss that is.
+
+``((out - x) ** 2).mean()`` has no loss function. Behind the value that is minimised, the calls without weights of their
+own form the loss; where one of them takes a tensor of the model's and one of the data's, prediction meets target. Which
+loss it is shows when the calls are run again on other values and compared with the losses that have names.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional as F
+
+from ae_audit.runtime.torch.graph import Kind, Leaf, Node, Player, Ref, ancestors, plain_value, rederived
+from ae_audit.runtime.torch.heads import Origin
+from ae_audit.runtime.torch.losses import LossSpec
+
+DRAWS = 4
+"""pairs of random prediction and target on which a loss is compared with those that have names"""
+AGREEMENT = 2e-3
+"""relative; logarithms are guarded by an epsilon, and float32 rounds"""
+GUARD = 1e-2
+"""A constant up to here that is added before a logarithm guards it."""
+
+SPLIT = frozenset({"add", "sub", "neg", "__rsub__", "rsub", "mul", "div", "true_divide", "mean", "sum", "sqrt"})
+REDUCTIONS = frozenset({"mean", "sum"})
+REDUCED = frozenset({"add", "sub", *REDUCTIONS})
+"""calls whose values, averaged or summed up, may be several terms"""
+ELEMENTWISE_JOINS = frozenset(
+    {"sub", "__rsub__", "rsub", "mul", "add", "div", "true_divide", "pow", "lerp", "where", "minimum", "maximum"}
+    | {"xlogy", "dist", "pairwise_distance"}
+)
+PROBED = 5
+"""target values, spread over those that occur, at which the least value of an unnamed loss is looked for"""
+GRID = 41
+"""predictions that are tried for each"""
+BEYOND = 1.0
+"""how far beyond the targets the predictions go, in spans of the targets: a distance is defined there too"""
+
+
+@dataclass(frozen=True, slots=True)
+class CustomLoss:
+    """One loss without a name of its own.
+
+    ``value`` is the call that computes it, ``region`` the serials of the calls between prediction and value;
+    ``targets`` are the leaves that hold the target (all of one value).
+    """
+
+    value: Node
+    prediction: Ref
+    targets: tuple[Leaf, ...]
+    region: frozenset[int]
+
+    @property
+    def target(self) -> Leaf:
+        return self.targets[0]
+
+    @property
+    def prediction_shape(self) -> torch.Size | None:
+        source = self.prediction.source
+        return source.shapes.get(self.prediction.index) if isinstance(source, Node) else None
+
+    @property
+    def origin(self) -> Origin | None:
+        source = self.prediction.source
+        return source.origins.get(self.prediction.index) if isinstance(source, Node) else None
+
+
+def custom_losses(root: Ref, known: Sequence[Node]) -> list[CustomLoss]:
+    """The hand-written losses among the terms of ``root`` that hold none of the losses already ``known``."""
+    taken = {node.serial for node in known}
+    found = []
+    for term in terms_of(root):
+        if any(node.serial in taken for node in ancestors([Ref(term)])):
+            continue
+        loss = _loss_of(term)
+        if loss is not None:
+            found.append(loss)
+    return found
+
+
+def terms_of(root: Ref) -> list[Node]:
+    """The summands of what is minimised, each once and without the factors and signs before it."""
+    found: list[Node] = []
+    met: set[int] = set()
+    waiting: list[Ref | _Reduced] = [root]
+    while waiting:  # a stack of ours: programs that sum up in a loop go deeper than Python's
+        at = waiting.pop()
+        if isinstance(at, _Reduced):
+            if len(found) != at.before + 1 or found[-1] is at.inner:
+                found[at.before :] = [at.node]
+            continue
+        node = at.source
+        if not isinstance(node, Node) or node.kind is not Kind.MODEL or node.serial in met:
+            continue
+        met.add(node.serial)
+        parts = _summands(node)
+        inner = parts[0].source if len(parts) == 1 else None
+        if isinstance(inner, Node) and node.name in REDUCTIONS and not _scalar(parts[0]):
+            waiting.append(_Reduced(node, inner, len(found)))
+        if parts:
+            waiting.extend(reversed(parts))
+        else:
+            found.append(node)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Reduced:
+    """A mean or sum over the values of ``inner``; it is one term unless those are one term in disguise."""
+
+    node: Node
+    inner: Node
+    before: int
+    """terms found before those of ``inner``"""
+
+
+def _summands(node: Node) -> list[Ref]:
+    """The tensors of the model's among which the terms of ``node`` are to be looked for; none where it is a term."""
+    parts = [part for part in node.refs() if part.kind is Kind.MODEL]
+    if node.is_module or not parts:
+        return []
+    if node.name in SPLIT and all(_scalar(part) for part in parts):
+        return parts
+    if node.name in {"add", "sub"} and len(parts) == 2:
+        joined = _data_term(parts)
+        return [] if joined is None else [joined]
+    if node.name in REDUCTIONS and len(parts) == 1:
+        inner = parts[0].source
+        sums = isinstance(inner, Node) and inner.name in REDUCED and not inner.is_module
+        return parts if sums else []
+    return []
+
+
+def _data_term(parts: Sequence[Ref]) -> Ref | None:
+    """Of two summands the one in which data take part, if the other says nothing of the same prediction."""
+    losses = [_loss_of(part.source) if isinstance(part.source, Node) else None for part in parts]
+    for loss, part, other in zip(losses, parts, reversed(parts), strict=True):
+        if loss is not None and losses.count(None) == 1 and not _takes(other, loss.prediction):
+            return part
+    return None
+
+
+def _takes(ref: Ref, tensor: Ref) -> bool:
+    """Whether a tensor is computed from another one."""
+    used = [ref, *(part for node in ancestors([ref]) for part in node.refs())]
+    return any(part.source is tensor.source and part.index == tensor.index for part in used)
+
+
+def _loss_of(term: Node) -> CustomLoss | None:
+    region = region_of(term)
+    joins = _joins(region)
+    if not joins:
+        return None
+    subtractions = [join for join in joins if join[0].name in {"sub", "__rsub__", "rsub"}]
+    chosen = subtractions[-1] if subtractions else joins[0]
+    joined = [leaf for _, _, leaf in joins]
+    target = _base(chosen[2], joined)
+    targets = tuple(_unique([target, *(base for leaf in joined if _equal(base := _base(leaf, joined), target))]))
+    partners = [ref for _, ref, leaf in joins if any(_base(leaf, joined) is one for one in targets)]
+    prediction = _common(partners, {node.serial for node in region})
+    return CustomLoss(term, prediction, targets, frozenset(node.serial for node in region))
+
+
+def region_of(term: Node) -> list[Node]:
+    """The calls without weights of their own that lead to ``term``, in the order in which they ran."""
+    found: dict[int, Node] = {}
+    stack = [term]
+    while stack:
+        node = stack.pop()
+        if node.serial in found or node.kind is not Kind.MODEL or _has_weights(node):
+            continue
+        found[node.serial] = node
+        stack.extend(ref.source for ref in node.refs() if isinstance(ref.source, Node))
+    return [found[serial] for serial in sorted(found)]
+
+
+def _has_weights(node: Node) -> bool:
+    if isinstance(node.call, torch.nn.Module):
+        return next(node.call.parameters(), None) is not None
+    return any(isinstance(leaf, torch.Tensor) for leaf in node.leaves)
+
+
+def _joins(region: Sequence[Node]) -> list[tuple[Node, Ref, Leaf]]:
+    """Where a tensor of the model's meets data that could be a target: the call, the one and the other."""
+    found = []
+    for node in region:
+        if not node.is_module and node.name not in ELEMENTWISE_JOINS:
+            continue
+        ours = [ref for ref in node.refs() if ref.kind is Kind.MODEL]
+        theirs = [ref.source for ref in node.refs() if isinstance(ref.source, Leaf)]
+        if not ours:
+            continue
+        for leaf in theirs:
+            if _numel(ours[0]) == plain_value(leaf).nelement() and _varies(leaf):
+                found.append((node, ours[0], leaf))
+    return found
+
+
+def _varies(leaf: Leaf) -> bool:
+    value = leaf.value
+    return value is not None and value.nelement() > 1 and bool((value != value.reshape(-1)[0]).any())
+
+
+def _base(leaf: Leaf, joined: Sequence[Leaf]) -> Leaf:
+    """The leaf that this one was computed from, if that meets the prediction itself: ``y`` for ``1 - y``."""
+    found = leaf
+    while leaf.derived is not None:
+        parts = [part for part in leaf.derived.leaves if part.value is not None or part.derived is not None]
+        if len(parts) != 1:
+            break
+        leaf = parts[0]
+        if any(_equal(leaf, other) for other in joined):
+            found = leaf
+    return found
+
+
+def _equal(leaf: Leaf, other: Leaf) -> bool:
+    if leaf is other:
+        return True
+    a, b = leaf.value, other.value
+    return a is not None and b is not None and a.shape == b.shape and a.dtype == b.dtype and torch.equal(a, b)
+
+
+def _unique(leaves: Sequence[Leaf]) -> list[Leaf]:
+    return list({id(leaf): leaf for leaf in leaves}.values())
+
+
+def _common(partners: Sequence[Ref], region: set[int]) -> Ref:
+    """The prediction: the nearest tensor behind all the partners, without logarithms and what guards them."""
+    chains = [_chain(ref, region) for ref in partners]
+    others = [{(id(ref.source), ref.index) for ref in chain} for chain in chains[1:]]
+    nearest = next(
+        (ref for ref in chains[0] if all((id(ref.source), ref.index) in other for other in others)), chains[0][-1]
+    )
+    if len(partners) == 1 and isinstance(nearest.source, Node) and nearest.source.name in {"log", "log_softmax"}:
+        for ref in _chain(nearest, region)[1:]:
+            nearest = ref
+            if not isinstance(ref.source, Node) or not _guards(ref.source):
+                break
+    return nearest
+
+
+def _guards(node: Node) -> bool:
+    if node.name in {"clamp", "clip", "clamp_min"}:
+        return True
+    constants = [leaf for leaf in node.leaves if isinstance(leaf, float)]
+    return node.name == "add" and any(abs(constant) <= GUARD for constant in constants)
+
+
+def _chain(ref: Ref, region: set[int]) -> list[Ref]:
+    """The tensors behind ``ref`` as far as each has one tensor of the model's behind it, the nearest first."""
+    chain = [ref]
+    while isinstance(ref.source, Node) and ref.source.serial in region:
+        behind = [part for part in ref.source.refs() if part.kind is Kind.MODEL]
+        if len(behind) != 1:
+            break
+        ref = behind[0]
+        chain.append(ref)
+    return chain
+
+
+def _scalar(ref: Ref) -> bool:
+    return _numel(ref) == 1
+
+
+def _numel(ref: Ref) -> int:
+    if isinstance(ref.source, Leaf):
+        return 0 if ref.source.value is None else ref.source.value.nelement()
+    shapes = ref.source.shapes
+    return shapes[ref.index].numel() if ref.index in shapes else 0
+
+
+Pointwise = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def _candidates(dim: int) -> list[tuple[LossSpec, Pointwise]]:
+    """Losses with names, value by value."""
+    found: list[tuple[LossSpec, Pointwise]] = [
+        (LossSpec("mse"), lambda p, y: (p - y) ** 2),
+        (LossSpec("mae"), lambda p, y: (p - y).abs()),
+        (LossSpec("bce"), lambda p, y: -(y * p.log() + (1 - y) * (1 - p).log())),
+        (LossSpec("bce", from_logits=True), lambda p, y: F.softplus(p) - y * p),
+        (LossSpec("log_cosh"), lambda p, y: torch.cosh(p - y).log()),
+        (LossSpec("huber", parameters=(("delta", 1.0),)), lambda p, y: F.huber_loss(p, y, reduction="none")),
+        (LossSpec("msle"), lambda p, y: (torch.log1p(p) - torch.log1p(y)) ** 2),
+        (LossSpec("mape"), lambda p, y: 100 * (p - y).abs() / y.abs()),
+        (LossSpec("poisson", parameters=(("log_input", False),)), lambda p, y: p - y * p.log()),
+        (LossSpec("cce"), lambda p, y: -y * p.log()),
+    ]
+    for axis in dict.fromkeys((1, dim - 1)) if dim > 1 else ():
+        parameters = (("axis", axis),)
+        found.append(
+            (
+                LossSpec("cce", from_logits=True, parameters=parameters),
+                lambda p, y, axis=axis: -y * F.log_softmax(p, dim=axis),  # type: ignore[misc]
+            )
+        )
+    return found
+
+
+def recognise(loss: CustomLoss, weight: float | None) -> tuple[LossSpec, float | None] | None:
+    """The named loss that a hand-written one equals up to a factor, and that factor beside its reduction.
+
+    ``weight`` is the factor with which the loss enters what is minimised.
+    """
+    shape = loss.prediction_shape
+    if shape is None or not shape or shape.numel() != plain_value(loss.target).nelement():
+        return None
+    ratios: dict[int, list[float]] = {}
+    drawn: list[tuple[float, float]] = []
+    candidates = _candidates(len(shape))
+    generator = torch.Generator().manual_seed(0)
+    for draw in range(DRAWS):
+        low, high = (0.05, 0.95) if draw % 2 else (0.3, 0.6)
+        p = low + (high - low) * torch.rand(shape, generator=generator)
+        y = low + (high - low) * torch.rand(shape, generator=generator)
+        value = _value(loss, p, y)
+        if value is None:
+            return None
+        drawn.append((float((p - y).square().sum()), value))
+        for index, (_, function) in enumerate(candidates):
+            ratios.setdefault(index, []).append(value / float(function(p, y).sum()))
+    for index, (spec, _) in enumerate(candidates):
+        ratio = sum(ratios[index]) / DRAWS
+        if ratio == ratio and ratio != 0 and all(abs(r / ratio - 1) < AGREEMENT for r in ratios[index]):
+            return _scaled(spec, ratio * (1.0 if weight is None else weight), shape)
+    gaussian = _gaussian(drawn, 1.0 if weight is None else weight, shape)
+    if gaussian is not None:
+        return gaussian
+    if weight is not None and weight > 0 and _is_distance(loss, shape, generator):
+        return LossSpec("distance", reduction=None), None
+    return None
+
+
+def _gaussian(
+    drawn: Sequence[tuple[float, float]], weight: float, shape: torch.Size
+) -> tuple[LossSpec, float | None] | None:
+    """The Gaussian likelihood of fixed variance that a loss is, from the squared errors and the values of the draws.
+
+    Its constant tells the variance and the reduction apart, both of which the factor of the squares holds.
+    """
+    squares, values = zip(*drawn, strict=True)
+    nearest, farthest = min(range(DRAWS), key=squares.__getitem__), max(range(DRAWS), key=squares.__getitem__)
+    slope = (values[farthest] - values[nearest]) / (squares[farthest] - squares[nearest])
+    constant = values[nearest] - slope * squares[nearest]
+    margin = AGREEMENT * abs(values[farthest] - values[nearest])
+    if slope * weight <= 0 or any(
+        abs(constant + slope * square - value) > margin for square, value in zip(squares, values, strict=True)
+    ):
+        return None
+    for reduction, factor in (("mean", 1 / shape.numel()), ("sum", 1.0), (None, 1 / shape[0])):
+        variance = factor / (2 * slope * weight)
+        for full in (True, False):
+            expected = 0.5 * math.log(2 * math.pi * variance if full else variance) * shape.numel() * factor
+            if abs(constant * weight - expected) <= 10 * AGREEMENT * abs(expected):
+                rounded = float(f"{variance:.4g}")  # more digits a sum in float32 does not tell
+                parameters = (("eps", 0.0), ("full", full), ("variance", rounded))
+                return LossSpec("gaussian_nll", False, reduction, parameters), None if reduction is None else 1.0
+    return None
+
+
+def _is_distance(loss: CustomLoss, shape: torch.Size, generator: torch.Generator) -> bool:
+    """Whether the loss is least, for every target value that occurs and beside every other prediction, at the target.
+
+    Constant targets show where it is least; the real ones, each value moved on its own, that no value pays for another.
+    """
+    target = plain_value(loss.target).detach().float().cpu()
+    values = target[torch.isfinite(target)]
+    if values.nelement() < 2 or float(values.min()) == float(values.max()):
+        return False
+    low, high = float(values.min()), float(values.max())
+    margin = BEYOND * (high - low)
+    for share in torch.linspace(0.02, 0.98, PROBED).tolist():
+        y = low + share * (high - low)
+        least = _value(loss, torch.full(shape, y), torch.full(shape, y))
+        if least is None:
+            return False
+        for p in torch.linspace(low - margin, high + margin, GRID).tolist():
+            value = _value(loss, torch.full(shape, p), torch.full(shape, y))
+            if value is None or (abs(p - y) > 0.01 * margin and value <= least):
+                return False
+    y_all = target.reshape(shape)
+    least = _value(loss, y_all, y_all)
+    for _ in range(DRAWS):
+        chosen = torch.rand(shape, generator=generator) < 0.2
+        moved = torch.where(chosen, y_all + margin * (torch.rand(shape, generator=generator) - 0.5), y_all)
+        value = _value(loss, moved, y_all)
+        if least is None or value is None or value <= least:
+            return False
+    return True
+
+
+def _scaled(spec: LossSpec, factor: float, shape: torch.Size) -> tuple[LossSpec, float | None] | None:
+    """With the reduction that explains the factor."""
+    if factor <= 0:
+        return None
+    values = shape.numel()
+    for reduction, unit in (("mean", 1 / values), ("sum", 1.0)):
+        if abs(factor / unit - 1) < 10 * AGREEMENT:
+            return LossSpec(spec.name, spec.from_logits, reduction, spec.parameters), 1.0
+    return LossSpec(spec.name, spec.from_logits, None, spec.parameters), None
+
+
+def _value(loss: CustomLoss, p: torch.Tensor, y: torch.Tensor) -> float | None:
+    """The sum of the loss's values at a prediction and a target of our choice; None where it cannot be computed."""
+    target = plain_value(loss.target)
+    replaced = y.reshape(target.shape).to(target.device)
+
+    def leaf_value(node: Node, place: int, leaf: Leaf) -> torch.Tensor:
+        changed = rederived(leaf, lambda part: replaced if part in loss.targets else None)
+        return plain_value(leaf) if changed is None else changed
+
+    player = Player(leaf_value)
+    player.preset(loss.prediction, p.to(target.device))
+    try:
+        with torch.no_grad():
+            player.run([node for node in ancestors([Ref(loss.value)]) if _needed(node, loss)])
+            result = player.value(Ref(loss.value))
+    except Exception:  # whatever the program's own arithmetic raises on values that are not its own
+        return None
+    return float(result.sum()) if bool(torch.isfinite(result).all()) else None
+
+
+def _needed(node: Node, loss: CustomLoss) -> bool:
+    """Whether the node lies between prediction and value."""
+    start = loss.prediction.source
+    return node.serial in loss.region and (not isinstance(start, Node) or node.serial > start.serial)

@@ -1,0 +1,270 @@
+"""Torch's losses: reading a call of one, and computing one by its canonical name."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from ae_audit.runtime.torch.bce import OUTSIDE_UNIT, refuse_outside_unit
+from ae_audit.runtime.torch.functions import Function, short_name
+from ae_audit.schema.training_setup import Parameters
+from ae_audit.theory import losses as theory
+
+
+@dataclass(frozen=True, slots=True)
+class LossSpec:
+    """A loss with its arguments; ``reduction`` is torch's word, None where the function has none."""
+
+    name: str | None
+    from_logits: bool = False
+    reduction: str | None = "mean"
+    parameters: Parameters = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LossCall:
+    """One call of a known loss function."""
+
+    spec: LossSpec
+    function: Function
+    prediction: torch.Tensor
+    target: torch.Tensor
+    prediction_index: int
+    """place among the call's flattened arguments (positional, then keyword, in the order given)"""
+    target_index: int
+
+
+ALIKE = "cosine_embedding_loss"
+"""1 - cos(a, b), where the label of every pair is 1: a loss of a prediction and its target."""
+
+UNSUITED = frozenset(theory.RELATIONAL)
+"""Losses in which no prediction meets a target value by value."""
+
+
+@cache
+def _known(function: Function) -> tuple[str, tuple[tuple[str, Any], ...]] | None:
+    """Canonical name of a loss function and what its spelling implies."""
+    name = short_name(function)
+    if name == ALIKE:
+        return "cosine_similarity", (("reduction", "mean"),)
+    found = theory.canonical("torch", f"torch.nn.functional.{name}")
+    if found is None or found[0] in UNSUITED:
+        return None
+    return found[0], tuple(found[1].items())
+
+
+def is_loss(function: Function) -> bool:
+    """Whether the function compares a prediction with a target."""
+    return _known(function) is not None
+
+
+@cache
+def _signature(function: Function) -> inspect.Signature | None:
+    try:
+        return inspect.signature(function)
+    except (TypeError, ValueError):
+        return None
+
+
+def read_call(
+    function: Function,
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    from_model: Callable[[torch.Tensor], bool],
+) -> LossCall | None:
+    """The call as a loss, or None where no prediction meets a target in it.
+
+    ``from_model`` tells whether a tensor depends on weights: it settles which side is the prediction when a symmetric
+    loss is called the other way round.
+    """
+    known = _known(function)
+    if known is None:
+        return None
+    name, implied = known[0], dict(known[1])
+    signature = _signature(function)
+    if signature is not None:
+        try:
+            given = signature.bind(*args, **kwargs).arguments
+        except TypeError:
+            return None
+        names = list(signature.parameters)
+        prediction, target = given.get(names[0]), given.get(names[1])
+        if names[0] == "input1" and not _all_ones(given.get(names[2])):
+            return None
+    else:  # a builtin such as cosine_similarity
+        given = dict(kwargs)
+        values = [*args, *kwargs.values()]
+        prediction, target = [*values, None, None][:2]
+    if not isinstance(prediction, torch.Tensor) or not isinstance(target, torch.Tensor):
+        return None
+    if name in theory.SYMMETRIC and from_model(target) and not from_model(prediction):
+        prediction, target = target, prediction
+    if name == "cross_entropy":
+        name = "cce" if target.is_floating_point() else "sparse_cce"
+    from_logits = bool(implied.pop("from_logits", False))
+    parameters = _parameters(given, implied)
+    if name == "gaussian_nll":
+        parameters = tuple(sorted((*parameters, *_of_gaussian(given))))
+    spec = LossSpec(name, from_logits, _reduction(given, implied), parameters)
+    flat = [*args, *kwargs.values()]
+    places = {id(value): index for index, value in reversed(list(enumerate(flat)))}
+    first, second = places[id(prediction)], places[id(target)]
+    if first == second:  # criterion(x, x)
+        same = [index for index, value in enumerate(flat) if value is prediction]
+        first, second = same[0], same[-1]
+    return LossCall(spec, function, prediction, target, first, second)
+
+
+def _all_ones(labels: Any) -> bool:
+    return isinstance(labels, torch.Tensor) and bool((labels == 1).all())
+
+
+def _parameters(given: dict[str, Any], implied: dict[str, Any]) -> Parameters:
+    found: dict[str, bool | int | float | str | None] = dict(implied)
+    found.pop("reduction", None)
+    for name, value in given.items():
+        if name not in NOT_PARAMETERS and isinstance(value, (bool, int, float, str)):
+            found[{"dim": "axis"}.get(name, name)] = value
+        elif name in WEIGHTS and isinstance(value, torch.Tensor):
+            found[name] = "tensor"
+    return tuple(sorted((name, value) for name, value in found.items() if DEFAULTS.get(name, found) != value))
+
+
+def _of_gaussian(given: dict[str, Any]) -> Parameters:
+    """What the floor of ``gaussian_nll_loss`` depends on: a fixed variance, its least value, the constant.
+
+    A variance that gets no gradient and is the same everywhere is no network's.
+    """
+    found: dict[str, bool | float] = {}
+    variance = given.get("var")
+    if isinstance(variance, (int, float)):
+        found["variance"] = float(variance)
+    elif isinstance(variance, torch.Tensor) and torch.is_grad_enabled() and not variance.requires_grad:
+        values = variance.reshape(-1)
+        if values.nelement() and bool((values == values[0]).all()):
+            found["variance"] = float(values[0])
+    if given.get("full"):
+        found["full"] = True
+    if isinstance(given.get("eps"), float):
+        found["eps"] = given["eps"]
+    return tuple(found.items())
+
+
+NOT_PARAMETERS = frozenset({"reduction", "reduce", "size_average", "eps", "full", "var"})
+WEIGHTS = frozenset({"weight", "pos_weight"})
+"""Of values or classes: that there are any is told, since the loss then has another floor."""
+DEFAULTS: dict[str, Any] = {"ignore_index": -100, "label_smoothing": 0.0}
+"""Values that say nothing."""
+
+
+def _reduction(given: dict[str, Any], implied: dict[str, Any]) -> str | None:
+    average, reduce = given.get("size_average"), given.get("reduce")
+    if average is not None or reduce is not None:
+        if reduce is False:
+            return "none"
+        return "mean" if average is None or average else "sum"
+    return str(given.get("reduction", implied.get("reduction", "mean")))
+
+
+def raises_on(call: LossCall) -> str | None:
+    """The sentence with which the loss would refuse these values, or None.
+
+    Asked before the call, since on CUDA the same refusal is a device-side assertion that ends the process.
+    """
+    if call.spec.name != "bce" or call.spec.from_logits:
+        return None
+    for what, tensor in (("input", call.prediction), ("target", call.target)):
+        outside = bool(((tensor.detach() < 0) | (tensor.detach() > 1)).any())
+        if outside:
+            return OUTSIDE_UNIT.format(what=what)
+    return None
+
+
+def surrogate(call: LossCall) -> torch.Tensor:
+    """A harmless finite value in place of a loss that would raise; its gradient is zero."""
+    zero = torch.nan_to_num(call.prediction) * 0.0
+    return zero if call.spec.reduction == "none" else zero.sum()
+
+
+def compute(spec: LossSpec, prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """The loss of that canonical name.
+
+    Raises:
+        KeyError: for a name that is not known here.
+        RuntimeError: as torch's own loss would (targets of a probability loss outside [0, 1]).
+    """
+    reduction = spec.reduction or "mean"
+    parameters = dict(spec.parameters)
+    name = spec.name
+    if name in {"sparse_cce", "nll"}:
+        if target.dim() == prediction.dim() and target.shape[1:2] == (1,):
+            target = target.squeeze(1)
+        index = target.long()
+        if spec.from_logits:
+            return F.cross_entropy(prediction, index, reduction=reduction)
+        logs = prediction if name == "nll" else torch.log(prediction.clamp_min(1e-12))
+        return F.nll_loss(logs, index, reduction=reduction)
+    target = target.to(prediction.dtype)
+    if target.shape != prediction.shape and target.nelement() == prediction.nelement():
+        target = target.reshape(prediction.shape)
+    if name == "mse":
+        return F.mse_loss(prediction, target, reduction=reduction)
+    if name == "mae":
+        return F.l1_loss(prediction, target, reduction=reduction)
+    if name == "huber":
+        return F.huber_loss(prediction, target, reduction=reduction, delta=_number(parameters, "delta"))
+    if name == "smooth_l1":
+        return F.smooth_l1_loss(prediction, target, reduction=reduction, beta=_number(parameters, "beta"))
+    if name == "bce":
+        if spec.from_logits:
+            return F.binary_cross_entropy_with_logits(prediction, target, reduction=reduction)
+        if prediction.is_cuda:
+            refuse_outside_unit(prediction, target)
+        return F.binary_cross_entropy(prediction, target, reduction=reduction)
+    if name == "cce":
+        if spec.from_logits:
+            return F.cross_entropy(prediction, target, reduction=reduction)
+        values = -(target * torch.log(prediction.clamp_min(1e-12))).sum(1)
+        return _reduced(values, reduction)
+    if name == "poisson":
+        log_input = bool(parameters.get("log_input", spec.from_logits))
+        return F.poisson_nll_loss(prediction, target, log_input=log_input, reduction=reduction)
+    if name == "cosine_similarity":
+        return _reduced(1.0 - F.cosine_similarity(prediction, target), reduction)
+    raise KeyError(name)
+
+
+COMPUTABLE = frozenset(
+    {"sparse_cce", "nll", "mse", "mae", "huber", "smooth_l1", "bce", "cce", "poisson", "cosine_similarity"}
+)
+
+
+def link(spec: LossSpec, prediction: torch.Tensor) -> torch.Tensor:
+    """What a prediction says in the target's own space, where the loss takes it on another scale."""
+    if spec.name in {"nll", "kl_divergence"} or dict(spec.parameters).get("log_input") is True:
+        return torch.exp(prediction)
+    if not spec.from_logits:
+        return prediction
+    if spec.name == "bce":
+        return torch.sigmoid(prediction)
+    if spec.name in {"cce", "sparse_cce"}:
+        return torch.softmax(prediction, dim=1 if prediction.dim() > 1 else 0)
+    return prediction
+
+
+def _number(parameters: dict[str, Any], name: str) -> float:
+    value = parameters.get(name, 1.0)
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else 1.0
+
+
+def _reduced(values: torch.Tensor, reduction: str) -> torch.Tensor:
+    if reduction == "sum":
+        return values.sum()
+    return values if reduction == "none" else values.mean()

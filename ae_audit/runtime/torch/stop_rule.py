@@ -1,0 +1,112 @@
+"""When enough of a program was seen: every loss recorded, or the time up."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Sequence
+
+from ae_audit.runtime.torch.events import Site, SiteKey
+from ae_audit.schema.location import Location
+
+MOST_BYTES = 64 << 20
+"""of batches kept for one loss"""
+LEAST_STEPS = 2
+"""kept whatever they weigh"""
+SLOW = 12.0
+"""seconds of processor time after which the steps that were recorded of one loss must do: those of a large model are
+dear, and the probe needs them too"""
+GRACE = 0.3
+"""of its time, that a program gets besides where it has only evaluated so far"""
+PATIENCE = 10.0
+"""seconds without a new loss, once every loss seen has been recorded, after which the program is ended"""
+
+
+class Enough:
+    """Decides when a loss has been recorded, and when the program may end.
+
+    Args:
+        expected: where losses are known to be computed.
+        max_steps: training steps recorded at each loss.
+        deadline: ``time.monotonic()`` at which the program is ended if any loss was seen.
+        patience: seconds that the program may go on without a new loss.
+        stop: the exception that ends the program; None never ends it.
+    """
+
+    def __init__(
+        self,
+        expected: Sequence[Location],
+        max_steps: int,
+        deadline: float | None,
+        patience: float,
+        stop: type[BaseException] | None,
+    ) -> None:
+        self._wanted = [
+            {(os.path.realpath(place.path), place.cell, line) for line in _lines(place)} for place in expected
+        ]
+        self._max_steps = max_steps
+        self._deadline = deadline
+        self._patience = patience
+        self._stop = stop
+        self._made = self._last_news = time.monotonic()
+        self._began: dict[SiteKey, float] = {}
+
+    def news(self) -> None:
+        """Something was seen for the first time."""
+        self._last_news = time.monotonic()
+
+    def settle(self, sites: Iterable[Site]) -> None:
+        """Mark what is complete, and end the program if nothing more is wanted."""
+        sites = list(sites)
+        for site in sites:
+            if site.trained and not site.complete and self._complete(site):
+                site.complete = True
+                self.news()
+        if self._stop is None:
+            return
+        self.in_time(sites)
+        waited = time.monotonic() - self._last_news
+        if self.all_complete(sites) and (waited > self._patience or self._all_expected(sites)):
+            raise self._stop
+
+    def in_time(self, sites: Iterable[Site]) -> None:
+        """End the program if its time is up and there is something to judge; else it may go on until it is killed."""
+        if self._stop is None or self._deadline is None or time.monotonic() <= self._deadline:
+            return
+        sites = list(sites)
+        if any(site.trained for site in sites):
+            raise self._stop
+        # a check of the validation before the first step: there will soon be more
+        more = GRACE * (self._deadline - self._made)
+        if any(site.evaluated for site in sites) and time.monotonic() > self._deadline + more:
+            raise self._stop
+
+    def all_complete(self, sites: Iterable[Site]) -> bool:
+        """Whether every loss that was trained on so far has been recorded."""
+        trained = [site for site in sites if site.trained]
+        return bool(trained) and all(site.complete for site in trained)
+
+    def batches(self, sites: Iterable[Site]) -> int:
+        """How many batches a loader that is started now may yield."""
+        return 1 if self.all_complete(sites) else self._max_steps + LEAST_STEPS
+
+    def _complete(self, site: Site) -> bool:
+        now = time.process_time()
+        slow = now - self._began.setdefault(site.key, now) > SLOW
+        dear = (slow or site.held >= MOST_BYTES) and len(site.trained) >= LEAST_STEPS
+        return dear or len(site.trained) >= self._max_steps
+
+    def _all_expected(self, sites: Iterable[Site]) -> bool:
+        if not self._wanted:
+            return True
+        seen = {
+            (os.path.realpath(path), cell, line)
+            for site in sites
+            if site.complete or site.evaluated
+            for path, cell, line in site.lines
+        }
+        return all(places & seen for places in self._wanted)
+
+
+def _lines(place: Location) -> range:
+    return range(place.line, (place.end_line or place.line) + 1)

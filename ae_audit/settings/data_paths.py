@@ -1,0 +1,67 @@
+"""What ``--data`` and ``--target`` name: a file or folder, and the part that is meant; checked before any work."""
+
+from __future__ import annotations
+
+import os
+
+from ae_audit.base.errors import UsageError, did_you_mean
+from ae_audit.base.records import dataclass
+
+DATA_SUFFIXES = (".npy", ".npz", ".csv", ".tsv", ".parquet")
+"""a folder holds pictures"""
+
+
+@dataclass(frozen=True, slots=True)
+class DataPath:
+    """Where data are."""
+
+    path: str
+    part: str | None = None
+    """array of an .npz file; column of a table, or several with commas between"""
+
+    def __str__(self) -> str:
+        return self.path if self.part is None else f"{self.path}:{self.part}"
+
+    @property
+    def pictures(self) -> bool:
+        return os.path.isdir(self.path)
+
+
+def data_path(flag: str, text: str) -> DataPath:
+    """The file and part that ``text``, given for ``flag``, stands for.
+
+    Raises:
+        UsageError: if there is no such file, or it is of a kind that is not read.
+    """
+    path, part = text, None
+    if not os.path.exists(path):
+        before, colon, after = text.rpartition(":")
+        if colon and before and after and os.path.exists(before):
+            path, part = before, after
+    if not os.path.exists(path):
+        raise UsageError(f"{flag}: no such file or folder: {path}.{_sibling(path)}")
+    if os.path.isdir(path):
+        if part is not None:
+            raise UsageError(f"{flag}: {path} is a folder of pictures, which has no part '{part}'.")
+        return DataPath(path)
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix not in DATA_SUFFIXES:
+        what = f"{suffix} files" if suffix else "files without an ending"
+        raise UsageError(
+            f"{flag}: {path}: {what} are not read; data come as {', '.join(DATA_SUFFIXES)} or a folder of pictures."
+        )
+    if part is not None and suffix == ".npy":
+        raise UsageError(f"{flag}: {path} holds one array, and no part '{part}'.")
+    if not os.access(path, os.R_OK):
+        raise UsageError(f"{flag}: {path} cannot be read: Permission denied.")
+    return DataPath(path, part)
+
+
+def _sibling(path: str) -> str:
+    folder, _ = os.path.split(os.path.normpath(path))
+    try:
+        names = os.listdir(folder or os.curdir)
+        siblings = [os.path.join(folder, name) for name in names if name.lower().endswith(DATA_SUFFIXES)]
+    except OSError:
+        return ""
+    return did_you_mean(os.path.normpath(path), siblings)

@@ -1,0 +1,207 @@
+"""``[tool.ae-audit]`` of pyproject.toml: found, checked key by key, and laid over the defaults.
+
+An unknown key, a wrong type or an unknown choice is a :class:`~ae_audit.base.errors.UsageError` that names the file,
+the key and what was probably meant.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+
+from ae_audit.base.errors import UsageError, did_you_mean
+from ae_audit.base.records import replace
+from ae_audit.schema.findings import Severity
+from ae_audit.settings.options import OPTIONS, Kind, Option, Settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any
+
+TABLE = "tool.ae-audit"
+_DECIDED_BY_USERS = {
+    "run": " (code under audit must not decide that it is run)",
+    "allow-write": " (code under audit must not open its own sandbox)",
+    "allow-network": " (code under audit must not open its own sandbox)",
+}
+_MAY_HOLD_TABLE = re.compile(rb"""tool["']?\s*\.\s*["']?ae-audit|^\s*\[\s*tool\s*\]|^\s*tool\s*=""", re.MULTILINE)
+"""spares most runs the import of a TOML parser; matches too often rather than too seldom"""
+
+
+def find_config(start: str) -> str | None:
+    """The nearest pyproject.toml with a ``[tool.ae-audit]`` table in ``start`` (a folder) or above; None if none."""
+    folder = os.path.abspath(start)
+    while True:
+        path = os.path.join(folder, "pyproject.toml")
+        if os.path.isfile(path) and _table(path) is not None:
+            return path
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return None
+        folder = parent
+
+
+def load_config(path: str) -> Settings:
+    """The settings in the file at ``path``: a pyproject.toml, or a TOML file with the keys at its top level.
+
+    Raises:
+        UsageError: if the file cannot be read, is no TOML, or has an unknown key or a wrong value.
+    """
+    table = _table(path)
+    if table is None:
+        if os.path.basename(path) == "pyproject.toml":
+            raise UsageError(f"{_shown(path)} has no [{TABLE}] table.")
+        table = _read(path)
+    return settings_from(table, path)
+
+
+def settings_from(table: Mapping[str, Any], path: str) -> Settings:
+    """The settings that ``table`` gives over the defaults; ``path`` is the file that it came from.
+
+    Raises:
+        UsageError: for an unknown key or a wrong value.
+    """
+    options = {option.key: option for option in OPTIONS}
+    changes: dict[str, Any] = {"config_file": os.path.abspath(path)}
+    for key, value in table.items():
+        option = options.get(key)
+        if option is None:
+            known = [option.key for option in OPTIONS if option.file]
+            raise UsageError(f"{_shown(path)}: unknown key '{key}' in [{TABLE}].{did_you_mean(key, known)}")
+        if not option.file:
+            reason = _DECIDED_BY_USERS.get(key, "")
+            raise UsageError(f"{_shown(path)}: '{key}' can be given on the command line only{reason}.")
+        changes[option.field] = checked(option, value, f"{_shown(path)}: '{key}'")
+        if option.kind is Kind.FILE:
+            changes[option.field] = os.path.join(os.path.dirname(os.path.abspath(path)), changes[option.field])
+    return replace(Settings(), **changes)
+
+
+def checked(option: Option, value: object, subject: str) -> Any:
+    """``value`` in the form that :class:`Settings` holds it; ``subject`` begins the sentence of the error.
+
+    Raises:
+        UsageError: if the value has the wrong type or is none of the choices.
+    """
+    kind = option.kind
+    if kind is Kind.SWITCH and isinstance(value, bool):
+        return value
+    if kind in {Kind.RULES, Kind.GLOBS, Kind.MODULES, Kind.FOLDERS} and _is_list_of_strings(value):
+        return tuple(value)  # type: ignore[arg-type]
+    if kind is Kind.CHOICE and isinstance(value, str):
+        if value not in option.choices:
+            raise UsageError(
+                f"{subject} must be one of {', '.join(option.choices)}; got '{value}'."
+                f"{did_you_mean(value, option.choices)}"
+            )
+        return Severity(value) if option.key == "fail-on" else value
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is Kind.SECONDS and is_number and 0 < value < float("inf"):  # type: ignore[operator]
+        return float(value)  # type: ignore[arg-type]
+    if kind is Kind.INTEGER and is_number and isinstance(value, int) and value >= 0:
+        return value
+    if kind in {Kind.FILE, Kind.DATA, Kind.NAME} and isinstance(value, str) and value:
+        return value
+    if kind is Kind.SCALE and isinstance(value, str) and (scale := _scale(value)) is not None:
+        return scale
+    if kind is Kind.SEVERITIES and isinstance(value, Mapping):
+        return tuple((selector, _severity(name, f"{subject}: '{selector}'")) for selector, name in value.items())
+    if kind is Kind.RULES_BY_GLOB and isinstance(value, Mapping):
+        for pattern, selectors in value.items():
+            if not _is_list_of_strings(selectors):
+                raise UsageError(f"{subject}: '{pattern}' must be a list of rule codes, prefixes or names.")
+        return tuple((pattern, tuple(selectors)) for pattern, selectors in value.items())
+    expected = f"one of {', '.join(option.choices)}" if option.choices else kind.value
+    raise UsageError(f"{subject} must be {expected}; got {value!r}.")
+
+
+def _scale(text: str) -> tuple[float, float] | None:
+    """``1/255`` or ``1/127.5,-1`` as factor and shift; None where it is no such thing."""
+    numbers = []
+    for part in text.split(","):
+        above, slash, below = part.partition("/")
+        try:
+            numbers.append(float(above) / float(below) if slash else float(above))
+        except (ValueError, ZeroDivisionError):
+            return None
+    factor, shift = (*numbers, 0.0) if len(numbers) == 1 else numbers if len(numbers) == 2 else (0.0, 0.0)
+    finite = abs(factor) < float("inf") and abs(shift) < float("inf")
+    return (factor, shift) if factor and finite else None
+
+
+def _severity(value: object, subject: str) -> Severity:
+    names = [severity.value for severity in Severity]
+    if not isinstance(value, str) or value not in names:
+        hint = did_you_mean(value, names) if isinstance(value, str) else ""
+        raise UsageError(f"{subject} must be one of {', '.join(names)}; got {value!r}.{hint}")
+    return Severity(value)
+
+
+def as_toml(settings: Settings) -> str:
+    """The effective settings as a ``[tool.ae-audit]`` table, with what only the command line can set as comments."""
+    lines = [f"# from {settings.config_file or 'the defaults; no configuration file was found'}", f"[{TABLE}]"]
+    tables: list[str] = []
+    for option in OPTIONS:
+        value = getattr(settings, option.field)
+        if option.kind in {Kind.RULES_BY_GLOB, Kind.SEVERITIES}:
+            if value:
+                tables += ["", f"[{TABLE}.{option.key}]"]
+                tables += [f"{_toml(name)} = {_toml(wanted)}" for name, wanted in value]
+            continue
+        if value is None:
+            continue
+        lines.append(f"{'' if option.file else '# --'}{option.key} = {_toml(value)}")
+    return "\n".join([*lines, *tables]) + "\n"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Severity):
+        return _toml(value.value)
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    if isinstance(value, tuple):
+        return f"[{', '.join(_toml(item) for item in value)}]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _table(path: str) -> Mapping[str, Any] | None:
+    try:
+        with open(path, "rb") as file:
+            source = file.read()
+    except OSError as error:
+        raise UsageError(f"Cannot read the configuration file {_shown(path)}: {error.strerror}.") from None
+    if _MAY_HOLD_TABLE.search(source) is None:
+        return None
+    tool = _read(path).get("tool")
+    table = tool.get("ae-audit") if isinstance(tool, dict) else None
+    if table is not None and not isinstance(table, dict):
+        raise UsageError(f"{_shown(path)}: [{TABLE}] must be a table.")
+    return table
+
+
+def _read(path: str) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        with open(path, "rb") as file:
+            return tomllib.load(file)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{_shown(path)} is not valid TOML: {error}.") from None
+    except OSError as error:
+        raise UsageError(f"Cannot read the configuration file {_shown(path)}: {error.strerror}.") from None
+
+
+def _is_list_of_strings(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+
+
+def _shown(path: str) -> str:
+    relative = os.path.relpath(path)
+    return path if relative.startswith(os.pardir) else relative

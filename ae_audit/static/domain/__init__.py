@@ -1,0 +1,1 @@
+"""What is known of a value: arrays, tensors, losses, and the arithmetic on them."""

@@ -1,0 +1,306 @@
+"""Operations that NumPy, TensorFlow, Keras' backend and torch share, on data and network tensors alike."""
+
+from __future__ import annotations
+
+import math
+
+from ae_audit.base.records import replace
+from ae_audit.schema.training_setup import Framework, Structure
+from ae_audit.static.domain import arrays, divergences, losses, tensors, unsigned
+from ae_audit.static.domain.arguments import Call
+from ae_audit.static.domain.values import (
+    Array,
+    Const,
+    Difference,
+    LossValue,
+    Seq,
+    Tensor,
+    Unknown,
+    Value,
+    number,
+    python,
+)
+from ae_audit.static.source.sources import Where
+from ae_audit.theory.activations import ActivationRange, find_activation
+from ae_audit.theory.intervals import Interval
+from ae_audit.theory.ranges import UNKNOWN_RANGE, Tri, ValueRange
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any
+
+    from ae_audit.static.domain.evaluator import Evaluator
+
+Shape = tuple[int | None, ...] | None
+
+
+def data(run: Evaluator, value: Value | None) -> Value | None:
+    """The value as an array, tensor, error or loss; None where it is none of these."""
+    if value is None or isinstance(value, (Tensor, LossValue, Difference)):
+        return value
+    return run.as_array(value)
+
+
+def moved(run: Evaluator, value: Value | None, name: str, where: Where, shape: Shape = None, *, untouched: bool = False
+          ) -> Value:  # fmt: skip
+    """Values moved, selected or repeated: reshape, transpose, pad, pool."""
+    found = data(run, value)
+    if isinstance(found, Array):
+        return replace(found, shape=shape)
+    if isinstance(found, Tensor):
+        return tensors.kept(found, name, shape, untouched=untouched)
+    if found is not None:
+        return found
+    return Unknown(f"what «{name}» gives", where)
+
+
+def shape_of(value: Value | None) -> Shape:
+    """The shape of an array or tensor, where it is known."""
+    if isinstance(value, Array):
+        return value.shape
+    return value.head.shape if isinstance(value, Tensor) else None
+
+
+def reshaped(run: Evaluator, value: Value | None, sizes: Any, where: Where, name: str = "Reshape") -> Value:
+    """``reshape`` to ``sizes``: a tuple of numbers, -1 and unknown (None)."""
+    old = shape_of(value)
+    new: Shape = None
+    if isinstance(sizes, tuple) and all(s is None or isinstance(s, (int, float)) for s in sizes):
+        extents: list[int | None] = [None if s is None or s < 0 else int(s) for s in sizes]
+        if sum(s is None for s in sizes) == 0 and sum(s < 0 for s in sizes if s is not None) == 1:
+            total = _total(old)
+            known = math.prod(e for e in extents if e is not None)
+            if total is not None and known > 0 and total % known == 0:
+                extents[next(i for i, s in enumerate(sizes) if s is not None and s < 0)] = total // known
+        new = tuple(extents)
+    return moved(run, value, name, where, new, untouched=False)
+
+
+def _total(shape: Shape) -> int | None:
+    if shape is None or any(extent is None for extent in shape):
+        return None
+    return math.prod(extent for extent in shape if extent is not None)
+
+
+def sizes_of(call: Call, start: int) -> Any:
+    """The sizes given to ``reshape``/``view``: one sequence, or one argument each."""
+    first = call.get(start, "shape", "newshape", "target_shape", "size")
+    if isinstance(first, Seq):
+        return tuple(python(item) for item in first.items) if first.rest is None else None
+    return tuple(python(item) for item in call.args[start:])
+
+
+def axis_of(call: Call, position: int) -> object:
+    """The axis or axes that a reduction is told of; None where none are, a text where they are not known."""
+    if not call.given(position, "axis", "dim"):
+        return None
+    known = call.constant(position, "axis", "dim", default=UNKNOWN_AXIS)
+    return known
+
+
+UNKNOWN_AXIS = "some axis"
+
+
+def reduced(
+    run: Evaluator, value: Value | None, how: str, where: Where, *, whole: bool = True, axis: object = UNKNOWN_AXIS
+) -> Value:
+    """``mean``, ``sum``, ``max``, ``min``, ``std``, ``var``; ``whole``: over all axes."""
+    found = data(run, value)
+    along = None if whole else axis
+    if isinstance(found, (LossValue, Difference)):
+        return losses.reduced(run, found, how, where, along) if how in {"mean", "sum"} else found
+    if isinstance(found, Tensor):
+        made = tensors.opaque(run, found.framework, [found], f"«{where.written}» is a statistic of the output")
+        return divergences.reduced(found, made, how, along, where)
+    if not isinstance(found, Array):
+        return Unknown(f"what «{where.written}» gives", where)
+    hull, reach = found.values.hull, found.values.reach
+    values = ValueRange(hull)
+    if how == "max" and whole and reach is not None and math.isfinite(hull.hi) and reach.hi >= hull.hi:
+        values = ValueRange.exactly(Interval(hull.hi, hull.hi))
+    elif how == "min" and whole and reach is not None and math.isfinite(hull.lo) and reach.lo <= hull.lo:
+        values = ValueRange.exactly(Interval(hull.lo, hull.lo))
+    elif how in {"std", "var"}:
+        values = ValueRange(Interval(0.0, math.inf))
+    elif how == "sum":
+        values = UNKNOWN_RANGE
+    if how == "mean" and hull.width == 0:
+        values = found.values
+    return replace(
+        found, values=values, statistic=how, shape=() if whole else None, structure=Structure.UNKNOWN, random=False,
+        trail=(), where=where, dtype="float64", source=None,
+        why=found.why or f"«{where.written}» is computed from the data",
+    )  # fmt: skip
+
+
+def mapped(run: Evaluator, value: Value | None, name: str, where: Where, *, framework: Framework | None = None,
+           written: str | None = None, parameters: dict[str, Any] | None = None, axis: int | None = None
+           ) -> Value:  # fmt: skip
+    """An activation function by canonical name, on a tensor (a head) or on data."""
+    found = data(run, value)
+    if isinstance(found, Difference):
+        found = tensors.as_tensor(found)
+    if isinstance(found, Tensor):
+        return tensors.activated(
+            run, found, name, where, framework=framework or found.framework, written=written, parameters=parameters,
+            axis=axis,
+        )  # fmt: skip
+    if isinstance(found, Array):
+        activation = find_activation(name, **(parameters or {}))
+        if activation is None:
+            return arrays.unknown_array(run, f"the values of «{where.written}»", where)
+        values = activation.range_of(ActivationRange(found.values)).values
+        return arrays.recast(found, values, f"{name}()", where, why=found.why if values.unknown else None)
+    if isinstance(found, LossValue):
+        return found
+    return Unknown(f"what «{where.written}» gives", where)
+
+
+def clipped(run: Evaluator, value: Value | None, lo: float | None, hi: float | None, where: Where) -> Value:
+    """``clip`` of data or of an output, by ends as :func:`bound` gives them."""
+    found = data(run, value)
+    if isinstance(found, Array):
+        return arrays.clipped(found, lo, hi, f"clip to [{_end(lo)}, {_end(hi)}]", where)
+    if isinstance(found, Tensor):
+        return tensors.clipped(found, lo, hi)
+    return found or Unknown(f"what «{where.written}» gives", where)
+
+
+def bound(value: Value | None) -> float | None:
+    """An end of a clip: None where none is given, NaN where it is given and not known."""
+    if value is None or (isinstance(value, Const) and value.value is None):
+        return None
+    known = number(value)
+    return math.nan if known is None else known
+
+
+def _end(value: float | None) -> str:
+    return "?" if value is None or math.isnan(value) else arrays.short(value)
+
+
+def squared(run: Evaluator, value: Value | None, where: Where) -> Value:
+    """``square`` of data, an output, or an error."""
+    found = data(run, value)
+    if isinstance(found, Difference):
+        return losses.squared(found, where)
+    if isinstance(found, Tensor):
+        return tensors.squared(found)
+    if isinstance(found, Array):
+        from ae_audit.static.domain.operators import binary
+
+        return binary(run, "**", found, Const(2), where)
+    return found or Unknown(f"what «{where.written}» gives", where)
+
+
+def rooted(run: Evaluator, value: Value | None, where: Where) -> Value:
+    """``sqrt`` of data, an output, an error or a loss."""
+    found = data(run, value)
+    if isinstance(found, LossValue):
+        return losses.rooted(found)
+    if found is None:
+        return Unknown(f"what «{where.written}» gives", where)
+    from ae_audit.static.domain.operators import binary
+
+    return binary(run, "**", found, Const(0.5), where)
+
+
+def absolute(run: Evaluator, value: Value | None, where: Where) -> Value:
+    """``abs`` of data, an output, or an error."""
+    found = data(run, value)
+    if isinstance(found, Difference):
+        return losses.absolute(found, where)
+    if isinstance(found, Array) and found.values.hull.lo < 0:
+        top = max(abs(found.values.hull.lo), abs(found.values.hull.hi))
+        return arrays.recast(found, ValueRange(Interval(0.0, top)), arrays.ABSOLUTE, where, why=found.why)
+    if isinstance(found, Tensor):
+        return mapped(run, found, "absolute", where)
+    return found or Unknown(f"what «{where.written}» gives", where)
+
+
+def logarithm(run: Evaluator, value: Value | None, where: Where) -> Value:
+    """``log`` of data or of an output."""
+    found = data(run, value)
+    if isinstance(found, Tensor):
+        return tensors.logarithm(found, where)
+    if isinstance(found, Array):
+        return arrays.recast(found, UNKNOWN_RANGE, "log()", where, why=found.why or "a logarithm of the data")
+    return found or Unknown(f"what «{where.written}» gives", where)
+
+
+def binary(run: Evaluator, symbol: str, call: Call) -> Value:
+    """A function form of an operator: ``np.subtract(a, b)``."""
+    from ae_audit.static.domain.operators import binary as operate
+
+    if len(call.args) < 2:
+        return Unknown("an operation with one operand", call.where)
+    return operate(run, symbol, call.args[0], call.args[1], call.where)
+
+
+def joined(run: Evaluator, value: Value | None, where: Where, framework: Framework) -> Value:
+    """Concatenation or stacking of a sequence of arrays or tensors."""
+    if value is None:
+        return Unknown("a concatenation of nothing", where)
+    items, rest = run.iterate(value, where)
+    parts = [*items, *([] if rest is None else [rest])]
+    if any(isinstance(part, Tensor) for part in parts):
+        return tensors.concatenated(run, parts, where, framework)
+    found = [array for array in (run.as_array(part) for part in parts) if array is not None]
+    if not found or len(found) != len(parts):
+        return Unknown("a concatenation of values of unknown kind", where)
+    if len(found) == 1:
+        return replace(found[0], shape=None)
+    return arrays.concatenated(run, found)
+
+
+def cast(run: Evaluator, value: Value | None, dtype: str | None, where: Where) -> Value:
+    """The same values as another type; ``bool`` makes 0 and 1."""
+    found = data(run, value)
+    if not isinstance(found, Array):
+        return found or Unknown(f"what «{where.written}» gives", where)
+    if dtype == "bool":
+        return replace(arrays.thresholded(found, "astype(bool)", where), dtype="bool")
+    if dtype is None:
+        return found
+    whole = dtype.startswith(("int", "uint", "long"))
+    if whole and found.dtype is not None and found.dtype.startswith("f") and found.values.hull.width < math.inf:
+        floor = found.values.increasing(lambda i: Interval(math.trunc(i.lo), math.trunc(i.hi)))
+        made = replace(found, dtype=dtype, values=ValueRange(floor.hull))
+    else:
+        made = replace(found, dtype=dtype)
+    return unsigned.cast(found, made, where) if dtype == "uint8" else made
+
+
+def dtype_name(value: Value | None) -> str | None:
+    """``"float32"`` of a string, a NumPy or framework type, or a Python type."""
+    name = getattr(value, "name", None) if value is not None and not isinstance(value, Const) else python(value)
+    if not isinstance(name, str):
+        return None
+    last = name.rpartition(".")[2]
+    return {"float": "float64", "int": "int64", "double": "float64", "f": "float32", "bool_": "bool"}.get(last, last)
+
+
+def random(run: Evaluator, call: Call, values: ValueRange, shape: Shape, what: str) -> Array:
+    """An array drawn at random."""
+    return Array(
+        values=values,
+        shape=shape,
+        dtype="float64",
+        root=run.fresh(),
+        random=True,
+        where=call.where,
+        source=what,
+        synthetic=True,
+    )
+
+
+def normal(run: Evaluator, call: Call, mean: float | None, std: float | None, shape: Shape, what: str) -> Array:
+    """Normally distributed noise."""
+    centre, width = 0.0 if mean is None else mean, 1.0 if std is None else std
+    reach = Interval(centre - 2 * abs(width), centre + 2 * abs(width)) if shape != () else None
+    made = random(run, call, ValueRange(reach=reach), shape, what)
+    return replace(made, standardised=Tri.of((centre, width) == (0.0, 1.0)))
+
+
+def constant_number(value: Value | None) -> float | None:
+    """A number that the program fixes."""
+    return number(value)

@@ -1,0 +1,511 @@
+"""Tensors of a network: what layers, activations and arithmetic do to the facts of the head."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from functools import lru_cache
+
+from ae_audit.base.records import replace
+from ae_audit.schema.location import Location, TrailStep
+from ae_audit.schema.training_setup import Framework, Head, Parameter
+from ae_audit.static.domain import arrays, divergences, losses
+from ae_audit.static.domain.values import Array, Difference, Seq, Tensor, Unknown, Value, number
+from ae_audit.static.source.sources import Where
+from ae_audit.theory.activations import (
+    LINEAR_RANGE,
+    UNKNOWN_ACTIVATION_RANGE,
+    Activation,
+    ActivationRange,
+    Constraint,
+    find_activation,
+)
+from ae_audit.theory.intervals import Interval
+from ae_audit.theory.ranges import Tri, ValueRange
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from ae_audit.static.domain.evaluator import Evaluator
+
+FIRST_LAYERS = 3
+"""layers after the input among which a normalisation is looked for: a reshape, a convolution and the one behind it"""
+CLOSE = 1e-3
+"""what is added to or cut from a prediction without moving it: the 1e-7 of a logarithm, up to a visible change"""
+_MOVES = {"reshape", "view", "flatten", "unflatten", "squeeze", "unsqueeze", "expand_dims", "permute", "transpose"}
+"""what may stand between two activations that are one directly behind the other"""
+Shape = tuple[int | None, ...] | None
+
+
+def entering(run: Evaluator, framework: Framework, values: Iterable[Value]) -> Tensor:
+    """The values as one tensor whose head is unknown: all data fed, all layers passed on the way."""
+    fed: tuple[Array, ...] = ()
+    first: tuple[str, ...] = ()
+    normalises: Tri | None = None
+    variational = Tri.NO
+    why: str | None = None
+    model: str | None = None
+    latent: Head | None = None
+    for value in values:
+        if isinstance(value, Difference):
+            value = as_tensor(value)
+        if isinstance(value, Seq):
+            value = entering(run, framework, [*value.items, *([] if value.rest is None else [value.rest])])
+        if isinstance(value, Tensor):
+            fed = (*fed, *(a for a in value.fed if a not in fed))[:8]
+            first = first or value.first_layers
+            if normalises is not Tri.YES:
+                normalises = value.normalises if normalises is None else normalises
+            if value.variational is Tri.YES:
+                variational = Tri.YES
+            why = why or value.why
+            model = model or value.model
+            latent = latent or value.latent
+        else:
+            array = run.as_array(value)
+            if array is not None and array.shape != () and array not in fed:
+                fed = (*fed, array)[:8]
+            elif array is None and isinstance(value, Unknown):
+                why = why or value.reason
+    return Tensor(
+        framework, Head(), fed, first, Tri.UNKNOWN if normalises is None else normalises, variational, why, model,
+        latent=latent,
+    )  # fmt: skip
+
+
+def through_weights(
+    run: Evaluator,
+    framework: Framework,
+    value: Value | list[Value],
+    layer: str,
+    where: Where,
+    *,
+    units: int | None = None,
+    shape: Shape = None,
+) -> Tensor:
+    """After a layer with weights (dense, convolution, recurrent): every value can come out, no activation yet."""
+    base = entering(run, framework, value if isinstance(value, list) else [value])
+    return _after(base, layer, False, Head(
+        activation="linear", written=where.written, range=LINEAR_RANGE, units=units, shape=shape,
+        location=where.location, trail=(TrailStep(f"{layer} without activation produces every value", where.location),),
+    ))  # fmt: skip
+
+
+def weights(framework: Framework, shape: Shape, units: int | None = None) -> Tensor:
+    """Weights by themselves: ``tf.Variable(tf.zeros(…))``, ``nn.Parameter(…)``."""
+    return Tensor(framework, Head(activation="linear", range=LINEAR_RANGE, shape=shape, units=units,
+                                  logits_recoverable=Tri.NO))  # fmt: skip
+
+
+def _after(base: Tensor, layer: str, normalising: bool, head: Head) -> Tensor:
+    first = (*base.first_layers, layer) if len(base.first_layers) < FIRST_LAYERS else base.first_layers
+    normalises = base.normalises
+    if normalises is not Tri.YES and not base.first_layers:
+        scaled_inside = any(array.placeholder and array.scalings for array in base.fed)
+        passed_unknown = base.why is not None  # what came before the first layer is out of reach
+        normalises = Tri.YES if normalising or scaled_inside else Tri.UNKNOWN if passed_unknown else Tri.NO
+    return replace(base, head=head, first_layers=first, normalises=normalises, why=None, log_of=None, complement=False)
+
+
+def opaque(
+    run: Evaluator,
+    framework: Framework,
+    values: Iterable[Value],
+    why: str,
+    layer: str | None = None,
+    shape: Shape = None,
+) -> Tensor:
+    """After something of which nothing is known but that the network goes through it."""
+    base = entering(run, framework, values)
+    first = base.first_layers
+    if layer is not None and len(first) < FIRST_LAYERS:
+        first = (*first, layer)
+    return replace(base, head=Head(shape=shape), first_layers=first, why=why, log_of=None, complement=False)
+
+
+def activated(
+    run: Evaluator, value: Value, name: str, where: Where, *, framework: Framework, written: str | None = None,
+    parameters: dict[str, Parameter] | None = None, axis: int | None = None, where_name: Where | None = None,
+) -> Tensor:  # fmt: skip
+    """After an activation, by canonical name. ``where_name`` is the expression that names it."""
+    base = value if isinstance(value, Tensor) else through_nothing(run, framework, value)
+    parameters = dict(parameters or {})
+    if axis is not None:
+        parameters["axis"] = axis
+    activation = find_activation(name, **parameters)
+    place = where_name or where
+    head = base.head
+    before = head.range
+    if activation is None:
+        return replace(base, head=replace(head, activation=None, range=UNKNOWN_ACTIVATION_RANGE,
+            location=place.location),
+                       why=f"the activation «{name}» is not known")  # fmt: skip
+    units = head.units
+    if activation.axis is not None and head.shape is not None:
+        units = extent(head.shape, activation.axis)
+    range_, produced = _produced(activation, before, units)
+    trail = head.trail if head.activation not in {None, "linear"} else ()
+    if name == "linear":
+        return replace(base, head=replace(head, written=written or head.written, location=place.location))
+    previous = f" applied to the output of {head.activation}" if head.activation not in {None, "linear"} else ""
+    made = Head(
+        activation=name,
+        written=written if written is not None else place.written,
+        parameters=tuple(sorted((k, v) for k, v in parameters.items() if k != "axis")),
+        range=range_,
+        axis=activation.axis,
+        units=units,
+        shape=head.shape,
+        logits_recoverable=Tri.YES if framework is Framework.KERAS else Tri.UNKNOWN,
+        location=place.location,
+        others=_chain(head) if previous else (),
+        trail=(*trail, TrailStep(f"{name}{previous} produces {produced}", place.location))[-8:],
+    )
+    return replace(base, head=made, why=base.why if before.unknown and range_.unknown else None, log_of=None,
+                   complement=False, activation_of=base, divergence=None,
+                   parts=((divergences.EXPONENTIAL, 1.0),) if name == "exponential" else ())  # fmt: skip
+
+
+def _chain(head: Head) -> tuple[Location | None, ...]:
+    """The places of the activations with which one applied to ``head`` makes a chain; None where it is further off."""
+    near = all(layer.rpartition(".")[2].casefold() in _MOVES for layer in head.after)
+    return (*head.others, head.location if near else None) if near or head.range.values.hull.bounded else ()
+
+
+@lru_cache(maxsize=512)
+def _produced(activation: Activation, before: ActivationRange, units: int | None) -> tuple[ActivationRange, str]:
+    """The range after an activation, and in words."""
+    made = activation.range_of(before, units)
+    return made, str(made)
+
+
+def through_nothing(run: Evaluator, framework: Framework, value: Value) -> Tensor:
+    """Data that enters a network as it is."""
+    base = entering(run, framework, [value])
+    array = run.as_array(value)
+    if array is None:
+        return base
+    return replace(base, head=Head(range=ActivationRange(ValueRange(array.values.hull)), shape=array.shape))
+
+
+def kept(value: Tensor, layer: str, shape: Shape = None, *, units: int | None = None, untouched: bool = False,
+         axis: int | None = None, permuted: bool = False) -> Tensor:  # fmt: skip
+    """After a layer that only moves, selects or repeats values: the activation and its range stay the head's."""
+    head = value.head
+    new_axis = axis if axis is not None else head.axis
+    return replace(
+        value,
+        head=replace(
+            head, shape=shape, units=units if units is not None else (head.units if not permuted else None),
+            after=(*head.after, layer)[:8], axis=new_axis,
+            logits_recoverable=head.logits_recoverable if untouched else Tri.NO,
+        ),
+    )  # fmt: skip
+
+
+def spread(value: Tensor, layer: str, range_: ActivationRange, where: Where, *, normalising: bool = False) -> Tensor:
+    """After a layer that changes the range (batch normalisation, dropout, noise): the activation stays the head's."""
+    head = value.head
+    first = (*value.first_layers, layer) if len(value.first_layers) < FIRST_LAYERS else value.first_layers
+    normalises = value.normalises
+    if normalises is not Tri.YES and not value.first_layers:
+        normalises = Tri.YES if normalising else Tri.NO
+    return replace(
+        value,
+        head=replace(
+            head, range=range_, after=(*head.after, layer)[:8], logits_recoverable=Tri.NO,
+            trail=(*head.trail, TrailStep(f"{layer} after it: {range_}", where.location))[-8:],
+        ),
+        first_layers=first, normalises=normalises, log_of=None, complement=False,
+    )  # fmt: skip
+
+
+def normalised(run: Evaluator, framework: Framework, value: Value, layer: str, where: Where) -> Tensor:
+    """After batch normalisation and its relatives: everything can come out."""
+    if isinstance(value, Tensor):
+        if value.head.activation in {None, "linear"}:
+            return replace(value, head=replace(value.head, range=LINEAR_RANGE, activation="linear"),
+                           first_layers=(*value.first_layers, layer)[:FIRST_LAYERS])  # fmt: skip
+        return spread(value, layer, LINEAR_RANGE, where)
+    base = entering(run, framework, [value])
+    array = run.as_array(value)
+    return _after(base, layer, True, Head(
+        activation="linear", written=where.written, range=LINEAR_RANGE, location=where.location,
+        shape=None if array is None else array.shape,
+    ))  # fmt: skip
+
+
+def extent(shape: tuple[int | None, ...], axis: int) -> int | None:
+    """The extent along an axis; None where the shape has no such axis."""
+    return shape[axis] if -len(shape) <= axis < len(shape) else None
+
+
+def as_tensor(value: Value) -> Tensor:
+    """``x - net(x)`` used as a prediction, not as an error: what it can produce."""
+    assert isinstance(value, Difference)
+    tensor = value.prediction
+    if value.power != 1.0 or value.absolute:
+        return replace(tensor, head=Head(), why="an error, not a prediction")
+    if value.scaled and tensor.head.range != LINEAR_RANGE:
+        return _unknown_range(tensor, value.where)
+    return _combined(tensor, value.target if isinstance(value.target, Array) else None, -1.0, value.where)
+
+
+def _combined(tensor: Tensor, array: Array | None, sign: float, where: Where) -> Tensor:
+    head = tensor.head if array is None or array.random else _spread(tensor.head, array.shape)
+    tensor = replace(tensor, head=head)
+    fed = tensor.fed if array is None or array in tensor.fed or array.random else (*tensor.fed, array)[:8]
+    variational = Tri.YES if array is not None and array.random else tensor.variational
+    if head.activation == "linear" and head.range == LINEAR_RANGE:
+        return replace(tensor, fed=fed, variational=variational)
+    hull = head.range.values.hull
+    how = "noise" if array is not None and array.random else where.written
+    if array is not None:
+        hull = hull.add(array.values.affine(sign, 0.0).hull)
+    return replace(
+        tensor, fed=fed, variational=variational, log_of=None, complement=False,
+        head=replace(head, range=ActivationRange(ValueRange(hull)), after=(*head.after, how)[:8],
+                     logits_recoverable=Tri.NO),
+    )  # fmt: skip
+
+
+def rescaled(tensor: Tensor, scale: float, shift: float, where: Where) -> Tensor:
+    """``scale · prediction + shift``."""
+    head = tensor.head
+    if scale == 1.0 and shift == 0.0:
+        return tensor
+    if head.activation == "linear" and head.range == LINEAR_RANGE and scale != 0:
+        return tensor
+    if scale == 0:
+        return replace(tensor, head=replace(head, range=ActivationRange.exactly(Interval(shift, shift))))
+    range_ = head.range.affine(scale, shift)
+    change = where.written
+    return replace(
+        tensor, log_of=None,
+        head=replace(
+            head, range=range_, after=(*head.after, change)[:8], logits_recoverable=Tri.NO,
+            trail=(*head.trail, TrailStep(f"«{change}» maps it to {range_}", where.location))[-8:],
+        ),
+    )  # fmt: skip
+
+
+def clipped(tensor: Tensor, lo: float | None, hi: float | None) -> Tensor:
+    """After a clip; a clip that cuts only an epsilon off leaves the head as it is."""
+    if tensor.divergence is not None:  # a divergence that is left alone up to a bound weighs as its author chose
+        tensor = replace(tensor, divergence=replace(tensor.divergence, weight=None))
+    low, high, known = arrays.ends(lo, hi)
+    head = tensor.head
+    if low > high:
+        return tensor
+    range_ = head.range.clip(low, high)
+    if not known:
+        range_ = replace(range_, values=ValueRange(range_.values.hull))
+    hull = head.range.values.hull
+    if known and hull.bounded and low <= hull.lo + CLOSE and high >= hull.hi - CLOSE:
+        return replace(tensor, head=replace(head, logits_recoverable=Tri.NO))
+    return replace(tensor, head=replace(head, range=range_, after=(*head.after, "clip")[:8],
+                                        logits_recoverable=Tri.NO))  # fmt: skip
+
+
+def arithmetic(run: Evaluator, symbol: str, left: Value, right: Value, where: Where) -> Value:
+    """An operator with a network tensor on at least one side."""
+    return divergences.after(symbol, left, right, _arithmetic(run, symbol, left, right, where))
+
+
+def _arithmetic(run: Evaluator, symbol: str, left: Value, right: Value, where: Where) -> Value:
+    if symbol == "@":
+        fed = next(value for value in (left, right) if isinstance(value, Tensor))
+        before, after = (v.head.shape if isinstance(v, Tensor) else getattr(v, "shape", None) for v in (left, right))
+        shape = (*before[:-1], after[-1]) if before and after and len(after) == 2 else None
+        units = shape[-1] if shape and fed.framework is Framework.KERAS else None
+        return through_weights(run, fed.framework, [left, right], "matmul", where, units=units, shape=shape)
+    a, b = _scalar(left), _scalar(right)
+    if isinstance(left, Tensor) and b is not None:
+        return _with_number(run, left, symbol, b, where, reverse=False)
+    if isinstance(right, Tensor) and a is not None:
+        return _with_number(run, right, symbol, a, where, reverse=True)
+    if isinstance(left, Tensor) and isinstance(right, Tensor):
+        return _two(run, symbol, left, right, where)
+    tensor, other = (left, right) if isinstance(left, Tensor) else (right, left)
+    assert isinstance(tensor, Tensor)
+    array = run.as_array(other)
+    if array is None:
+        return opaque(run, tensor.framework, [tensor, other], f"«{where.written}» is not known")
+    same = array.values.hull
+    if symbol == "*" and same.bounded and same.width == 0 and same.lo not in {0.0, 1.0}:
+        # the rate that a sparse code should have, no target: p * log(p / q)
+        return _with_number(run, tensor, symbol, same.lo, where, reverse=tensor is right)
+    if tensor.log_of is not None and symbol == "*":
+        return losses.cross_term(tensor.log_of, array, where)
+    if not tensor.fed and not array.random and symbol in {"+", "-", "*"} and tensor.head.range == LINEAR_RANGE:
+        # weights by themselves: y = w * x + b written out
+        return through_weights(run, tensor.framework, [tensor, array], "weights", where)
+    if symbol == "-" and not array.random:
+        return Difference(tensor, array, where)
+    if symbol in {"+", "-"}:
+        return _combined(tensor, array, 1.0, where)
+    if array.random:
+        return replace(tensor, variational=Tri.YES, latent=tensor.latent or _one_sided_log_variance(tensor))
+    if symbol == "*":
+        hull = tensor.head.range.values.hull.multiply(array.values.hull)
+        return replace(tensor, head=replace(tensor.head, range=ActivationRange(ValueRange(hull)),
+                                            after=(*tensor.head.after, where.written)[:8],
+                                            logits_recoverable=Tri.NO))  # fmt: skip
+    return opaque(run, tensor.framework, [tensor, array], f"the range of «{where.written}» is not known")
+
+
+def _scalar(value: Value) -> float | None:
+    if isinstance(value, Array) and value.shape not in {(), None}:
+        return None
+    return number(value)
+
+
+def _with_number(run: Evaluator, tensor: Tensor, symbol: str, n: float, where: Where, *, reverse: bool) -> Value:
+    if not math.isfinite(n):
+        return replace(tensor, head=Head(), why=f"the range of «{where.written}» is not known")
+    if symbol == "+":
+        return _epsilon(tensor) if abs(n) <= CLOSE else rescaled(tensor, 1.0, n, where)
+    if symbol == "-":
+        if reverse:
+            made = rescaled(tensor, -1.0, n, where)
+            return replace(made, complement=not tensor.complement) if n == 1.0 else made
+        return _epsilon(tensor) if abs(n) <= CLOSE else rescaled(tensor, 1.0, -n, where)
+    if symbol == "*":
+        return rescaled(tensor, n, 0.0, where)
+    if symbol == "/" and not reverse and n != 0:
+        return rescaled(tensor, 1.0 / n, 0.0, where)
+    if symbol == "/" and n == 1.0 and tensor.activation_of is not None and _one_plus_exponential(tensor):
+        return activated(run, tensor.activation_of, "sigmoid", where, framework=tensor.framework)
+    if symbol == "**" and not reverse:
+        return squared(tensor) if n == 2 else _unknown_range(tensor, where)
+    return _unknown_range(tensor, where)
+
+
+def _one_plus_exponential(tensor: Tensor) -> bool:
+    """``1 + exp(-x)``, of which the sigmoid is the reciprocal."""
+    hull = tensor.head.range.values.hull
+    return tensor.head.activation == "exponential" and len(tensor.head.after) == 1 and hull.lo == 1.0
+
+
+def _epsilon(tensor: Tensor) -> Tensor:
+    return replace(tensor, head=replace(tensor.head, logits_recoverable=Tri.NO))
+
+
+def squared(tensor: Tensor) -> Tensor:
+    """``prediction ** 2``."""
+    hull = tensor.head.range.values.hull
+    top = max(abs(hull.lo), abs(hull.hi))
+    range_ = ActivationRange(ValueRange(Interval(0.0, top * top if math.isfinite(top) else math.inf)))
+    return replace(tensor, head=replace(tensor.head, range=range_, after=(*tensor.head.after, "square")[:8],
+                                        logits_recoverable=Tri.NO), log_of=None,
+                   parts=((divergences.SQUARE, 1.0),), divergence=None)  # fmt: skip
+
+
+def _unknown_range(tensor: Tensor, where: Where) -> Tensor:
+    return replace(tensor, head=Head(shape=tensor.head.shape), why=f"the range of «{where.written}» is not known",
+                   log_of=None, complement=False)  # fmt: skip
+
+
+_ONE_SIDED = frozenset({"relu", "relu6", "sigmoid", "softplus", "exponential", "hard_sigmoid"})
+
+
+def _one_sided_log_variance(tensor: Tensor) -> Head | None:
+    """``eps * exp(0.5 * relu(h))``: the head of a log-variance that cannot take one of the signs."""
+    inner = tensor.activation_of
+    if tensor.head.activation != "exponential" or inner is None:
+        return None
+    return inner.head if inner.head.activation in _ONE_SIDED - {"softplus", "exponential"} else None
+
+
+def _one_sided_mean(left: Tensor, right: Tensor) -> Head | None:
+    """``relu(h) + eps * std``: the head of a mean that cannot take one of the signs."""
+    for mean, spread in ((left, right), (right, left)):
+        drawn = spread.variational is Tri.YES and mean.variational is not Tri.YES
+        if drawn and mean.head.activation in _ONE_SIDED:
+            return mean.head
+    return None
+
+
+def _spread(head: Head, other: Shape, units: int | None = None) -> Head:
+    """The head after elementwise arithmetic with something of the shape ``other``: extents of 1 are broadcast."""
+    shape = _broadcast(head.shape, other)
+    if head.units != 1 or (shape is not None and shape == head.shape):
+        return replace(head, shape=shape)
+    if shape is not None and head.shape is not None and len(shape) == len(head.shape):
+        wider = [after for before, after in zip(head.shape, shape, strict=True) if before == 1 != after]
+        units = wider[0] if len(wider) == 1 else units
+    return replace(head, shape=shape, units=units)
+
+
+def _broadcast(shape: Shape, other: Shape) -> Shape:
+    if shape is None:
+        return None
+    if other is None:
+        return tuple(None if extent == 1 else extent for extent in shape)
+    rank = max(len(shape), len(other))
+    pairs = zip((1,) * (rank - len(shape)) + shape, (1,) * (rank - len(other)) + other, strict=True)
+    return tuple(b if a == 1 else a if b in {1, None} or a == b else b if a is None else None for a, b in pairs)
+
+
+def _two(run: Evaluator, symbol: str, left: Tensor, right: Tensor, where: Where) -> Value:
+    base = entering(run, left.framework, [left, right])
+    if symbol == "+" and base.latent is None:
+        base = replace(base, latent=_one_sided_mean(left, right))
+    lines = [t.head.range == LINEAR_RANGE for t in (left, right)]
+    if symbol in {"+", "-"}:
+        free = (left if lines[0] else right).head if any(lines) else None
+        if free is not None:
+            other = (right if lines[0] else left).head
+            spread = _spread(free, other.shape, other.units)
+            return replace(base, head=replace(spread, activation="linear", after=()), why=None)
+        hull = left.head.range.values.hull
+        added = right.head.range.values.affine(1.0 if symbol == "+" else -1.0, 0.0).hull
+        range_ = ActivationRange(ValueRange(hull.add(added)))
+        spread = _spread(left.head, right.head.shape, right.head.units)
+        head = Head(range=range_, shape=spread.shape, units=spread.units, location=where.location,
+                    written=where.written)  # fmt: skip
+        return replace(base, head=head, why=f"«{where.written}» adds two outputs")
+    if symbol == "*":
+        for gate, gated in ((left, right), (right, left)):
+            if gate.head.activation == "sigmoid" and gate.activation_of == gated:
+                return activated(run, gated, "silu", where, framework=left.framework)
+        hull = left.head.range.values.hull.multiply(right.head.range.values.hull)
+        spread = _spread(left.head, right.head.shape, right.head.units)
+        head = Head(range=ActivationRange(ValueRange(hull)), shape=spread.shape, units=spread.units,
+                    location=where.location, written=where.written)  # fmt: skip
+        return replace(base, head=head, why=f"«{where.written}» multiplies two outputs")
+    return replace(base, head=Head(shape=left.head.shape), why=f"the range of «{where.written}» is not known")
+
+
+def logarithm(tensor: Tensor, where: Where) -> Tensor:
+    """``log(p)``: remembered, for cross-entropies written out; after a softmax, a log-softmax."""
+    head = tensor.head
+    if head.range.constraint is Constraint.SIMPLEX and not head.after:
+        activation = find_activation("log_softmax", axis=head.axis)
+        range_ = head.range if activation is None else activation.range
+        return replace(tensor, log_of=tensor, head=replace(head, activation="log_softmax", range=range_,
+                                                           location=where.location))  # fmt: skip
+    return replace(tensor, log_of=tensor, head=replace(head, range=UNKNOWN_ACTIVATION_RANGE, activation=None),
+                   why="a logarithm of the output")  # fmt: skip
+
+
+def concatenated(run: Evaluator, values: list[Value], where: Where, framework: Framework) -> Value:
+    """Several tensors side by side: the head of all where they agree."""
+    found = [v for v in values if isinstance(v, Tensor)]
+    base = entering(run, framework, values)
+    if found and len(found) == len(values):
+        first = found[0].head
+        if all((t.head.activation, t.head.range) == (first.activation, first.range) for t in found):
+            shape = first.shape
+            return replace(base, head=replace(first, shape=None if shape is None else (*shape[:-1], None), units=None))
+        range_ = first.range
+        for tensor in found[1:]:
+            range_ = ActivationRange(range_.values.either(tensor.head.range.values))
+        return replace(base, head=Head(range=range_, location=where.location), why="outputs of several heads joined")
+    return replace(base, head=Head(), why="an output joined with data")
+
+
+def unknown_head(value: Value) -> str | None:
+    """Why the head of a prediction is unknown, where the value says so."""
+    if isinstance(value, Unknown):
+        return value.reason
+    return value.why if isinstance(value, Tensor) else None

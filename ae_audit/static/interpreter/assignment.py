@@ -1,0 +1,282 @@
+"""Assignments: what is bound to names and attributes, and what is written into arrays and containers."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from ae_audit.base.records import replace
+from ae_audit.schema.training_setup import Structure
+from ae_audit.static.domain import array_api, tensors
+from ae_audit.static.domain.arguments import Call
+from ae_audit.static.domain.environment import Frame, Scope
+from ae_audit.static.domain.values import (
+    Array,
+    Class,
+    Const,
+    Function,
+    Instance,
+    Library,
+    Mapping,
+    Module,
+    Object,
+    Seq,
+    Tensor,
+    Unknown,
+    Value,
+    is_const,
+    python,
+)
+from ae_audit.static.interpreter import attributes, subscripts
+from ae_audit.static.source.sources import Where
+from ae_audit.theory.ranges import Tri, ValueRange
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from ae_audit.static.interpreter.run import Run
+
+
+def assign(run: Run, target: ast.expr, value: Value, frame: Frame, written: ast.expr | None = None) -> None:
+    """Bind ``value`` to a target: a name, an attribute, an element, or several of them.
+
+    ``written``: the expression that gave it, where it stands alone.
+    """
+    if isinstance(target, ast.Name):
+        if isinstance(value, Object) and "name" not in value.attrs:
+            value.attrs.setdefault("variable", Const(target.id))
+        frame.scope.bind(target.id, value)
+    elif isinstance(target, (ast.Tuple, ast.List)):
+        unpack(run, target, value, frame)
+    elif isinstance(target, ast.Attribute):
+        where = None if written is None else Where(frame.text, written)
+        set_attribute(run, run.evaluate(target.value, frame), target.attr, value, where)
+    elif isinstance(target, ast.Subscript):
+        _set_item(run, target, value, frame)
+    elif isinstance(target, ast.Starred):
+        assign(run, target.value, value, frame)
+
+
+def overwrite(run: Run, target: ast.expr, former: Value, value: Value, frame: Frame) -> None:
+    """Change what stands in ``target`` in place: an array is seen changed under all of its names, a caller's too."""
+    assign(run, target, value, frame)
+    if not isinstance(former, Array) or not isinstance(value, Array) or former.shape == ():
+        return
+    for names in _namespaces(run):
+        for name, bound in names.items():
+            if bound is former:
+                names[name] = value
+
+
+def _namespaces(run: Run) -> Iterator[dict[str, Value]]:
+    """Names of everything that is being run, and the attributes of the instances that these know."""
+    seen: set[int] = set()
+    for running in run.scopes:
+        scope: Scope | None = running
+        while scope is not None and id(scope) not in seen:
+            seen.add(id(scope))
+            yield scope.names
+            yield from (value.attrs for value in list(scope.names.values()) if isinstance(value, Instance))
+            scope = scope.parent
+
+
+def unpack(run: Run, target: ast.Tuple | ast.List, value: Value, frame: Frame) -> None:
+    """``a, *b = value``."""
+    where = Where(frame.text, target)
+    names = target.elts
+    parts = parts_of(run, value, len(names), where)
+    star = next((i for i, name in enumerate(names) if isinstance(name, ast.Starred)), None)
+    if star is not None:
+        items, rest = run.iterate(value, where)
+        after = len(names) - star - 1
+        if rest is None and len(items) >= len(names) - 1:
+            middle = items[star : len(items) - after]
+            parts = [*items[:star], Seq(middle, "list"), *items[len(items) - after :]]
+        elif rest is not None and items:
+            parts[star:] = [Seq(items[star:], "list", rest), *[rest] * after]
+        else:
+            parts[star] = Seq([], "list", parts[star])
+    for name, part in zip(names, parts, strict=True):
+        assign(run, name, part, frame)
+
+
+def parts_of(run: Run, value: Value, count: int, where: Where) -> list[Value]:
+    """``count`` values that unpacking yields."""
+    if isinstance(value, Seq):
+        if value.rest is None and len(value.items) == count:
+            return list(value.items)
+        filler = value.rest or Unknown("a part of a sequence of another length", where)
+        return [value.items[i] if i < len(value.items) else filler for i in range(count)]
+    if isinstance(value, Unknown):
+        return [attributes.child(value, ("[]", i)) for i in range(count)]
+    if isinstance(value, Array):
+        first = attributes.first_axis_removed(value)
+        return [replace(first, selection=(*first.selection, f"part {i}")) for i in range(count)]
+    if isinstance(value, Tensor):
+        return [value for _ in range(count)]
+    if isinstance(value, Const) and isinstance(value.value, (str, tuple)) and len(value.value) == count:
+        return [Const(item) for item in value.value]
+    items, rest = run.iterate(value, where)
+    filler = rest or Unknown("a part of something unknown", where)
+    return [items[i] if i < len(items) else filler for i in range(count)]
+
+
+def set_attribute(run: Run, owner: Value, name: str, value: Value, where: Where | None = None) -> None:
+    """``owner.name = value``, with ``value`` written at ``where``."""
+    if isinstance(owner, Instance):
+        setter = owner.cls.find(f"{name}.setter")
+        if isinstance(setter, Function):
+            run.call(setter, Call(setter.where, [owner, value]))
+            return
+        owner.attrs[name] = value
+    elif isinstance(owner, (Object, Class)):
+        former = owner.attrs.get(name)
+        owner.attrs[name] = value
+        run.notes["set at", id(owner), name] = owner, where
+        if isinstance(owner, Object) and isinstance(owner.state, Seq) and former is not None:
+            # a named part of a container, which holds it in its place
+            owner.state.items = [value if item is former else item for item in owner.state.items]
+    elif isinstance(owner, Module):
+        owner.scope.names[name] = value
+    elif isinstance(owner, Unknown):
+        owner.children[name] = value
+
+
+def delete(run: Run, target: ast.expr, frame: Frame) -> None:
+    """``del target``: a name, an attribute, an element, or several of them."""
+    if isinstance(target, ast.Name):
+        frame.scope.unbind(target.id)
+    elif isinstance(target, (ast.Tuple, ast.List)):
+        for item in target.elts:
+            delete(run, item, frame)
+    elif isinstance(target, ast.Attribute):
+        owner = run.evaluate(target.value, frame)
+        if isinstance(owner, (Instance, Object, Class)):
+            owner.attrs.pop(target.attr, None)
+    elif isinstance(target, ast.Subscript):
+        subscripts.delete(run, run.evaluate(target.value, frame), target, frame)
+
+
+def _set_item(run: Run, target: ast.Subscript, value: Value, frame: Frame) -> None:
+    owner = run.evaluate(target.value, frame)
+    if isinstance(target.slice, ast.Slice):
+        _set_slice(run, target, owner, value, frame)
+        return
+    if isinstance(owner, Mapping):
+        subscripts.put(owner, run.evaluate(target.slice, frame), value)
+        return
+    key = run.evaluate(target.slice, frame) if not isinstance(target.slice, ast.Tuple) else Unknown("a selection")
+    if isinstance(owner, Seq):
+        if isinstance(key, Const) and isinstance(key.value, int) and -len(owner.items) <= key.value < len(owner.items):
+            owner.items[key.value] = value
+        else:
+            _put_somewhere(owner, value)
+    elif isinstance(owner, Array):
+        _write_into(run, target, owner, value, frame)
+    elif isinstance(owner, Tensor):
+        _overwrite(run, target, owner, value, frame)
+    elif isinstance(owner, (Instance, Object)):
+        run.call_method(owner, "__setitem__", Call(Where(frame.text, target), [key, value]))
+    elif isinstance(owner, Unknown) and isinstance(key, Const):
+        owner.children["[]", subscripts.key_of(key)] = value
+    elif isinstance(owner, Library) and owner.name == "os.environ" and is_const(key, str) and is_const(value, str):
+        name, text = python(key), python(value)
+        run.marks.add(f"backend:{text}" if name == "KERAS_BACKEND" else f"environment:{name}")
+
+
+def _put_somewhere(owner: Seq, value: Value) -> None:
+    """``owner[i] = value`` for an unknown index; constants that something else takes the place of held it free."""
+    if all(isinstance(item, Const) for item in owner.items) and not isinstance(value, Const):
+        owner.items, owner.rest, owner.open = [], value, True
+    else:
+        owner.items.append(value)
+        subscripts.loosen(owner)
+
+
+def _set_slice(run: Run, target: ast.Subscript, owner: Value, value: Value, frame: Frame) -> None:
+    if isinstance(owner, Array):
+        _write_into(run, target, owner, value, frame)
+    elif isinstance(owner, Tensor):
+        _overwrite(run, target, owner, value, frame)
+    elif isinstance(owner, Seq):
+        items, rest = run.iterate(value, Where(frame.text, target))
+        place = subscripts.place_of(run, target.slice, frame)
+        if place == slice(None):
+            owner.items[:], owner.rest = items, rest
+        elif isinstance(place, slice) and place.step is None and owner.rest is None and rest is None:
+            owner.items[place] = items
+        else:
+            owner.items.extend(items)
+            subscripts.loosen(owner)
+    elif isinstance(owner, (Instance, Object)):
+        key = subscripts.key_for(run, target.slice, frame)
+        run.call_method(owner, "__setitem__", Call(Where(frame.text, target), [key, value]))
+
+
+def _overwrite(run: Run, target: ast.Subscript, owner: Tensor, value: Value, frame: Frame) -> None:
+    """``y[...] = v`` on what a network computes: parts of it may have another activation from now on."""
+    if isinstance(value, Tensor) and (value.head.activation, value.head.range) != (
+        owner.head.activation,
+        owner.head.range,
+    ):
+        joined = tensors.concatenated(run, [owner, value], Where(frame.text, target), owner.framework)
+        assign(run, target.value, joined, frame)
+
+
+def _write_into(run: Run, target: ast.Subscript, owner: Array, value: Value, frame: Frame) -> None:
+    """``x[...] = v``: the array may hold the new values besides the old ones."""
+    empty = owner.source is not None and owner.source.endswith("empty")
+    blank = owner.values.reach is not None and owner.values.hull.width == 0 and owner.why is None
+    if isinstance(value, Tensor):
+        if blank or empty:
+            # what a network computes step by step: from now on the array is that
+            assign(run, target.value, replace(value, head=replace(value.head, shape=owner.shape)), frame)
+        return
+    new = run.as_array(value)
+    if new is None:
+        return
+    if owner.dtype is not None:
+        cast = array_api.cast(run, new, owner.dtype, Where(frame.text, target))
+        new = cast if isinstance(cast, Array) else new
+    if _all_of(target.slice):
+        overwrite(run, target.value, owner, replace(new, shape=owner.shape, dtype=owner.dtype or new.dtype), frame)
+        return
+    single = isinstance(value, Const) or (new.shape == () and new.statistic is None)
+    if blank and single:
+        # single places are written: the old values and the new ones both occur
+        overwrite(run, target.value, owner, replace(owner, values=owner.values.together(new.values)), frame)
+        return
+    if blank or empty:
+        # zeros that are filled in: from now on the array is what is written into it
+        plane = isinstance(target.slice, ast.Tuple) and any(not _stretch(part) for part in target.slice.elts[1:])
+        apart = plane and new.structure in {Structure.BINARY_LABEL, Structure.MULTI_HOT}
+        structure = Structure.UNKNOWN if apart else new.structure  # what the planes are to each other is not known
+        left = new.values if empty else ValueRange(new.values.hull.hull(owner.values.hull), new.values.reach)
+        overwrite(run, target.value, owner, replace(new, values=left, shape=owner.shape, structure=structure), frame)
+        return
+    joined = owner.values.together(new.values)
+    column = isinstance(target.slice, ast.Constant) and isinstance(target.slice.value, str)
+    if column:
+        # a column of a table: its values occur in the table, not in every column of it
+        scalings = (*owner.scalings, f"column {frame.text.segment(target.slice)}")
+        made = replace(owner, values=joined, scalings=scalings)
+        if joined.reach != owner.values.reach:  # by the column: what was done to it tells why
+            steps = tuple(step for step in new.trail if step not in owner.trail)
+            made = replace(made, trail=(*owner.trail, *steps), where=new.where or owner.where)
+        overwrite(run, target.value, owner, made, frame)
+        return
+    partial = isinstance(target.slice, (ast.Slice, ast.Tuple, ast.Constant))
+    reach = owner.values.reach if partial else None  # a mask may have replaced just the values that are reached
+    standardised = owner.standardised if partial else Tri.UNKNOWN
+    changed = replace(owner, values=ValueRange(joined.hull, reach), standardised=standardised)
+    overwrite(run, target.value, owner, changed, frame)
+
+
+def _all_of(key: ast.expr) -> bool:
+    """Whether a subscript takes the whole array: ``[:]``, ``[...]``, ``[:, :]``."""
+    parts = key.elts if isinstance(key, ast.Tuple) else [key]
+    return all(_stretch(p) and not (isinstance(p, ast.Slice) and (p.lower or p.upper or p.step)) for p in parts)
+
+
+def _stretch(part: ast.expr) -> bool:
+    """Whether a subscript takes a stretch of an axis, or all of one or several: ``2:30``, ``:``, ``...``."""
+    return isinstance(part, ast.Slice) or (isinstance(part, ast.Constant) and part.value is ...)

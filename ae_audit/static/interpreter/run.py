@@ -1,0 +1,164 @@
+"""``Run``: one execution of a program over abstract values, along one plan of decisions."""
+
+from __future__ import annotations
+
+import ast
+
+from ae_audit.static.domain.arguments import Call
+from ae_audit.static.domain.environment import Frame, Scope, Signal
+from ae_audit.static.domain.values import Array, Class, Const, Function, Module, Seq, Site, Soft, Tensor, Unknown, Value
+from ae_audit.static.interpreter import attributes, calls, expressions, statements
+from ae_audit.static.interpreter.budget import MAX_SITES, MAX_STEPS, BudgetSpentError
+from ae_audit.static.interpreter.exploration import Offer, Plan
+from ae_audit.static.interpreter.registry import Registry
+from ae_audit.static.source.sources import Text, Where
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any
+
+    from ae_audit.static.source.projects import Project
+
+
+class Run:
+    """The state of one execution, and the interface that knowledge handlers use."""
+
+    def __init__(self, registry: Registry, project: Project, plan: Plan | None = None, steps: int = MAX_STEPS) -> None:
+        self.registry = registry
+        self.project = project
+        self.plan = plan or Plan()
+        self.steps = steps
+        self.sites: list[Site] = []
+        self.offers: dict[tuple[Any, ...], Offer] = {}
+        self.entered: set[int] = set()
+        self.called: frozenset[int] = frozenset()
+        """what had been entered when the program itself was through"""
+        self.functions: list[Function] = []
+        self.classes: list[Class] = []
+        self.instantiated: set[int] = set()
+        self.active: list[Function] = []
+        self.scopes: list[Scope] = []
+        """of the modules and calls that are being run"""
+        self.modules: dict[str, Module] = {}
+        self.marks: set[str] = set()
+        """what the program was seen to do: ``tf.keras``, ``backend:torch``, ``no_grad`` …"""
+        self.finishers: list[Any] = []
+        """called as ``finisher(run)`` once the program has been run (a model compiled, never fitted)"""
+        self.notes: dict[Any, Any] = {}
+        """storage for knowledge tables, by their own keys"""
+        self.main_text: Text | None = None
+        self.uncalled: int | None = None
+        """the function that is being entered although nothing calls it, by its node"""
+        self.loops = 0
+        """how many loops of an unknown number of turns are being run"""
+        self.turning: list[str] = []
+        """the names that their turns bind"""
+        self.undoing = False
+        """whether tests that the program decides are offered the other way, to reach a training that they leave out"""
+        self.faults: list[tuple[Where, str]] = []
+        """places at which the interpreter failed, and what the report says of them"""
+        self._fresh = 0
+
+    # -- machinery ---------------------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        self.steps -= 1
+        if self.steps < 0:
+            raise BudgetSpentError
+
+    def fresh(self) -> int:
+        """A new identity."""
+        self._fresh += 1
+        return self._fresh
+
+    def evaluate(self, node: ast.expr, frame: Frame) -> Value:
+        return expressions.evaluate(self, node, frame)
+
+    def execute(self, body: list[ast.stmt], frame: Frame) -> Signal:
+        return statements.execute(self, body, frame)
+
+    # -- what handlers use -------------------------------------------------------------------------------------------
+
+    def call(self, function: Value, call: Call) -> Value:
+        """Call anything callable with abstract arguments."""
+        return calls.call(self, function, call)
+
+    def call_method(self, receiver: Value, name: str, call: Call) -> Value | None:
+        """Call a method of a user's instance or a library object; None where there is no such method."""
+        function = attributes.find(self, receiver, name)
+        return None if function is None else self.call(function, call)
+
+    def attribute(self, value: Value, name: str, where: Where | None = None) -> Value:
+        found = attributes.find(self, value, name)
+        if found is not None:
+            return found
+        return attributes.missing(self, value, name, where)
+
+    def iterate(self, value: Value, where: Where | None = None) -> tuple[list[Value], Value | None]:
+        """The known elements of an iterable, and what stands for the others (None: there are no others)."""
+        return attributes.iterate(self, value, where)
+
+    def element(self, value: Value, where: Where | None = None) -> Value:
+        """Some element of an iterable."""
+        items, rest = self.iterate(value, where)
+        if rest is not None:
+            return rest
+        return items[0] if items else Unknown("an element of something empty", where)
+
+    def as_array(self, value: Value) -> Array | None:
+        """The value as an array of data; None where it is something else (a tensor of the network, a model)."""
+        if isinstance(value, Array):
+            return value
+        if isinstance(value, Unknown):
+            if value.array is None:
+                value.array = Array(root=self.fresh(), why=value.reason, where=value.where)
+                self.notes["unknown", value.array.root] = value
+            return value.array
+        if isinstance(value, Const) and isinstance(value.value, (int, float)):
+            from ae_audit.static.domain.arrays import of_constant
+
+            return of_constant(self, value)
+        if isinstance(value, Seq):
+            from ae_audit.static.domain.arrays import of_sequence
+
+            return of_sequence(self, value)
+        return None
+
+    def soft(self, value: Any, source: str, where: Where | None = None) -> Value:
+        """A default that a user may override; under a plan, what the plan makes of it."""
+        offer = self.plan.get(("soft", source))
+        return Const(value if offer is None else offer.value, where, Soft(source))
+
+    def offer_values(self, soft: Soft, default: Any, values: tuple[Any, ...]) -> None:
+        """Note that a default is compared with ``values``: each is an alternative of its own."""
+        if self.plan.get(("soft", soft.source)) is not None:
+            return
+        for value in values:
+            if value == default and type(value) is type(default):
+                continue
+            try:
+                hash(value)
+            except TypeError:
+                continue
+            key = ("soft", soft.source)
+            self.offers.setdefault(
+                (key, type(value).__name__, value),
+                Offer(key, value, f"{soft.source} == {value!r}", f"{soft.source} == {default!r}", self.uncalled),
+            )
+
+    def emit(self, site: Site) -> None:
+        """Report a place where a loss is computed."""
+        site.extra.setdefault("uncalled", self.uncalled)
+        if len(self.sites) < MAX_SITES:
+            self.sites.append(site)
+
+    def written(self, where: Where | None) -> str | None:
+        return None if where is None else where.written
+
+    def find_tensors(self, value: Value | None, depth: int = 0) -> list[Tensor]:
+        """All network tensors in a value: itself, or inside sequences."""
+        if isinstance(value, Tensor):
+            return [value]
+        if isinstance(value, Seq) and depth < 3:
+            return [tensor for item in value.items for tensor in self.find_tensors(item, depth + 1)]
+        return []

@@ -1,0 +1,1 @@
+"""Knowledge of Keras and TensorFlow."""

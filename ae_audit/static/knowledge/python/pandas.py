@@ -1,0 +1,104 @@
+"""pandas: tables that are read from files, their columns and their rows."""
+
+from __future__ import annotations
+
+import ast
+
+from ae_audit.base.records import replace
+from ae_audit.schema.training_setup import Structure
+from ae_audit.static.domain import array_api, arrays
+from ae_audit.static.domain.arguments import Call
+from ae_audit.static.domain.values import Array, Seq, Unknown, Value
+from ae_audit.static.interpreter.registry import Table
+from ae_audit.theory.intervals import REAL_LINE, UNIT
+from ae_audit.theory.ranges import ValueRange
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from ae_audit.static.interpreter.run import Run
+
+TABLE = Table("pandas")
+
+
+@TABLE.function("pandas.read_csv", "pandas.read_excel", "pandas.read_table", "pandas.read_parquet", "pandas.read_hdf",
+                "pandas.read_pickle", "pandas.read_json", "pandas.read_sql", "pandas.read_feather")  # fmt: skip
+def _table(run: Run, call: Call) -> Value:
+    what = f"pd.{call.name}"
+    return Array(root=run.fresh(), where=call.where, why=f"it is read from a file by «{what}»", source=what)
+
+
+@TABLE.function("pandas.DataFrame", "pandas.Series")
+def _frame(run: Run, call: Call) -> Value:
+    found = array_api.data(run, call.get(0, "data"))
+    return found or arrays.unknown_array(run, "a table made at run time", call.where)
+
+
+@TABLE.function("pandas.get_dummies")
+def _dummies(run: Run, call: Call) -> Value:
+    given = call.get(0, "data")
+    found = None if given is None else run.as_array(given)
+    if found is None:
+        return Unknown("dummies of something unknown", call.where)
+    return arrays.recast(found, ValueRange.exactly(UNIT), "get_dummies()", call.where, structure=Structure.ONE_HOT,
+                         structure_axis=-1)  # fmt: skip
+
+
+@TABLE.method("array", "drop", "pop", "filter", "select_dtypes")
+def _columns(run: Run, receiver: Array, call: Call) -> Value:
+    name = call.name
+    if name == "filter" and call.args and not isinstance(call.args[0], Seq):
+        return replace(receiver, shape=None)  # a picture, by one of Pillow's filters
+    axis = call.constant(1, "axis", default=0)
+    columns = "columns" in call.kwargs or axis in {1, "columns"} or name != "drop"
+    if not columns:
+        return receiver
+    what = _named(call)
+    narrowed = arrays.selected(receiver, f"{name} {what}", None)
+    written = [step.removeprefix("column ").strip("'\"") for step in receiver.scalings if step.startswith("column ")]
+    if any(column in what for column in written):
+        return replace(narrowed, values=ValueRange(receiver.values.hull))
+    return narrowed
+
+
+_HOW = frozenset({"axis", "errors", "inplace", "level"})
+"""arguments that do not say which columns are meant"""
+
+
+def _named(call: Call) -> str:
+    """The columns that a call names, as written."""
+    node = call.where.node
+    if isinstance(node, ast.Call):
+        if node.args:
+            return call.where.text.segment(node.args[0])
+        return " ".join(f"{k.arg} {call.where.text.segment(k.value)}" for k in node.keywords if k.arg not in _HOW)
+    return call.name
+
+
+@TABLE.method("array", "fillna", "replace")
+def _refilled(run: Run, receiver: Array, call: Call) -> Value:
+    """Values that others take the place of: what is replaced may have been the least or the greatest."""
+    fills = call.name == "fillna"
+    given = call.get(0 if fills else 1, "value")
+    if given is None and fills:
+        return receiver  # by a method: with its neighbours
+    new = None if given is None else run.as_array(given)
+    hull = REAL_LINE if new is None else receiver.values.hull.hull(new.values.hull)
+    return replace(receiver, values=ValueRange(hull, receiver.values.reach if fills else None))
+
+
+@TABLE.method("array", "head", "tail", "sample", "dropna", "reset_index", "sort_values", "shuffle", "query",
+              "rename", "set_index", "interpolate", "ffill", "bfill", "drop_duplicates", "sort_index",
+              "to_frame", "convert_objects", "persist", "cache")  # fmt: skip
+def _rows(run: Run, receiver: Array, call: Call) -> Value:
+    return receiver
+
+
+@TABLE.method("array", "apply", "applymap", "groupby", "merge", "rolling", "join", "diff", "pct_change")
+def _transformed(run: Run, receiver: Array, call: Call) -> Value:
+    return arrays.unknown_array(run, f"the values of «{call.where.written}»", call.where)
+
+
+@TABLE.method("array", "describe", "info", "hist", "plot", "value_counts", "isnull", "isna", "nunique",
+              "to_csv")  # fmt: skip
+def _aside(run: Run, receiver: Array, call: Call) -> Value:
+    return Unknown(f"what «{call.where.written}» gives", call.where)

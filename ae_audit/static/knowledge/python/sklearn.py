@@ -1,0 +1,262 @@
+"""scikit-learn: scalers, encoders, splits and its data sets."""
+
+from __future__ import annotations
+
+import math
+
+from ae_audit.base.records import replace
+from ae_audit.schema.training_setup import Structure
+from ae_audit.static.domain import arrays
+from ae_audit.static.domain.arguments import Call
+from ae_audit.static.domain.values import Array, Object, Seq, Unknown, Value
+from ae_audit.static.interpreter.registry import Table
+from ae_audit.theory.intervals import UNIT, Interval
+from ae_audit.theory.ranges import UNKNOWN_RANGE, ValueRange
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from ae_audit.static.interpreter.run import Run
+
+TABLE = Table("sklearn")
+TABLE.aliases.update({"sklearn.cross_validation": "sklearn.model_selection", "sklearn.preprocessing.data":
+                      "sklearn.preprocessing", "sklearn.datasets.base": "sklearn.datasets",
+                      "sklearn.preprocessing._data": "sklearn.preprocessing"})  # fmt: skip
+_SCALERS = ("MinMaxScaler", "StandardScaler", "RobustScaler", "MaxAbsScaler", "Normalizer", "QuantileTransformer",
+            "PowerTransformer", "LabelEncoder", "OneHotEncoder", "LabelBinarizer", "OrdinalEncoder", "Binarizer",
+            "MultiLabelBinarizer", "KBinsDiscretizer")  # fmt: skip
+SCALER = "sklearn.preprocessing.Scaler"
+
+
+def _scaler_made(name: str) -> None:
+    qualified = f"sklearn.preprocessing.{name}"
+    TABLE.bases[qualified] = (SCALER,)
+
+    @TABLE.function(qualified)
+    def _make(run: Run, call: Call) -> Value:
+        return Object(qualified, call, state={"fitted": None})
+
+
+for _name in _SCALERS:
+    _scaler_made(_name)
+
+
+@TABLE.method(SCALER, "fit", "partial_fit")
+def _fit(run: Run, receiver: Object, call: Call) -> Value:
+    receiver.state = {"fitted": run.as_array(call.args[0]) if call.args else None}
+    return receiver
+
+
+@TABLE.method(SCALER, "fit_transform")
+def _fit_transform(run: Run, receiver: Object, call: Call) -> Value:
+    _fit(run, receiver, call)
+    return _transform(run, receiver, call)
+
+
+@TABLE.method(SCALER, "transform")
+def _transform(run: Run, receiver: Object, call: Call) -> Value:
+    array = run.as_array(call.args[0]) if call.args else None
+    if array is None:
+        return Unknown("what a scaler makes of something unknown", call.where)
+    name = receiver.cls.rpartition(".")[2]
+    fitted = receiver.state.get("fitted") if isinstance(receiver.state, dict) else None
+    own = isinstance(fitted, Array) and fitted.root == array.root
+    how = f"{name}"
+    if name == "StandardScaler" and receiver.call is not None:
+        mean = receiver.call.constant(1, "with_mean", default=True)
+        std = receiver.call.constant(2, "with_std", default=True)
+        if mean is False or std is False:
+            return arrays.recast(array, UNKNOWN_RANGE, how, call.where, why=f"«{name}» without mean or deviation")
+        made = arrays.standardised(array, how, call.where)
+        return made if own else replace(made, why=None)
+    if name in {"RobustScaler", "PowerTransformer"}:
+        return arrays.standardised(array, how, call.where)
+    values = _range_after(name, receiver.call, array)
+    if values is None:
+        return _encoded(name, array, call)
+    if not own and name in {"MinMaxScaler", "MaxAbsScaler"}:
+        values = ValueRange(reach=None)
+        return arrays.recast(array, values, how, call.where, why=f"«{name}» was fitted on other data")
+    return arrays.recast(array, values, how, call.where)
+
+
+def _range_after(name: str, made: Call | None, array: Array) -> ValueRange | None:
+    if name == "MinMaxScaler":
+        given = None if made is None else made.constant(0, "feature_range")
+        if isinstance(given, tuple) and len(given) == 2 and all(isinstance(g, (int, float)) for g in given):
+            low, high = sorted(float(g) for g in given)
+            return ValueRange.exactly(Interval(low, high))
+        return ValueRange.exactly(UNIT)
+    if name == "QuantileTransformer":
+        return ValueRange.exactly(UNIT)
+    if name == "MaxAbsScaler":
+        low = 0.0 if array.values.hull.lo >= 0 else -1.0
+        return ValueRange(Interval(low, 1.0))
+    if name == "Normalizer":
+        return ValueRange(Interval(0.0 if array.values.hull.lo >= 0 else -1.0, 1.0))
+    if name == "Binarizer":
+        return ValueRange.exactly(UNIT)
+    return None
+
+
+def _encoded(name: str, array: Array, call: Call) -> Value:
+    if name in {"OneHotEncoder", "LabelBinarizer"}:
+        return arrays.recast(array, ValueRange.exactly(UNIT), name, call.where, structure=Structure.ONE_HOT,
+                             structure_axis=-1)  # fmt: skip
+    if name == "MultiLabelBinarizer":
+        return arrays.recast(array, ValueRange.exactly(UNIT), name, call.where, structure=Structure.MULTI_HOT,
+                             structure_axis=-1)  # fmt: skip
+    values = ValueRange(Interval(0.0, math.inf), Interval(0.0, 1.0))
+    return arrays.recast(array, values, name, call.where, structure=Structure.CLASS_INDEX)
+
+
+@TABLE.method(SCALER, "inverse_transform")
+def _inverse(run: Run, receiver: Object, call: Call) -> Value:
+    return arrays.unknown_array(run, "values scaled back", call.where)
+
+
+@TABLE.function("sklearn.preprocessing.minmax_scale")
+def _minmax(run: Run, call: Call) -> Value:
+    array = run.as_array(call.args[0]) if call.args else None
+    if array is None:
+        return Unknown("what a scaler makes of something unknown", call.where)
+    inner = Call(call.where, [], {k: v for k, v in call.kwargs.items() if k == "feature_range"})
+    values = _range_after("MinMaxScaler", inner, array)
+    return arrays.recast(array, values or UNKNOWN_RANGE, "minmax_scale()", call.where)
+
+
+@TABLE.function("sklearn.preprocessing.scale", "scipy.stats.zscore")
+def _scale(run: Run, call: Call) -> Value:
+    array = run.as_array(call.args[0]) if call.args else None
+    if array is None:
+        return Unknown("what a scaler makes of something unknown", call.where)
+    return arrays.standardised(array, "scale()", call.where)
+
+
+@TABLE.function("sklearn.preprocessing.normalize")
+def _normalize(run: Run, call: Call) -> Value:
+    array = run.as_array(call.args[0]) if call.args else None
+    if array is None:
+        return Unknown("what a scaler makes of something unknown", call.where)
+    low = 0.0 if array.values.hull.lo >= 0 else -1.0
+    return arrays.recast(array, ValueRange(Interval(low, 1.0)), "normalize()", call.where)
+
+
+@TABLE.function("sklearn.model_selection.train_test_split")
+def _split(run: Run, call: Call) -> Value:
+    parts: list[Value] = []
+    for value in call.args:
+        array = run.as_array(value)
+        if array is None:
+            parts.extend((value, value))
+            continue
+        part = replace(array, shape=None if not array.shape else (None, *array.shape[1:]))
+        parts.extend((part, part))
+    return Seq(parts, "list")
+
+
+@TABLE.function("sklearn.utils.shuffle", "sklearn.utils.resample")
+def _shuffle(run: Run, call: Call) -> Value:
+    return call.args[0] if len(call.args) == 1 else Seq(list(call.args), "list")
+
+
+@TABLE.function("sklearn.preprocessing.FunctionTransformer")
+def _function_transformer(run: Run, call: Call) -> Value:
+    return Object("sklearn.preprocessing.FunctionTransformer", call)
+
+
+@TABLE.method("sklearn.preprocessing.FunctionTransformer", "fit_transform", "transform")
+def _function_transform(run: Run, receiver: Object, call: Call) -> Value:
+    function = receiver.call.get(0, "func") if receiver.call is not None else None
+    return Unknown("an unknown transformer") if function is None else run.call(function, call)
+
+
+@TABLE.function("sklearn.pipeline.Pipeline", "sklearn.pipeline.make_pipeline")
+def _pipeline(run: Run, call: Call) -> Value:
+    steps = call.args
+    if steps and isinstance(steps[0], Seq):
+        steps = [pair.items[-1] for pair in steps[0].items if isinstance(pair, Seq) and pair.items]
+    return Object("sklearn.pipeline.Pipeline", call, state=list(steps))
+
+
+@TABLE.method("sklearn.pipeline.Pipeline", "fit", "fit_transform", "transform")
+def _pipeline_run(run: Run, receiver: Object, call: Call) -> Value:
+    name = call.name
+    value: Value = call.args[0] if call.args else Unknown("nothing")
+    for part in receiver.state:
+        inner = Call(call.where, [value])
+        if name == "fit":
+            run.call_method(part, "fit", inner)
+        made = run.call_method(part, "transform" if name == "transform" else "fit_transform", inner)
+        value = made if made is not None else Unknown("what a pipeline's step gives", call.where)
+    return receiver if name == "fit" else value
+
+
+_SETS: dict[str, tuple[float, float, str]] = {
+    "load_digits": (0.0, 16.0, "pixels"), "fetch_olivetti_faces": (0.0, 1.0, "pixels"),
+}  # fmt: skip
+_MEASURED = ("load_iris", "load_wine", "load_breast_cancer", "load_boston", "load_diabetes", "fetch_california_housing",
+             "fetch_covtype", "fetch_kddcup99", "fetch_lfw_people", "fetch_lfw_pairs",
+             "fetch_20newsgroups")  # fmt: skip
+
+
+@TABLE.function(*(f"sklearn.datasets.{name}" for name in (*_SETS, *_MEASURED)))
+def _bundled(run: Run, call: Call) -> Value:
+    name = call.name
+    source = f"sklearn.datasets.{name}"
+    if name in _SETS:
+        low, high, _ = _SETS[name]
+        data = Array(ValueRange.exactly(Interval(low, high)), "float64", None, Structure.CONTINUOUS, root=run.fresh(),
+                     source=source, where=call.where)  # fmt: skip
+    else:
+        data = Array(structure=Structure.CONTINUOUS, root=run.fresh(), source=source, where=call.where,
+                     why=f"the measurements of «{name}» have no fixed range")  # fmt: skip
+    target = Array(ValueRange(Interval(0.0, math.inf)), "int64", (None,), Structure.CLASS_INDEX, root=run.fresh(),
+                   source=f"{source} target", where=call.where)  # fmt: skip
+    if name in {"load_boston", "load_diabetes", "fetch_california_housing"}:
+        target = replace(target, structure=Structure.CONTINUOUS, values=UNKNOWN_RANGE)
+    if call.constant(None, "return_X_y") is True:
+        return Seq([data, target], "tuple")
+    return _bunch(data, target, call)
+
+
+def _bunch(data: Array, target: Array, call: Call) -> Value:
+    made = Object("sklearn.utils.Bunch", call)
+    made.attrs.update({"data": data, "images": data, "target": target})
+    return made
+
+
+@TABLE.method("sklearn.utils.Bunch", "__getitem__")
+def _bunch_item(run: Run, receiver: Object, call: Call) -> Value:
+    name = call.constant(0)
+    return (
+        receiver.attrs.get(name) or Unknown("an entry of a data set") if isinstance(name, str) else Unknown("an entry")
+    )
+
+
+@TABLE.function("sklearn.datasets.fetch_openml", "sklearn.datasets.fetch_mldata")
+def _openml(run: Run, call: Call) -> Value:
+    name = call.constant(0, "name", default="")
+    pixels = isinstance(name, str) and "mnist" in name.lower()
+    data = Array(
+        ValueRange.exactly(Interval(0.0, 255.0)) if pixels else UNKNOWN_RANGE, "float64", None, Structure.CONTINUOUS,
+        root=run.fresh(), source=f"the data set {name}", where=call.where,
+        why=None if pixels else f"the data set {name}",
+    )  # fmt: skip
+    target = Array(ValueRange(Interval(0.0, 9.0)), "int64", (None,), Structure.CLASS_INDEX, root=run.fresh(),
+                   source=f"the labels of {name}", where=call.where)  # fmt: skip
+    if call.constant(None, "return_X_y") is True:
+        return Seq([data, target], "tuple")
+    return _bunch(data, target, call)
+
+
+@TABLE.function("sklearn.datasets.make_blobs", "sklearn.datasets.make_classification", "sklearn.datasets.make_moons",
+                "sklearn.datasets.make_circles", "sklearn.datasets.make_regression", "sklearn.datasets.make_swiss_roll",
+                "sklearn.datasets.make_s_curve", "sklearn.datasets.make_friedman1")  # fmt: skip
+def _made(run: Run, call: Call) -> Value:
+    data = Array(ValueRange(reach=Interval(-0.1, 0.1)), "float64", None, Structure.CONTINUOUS, root=run.fresh(),
+                 where=call.where, source="a made-up data set", synthetic=True)  # fmt: skip
+    name = call.name
+    structure = Structure.CLASS_INDEX if "regression" not in name and "roll" not in name else Structure.CONTINUOUS
+    values = ValueRange(Interval(0.0, math.inf)) if structure is Structure.CLASS_INDEX else UNKNOWN_RANGE
+    target = Array(values, "int64", (None,), structure, root=run.fresh(), where=call.where)
+    return Seq([data, target], "tuple")

@@ -1,0 +1,1 @@
+"""Knowledge of PyTorch, torchvision and Lightning."""

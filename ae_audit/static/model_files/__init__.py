@@ -1,0 +1,1 @@
+"""Saved models read without a framework."""

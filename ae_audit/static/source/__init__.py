@@ -1,0 +1,1 @@
+"""Text and syntax trees of a program and of what it imports."""

@@ -1,0 +1,1 @@
+"""Watching a real training: ``ae_audit.watch`` and what follows Keras and torch for it."""
