@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.settings.options import Settings
     from ae_audit.source.text import Sources
 
-FINE, FOUND, WRONG, NOTHING, INTERRUPTED = 0, 1, 2, 3, 130
+EXIT_OK, EXIT_FINDINGS, EXIT_USAGE, EXIT_NOTHING_AUDITED, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from ae_audit.base.version import __version__
 
         sys.stdout.write(f"ae-audit {__version__}\n")
-        return FINE
+        return EXIT_OK
     from ae_audit.base.errors import UsageError
 
     try:
@@ -51,9 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         import os
 
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FINE
+        return EXIT_OK
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return EXIT_INTERRUPTED
     except Exception as error:
         return _broken(error, verbose=not {"-v", "--verbose"}.isdisjoint(arguments))
 
@@ -69,7 +69,7 @@ def run() -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
     except BrokenPipeError:  # nobody reads on: `ae-audit … | head`
-        code = FINE
+        code = EXIT_OK
     except OSError:
         sys.exit(code)  # Python tells of it
     os._exit(code)
@@ -80,8 +80,8 @@ def exit_code(report: Report, settings: Settings) -> int:
     from ae_audit.engine.gate import fails, nothing_audited
 
     if fails(report, settings):
-        return FINE if settings.exit_zero else FOUND
-    return NOTHING if nothing_audited(report) else FINE
+        return EXIT_OK if settings.exit_zero else EXIT_FINDINGS
+    return EXIT_NOTHING_AUDITED if nothing_audited(report) else EXIT_OK
 
 
 def _audit(arguments: Sequence[str]) -> int:
@@ -90,7 +90,7 @@ def _audit(arguments: Sequence[str]) -> int:
     request = read_arguments(arguments)
     if isinstance(request, str):
         sys.stdout.write(request)
-        return FINE
+        return EXIT_OK
     from ae_audit.base.errors import UsageError
     from ae_audit.engine.discovery import discover
     from ae_audit.source.text import STDIN, Sources
@@ -126,16 +126,16 @@ def _audit(arguments: Sequence[str]) -> int:
 
         number = write_baseline(settings.write_baseline, report, sources)
         _say(f"{number} finding{'' if number == 1 else 's'} recorded in {settings.write_baseline}.")
-        return FINE
+        return EXIT_OK
     if targets or settings.output_format not in {"full", "concise"} or request.outputs:
         _write(report, sources, request, interrupted)
     if interrupted:
-        return INTERRUPTED
+        return EXIT_INTERRUPTED
     code = exit_code(report, settings)
-    if code == NOTHING and targets and not report.errors and not settings.hook:
+    if code == EXIT_NOTHING_AUDITED and targets and not report.errors and not settings.hook:
         files = "this file" if len(targets) == 1 else f"these {len(targets)} files"
         _say(f"Nothing to audit: no training of a Keras or PyTorch model was found in {files}.")
-    return FINE if code == NOTHING and settings.hook else code
+    return EXIT_OK if code == EXIT_NOTHING_AUDITED and settings.hook else code
 
 
 def _mended(
@@ -229,11 +229,11 @@ def _rule(arguments: Sequence[str]) -> int:
         longest = max(len(rule.name) for rule in rules)
         for rule in rules:
             sys.stdout.write(f"{rule.code}  {rule.name:<{longest}}  {rule.severity.value:<7}  {rule.summary}\n")
-        return FINE
+        return EXIT_OK
     if not arguments or arguments[0] in {"-h", "--help"}:
         usages = ("rule CODE|NAME ...", "rule --all", "rule --test CODE|NAME ...")
         sys.stdout.write("usage: " + "\n       ".join(f"ae-audit {usage}" for usage in usages) + "\n")
-        return FINE if arguments else WRONG
+        return EXIT_OK if arguments else EXIT_USAGE
     if "--all" in arguments:
         raise UsageError("ae-audit rule takes either rules or --all, not both.")
     testing = arguments[0] == "--test"
@@ -251,7 +251,7 @@ def _rule(arguments: Sequence[str]) -> int:
     from ae_audit.rules.page import markdown
 
     sys.stdout.write("\n".join(map(markdown, rules)))
-    return FINE
+    return EXIT_OK
 
 
 def _own_rules() -> tuple[str, ...]:
@@ -273,7 +273,7 @@ def _test(rules: Sequence[Rule], modules: tuple[str, ...]) -> int:
         for name, wrong in failures(rule, modules):
             failed = failed or wrong is not None
             sys.stdout.write(f"{'pass' if wrong is None else 'FAIL'}  {name}{'' if wrong is None else f': {wrong}'}\n")
-    return FOUND if failed else FINE
+    return EXIT_FINDINGS if failed else EXIT_OK
 
 
 def _config(arguments: Sequence[str]) -> int:
@@ -283,7 +283,7 @@ def _config(arguments: Sequence[str]) -> int:
 
     request = read_arguments(arguments)
     sys.stdout.write(request if isinstance(request, str) else as_toml(request.settings))
-    return FINE
+    return EXIT_OK
 
 
 def _completion(arguments: Sequence[str]) -> int:
@@ -292,14 +292,14 @@ def _completion(arguments: Sequence[str]) -> int:
 
     if len(arguments) != 1 or arguments[0] in {"-h", "--help"}:
         sys.stdout.write(f"usage: ae-audit completion {'|'.join(SHELLS)}\n")
-        return FINE if arguments in (["-h"], ["--help"]) else WRONG
+        return EXIT_OK if arguments in (["-h"], ["--help"]) else EXIT_USAGE
     sys.stdout.write(script(arguments[0]))
-    return FINE
+    return EXIT_OK
 
 
 def _complain(sentence: str) -> int:
     _say(sentence)
-    return WRONG
+    return EXIT_USAGE
 
 
 def _broken(error: Exception, verbose: bool) -> int:

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 from ae_audit.base.records import dataclass
-from ae_audit.schema.findings import Severity, Unsettled, Violation
+from ae_audit.schema.findings import Severity, UnknownFact, Violation
 from ae_audit.schema.training_setup import Framework, TrainingSetup
 
 TYPE_CHECKING = False
@@ -60,7 +60,7 @@ class Rule(ABC):
             cls.summary = (cls.__doc__ or "").strip().partition("\n")[0].rstrip(".")
 
     @abstractmethod
-    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
         """Yield what is wrong with ``setup``, and which unknown fact kept the rule from deciding."""
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import Enum
 
-from ae_audit.schema.findings import Evidence, Span, Unsettled
+from ae_audit.schema.findings import Evidence, Span, UnknownFact
 from ae_audit.schema.location import Location, TrailStep
 from ae_audit.schema.training_setup import DataFacts, Framework, Structure, TrainingSetup
 from ae_audit.theory.activations import ELEMENTWISE, Constraint, find_activation
@@ -302,27 +302,27 @@ def beaten_by_the_mean(setup: TrainingSetup) -> bool:
 # What is unknown
 
 
-def unsettled_target(setup: TrainingSetup) -> Unsettled:
+def unknown_target(setup: TrainingSetup) -> UnknownFact:
     """The values of the target are unknown."""
-    return Unsettled("target range", _why(setup, "the values of the target are not known"))
+    return UnknownFact("target range", _why(setup, "the values of the target are not known"))
 
 
-def unsettled_structure(setup: TrainingSetup) -> Unsettled:
+def unknown_structure(setup: TrainingSetup) -> UnknownFact:
     """It is unknown what the numbers of the target stand for."""
     default = "it is not known whether the target holds quantities, class labels or distributions"
-    return Unsettled("target structure", _why(setup, default))
+    return UnknownFact("target structure", _why(setup, default))
 
 
-def unsettled_head(setup: TrainingSetup) -> Unsettled:
+def unknown_head(setup: TrainingSetup) -> UnknownFact:
     """The range of the output is unknown."""
     default = f"the range of {setup.head.written}" if setup.head.written else "the output activation"
-    return Unsettled("output activation", _why(setup, f"{default} is not known"))
+    return UnknownFact("output activation", _why(setup, f"{default} is not known"))
 
 
-def unsettled_loss(setup: TrainingSetup) -> Unsettled:
+def unknown_loss(setup: TrainingSetup) -> UnknownFact:
     """What the loss computes, or whether it takes logits, is unknown."""
     default = f"what {setup.loss.written} computes" if setup.loss.written else "the loss"
-    return Unsettled("loss", _why(setup, f"{default} is not known"))
+    return UnknownFact("loss", _why(setup, f"{default} is not known"))
 
 
 def _why(setup: TrainingSetup, reason: str) -> str:

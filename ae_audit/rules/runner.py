@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from ae_audit.base.records import dataclass, replace
 from ae_audit.rules.base import Rule
 from ae_audit.rules.registry import select_rules
-from ae_audit.schema.findings import Finding, Severity, Undecided, Unsettled, Verdict, Violation
+from ae_audit.schema.findings import Finding, Severity, Undecided, UnknownFact, Verdict, Violation
 from ae_audit.schema.location import Location
 from ae_audit.schema.training_setup import Condition, TrainingSetup
 
@@ -40,16 +40,16 @@ def check(
     """
     rules = select_rules(select, ignore, modules)
     accusations: list[_Accusation] = []
-    unsettled: dict[tuple[int, str], tuple[Unsettled, list[str]]] = {}
+    unknown: dict[tuple[int, str], tuple[UnknownFact, list[str]]] = {}
     for index, setup in enumerate(setups):
         for rule in rules:
             for outcome in rule.check(setup):
                 if isinstance(outcome, Violation):
                     accusations.append(_Accusation(rule, outcome, index, setup.condition))
                 else:
-                    unsettled.setdefault((index, outcome.what), (outcome, []))[1].append(rule.code)
+                    unknown.setdefault((index, outcome.what), (outcome, []))[1].append(rule.code)
     findings = _merged(_findings(accusations, setups))
-    undecided = [_undecided(setups[index], outcome, codes) for (index, _), (outcome, codes) in unsettled.items()]
+    undecided = [_undecided(setups[index], outcome, codes) for (index, _), (outcome, codes) in unknown.items()]
     return tuple(sorted(findings, key=_order)), tuple(dict.fromkeys(undecided))
 
 
@@ -123,7 +123,7 @@ def _merged(findings: Iterable[Finding]) -> list[Finding]:
     return list(kept.values())
 
 
-def _undecided(setup: TrainingSetup, outcome: Unsettled, codes: Sequence[str]) -> Undecided:
+def _undecided(setup: TrainingSetup, outcome: UnknownFact, codes: Sequence[str]) -> Undecided:
     place = setup.location
     return Undecided(place.path, outcome.what, outcome.why, place.line, place.cell, tuple(sorted(set(codes))))
 

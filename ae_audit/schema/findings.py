@@ -111,7 +111,7 @@ class Violation:
 
 
 @dataclass(frozen=True, slots=True)
-class Unsettled:
+class UnknownFact:
     """What a rule's check yields where a fact that it needs is unknown."""
 
     what: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ae_audit.rules.registry import find_rule
-from ae_audit.schema.findings import Unsettled, Violation
+from ae_audit.schema.findings import UnknownFact, Violation
 from ae_audit.schema.location import Location
 from ae_audit.schema.training_setup import (
     DataFacts,
@@ -94,8 +94,8 @@ def violations(code: str, subject: TrainingSetup) -> list[Violation]:
     return [outcome for outcome in find_rule(code).check(subject) if isinstance(outcome, Violation)]
 
 
-def unsettled(code: str, subject: TrainingSetup) -> list[str]:
-    return [outcome.what for outcome in find_rule(code).check(subject) if isinstance(outcome, Unsettled)]
+def undecided_by(code: str, subject: TrainingSetup) -> list[str]:
+    return [outcome.what for outcome in find_rule(code).check(subject) if isinstance(outcome, UnknownFact)]
 
 
 def remedies(code: str, subject: TrainingSetup) -> list[str]:

@@ -26,7 +26,7 @@ from tests.rules.setups import (
     measured,
     remedies,
     setup,
-    unsettled,
+    undecided_by,
     violations,
 )
 
@@ -49,7 +49,7 @@ def test_softmax_over_quantities_is_accused(target: DataFacts, loss: str) -> Non
 def test_softmax_over_classes_is_right(loss: str, target: DataFacts) -> None:
     subject = setup("softmax", loss, target, given=GREY, units=10)
     assert not violations("AE101", subject)
-    assert not unsettled("AE101", subject)
+    assert not undecided_by("AE101", subject)
 
 
 def test_grey_levels_as_class_indices_are_right() -> None:
@@ -59,7 +59,7 @@ def test_grey_levels_as_class_indices_are_right() -> None:
     )
     for code in ("AE101", "AE102", "AE202", "AE302", "AE401"):
         assert not violations(code, subject), code
-        assert not unsettled(code, subject), code
+        assert not undecided_by(code, subject), code
 
 
 def test_the_axis_of_the_softmax_is_compared_with_the_targets() -> None:
@@ -70,22 +70,22 @@ def test_the_axis_of_the_softmax_is_compared_with_the_targets() -> None:
 
 
 def test_softmax_over_an_unknown_target_is_undecided() -> None:
-    assert unsettled("AE101", setup("softmax", "bce", UNKNOWN)) == ["target structure"]
-    assert unsettled("AE101", setup("softmax", "cce", UNKNOWN)) == ["target structure"]
-    assert unsettled("AE101", setup("softmax", "cce", UNKNOWN, given=GREY)) == []
-    assert unsettled("AE101", setup("sigmoid", "bce", UNKNOWN)) == []
-    assert unsettled("AE101", setup(None, "bce", UNKNOWN)) == []
+    assert undecided_by("AE101", setup("softmax", "bce", UNKNOWN)) == ["target structure"]
+    assert undecided_by("AE101", setup("softmax", "cce", UNKNOWN)) == ["target structure"]
+    assert undecided_by("AE101", setup("softmax", "cce", UNKNOWN, given=GREY)) == []
+    assert undecided_by("AE101", setup("sigmoid", "bce", UNKNOWN)) == []
+    assert undecided_by("AE101", setup(None, "bce", UNKNOWN)) == []
 
 
 def test_values_beyond_a_distribution_accuse_where_the_structure_is_unknown() -> None:
     wide = data(Interval(0.0, 16.0), Structure.UNKNOWN)
     assert violations("AE101", setup("softmax", "mse", wide))
-    assert unsettled("AE101", setup("softmax", "sparse_cce", wide)) == ["target structure"]
+    assert undecided_by("AE101", setup("softmax", "sparse_cce", wide)) == ["target structure"]
 
 
 def test_an_unknown_loss_is_believed_outside_reconstruction_only() -> None:
     assert violations("AE101", setup("softmax", None, GREY))
-    assert unsettled("AE101", setup("softmax", None, GREY, given=SIGNED)) == ["loss"]
+    assert undecided_by("AE101", setup("softmax", None, GREY, given=SIGNED)) == ["loss"]
 
 
 def test_a_target_seen_to_sum_to_one_acquits() -> None:
@@ -182,7 +182,7 @@ def test_values_out_of_reach_are_accused(activation: str, target: DataFacts) -> 
 def test_values_within_reach_are_not(activation: str, target: DataFacts) -> None:
     subject = setup(activation, "mse", target)
     assert not violations("AE102", subject)
-    assert not unsettled("AE102", subject)
+    assert not undecided_by("AE102", subject)
 
 
 def test_rounding_is_no_mismatch() -> None:
@@ -192,15 +192,15 @@ def test_rounding_is_no_mismatch() -> None:
 
 def test_a_hull_acquits_and_a_missing_reach_leaves_it_open() -> None:
     clipped = data(ValueRange(UNIT))
-    assert not unsettled("AE102", setup("sigmoid", "mse", clipped))
-    assert unsettled("AE102", setup("sigmoid", "mse", data(ValueRange(Interval(0.0, 255.0))))) == ["target range"]
-    assert unsettled("AE102", setup("sigmoid", "mse", UNKNOWN)) == ["target range"]
-    assert unsettled("AE102", setup("linear", "mse", UNKNOWN)) == []
+    assert not undecided_by("AE102", setup("sigmoid", "mse", clipped))
+    assert undecided_by("AE102", setup("sigmoid", "mse", data(ValueRange(Interval(0.0, 255.0))))) == ["target range"]
+    assert undecided_by("AE102", setup("sigmoid", "mse", UNKNOWN)) == ["target range"]
+    assert undecided_by("AE102", setup("linear", "mse", UNKNOWN)) == []
 
 
 def test_an_unknown_head_matters_only_against_a_known_target() -> None:
-    assert unsettled("AE102", setup(None, "mse", RAW)) == ["output activation"]
-    assert unsettled("AE102", setup(None, "mse", UNKNOWN)) == []
+    assert undecided_by("AE102", setup(None, "mse", RAW)) == ["output activation"]
+    assert undecided_by("AE102", setup(None, "mse", UNKNOWN)) == []
 
 
 @pytest.mark.parametrize(("loss", "logits"), [("bce", Tri.YES), ("nll", Tri.NO), ("ssim", Tri.NO)])
@@ -217,8 +217,8 @@ def test_under_a_categorical_loss_quantities_count_as_they_will_once_it_is_repla
 
 
 def test_an_unknown_loss_leaves_it_open_where_the_target_is_out_of_reach() -> None:
-    assert unsettled("AE102", setup("sigmoid", None, RAW)) == ["loss"]
-    assert unsettled("AE102", setup("sigmoid", None, GREY)) == []
+    assert undecided_by("AE102", setup("sigmoid", None, RAW)) == ["loss"]
+    assert undecided_by("AE102", setup("sigmoid", None, GREY)) == []
 
 
 def test_a_rare_excess_is_a_warning() -> None:
@@ -293,7 +293,7 @@ def test_half_a_range_wasted(activation: str) -> None:
 def test_a_range_that_is_used_or_open(activation: str, target: DataFacts) -> None:
     subject = setup(activation, "mse", target)
     assert not violations("AE103", subject)
-    assert not unsettled("AE103", subject)
+    assert not undecided_by("AE103", subject)
 
 
 def test_a_narrow_hull_alone_does_not_accuse() -> None:
@@ -343,7 +343,7 @@ def test_an_activation_before_logits_in_torch_is_an_error(activation: str, loss:
 def test_what_serves_as_logits_or_meets_no_logits(activation: str, loss: str, logits: Tri) -> None:
     subject = setup(activation, loss, ONE_HOT, given=GREY, framework=TORCH, logits=logits)
     assert not violations("AE104", subject)
-    assert not unsettled("AE104", subject)
+    assert not undecided_by("AE104", subject)
 
 
 @pytest.mark.parametrize(
@@ -374,7 +374,7 @@ def test_a_tanh_is_not_undone_by_any_backend() -> None:
 
 
 def test_unknown_logits_are_undecided() -> None:
-    assert unsettled("AE104", setup("sigmoid", "bce", GREY, logits=Tri.UNKNOWN)) == ["loss"]
+    assert undecided_by("AE104", setup("sigmoid", "bce", GREY, logits=Tri.UNKNOWN)) == ["loss"]
 
 
 @pytest.mark.parametrize(
@@ -434,7 +434,7 @@ def test_no_probability_in_a_probability_loss(framework: object, activation: str
 def test_what_is_a_probability_passes(framework: object, activation: str, loss: str, logits: Tri) -> None:
     subject = setup(activation, loss, ONE_HOT, given=GREY, framework=framework, logits=logits)  # type: ignore[arg-type]
     assert not violations("AE105", subject)
-    assert not unsettled("AE105", subject)
+    assert not undecided_by("AE105", subject)
 
 
 def with_range(subject: TrainingSetup, values: ValueRange) -> TrainingSetup:
@@ -444,13 +444,13 @@ def with_range(subject: TrainingSetup, values: ValueRange) -> TrainingSetup:
 def test_the_range_counts_not_the_name() -> None:
     subject = setup("tanh", "bce", GREY)
     assert not violations("AE105", with_range(subject, ValueRange.exactly(OPEN_UNIT)))
-    assert unsettled("AE105", with_range(subject, ValueRange(Interval(0.0, 6.0)))) == ["output activation"]
-    assert unsettled("AE105", with_range(subject, ValueRange())) == ["output activation"]
+    assert undecided_by("AE105", with_range(subject, ValueRange(Interval(0.0, 6.0)))) == ["output activation"]
+    assert undecided_by("AE105", with_range(subject, ValueRange())) == ["output activation"]
 
 
 def test_logits_unknown_matter_only_for_what_is_no_probability() -> None:
-    assert unsettled("AE105", setup("linear", "bce", GREY, logits=Tri.UNKNOWN)) == ["loss"]
-    assert unsettled("AE105", setup("sigmoid", "bce", GREY, logits=Tri.UNKNOWN)) == []
+    assert undecided_by("AE105", setup("linear", "bce", GREY, logits=Tri.UNKNOWN)) == ["loss"]
+    assert undecided_by("AE105", setup("sigmoid", "bce", GREY, logits=Tri.UNKNOWN)) == []
 
 
 @pytest.mark.parametrize(

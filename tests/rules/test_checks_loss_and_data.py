@@ -36,7 +36,7 @@ from tests.rules.setups import (
     measured,
     remedies,
     setup,
-    unsettled,
+    undecided_by,
     violations,
 )
 
@@ -54,13 +54,13 @@ def test_bce_outside_its_domain(target: DataFacts, logits: Tri) -> None:
 def test_bce_within_its_domain(target: DataFacts) -> None:
     subject = setup("sigmoid", "bce", target)
     assert not violations("AE201", subject)
-    assert not unsettled("AE201", subject)
+    assert not undecided_by("AE201", subject)
 
 
 def test_bce_on_an_unknown_target_is_undecided() -> None:
-    assert unsettled("AE201", setup("sigmoid", "bce", UNKNOWN)) == ["target range"]
-    assert unsettled("AE201", setup("sigmoid", "bce", replace(UNKNOWN, structure=Structure.BINARY_LABEL))) == []
-    assert unsettled("AE201", setup("sigmoid", "mse", UNKNOWN)) == []
+    assert undecided_by("AE201", setup("sigmoid", "bce", UNKNOWN)) == ["target range"]
+    assert undecided_by("AE201", setup("sigmoid", "bce", replace(UNKNOWN, structure=Structure.BINARY_LABEL))) == []
+    assert undecided_by("AE201", setup("sigmoid", "mse", UNKNOWN)) == []
 
 
 def test_what_happens_depends_on_the_framework() -> None:
@@ -132,12 +132,12 @@ def test_a_categorical_loss_on_standardised_data_becomes_mse() -> None:
 def test_a_categorical_loss_on_classes_is_right(loss: str, target: DataFacts) -> None:
     subject = setup("softmax", loss, target)
     assert not violations("AE202", subject)
-    assert not unsettled("AE202", subject)
+    assert not undecided_by("AE202", subject)
 
 
 def test_an_unknown_target_matters_in_a_reconstruction_only() -> None:
-    assert unsettled("AE202", setup("softmax", "cce", UNKNOWN)) == ["target structure"]
-    assert unsettled("AE202", setup("softmax", "cce", UNKNOWN, given=GREY)) == []
+    assert undecided_by("AE202", setup("softmax", "cce", UNKNOWN)) == ["target structure"]
+    assert undecided_by("AE202", setup("softmax", "cce", UNKNOWN, given=GREY)) == []
 
 
 def test_values_that_are_no_probabilities_accuse() -> None:
@@ -236,7 +236,7 @@ def test_the_target_of_a_classifier_is_not_divided() -> None:
 def test_modest_or_categorical_input_is_not(given: DataFacts) -> None:
     subject = setup("sigmoid", "bce", YES_OR_NO, given=given)
     assert not violations("AE301", subject)
-    assert not unsettled("AE301", subject)
+    assert not undecided_by("AE301", subject)
 
 
 @pytest.mark.parametrize(
@@ -250,11 +250,11 @@ def test_modest_or_categorical_input_is_not(given: DataFacts) -> None:
 def test_a_model_that_sees_to_it_itself(model: ModelFacts) -> None:
     subject = setup("relu", "mse", RAW, model=model)
     assert not violations("AE301", subject)
-    assert not unsettled("AE301", subject)
+    assert not undecided_by("AE301", subject)
 
 
 def test_a_model_of_which_that_is_unknown() -> None:
-    assert unsettled("AE301", setup("relu", "mse", RAW, model=ModelFacts())) == ["input normalisation"]
+    assert undecided_by("AE301", setup("relu", "mse", RAW, model=ModelFacts())) == ["input normalisation"]
 
 
 def test_a_lone_outlier_does_not_count() -> None:
@@ -309,7 +309,7 @@ def test_the_spans_tell_it_where_noise_hides_the_map() -> None:
 )
 def test_scales_that_are_choices_other_data_and_the_unknown(subject: TrainingSetup) -> None:
     assert not violations("AE302", subject)
-    assert not unsettled("AE302", subject)
+    assert not undecided_by("AE302", subject)
 
 
 def test_an_output_made_for_the_targets_scale() -> None:
@@ -358,7 +358,7 @@ def test_accuracy_of_quantities(activation: str, loss: str, target: DataFacts, g
 def test_accuracy_of_classes_and_of_the_unknown(activation: str, loss: str, target: DataFacts) -> None:
     subject = setup(activation, loss, target, given=GREY, metrics=ACCURACY)
     assert not violations("AE401", subject)
-    assert not unsettled("AE401", subject)
+    assert not undecided_by("AE401", subject)
 
 
 def test_accuracy_of_pixels_seen_to_be_black_and_white() -> None:
@@ -367,7 +367,7 @@ def test_accuracy_of_pixels_seen_to_be_black_and_white() -> None:
 
 
 def test_accuracy_of_an_unknown_reconstruction_is_undecided() -> None:
-    assert unsettled("AE401", setup("sigmoid", "bce", UNKNOWN, metrics=ACCURACY)) == ["target structure"]
+    assert undecided_by("AE401", setup("sigmoid", "bce", UNKNOWN, metrics=ACCURACY)) == ["target structure"]
 
 
 def test_other_metrics_are_none_of_it() -> None:

@@ -28,7 +28,7 @@ from tests.rules.setups import (
     measured,
     remedies,
     setup,
-    unsettled,
+    undecided_by,
     violations,
 )
 
@@ -100,7 +100,7 @@ def test_a_simplex_mapped_elsewhere_is_still_one() -> None:
 
 def test_black_and_white_is_data_too() -> None:
     assert not violations("AE102", setup("sigmoid", "bce", BLACK_AND_WHITE))
-    assert not unsettled(
+    assert not undecided_by(
         "AE102", setup("sigmoid", "bce", replace(UNKNOWN, values=ValueRange(REAL_LINE), structure=Structure.MULTI_HOT))
     )
 

@@ -54,13 +54,13 @@ from ae_audit.rules.predicates import (
     spans,
     structure_of,
     target_is_distribution,
-    unsettled_loss,
-    unsettled_structure,
+    unknown_loss,
+    unknown_structure,
     values_words,
 )
 from ae_audit.rules.programs import dense_keras, dense_torch
 from ae_audit.rules.repair import repair
-from ae_audit.schema.findings import Evidence, Severity, Unsettled, Violation
+from ae_audit.schema.findings import Evidence, Severity, UnknownFact, Violation
 from ae_audit.schema.training_setup import Framework, Structure, TrainingSetup
 from ae_audit.theory.activations import Constraint
 from ae_audit.theory.intervals import UNIT, format_number
@@ -124,7 +124,7 @@ class SoftmaxOnPerPixelTarget(Rule):
         Example(Framework.TORCH, ONE_HOT, note="every letter is a one-hot vector"),
     )
 
-    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
         if setup.head.range.constraint is not Constraint.SIMPLEX or setup.head.units == 1:
             return
         if not is_simplex(setup) and structure_of(setup) is not Structure.CONTINUOUS:
@@ -139,10 +139,10 @@ class SoftmaxOnPerPixelTarget(Rule):
         if suits is Tri.UNKNOWN:
             # a softmax under a categorical loss is how classifiers are written
             if setup.loss.name not in CATEGORICAL or setup.reconstruction is Tri.YES:
-                yield unsettled_structure(setup)
+                yield unknown_structure(setup)
         elif setup.loss.name is None and setup.reconstruction is not Tri.YES:
             # the user's own loss may normalise the target (a multinomial likelihood over counts)
-            yield unsettled_loss(setup)
+            yield unknown_loss(setup)
         else:
             yield self._violation(setup)
 

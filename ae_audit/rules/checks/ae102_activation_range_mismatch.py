@@ -54,14 +54,14 @@ from ae_audit.rules.predicates import (
     head_place,
     spans,
     structure_of,
-    unsettled_head,
-    unsettled_loss,
-    unsettled_target,
+    unknown_head,
+    unknown_loss,
+    unknown_target,
     values_words,
 )
 from ae_audit.rules.programs import RAW, SIGNED, dense_keras, dense_torch
 from ae_audit.rules.repair import repair
-from ae_audit.schema.findings import Evidence, Severity, Unsettled, Violation
+from ae_audit.schema.findings import Evidence, Severity, UnknownFact, Violation
 from ae_audit.schema.training_setup import Framework, Structure, TrainingSetup
 from ae_audit.theory.activations import Constraint
 from ae_audit.theory.loss_families import BINARY, CATEGORICAL
@@ -102,7 +102,7 @@ class ActivationRangeMismatch(Rule):
         ),
     )
 
-    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
         head, target = setup.head.range.values, setup.target
         if target.structure is Structure.CLASS_INDEX or head.hull.width == 0:
             return
@@ -110,7 +110,7 @@ class ActivationRangeMismatch(Rule):
             return
         if not head_known(setup):
             if not target.values.unknown and setup.reconstruction is Tri.YES:
-                yield unsettled_head(setup)
+                yield unknown_head(setup)
             return
         tolerance = ROUNDING * head.hull.width if head.hull.bounded else ROUNDING
         if target.structure in LABELS and setup.loss.name in BINARY:
@@ -119,9 +119,9 @@ class ActivationRangeMismatch(Rule):
         if outside is Tri.NO or (outside is Tri.UNKNOWN and target.structure in LABELS):
             return
         if outside is Tri.UNKNOWN:
-            yield unsettled_target(setup)
+            yield unknown_target(setup)
         elif setup.loss.name is None:
-            yield unsettled_loss(setup)
+            yield unknown_loss(setup)
         else:
             yield self._violation(setup)
 

@@ -49,7 +49,7 @@ from ae_audit.rules.predicates import (
 )
 from ae_audit.rules.programs import dense_keras, dense_torch
 from ae_audit.rules.repair import wasted
-from ae_audit.schema.findings import Severity, Unsettled, Violation
+from ae_audit.schema.findings import Severity, UnknownFact, Violation
 from ae_audit.schema.remedies import SwapActivation
 from ae_audit.schema.training_setup import Framework, TrainingSetup
 from ae_audit.theory.intervals import UNIT
@@ -78,7 +78,7 @@ class ActivationRangeWasted(Rule):
         Example(Framework.TORCH, TORCH.replace("Tanh", "Sigmoid")),
     )
 
-    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
         head, target = setup.head.range, setup.target
         if head.constraint is not None or target.structure in LABELS or not compares_values(setup):
             return

@@ -48,11 +48,11 @@ from ae_audit.rules.predicates import (
     on_tensorflow,
     spans,
     structure_of,
-    unsettled_loss,
+    unknown_loss,
 )
 from ae_audit.rules.programs import CLASSIFICATION, dense_keras, dense_torch
 from ae_audit.rules.repair import repair
-from ae_audit.schema.findings import Evidence, Severity, Unsettled, Violation
+from ae_audit.schema.findings import Evidence, Severity, UnknownFact, Violation
 from ae_audit.schema.remedies import ExpectLogits, Remedy, SwapActivation
 from ae_audit.schema.training_setup import Framework, Structure, TrainingSetup
 from ae_audit.theory.activations import Constraint
@@ -100,12 +100,12 @@ class ActivationBeforeLogitsLoss(Rule):
         Example(Framework.TORCH, CLASSIFIER.replace("    nn.Softmax(dim=1),\n", "")),
     )
 
-    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
         if not head_known(setup) or not _squeezed(setup):
             return
         if setup.loss.from_logits is Tri.UNKNOWN and setup.head.activation in {"sigmoid", "softmax"}:
             if setup.loss.name is not None:
-                yield unsettled_loss(setup)
+                yield unknown_loss(setup)
         elif setup.loss.from_logits is Tri.YES:
             yield self._violation(setup)
 

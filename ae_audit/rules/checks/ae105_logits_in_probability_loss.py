@@ -46,12 +46,12 @@ from ae_audit.rules.predicates import (
     loss_words,
     output_words,
     spans,
-    unsettled_head,
-    unsettled_loss,
+    unknown_head,
+    unknown_loss,
 )
 from ae_audit.rules.programs import CLASSIFICATION, dense_keras, dense_torch
 from ae_audit.rules.repair import repair
-from ae_audit.schema.findings import Severity, Unsettled, Violation
+from ae_audit.schema.findings import Severity, UnknownFact, Violation
 from ae_audit.schema.remedies import Remedy, SwapActivation
 from ae_audit.schema.training_setup import Framework, TrainingSetup
 from ae_audit.theory.intervals import UNIT, Interval
@@ -95,20 +95,20 @@ class LogitsInProbabilityLoss(Rule):
         Example(Framework.TORCH, TORCH.replace("Softmax", "LogSoftmax")),
     )
 
-    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
         domain = _domain(setup)
         if domain is None or setup.loss.from_logits is Tri.YES:
             return
         if not head_known(setup):
-            yield unsettled_head(setup)
+            yield unknown_head(setup)
             return
         outside = setup.head.range.values.leaves(domain, ROUNDING)
         if outside is Tri.NO:
             return
         if setup.loss.from_logits is Tri.UNKNOWN:
-            yield unsettled_loss(setup)
+            yield unknown_loss(setup)
         elif outside is Tri.UNKNOWN:
-            yield unsettled_head(setup)
+            yield unknown_head(setup)
         else:
             yield self._violation(setup, domain)
 

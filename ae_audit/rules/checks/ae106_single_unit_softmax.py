@@ -35,7 +35,7 @@ from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.predicates import beaten_by_the_mean, evidence, head_place, is_simplex, spans
 from ae_audit.rules.programs import SCALED, dense_keras, dense_torch
 from ae_audit.rules.repair import repair
-from ae_audit.schema.findings import Severity, Unsettled, Violation
+from ae_audit.schema.findings import Severity, UnknownFact, Violation
 from ae_audit.schema.remedies import Remedy, SwapActivation, SwapLoss
 from ae_audit.schema.training_setup import Framework, Structure, TrainingSetup
 from ae_audit.theory.activations import Constraint
@@ -75,7 +75,7 @@ class SingleUnitSoftmax(Rule):
         Example(Framework.TORCH, TORCH.replace("Softmax(dim=1)", "Sigmoid()")),
     )
 
-    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
         if not _constant(setup):
             return
         place = head_place(setup)

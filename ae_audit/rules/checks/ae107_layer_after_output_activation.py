@@ -40,7 +40,7 @@ from collections.abc import Iterator
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.predicates import LABELS, activation_words, evidence, head_place, spans, structure_of
 from ae_audit.rules.programs import dense_keras, dense_torch
-from ae_audit.schema.findings import Severity, Unsettled, Violation
+from ae_audit.schema.findings import Severity, UnknownFact, Violation
 from ae_audit.schema.training_setup import Framework, Structure, TrainingSetup
 from ae_audit.theory.ranges import Tri
 
@@ -71,7 +71,7 @@ class LayerAfterOutputActivation(Rule):
         Example(Framework.TORCH, TORCH.replace("    nn.Dropout(0.3),\n", "")),
     )
 
-    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
         structure = structure_of(setup)
         quantities = structure is Structure.CONTINUOUS or setup.reconstruction is Tri.YES
         if not quantities or structure in LABELS:

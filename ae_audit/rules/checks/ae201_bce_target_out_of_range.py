@@ -46,12 +46,12 @@ from ae_audit.rules.predicates import (
     evidence,
     loss_place,
     spans,
-    unsettled_target,
+    unknown_target,
     values_words,
 )
 from ae_audit.rules.programs import RAW, SIGNED, dense_keras, dense_torch
 from ae_audit.rules.repair import repair
-from ae_audit.schema.findings import Severity, Unsettled, Violation
+from ae_audit.schema.findings import Severity, UnknownFact, Violation
 from ae_audit.schema.training_setup import Framework, Structure, TrainingSetup
 from ae_audit.theory.intervals import UNIT
 from ae_audit.theory.loss_families import BINARY
@@ -86,7 +86,7 @@ class BceTargetOutOfRange(Rule):
         Example(Framework.TORCH, TORCH.replace("    transforms.Normalize((0.5,), (0.5,)),\n", "")),
     )
 
-    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
         target = setup.target
         if setup.loss.name not in BINARY or reconstructs_labels(setup):
             return  # of labels in the place of images, AE307 tells
@@ -95,7 +95,7 @@ class BceTargetOutOfRange(Rule):
         if outside is Tri.YES:
             yield self._violation(setup)
         elif outside is Tri.UNKNOWN and (target.structure not in LABELS or target.structure is Structure.CLASS_INDEX):
-            yield unsettled_target(setup)
+            yield unknown_target(setup)
 
     def _violation(self, setup: TrainingSetup) -> Violation:
         place = loss_place(setup)

@@ -44,12 +44,12 @@ from ae_audit.rules.predicates import (
     loss_words,
     spans,
     structure_of,
-    unsettled_structure,
+    unknown_structure,
     values_words,
 )
 from ae_audit.rules.programs import CLASSIFICATION, dense_keras, dense_torch
 from ae_audit.rules.repair import repair
-from ae_audit.schema.findings import Severity, Unsettled, Violation
+from ae_audit.schema.findings import Severity, UnknownFact, Violation
 from ae_audit.schema.training_setup import Framework, Structure, TrainingSetup
 from ae_audit.theory.intervals import UNIT
 from ae_audit.theory.loss_families import CATEGORICAL, TAKES_CLASS_INDEX
@@ -80,14 +80,14 @@ class CategoricalLossOnReconstruction(Rule):
         Example(Framework.TORCH, CLASSIFIER),
     )
 
-    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
         if setup.loss.name not in CATEGORICAL:
             return
         quantities = _holds_quantities(setup)
         if quantities is Tri.YES:
             yield self._violation(setup)
         elif quantities is Tri.UNKNOWN and setup.reconstruction is Tri.YES:
-            yield unsettled_structure(setup)
+            yield unknown_structure(setup)
 
     def _violation(self, setup: TrainingSetup) -> Violation:
         place = loss_place(setup)

@@ -38,7 +38,7 @@ from collections.abc import Iterator
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.predicates import ROUNDING, evidence, exactly_binary, is_simplex, loss_place, spans
 from ae_audit.rules.programs import dense_keras, dense_torch
-from ae_audit.schema.findings import Evidence, Severity, Unsettled, Violation
+from ae_audit.schema.findings import Evidence, Severity, UnknownFact, Violation
 from ae_audit.schema.training_setup import Framework, Structure, TrainingSetup
 from ae_audit.theory.intervals import UNIT
 from ae_audit.theory.ranges import Tri
@@ -65,7 +65,7 @@ class BceSoftTargetFloor(Rule):
         Example(Framework.TORCH, TORCH.replace("BCELoss", "MSELoss")),
     )
 
-    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
         target = setup.target
         if setup.loss.name != "bce" or target.structure is not Structure.CONTINUOUS:
             return

@@ -45,7 +45,7 @@ from collections.abc import Iterator
 
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.predicates import loss_place
-from ae_audit.schema.findings import Evidence, Severity, Span, Unsettled, Violation
+from ae_audit.schema.findings import Evidence, Severity, Span, UnknownFact, Violation
 from ae_audit.schema.training_setup import Framework, TrainingSetup, VariationalTerms
 from ae_audit.theory.intervals import format_number
 
@@ -150,7 +150,7 @@ class VaeLossReductionImbalance(Rule):
         Example(Framework.TORCH, TORCH.replace("error + kl", "error + 1e-5 * kl"), note="a weight of one's own"),
     )
 
-    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
         found = setup.variational
         if found is None or found.reconstruction.weight != 1.0 or found.divergence.weight != 1.0:
             return
@@ -160,7 +160,7 @@ class VaeLossReductionImbalance(Rule):
         ratio, open_ends = _ratio(factors)
         if 1.0 / CLEAR < ratio < CLEAR:
             if open_ends:
-                yield Unsettled("loss", f"the two terms are reduced differently, and {open_ends[0]} is not known")
+                yield UnknownFact("loss", f"the two terms are reduced differently, and {open_ends[0]} is not known")
             return
         place = found.location or loss_place(setup)
         more = "" if not open_ends else f", times {' and '.join(open_ends)}"

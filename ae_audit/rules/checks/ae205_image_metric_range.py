@@ -38,7 +38,7 @@ from collections.abc import Iterator
 
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.predicates import Scale, scale_of, top_of, values_words
-from ae_audit.schema.findings import Evidence, Severity, Span, Unsettled, Violation
+from ae_audit.schema.findings import Evidence, Severity, Span, UnknownFact, Violation
 from ae_audit.schema.training_setup import DataFacts, Framework, TrainingSetup
 from ae_audit.theory.intervals import format_number
 
@@ -112,7 +112,7 @@ class ImageMetricRange(Rule):
         Example(Framework.TORCH, TORCH.replace("data_range=255.0", "data_range=1.0")),
     )
 
-    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
         for metric in setup.metrics:
             if metric.span is None:
                 continue
@@ -120,7 +120,7 @@ class ImageMetricRange(Rule):
             span = _span_of(data)
             if span is None:
                 why = f"the span of the images that {metric.name.upper()} compares is not known"
-                yield Unsettled("image metric", why)
+                yield UnknownFact("image metric", why)
                 continue
             if 1 / CLEAR < metric.span / span < CLEAR:
                 continue

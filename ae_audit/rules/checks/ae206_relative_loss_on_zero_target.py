@@ -41,7 +41,7 @@ from collections.abc import Iterator
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.predicates import ROUNDING, evidence, head_place, loss_place, output_words, spans, values_words
 from ae_audit.rules.programs import dense_keras, dense_torch
-from ae_audit.schema.findings import Severity, Unsettled, Violation
+from ae_audit.schema.findings import Severity, UnknownFact, Violation
 from ae_audit.schema.remedies import SwapActivation, SwapLoss
 from ae_audit.schema.training_setup import DataFacts, Framework, TrainingSetup
 from ae_audit.theory.intervals import NON_NEGATIVE
@@ -72,7 +72,7 @@ class RelativeLossOnZeroTarget(Rule):
         Example(Framework.TORCH, TORCH.replace(" - target) / target", " - target)")),
     )
 
-    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
         if setup.loss.name == "mape" and _holds_zeros(setup.target):
             fault = "divides by the target, which holds zeros"
         elif setup.loss.name == "msle" and _holds_negatives(setup.target):

@@ -39,9 +39,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ae_audit.rules.base import Example, Rule
-from ae_audit.rules.predicates import evidence, loss_place, spans, unsettled_target, values_words
+from ae_audit.rules.predicates import evidence, loss_place, spans, unknown_target, values_words
 from ae_audit.rules.programs import dense_keras, dense_torch
-from ae_audit.schema.findings import Severity, Unsettled, Violation
+from ae_audit.schema.findings import Severity, UnknownFact, Violation
 from ae_audit.schema.remedies import SwapLoss
 from ae_audit.schema.training_setup import DataFacts, Framework, TrainingSetup
 from ae_audit.theory.ranges import Tri
@@ -87,19 +87,19 @@ class ScaleFreeLoss(Rule):
         ),
     )
 
-    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
         if setup.loss.name != "cosine_similarity" or setup.loss.alone is Tri.NO or setup.reconstruction is Tri.NO:
             return
         if setup.reconstruction is Tri.UNKNOWN:
-            yield Unsettled("relation of target and input", "cosine similarity suits directions, not intensities")
+            yield UnknownFact("relation of target and input", "cosine similarity suits directions, not intensities")
             return
         if setup.target.values.reach is None:
-            yield unsettled_target(setup)
+            yield unknown_target(setup)
             return
         if _has_unit_norm(setup.target):
             return
         if setup.loss.alone is Tri.UNKNOWN:
-            yield Unsettled("loss", "what is minimised beside the cosine similarity is not known")
+            yield UnknownFact("loss", "what is minimised beside the cosine similarity is not known")
             return
         place = loss_place(setup)
         yield Violation(

@@ -36,7 +36,7 @@ from collections.abc import Iterator
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.predicates import evidence, loss_place, spans
 from ae_audit.rules.programs import dense_keras, dense_torch
-from ae_audit.schema.findings import Severity, Unsettled, Violation
+from ae_audit.schema.findings import Severity, UnknownFact, Violation
 from ae_audit.schema.training_setup import Framework, TrainingSetup
 from ae_audit.theory.intervals import format_number
 
@@ -66,7 +66,7 @@ class L1OnSparseTarget(Rule):
     needs_data = True
     probed = False
 
-    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
         seen = setup.target.measured
         if setup.loss.name != "mae" or seen is None or seen.mode_share <= HALF:
             return

@@ -60,7 +60,7 @@ from ae_audit.rules.predicates import (
 )
 from ae_audit.rules.programs import SCALED, dense_keras, dense_torch
 from ae_audit.rules.repair import repair
-from ae_audit.schema.findings import Severity, Unsettled, Violation
+from ae_audit.schema.findings import Severity, UnknownFact, Violation
 from ae_audit.schema.remedies import Remedy, SwapLoss
 from ae_audit.schema.training_setup import Framework, Relation, Structure, TrainingSetup
 from ae_audit.theory.intervals import UNIT
@@ -103,7 +103,7 @@ class LossHeadMismatch(Rule):
         ),
     )
 
-    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
         fault = _fault(setup)
         if fault is None:
             return

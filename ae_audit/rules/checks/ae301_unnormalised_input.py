@@ -43,7 +43,7 @@ from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.predicates import LABELS, evidence, spans, values_words
 from ae_audit.rules.programs import RAW, dense_keras
 from ae_audit.rules.repair import repair
-from ae_audit.schema.findings import Severity, Span, Unsettled, Violation
+from ae_audit.schema.findings import Severity, Span, UnknownFact, Violation
 from ae_audit.schema.training_setup import DataFacts, Framework, TrainingSetup
 from ae_audit.theory.intervals import Interval
 from ae_audit.theory.ranges import Tri
@@ -98,7 +98,7 @@ class UnnormalisedInput(Rule):
         Example(Framework.TORCH, TORCH.replace(".float()", ".float() / 255.0")),
     )
 
-    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
         if setup.input.structure in LABELS or not _large(setup.input):
             return
         first = [layer.casefold() for layer in setup.model.first_layers]
@@ -107,7 +107,7 @@ class UnnormalisedInput(Rule):
         if setup.model.normalises_input is Tri.YES:
             return
         if setup.model.normalises_input is Tri.UNKNOWN:
-            yield Unsettled("input normalisation", "it is not known whether the model itself scales its raw input")
+            yield UnknownFact("input normalisation", "it is not known whether the model itself scales its raw input")
         else:
             yield self._violation(setup)
 

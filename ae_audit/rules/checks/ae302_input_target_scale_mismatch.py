@@ -41,7 +41,7 @@ from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.predicates import LABELS, ROUNDING, evidence, span_of, spans, structure_of, values_words
 from ae_audit.rules.programs import RAW, dense_keras
 from ae_audit.rules.repair import repair
-from ae_audit.schema.findings import Severity, Unsettled, Violation
+from ae_audit.schema.findings import Severity, UnknownFact, Violation
 from ae_audit.schema.remedies import Rescale
 from ae_audit.schema.training_setup import Framework, Relation, TrainingSetup
 from ae_audit.theory.loss_families import CATEGORICAL
@@ -93,7 +93,7 @@ class InputTargetScaleMismatch(Rule):
         Example(Framework.TORCH, TORCH.replace(", batch)", ", batch / 255.0)")),
     )
 
-    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
         if setup.reconstruction is not Tri.YES or structure_of(setup) in LABELS or setup.loss.name in CATEGORICAL:
             return
         scale = _scale(setup)

@@ -37,7 +37,7 @@ from collections.abc import Iterator
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.predicates import LABELS, evidence, spans, structure_of, values_words
 from ae_audit.rules.programs import SCALED, dense_keras, dense_torch
-from ae_audit.schema.findings import Severity, Unsettled, Violation
+from ae_audit.schema.findings import Severity, UnknownFact, Violation
 from ae_audit.schema.remedies import Rescale
 from ae_audit.schema.training_setup import DataFacts, Framework, Relation, Structure, TrainingSetup
 
@@ -69,7 +69,7 @@ class DoubleNormalisation(Rule):
         Example(Framework.TORCH, TORCH.replace(" / 255.0", "")),
     )
 
-    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
         given = setup.input.structure not in LABELS and _narrow(setup.input)
         wanted = structure_of(setup) not in LABELS and _narrow(setup.target)
         if not given and not wanted:

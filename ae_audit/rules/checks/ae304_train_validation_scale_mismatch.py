@@ -35,7 +35,7 @@ from collections.abc import Iterator
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.predicates import LABELS, evidence, span_of, spans, values_words
 from ae_audit.rules.programs import SCALED, dense_keras
-from ae_audit.schema.findings import Severity, Unsettled, Violation
+from ae_audit.schema.findings import Severity, UnknownFact, Violation
 from ae_audit.schema.training_setup import DataFacts, Framework, TrainingSetup
 
 FACTOR = 10.0
@@ -62,7 +62,7 @@ class TrainValidationScaleMismatch(Rule):
     bad = (Example(Framework.KERAS, KERAS, codes=("AE304",)),)
     good = (Example(Framework.KERAS, KERAS.replace('astype("float32")\n', 'astype("float32") / 255.0\n')),)
 
-    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
         for part, trained, validated in (
             ("input", setup.input, setup.validation_input),
             ("target", setup.target, setup.validation_target),

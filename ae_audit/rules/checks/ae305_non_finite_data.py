@@ -34,7 +34,7 @@ from collections.abc import Iterator
 
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.predicates import evidence, spans
-from ae_audit.schema.findings import Severity, Unsettled, Violation
+from ae_audit.schema.findings import Severity, UnknownFact, Violation
 from ae_audit.schema.training_setup import Framework, Relation, TrainingSetup
 
 KERAS = """\
@@ -90,7 +90,7 @@ class NonFiniteData(Rule):
     needs_data = True
     probed = False
 
-    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
         parts = {"target": setup.target, "input": setup.input}
         if setup.relation is Relation.SAME:
             del parts["input"]

@@ -42,7 +42,7 @@ from collections.abc import Iterator
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.predicates import evidence
 from ae_audit.rules.programs import dense_keras
-from ae_audit.schema.findings import Severity, Span, Unsettled, Violation
+from ae_audit.schema.findings import Severity, Span, UnknownFact, Violation
 from ae_audit.schema.location import TrailStep
 from ae_audit.schema.training_setup import Framework, TrainingSetup
 
@@ -93,7 +93,7 @@ class UnsignedArithmetic(Rule):
         Example(Framework.TORCH, TORCH.replace("flatten(1) - 128", "flatten(1).float() - 128")),
     )
 
-    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
         found: dict[TrailStep, list[str]] = {}
         parts = (
             ("target", setup.target),

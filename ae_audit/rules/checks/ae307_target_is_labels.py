@@ -37,7 +37,7 @@ from math import prod
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.predicates import evidence, spans, structure_of
 from ae_audit.rules.programs import SCALED, dense_keras, dense_torch
-from ae_audit.schema.findings import Severity, Unsettled, Violation
+from ae_audit.schema.findings import Severity, UnknownFact, Violation
 from ae_audit.schema.training_setup import Framework, Relation, Structure, TrainingSetup
 from ae_audit.theory.loss_families import BINARY, POINTWISE
 
@@ -73,7 +73,7 @@ class TargetIsLabels(Rule):
         Example(Framework.TORCH, TORCH.replace("labels.float().unsqueeze(1)", "images.flatten(1)")),
     )
 
-    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
         if not reconstructs_labels(setup):
             return
         place = setup.location

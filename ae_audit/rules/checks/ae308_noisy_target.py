@@ -38,7 +38,7 @@ from collections.abc import Iterator
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.predicates import evidence, spans
 from ae_audit.rules.programs import SCALED, dense_keras, dense_torch
-from ae_audit.schema.findings import Severity, Unsettled, Violation
+from ae_audit.schema.findings import Severity, UnknownFact, Violation
 from ae_audit.schema.training_setup import Framework, Relation, TrainingSetup
 from ae_audit.theory.ranges import Tri
 
@@ -75,7 +75,7 @@ class NoisyTarget(Rule):
         Example(Framework.TORCH, TORCH.replace("model(images), noisy.flatten(1)", "model(noisy), images.flatten(1)")),
     )
 
-    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
         if setup.head.units == 1 and setup.head.shape is not None and len(setup.head.shape) <= 2:
             return  # a curve through noisy points is what regression is for
         if setup.relation is Relation.NOISED_TARGET:

@@ -40,7 +40,7 @@ from collections.abc import Iterator
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.checks.ae307_target_is_labels import reconstructs_labels
 from ae_audit.rules.predicates import evidence, spans
-from ae_audit.schema.findings import Severity, Unsettled, Violation
+from ae_audit.schema.findings import Severity, UnknownFact, Violation
 from ae_audit.schema.training_setup import Framework, TrainingSetup
 from ae_audit.theory.loss_families import BINARY, POINTWISE
 
@@ -100,7 +100,7 @@ class BroadcastTarget(Rule):
         Example(Framework.TORCH, TORCH.replace("model(x), y", "model(x).squeeze(1), y")),
     )
 
-    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
         made, wanted = setup.head.shape, setup.target.shape
         if made is None or wanted is None or setup.loss.name not in POINTWISE | BINARY or reconstructs_labels(setup):
             return

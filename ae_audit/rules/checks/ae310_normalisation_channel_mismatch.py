@@ -36,7 +36,7 @@ from collections.abc import Iterator
 
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.predicates import evidence, spans
-from ae_audit.schema.findings import Severity, Unsettled, Violation
+from ae_audit.schema.findings import Severity, UnknownFact, Violation
 from ae_audit.schema.training_setup import Framework, TrainingSetup
 
 TORCH = """\
@@ -74,7 +74,7 @@ class NormalisationChannelMismatch(Rule):
     bad = (Example(Framework.TORCH, TORCH, codes=("AE310",)),)
     good = (Example(Framework.TORCH, TORCH.replace("(0.5, 0.5, 0.5), (0.5, 0.5, 0.5)", "(0.5,), (0.5,)")),)
 
-    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
         for part, data in (("input", setup.input), ("target", setup.target)):
             if data.normalised_channels is not None:
                 statistics, channels = data.normalised_channels

@@ -35,9 +35,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ae_audit.rules.base import Example, Rule
-from ae_audit.rules.predicates import LABELS, evidence, exactly_binary, spans, structure_of, unsettled_structure
+from ae_audit.rules.predicates import LABELS, evidence, exactly_binary, spans, structure_of, unknown_structure
 from ae_audit.rules.programs import dense_keras
-from ae_audit.schema.findings import Severity, Unsettled, Violation
+from ae_audit.schema.findings import Severity, UnknownFact, Violation
 from ae_audit.schema.remedies import DropMetric
 from ae_audit.schema.training_setup import Framework, MetricUse, Structure, TrainingSetup
 from ae_audit.theory.loss_families import POINTWISE
@@ -82,7 +82,7 @@ class AccuracyOnReconstruction(Rule):
         Example(Framework.KERAS, CLASSIFIER),
     )
 
-    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
         accuracies = [metric for metric in setup.metrics if "accuracy" in metric.name]
         if not accuracies:
             return
@@ -91,7 +91,7 @@ class AccuracyOnReconstruction(Rule):
             for metric in accuracies:
                 yield self._violation(setup, metric)
         elif meaningless is Tri.UNKNOWN and setup.reconstruction is Tri.YES:
-            yield unsettled_structure(setup)
+            yield unknown_structure(setup)
 
     def _violation(self, setup: TrainingSetup, metric: MetricUse) -> Violation:
         place = metric.location or setup.location

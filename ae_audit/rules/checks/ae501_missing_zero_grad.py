@@ -35,7 +35,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ae_audit.rules.base import Example, Rule
-from ae_audit.schema.findings import Severity, Span, Unsettled, Violation
+from ae_audit.schema.findings import Severity, Span, UnknownFact, Violation
 from ae_audit.schema.training_setup import Framework, TrainingSetup
 from ae_audit.theory.ranges import Tri
 
@@ -75,7 +75,7 @@ class MissingZeroGrad(Rule):
         ),
     )
 
-    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
         if setup.framework is not Framework.TORCH or setup.gradients_reset is not Tri.NO:
             return
         place = setup.backward_location or setup.location

@@ -35,7 +35,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ae_audit.rules.base import Example, Rule
-from ae_audit.schema.findings import Severity, Span, Unsettled, Violation
+from ae_audit.schema.findings import Severity, Span, UnknownFact, Violation
 from ae_audit.schema.training_setup import Framework, TrainingSetup
 
 KERAS = """\
@@ -117,7 +117,7 @@ class ActivatedLatentStatistics(Rule):
         Example(Framework.TORCH, TORCH.replace("F.relu(self.mean(hidden))", "self.mean(hidden)")),
     )
 
-    def check(self, setup: TrainingSetup) -> Iterator[Violation | Unsettled]:
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
         activation = setup.model.latent_activation
         if activation is None:
             return
