@@ -1,5 +1,7 @@
 """For every test: a torchvision without its compiled operators can be imported here, as in audited programs, and torch
-can be imported after TensorFlow."""
+can be imported after TensorFlow.
+
+Where no framework is installed (``nox -s quick``), only the tests that need none are collected."""
 
 from __future__ import annotations
 
@@ -16,3 +18,22 @@ _SPEC.loader.exec_module(importlib.util.module_from_spec(_SPEC))
 # Builds of torch for CUDA bring triton, whose import ends the process where TensorFlow is already in it.
 with contextlib.suppress(ImportError):
     import triton  # noqa: F401
+
+RUNS_PROGRAMS = [
+    "end_to_end/test_fixtures_full.py",
+    "end_to_end/test_hostile_programs.py",
+    "end_to_end/test_model_files.py",
+    "end_to_end/test_old_programs.py",
+    "end_to_end/test_stand_in_files.py",
+    "end_to_end/test_wrong_input.py",
+    "pytest_plugin/test_fixture.py",
+    "rules/test_examples_full.py",
+    "runtime/keras",
+    "runtime/torch",
+    "static/test_against_libraries.py",
+    "static/test_images_against_libraries.py",
+    "test_api.py",
+    "watching",
+]
+"""tests of programs or models that train"""
+collect_ignore = RUNS_PROGRAMS if any(importlib.util.find_spec(name) is None for name in ("keras", "torch")) else []

@@ -1,0 +1,61 @@
+"""The project's habits, one command each: ``nox -s quick``, ``nox -s tests-3.12``, ``nox -s lint``; ``nox -l`` lists them.
+
+Environments are made with the releases of ``constraints.txt``. A Python that is not on this machine is skipped.
+"""
+
+from __future__ import annotations
+
+import nox
+
+nox.options.sessions = ["lint", "quick"]
+nox.options.error_on_missing_interpreters = False
+
+CONSTRAINED = ("-q", "-c", "constraints.txt")
+WITHOUT_FRAMEWORKS = ("pytest", "pytest-xdist", "hypothesis", "jsonschema", "scikit-learn", "opencv-python-headless")
+TWO_CORES = ("-q", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+
+
+@nox.session
+def quick(session: nox.Session) -> None:
+    """Everything that needs no framework."""
+    session.install(*CONSTRAINED, "-e", ".", *WITHOUT_FRAMEWORKS)
+    session.run("pytest", *TWO_CORES, *session.posargs)
+
+
+@nox.session(python=["3.10", "3.11", "3.12", "3.13"])
+def tests(session: nox.Session) -> None:
+    """All tests, with both frameworks."""
+    session.install(*CONSTRAINED, "-e", ".[test]")
+    session.run("pytest", *TWO_CORES, *session.posargs)
+
+
+@nox.session(python="3.14", name="tests-torch")
+def tests_torch(session: nox.Session) -> None:
+    """What torch alone allows, on a Python that TensorFlow has no wheels for yet."""
+    session.install("-q", "-e", ".[torch]", *WITHOUT_FRAMEWORKS)
+    session.run("pytest", *TWO_CORES, *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, types and the arrows between rooms."""
+    session.install(*CONSTRAINED, "-e", ".[test]")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+    session.run("lint-imports")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Make anew what the documentation shows of the tool: rule pages, the README's output, pictures."""
+    session.install(*CONSTRAINED, "-e", ".[test]")
+    session.run("python", "docs/regenerate.py", *session.posargs)
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """Ratios of whole processes, measured side by side."""
+    session.install(*CONSTRAINED, "-e", ".[test]")
+    for script in ("startup", "static_speed", "pytest_startup"):
+        session.run("python", f"benchmarks/{script}.py", *session.posargs)
