@@ -1,4 +1,4 @@
-"""The project's habits, one command each: ``nox -s quick``, ``nox -s tests-3.12``, ``nox -s lint``; ``nox -l`` lists them.
+"""The project's habits, one command each: ``nox -s quick``, ``nox -s tests-3.12``, ``nox -s lint`` and more.
 
 Environments are made with the releases of ``constraints.txt``. A Python that is not on this machine is skipped.
 """
