@@ -21,7 +21,7 @@ from ae_audit.rules.predicates import (
 from ae_audit.schema.remedies import ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
 from ae_audit.schema.training_setup import Framework, Relation, Structure, TrainingSetup
 from ae_audit.theory.intervals import UNIT, Interval
-from ae_audit.theory.loss_families import BINARY, CATEGORICAL, POINTWISE
+from ae_audit.theory.loss_families import BINARY, CATEGORICAL, OVERLAP, POINTWISE, takes_log_probabilities
 from ae_audit.theory.ranges import Tri
 
 
@@ -45,7 +45,9 @@ class Repair:
 
 def repair(setup: TrainingSetup) -> Repair:
     """The least change after which ``setup`` suits; empty parts where too little is known to name one."""
-    if structure_of(setup) in LABELS:
+    if setup.loss.name in OVERLAP:
+        change = Repair(_for_overlap(setup), rescale=_rescale(setup, signed=False, unit=True))
+    elif structure_of(setup) in LABELS:
         change = Repair(*_for_labels(setup), rescale=_rescale(setup, signed=False, unit=False))
     else:
         change = _for_quantities(setup)
@@ -148,7 +150,7 @@ def _for_labels(setup: TrainingSetup) -> tuple[SwapActivation | None, SwapLoss |
         activation, expect = _binary_pairing(setup, logits if swap is None else swap.from_logits)
         return activation, swap or expect
     wanted = "sparse_cce" if structure in {Structure.CLASS_INDEX, Structure.BINARY_LABEL} else "cce"
-    if loss.name == "nll" or (loss.name == "kl_divergence" and setup.framework is Framework.TORCH):
+    if takes_log_probabilities(loss.name, torch=setup.framework is Framework.TORCH):
         return (None if setup.head.activation == "log_softmax" else SwapActivation("log_softmax")), None
     if setup.framework is Framework.TORCH:
         # torch has no categorical cross-entropy on probabilities: CrossEntropyLoss takes logits
@@ -160,6 +162,14 @@ def _for_labels(setup: TrainingSetup) -> tuple[SwapActivation | None, SwapLoss |
             return None, None
         return (None if is_simplex(setup) else SwapActivation("softmax")), ExpectLogits(False)
     return (None if is_simplex(setup) else SwapActivation("softmax")), swap
+
+
+def _for_overlap(setup: TrainingSetup) -> SwapActivation | None:
+    """A loss that compares sets suits any shares, of a softmax as of a sigmoid: it is kept."""
+    if UNIT.covers(setup.head.range.values.hull, ROUNDING):
+        return None
+    exclusive = structure_of(setup) in {Structure.CLASS_INDEX, Structure.ONE_HOT} and setup.head.units != 1
+    return SwapActivation("softmax" if exclusive else "sigmoid")
 
 
 def _leaves_free(setup: TrainingSetup) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from ae_audit.base.records import replace
 from ae_audit.rules.predicates import (
@@ -20,6 +21,7 @@ from ae_audit.schema.remedies import Remedy, SwapActivation, SwapLoss
 from ae_audit.schema.training_setup import Framework, TrainingSetup
 from ae_audit.theory.activations import Constraint
 from ae_audit.theory.intervals import INFINITY, NON_NEGATIVE, UNIT, Interval
+from ae_audit.theory.loss_families import MARGIN, RATES
 from ae_audit.theory.ranges import Tri
 
 LARGEST_EXPONENT = 700.0
@@ -28,7 +30,7 @@ LARGEST_EXPONENT = 700.0
 
 def fault(setup: TrainingSetup) -> tuple[str, Severity] | None:
     """What is wrong with head or target under such a loss, as a sentence; None where nothing surely is."""
-    judge = FAULTS.get(setup.loss.name or "")
+    judge = _judge(setup.loss.name)
     text = None if judge is None or setup.target.values.unknown else judge(setup)
     if text is not None:
         return text, Severity.ERROR
@@ -42,9 +44,9 @@ def fault(setup: TrainingSetup) -> tuple[str, Severity] | None:
 
 def remedies(setup: TrainingSetup) -> tuple[Remedy, ...]:
     """What mends such a fault."""
-    if setup.loss.name == "poisson" and setup.target.values.leaves(NON_NEGATIVE, ROUNDING) is not Tri.YES:
+    if setup.loss.name in RATES and setup.target.values.leaves(NON_NEGATIVE, ROUNDING) is not Tri.YES:
         return (SwapActivation("linear" if of_log_rates(setup) else "softplus"),)
-    if setup.loss.name != "poisson" and _margin_fault(setup) is None:
+    if setup.loss.name in MARGIN and _margin_fault(setup) is None:
         return (SwapActivation("linear"),)
     activation = repair(replace(setup, loss=replace(setup.loss, name="mse"))).activation
     return (*((activation,) if activation else ()), SwapLoss("mse"))
@@ -90,9 +92,5 @@ def _poisson_fault(setup: TrainingSetup) -> str | None:
     return None
 
 
-FAULTS = {
-    "poisson": _poisson_fault,
-    "hinge": _margin_fault,
-    "squared_hinge": _margin_fault,
-    "soft_margin": _margin_fault,
-}
+def _judge(name: str | None) -> Callable[[TrainingSetup], str | None] | None:
+    return _poisson_fault if name in RATES else _margin_fault if name in MARGIN else None

@@ -14,7 +14,13 @@ from functools import lru_cache
 from ae_audit.base.records import dataclass, field
 from ae_audit.theory import elementwise
 from ae_audit.theory.activation_names import PARAMETER_ALIASES, arguments, canonical
-from ae_audit.theory.activation_ranges import LINEAR_RANGE, UNKNOWN_ACTIVATION_RANGE, ActivationRange, Constraint
+from ae_audit.theory.activation_ranges import (
+    LINEAR_RANGE,
+    NEGLIGIBLE_CLIP,
+    UNKNOWN_ACTIVATION_RANGE,
+    ActivationRange,
+    Constraint,
+)
 from ae_audit.theory.intervals import INFINITY, NON_NEGATIVE, REAL_LINE, Interval
 from ae_audit.theory.ranges import ValueRange
 
@@ -82,11 +88,12 @@ class Activation:
         values = input.values.increasing(self._image)
         if self.name == "log" and values.reach is not None and input.values.hull.lo < 0:
             values = ValueRange(values.hull)  # NaN below zero: nothing is known to come out
-        if input.constraint is not None and (input.scale, input.shift) == (1.0, 0.0):
-            if self.name == "exponential" and input.constraint is Constraint.LOG_SIMPLEX:
-                return ActivationRange(values, Constraint.SIMPLEX, input.axis)
-            if self.name == "log" and input.constraint is Constraint.SIMPLEX:
-                return ActivationRange(values, Constraint.LOG_SIMPLEX, input.axis)
+        as_it_is = input.scale == 1.0 and input.shift == 0.0
+        guarded = input.scale == 1.0 and 0.0 <= input.shift <= NEGLIGIBLE_CLIP  # log(p + 1e-8)
+        if self.name == "log" and input.constraint is Constraint.SIMPLEX and guarded:
+            return ActivationRange(values, Constraint.LOG_SIMPLEX, input.axis)
+        if self.name == "exponential" and input.constraint is Constraint.LOG_SIMPLEX and as_it_is:
+            return ActivationRange(values, Constraint.SIMPLEX, input.axis)
         return ActivationRange(values)
 
     def evaluate(self, x: float) -> float:

@@ -2,8 +2,8 @@
 
 ## What it finds
 
-A `linear`, `relu` or `tanh` output under binary or categorical cross-entropy on probabilities, and anything but
-log-probabilities under `NLLLoss` or torch's `KLDivLoss`.
+A `linear`, `relu` or `tanh` output under binary or categorical cross-entropy on probabilities, under the generalized
+cross-entropy, the Dice or the Tversky loss, and anything but log-probabilities under `NLLLoss` or torch's `KLDivLoss`.
 
 ## Why it hurts
 
@@ -11,7 +11,8 @@ The loss takes the logarithm of the output. `torch.nn.BCELoss` raises on the CPU
 between 0 and 1») and fails inside the device on CUDA. Keras clips the output to (10⁻⁷, 1 − 10⁻⁷): the loss falls, but
 outside that interval the gradient is zero, so what has left it never comes back. Measured on MNIST digits after five
 epochs: `linear` ends at R² −2.26, `relu` at 0.33, `sigmoid` at 0.52. `NLLLoss` of a softmax is minus a probability: its
-floor is −1 and its gradient vanishes just where the model is wrong.
+floor is −1 and its gradient vanishes just where the model is wrong. The generalized cross-entropy takes a power of the
+output, which is NaN below 0; a Dice loss falls below 0 without having met its target.
 
 ## How it is decided
 
@@ -55,7 +56,7 @@ from ae_audit.schema.findings import Severity, UnknownFact, Violation
 from ae_audit.schema.remedies import Remedy, SwapActivation
 from ae_audit.schema.training_setup import Framework, TrainingSetup
 from ae_audit.theory.intervals import UNIT, Interval
-from ae_audit.theory.loss_families import BINARY, CATEGORICAL
+from ae_audit.theory.loss_families import BINARY, CATEGORICAL, OVERLAP, takes_log_probabilities
 from ae_audit.theory.ranges import Tri
 
 NON_POSITIVE = Interval(float("-inf"), 0.0)
@@ -128,13 +129,18 @@ class LogitsInProbabilityLoss(Rule):
 def _domain(setup: TrainingSetup) -> Interval | None:
     """What the loss takes for its prediction, where that is a probability or its logarithm."""
     name = setup.loss.name
-    if name == "nll" or (name == "kl_divergence" and setup.framework is Framework.TORCH):
+    if takes_log_probabilities(name, torch=setup.framework is Framework.TORCH):
         return NON_POSITIVE
     # torch has cross-entropy on logits only; what is written there on probabilities is the user's own
-    return UNIT if name in BINARY or name in CATEGORICAL else None
+    return UNIT if name in BINARY or name in CATEGORICAL or name in OVERLAP else None
 
 
 def _consequence(setup: TrainingSetup) -> str:
+    below = setup.head.range.values.hull.lo < 0.0
+    if setup.loss.name in OVERLAP:
+        return "; outside [0, 1] the loss falls below 0, where it has not met the target"
+    if setup.loss.name == "generalized_cross_entropy":
+        return "; a power of a negative value is NaN" if below else "; above 1 the loss falls without end"
     if setup.framework is Framework.KERAS:
         return "; Keras clips them, and what is clipped has no gradient"
     return "; torch raises on the CPU" if setup.loss.name == "bce" else ""

@@ -2,15 +2,17 @@
 
 ## What it finds
 
-`sigmoid` before categorical cross-entropy, `softmax` with categorical cross-entropy on multi-hot labels, `softmax`
-before binary cross-entropy on one-hot classes, cross-entropy over a single logit, a regression loss against class
-indices, a hinge or soft-margin loss against targets that are not −1 and 1, and a Poisson likelihood whose rate can be
-negative or cannot be as small as the target, or whose target is negative.
+`sigmoid` before categorical cross-entropy and its relatives (focal, generalized, the KL divergence, `LogSigmoid` before
+`NLLLoss`), `softmax` with categorical cross-entropy on multi-hot labels, `softmax` before binary cross-entropy on
+one-hot classes, cross-entropy over a single logit, a regression loss against class indices, a hinge or soft-margin loss
+against targets that are not −1 and 1, and a Poisson likelihood whose rate can be negative or cannot be as small as the
+target, or whose target is negative.
 
 ## Why it hurts
 
 The prediction that the loss rewards is not the target. Keras divides a sigmoid's outputs by their sum under categorical
-cross-entropy, so (0.9, 0.9, 0.9) and (0.1, 0.1, 0.1) cost the same. A softmax cannot say that three of ten labels hold:
+cross-entropy, so (0.9, 0.9, 0.9) and (0.1, 0.1, 0.1) cost the same; the generalized cross-entropy and the KL divergence
+take them as they are and reward the largest outputs of every class. A softmax cannot say that three of ten labels hold:
 at best it gives each 0.33. Cross-entropy over one logit is 0 whatever the weights. The mean squared error against class
 indices makes class 9 nine times as far from class 0 as class 1 is. A margin loss rewards the sign of its target alone:
 of the targets 0 and 1 it learns the 1s and gets nothing from the 0s (Keras turns 0 and 1 into −1 and 1, torch does
@@ -63,11 +65,21 @@ from ae_audit.rules.repair import repair
 from ae_audit.schema.findings import Severity, UnknownFact, Violation
 from ae_audit.schema.remedies import Remedy, SwapLoss
 from ae_audit.schema.training_setup import Framework, Relation, Structure, TrainingSetup
-from ae_audit.theory.intervals import UNIT
-from ae_audit.theory.loss_families import BINARY, POINTWISE
+from ae_audit.theory.activations import ELEMENTWISE
+from ae_audit.theory.intervals import UNIT, Interval
+from ae_audit.theory.loss_families import (
+    BINARY,
+    CATEGORICAL,
+    CLASS_SCORES,
+    MARGIN,
+    POINTWISE,
+    RATES,
+    UNNORMALISED,
+    takes_log_probabilities,
+)
 from ae_audit.theory.ranges import Tri
 
-CROSS_ENTROPIES = frozenset({"cce", "sparse_cce", "cross_entropy"})
+NON_POSITIVE = Interval(float("-inf"), 0.0)
 CLASSES = frozenset({Structure.CLASS_INDEX, Structure.ONE_HOT})
 
 
@@ -123,11 +135,12 @@ def _fault(setup: TrainingSetup) -> tuple[str, Severity] | None:
     head, loss, units = setup.head, setup.loss.name, setup.head.units
     structure, logits = structure_of(setup), setup.loss.from_logits
     varies = head_known(setup) and head.range.values.hull.width > 0  # AE106 speaks of a softmax over one unit
-    if loss in CROSS_ENTROPIES and units == 1 and logits is Tri.YES and head.range.constraint is None and varies:
+    relative = loss in CLASS_SCORES or (loss in CATEGORICAL and logits is Tri.YES)
+    if relative and units == 1 and head.range.constraint is None and varies:
         return f"{loss_words(setup)} over a single unit is 0, whatever the weights", Severity.ERROR
-    if loss == "kl_divergence" and units == 1 and varies and setup.framework is Framework.KERAS:
+    if loss in UNNORMALISED and units == 1 and varies and setup.framework is Framework.KERAS:
         return f"{loss_words(setup)} over a single unit rewards the largest output, whatever the target", Severity.ERROR
-    if loss in CROSS_ENTROPIES and logits is Tri.NO:
+    if loss in CATEGORICAL and logits is Tri.NO:
         if is_simplex(setup):
             if structure is Structure.MULTI_HOT:
                 return (
@@ -135,7 +148,7 @@ def _fault(setup: TrainingSetup) -> tuple[str, Severity] | None:
                     Severity.ERROR,
                 )
             return None
-        independent = head.range.constraint is None and UNIT.covers(head.range.values.hull, ROUNDING)
+        independent = head.range.constraint is None and _probabilities_of_their_own(setup)
         labels = structure in CLASSES | {Structure.MULTI_HOT, Structure.DISTRIBUTION, Structure.BINARY_LABEL}
         if independent and head.range.values.hull.width > 0 and (labels or _unknown_labels(setup)):
             return (
@@ -165,15 +178,25 @@ def _fault(setup: TrainingSetup) -> tuple[str, Severity] | None:
     return None
 
 
+def _probabilities_of_their_own(setup: TrainingSetup) -> bool:
+    """Whether each output is what the loss takes for a probability (or its logarithm), whatever the others are."""
+    head = setup.head
+    if not takes_log_probabilities(setup.loss.name, torch=setup.framework is Framework.TORCH):
+        return UNIT.covers(head.range.values.hull, ROUNDING)
+    # a logarithm may be that of a distribution, guarded by an epsilon
+    own = head.activation is not None and head.activation in ELEMENTWISE - {"log", "linear"} and not head.after
+    return own and NON_POSITIVE.covers(head.range.values.hull, ROUNDING)
+
+
 def _unknown_labels(setup: TrainingSetup) -> bool:
     """Whether the target, of which nothing is known, can only be labels."""
     return structure_of(setup) is Structure.UNKNOWN and setup.relation in {Relation.LABELS, Relation.OTHER}
 
 
 def _remedies(setup: TrainingSetup) -> tuple[Remedy, ...]:
-    if setup.head.units == 1 and setup.loss.name in CROSS_ENTROPIES | {"kl_divergence"}:
+    if setup.head.units == 1 and (setup.loss.name in CATEGORICAL or setup.loss.name in CLASS_SCORES):
         return (SwapLoss("bce", from_logits=setup.loss.from_logits is Tri.YES),)
-    if setup.loss.name in special_losses.FAULTS:
+    if setup.loss.name in MARGIN or setup.loss.name in RATES:
         return special_losses.remedies(setup)
     if setup.head.units == 1:
         return ()

@@ -69,7 +69,7 @@ def metric_uses(model: Any, output: int | None = None) -> tuple[MetricUse, ...]:
     shared = False
     if output is not None and len(losses) > 1:
         names = [describe(item.loss).name for item in losses]
-        shared = names[output] in POINTWISE and not POINTWISE.issuperset(names)
+        shared = names[output] in POINTWISE and any(name not in POINTWISE for name in names)
         outputs = getattr(model, "output_names", None) or ()
         if isinstance(metrics, dict):
             metrics, shared = metrics.get(outputs[output] if output < len(outputs) else None) or (), False
