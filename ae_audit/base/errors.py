@@ -35,3 +35,15 @@ def did_you_mean(word: str, known: Iterable[str], folder: str = "") -> str:
     names = {name.casefold(): name for name in known}
     close = get_close_matches(word.casefold(), list(names), n=1, cutoff=0.6)
     return f" Did you mean '{os.path.join(folder, names[close[0]])}'?" if close else ""
+
+
+def own_failure(error: BaseException) -> str:
+    """The sentence that tells of a failure of ae-audit itself, with the place in its own source."""
+    text = " ".join(str(error).split())[:300]
+    place, trace = "", error.__traceback__
+    while trace is not None:
+        path = trace.tb_frame.f_code.co_filename.replace("\\", "/")
+        if "/ae_audit/" in path:
+            place = f" at {path.rpartition('/ae_audit/')[2]}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return f"ae-audit itself failed here ({type(error).__name__}: {text}{place}); please report it."

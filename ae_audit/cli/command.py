@@ -76,11 +76,13 @@ def run() -> NoReturn:
 
 
 def exit_code(report: Report, settings: Settings) -> int:
-    """What the command returns for a report: 0, 1 or 3."""
+    """What the command returns for a report: 0, 1 or 3, and 2 where ae-audit itself failed."""
     from ae_audit.engine.gate import fails, nothing_audited
 
     if fails(report, settings):
         return EXIT_OK if settings.exit_zero else EXIT_FINDINGS
+    if report.broken:
+        return EXIT_USAGE
     return EXIT_NOTHING_AUDITED if nothing_audited(report) else EXIT_OK
 
 
@@ -171,19 +173,34 @@ def _write_diff(report: Report, sources: Sources, settings: Settings) -> None:
 
 
 def _write(report: Report, sources: Sources, request: Request, interrupted: bool) -> None:
-    from ae_audit.base.errors import UsageError
-    from ae_audit.report import render, to_terminal
+    from ae_audit.base.errors import UsageError, own_failure
+    from ae_audit.report import render
 
     settings = request.settings
+    problems: list[Exception] = []
     for name, path in request.outputs:
-        text = render(
-            report, name, sources, hints=not settings.quiet, interrupted=interrupted, fail_on=settings.fail_on
-        )
         try:
+            text = render(
+                report, name, sources, hints=not settings.quiet, interrupted=interrupted, fail_on=settings.fail_on
+            )
             with open(path, "w", encoding="utf-8", newline="\n") as file:
                 file.write(text)
         except OSError as error:
-            raise UsageError(f"--{name}-output: {path} cannot be written: {error.strerror}.") from None
+            problems.append(UsageError(f"--{name}-output: {path} cannot be written: {error.strerror}."))
+        except Exception as error:  # of ours; the report is not lost for it
+            problems.append(error)
+    _print(report, sources, request, interrupted)
+    for problem in problems[1:]:
+        _say(str(problem) if isinstance(problem, UsageError) else own_failure(problem))
+    if problems:
+        raise problems[0]
+
+
+def _print(report: Report, sources: Sources, request: Request, interrupted: bool) -> None:
+    """The report on standard output."""
+    from ae_audit.report import to_terminal
+
+    settings = request.settings
     if settings.diff:
         _write_diff(report, sources, settings)
         return

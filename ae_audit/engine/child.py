@@ -31,15 +31,18 @@ def main() -> None:
     """Run the request to its end; never returns."""
     session = channel.enter()
     # Only after the sandbox has closed: these import NumPy.
-    from ae_audit.engine.child_program import Recording
+    from ae_audit.engine.child_program import Recording, tell_own_failure
     from ae_audit.schema.codec import from_json
     from ae_audit.schema.training_setup import TrainingSetup
 
     request = session.request
     static = tuple(from_json(TrainingSetup, item) for item in request["setups"])
     recording = Recording(request, static, _Places(request), session.emit, session.guard, session.working_folder)
-    recording.run()
-    recording.settle()
+    try:
+        recording.run()
+        recording.settle()
+    except Exception as error:  # of ours: what the program raises is told as its own
+        tell_own_failure(session.emit, "runtime", error)
     session.finish()
 
 

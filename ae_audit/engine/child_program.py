@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ae_audit.base.errors import own_failure
 from ae_audit.engine.merge import match, match_all, merge, relocated, to_be_seen, without_values
 from ae_audit.engine.settling import Emit, certified, settle_and_tell
 from ae_audit.runtime.capture import Capture
@@ -104,6 +105,8 @@ class Recording:
                 "sentence": outcome.sentence,
                 "line": outcome.line,
                 "cell": outcome.cell,
+                "exit_code": outcome.exit_code,
+                "internal": outcome.internal,
             }
         )
 
@@ -169,10 +172,11 @@ class Recording:
     def _watch_torch(self, _: ModuleType) -> None:
         if os.environ.get("KERAS_BACKEND") != "torch":  # else the calls seen would be those of Keras itself
             deadline = self._began + RUN_SHARE * self._request["timeout"]
-            self._recorders.append(_Torch(self._request["path"], self._expected(Framework.TORCH), deadline))
+            expected = self._expected(Framework.TORCH)
+            self._recorders.append(_Torch(self._request["path"], expected, deadline, self._failed))
 
     def _watch_keras(self, _: ModuleType) -> None:
-        recorder = _Keras(self._request["path"], self._saw_keras, self._problem, self._stand_in)
+        recorder = _Keras(self._request["path"], self._saw_keras, self._problem, self._failed, self._stand_in)
         self._recorders.append(recorder)
 
     def _refuse_legacy_keras(self, module: ModuleType) -> None:
@@ -205,6 +209,9 @@ class Recording:
         where = "" if location is None else f" (line {location.line})"
         self._emit({"event": "failed", "stage": "runtime", "message": f"{text}{where}."})
 
+    def _failed(self, error: Exception) -> None:
+        tell_own_failure(self._emit, "runtime", error)
+
     def _stand_in(self) -> str | None:
         used = self._interception.stand_ins.used
         return used[-1].what if used else None
@@ -233,10 +240,12 @@ def _cores() -> int:
 class _Torch:
     """Torch's recorder, which ends the program by itself once every loss has been recorded."""
 
-    def __init__(self, path: str, expected: Sequence[Location], deadline: float) -> None:
+    def __init__(
+        self, path: str, expected: Sequence[Location], deadline: float, on_failure: Callable[[Exception], None]
+    ) -> None:
         from ae_audit.runtime.torch.recorder import TorchRecorder
 
-        self._recorder = TorchRecorder(path, expected, deadline=deadline, stop=StopProgram)
+        self._recorder = TorchRecorder(path, expected, deadline=deadline, stop=StopProgram, on_failure=on_failure)
         self._recorder.__enter__()
 
     def close(self) -> None:
@@ -258,6 +267,7 @@ class _Keras:
         path: str,
         on_capture: Callable[[Capture], None],
         on_problem: Callable[[str, Location | None], None],
+        on_failure: Callable[[Exception], None],
         stand_in: Callable[[], str | None],
     ) -> None:
         from ae_audit.runtime.keras.recorder import KerasRecorder
@@ -265,7 +275,12 @@ class _Keras:
         self._captures: list[Capture] = []
         self._on_capture = on_capture
         self._recorder = KerasRecorder(
-            path, self._keep, on_problem=on_problem, stand_in=stand_in, on_idle=_stop_after_patience
+            path,
+            self._keep,
+            on_problem=on_problem,
+            on_failure=on_failure,
+            stand_in=stand_in,
+            on_idle=_stop_after_patience,
         )
         self._recorder.attach()
 
@@ -307,7 +322,10 @@ class _Guarded:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> bool:
         if error is None or not isinstance(error, Exception):
             return False
-        text = " ".join(str(error).split())[:300]
-        message = f"ae-audit itself failed here ({type(error).__name__}: {text}); please report it."
-        self._emit({"event": "failed", "stage": self._stage, "message": message})
+        tell_own_failure(self._emit, self._stage, error)
         return True
+
+
+def tell_own_failure(emit: Emit, stage: str, error: Exception) -> None:
+    """Send that ae-audit itself failed."""
+    emit({"event": "failed", "stage": stage, "message": own_failure(error), "internal": True})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -42,7 +42,8 @@ class _Heard:
     blocked: dict[str, None] = field(default_factory=dict)
     skipped: dict[str, None] = field(default_factory=dict)
     program: Event | None = None
-    failures: list[tuple[str, str]] = field(default_factory=list)
+    failures: list[tuple[str, str, bool]] = field(default_factory=list)
+    """stage, sentence, and whether ae-audit itself failed"""
     unconfined: str | None = None
     refused: str | None = None
     unloaded: bool = False
@@ -79,7 +80,7 @@ def run_file(audit: FileAudit, settings: Settings, progress: Progress) -> FileAu
         judged,
         findings=with_verdicts(judged.findings, heard.settled),
         relevant=audit.relevant or bool(heard.setups),
-        errors=(*judged.errors, *_errors(path, outcome, heard, settings)),
+        errors=(*judged.errors, *_errors(path, outcome, heard, settings, audit.setups)),
         notes=(*judged.notes, *(Note(path, text) for text in _notes(heard))),
     )
 
@@ -141,7 +142,7 @@ def _listener(heard: _Heard, step: Callable[[str], None]) -> Callable[[Event], N
         try:
             _take(event, heard, step)
         except (KeyError, TypeError, ValueError, AttributeError):
-            heard.failures.append(("runtime", "the child sent an event that makes no sense; it was left out."))
+            heard.failures.append(("runtime", "the child sent an event that makes no sense; it was left out.", False))
 
     return listen
 
@@ -166,7 +167,8 @@ def _take(event: Event, heard: _Heard, step: Callable[[str], None]) -> None:
         case "program":
             heard.program = event
         case "failed":
-            heard.failures.append((str(event["stage"]), str(event["message"])))
+            internal = event.get("internal") is True
+            heard.failures.append((str(event["stage"]), str(event["message"]), internal))
         case "measured":
             heard.unloaded = True
         case "refused":
@@ -210,20 +212,27 @@ def _still_undecided(audit: FileAudit, heard: _Heard) -> tuple[Undecided, ...]:
     return tuple(item for item in audit.undecided if (item.path, item.line, item.cell) not in settled)
 
 
-def _errors(path: str, outcome: ChildOutcome, heard: _Heard, settings: Settings) -> list[StageError]:
-    errors = [StageError(path, stage, message) for stage, message in dict.fromkeys(heard.failures)]
+def _errors(
+    path: str, outcome: ChildOutcome, heard: _Heard, settings: Settings, expected: Sequence[TrainingSetup] = ()
+) -> list[StageError]:
+    """What cost the program its stages; ``expected`` are the trainings that reading found."""
+    errors = [
+        StageError(path, stage, message, internal=internal)
+        for stage, message, internal in dict.fromkeys(heard.failures)
+    ]
     program = heard.program
-    if program is not None and program.get("how") in {"raised", "exited"} and not _trained(heard):
-        errors.append(
-            StageError(
-                path,
-                "runtime",
-                f"{program['sentence']}, before any training step was seen; what stands here was found by reading"
-                f"{_advice(str(program['sentence']), settings)}.",
-                program.get("line"),
-                program.get("cell"),
+    if program is not None and program.get("how") in {"raised", "exited"}:
+        sentence, internal = str(program["sentence"]), program.get("internal") is True
+        message = None
+        if not _trained(heard):
+            why = f"{sentence}, before any training step was seen; what stands here was found by reading"
+            message = f"{why}{_advice(sentence, settings)}."
+        elif program.get("exit_code") != 0:
+            message = f"{_how_many(heard, expected)} before the program stopped: {sentence}."
+        if message is not None:
+            errors.append(
+                StageError(path, "runtime", message, program.get("line"), program.get("cell"), internal=internal)
             )
-        )
     if outcome.ending is not Ending.FINISHED:
         stage = "probe" if program is not None else "runtime"
         left = "what had been captured by then stands" if heard.setups else "what stands here was found by reading"
@@ -237,6 +246,16 @@ def _errors(path: str, outcome: ChildOutcome, heard: _Heard, settings: Settings)
         if "found by reading" not in why:
             errors[-1] = replace(errors[-1], message=f"{why.rstrip('.')}; only what was found by reading stands here.")
     return errors
+
+
+def _how_many(heard: _Heard, expected: Sequence[TrainingSetup]) -> str:
+    """How many trainings were seen, and of how many, where reading found more."""
+    seen = {setup.location for _, setup in heard.setups.values()}
+    known = {index for index, _ in heard.setups.values() if index is not None}
+    every = len(seen) + len({setup.location for n, setup in enumerate(expected) if n not in known} - seen)
+    if every > len(seen):
+        return f"{len(seen)} of {every} trainings {'was' if len(seen) == 1 else 'were'} seen"
+    return "1 training was seen" if len(seen) == 1 else f"{len(seen)} trainings were seen"
 
 
 def _trained(heard: _Heard) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 
-from ae_audit.base.errors import AuditError
+from ae_audit.base.errors import AuditError, own_failure
 from ae_audit.base.progress import Progress
 from ae_audit.base.records import dataclass, replace
 from ae_audit.engine.discovery import AuditTarget, path_matches
@@ -292,8 +292,7 @@ def _unreadable(target: AuditTarget, why: str) -> FileAudit:
 
 def internal_error(path: str, stage: str, error: Exception) -> StageError:
     """A bug of ours that cost one stage of one file."""
-    text = " ".join(str(error).split())[:200]
-    return StageError(path, stage, f"internal error of ae-audit, please report it: {type(error).__name__}: {text}")
+    return StageError(path, stage, own_failure(error), internal=True)
 
 
 def _cores() -> int:

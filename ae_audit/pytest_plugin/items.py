@@ -67,7 +67,7 @@ class ModelAudit(pytest.Item):
         report = audited([self._target(settings)], settings)
         self.user_properties += properties(report)
         unread = any(error.stage == "static" and error.path == shown(str(self.path)) for error in report.errors)
-        if unread or (fails(report, settings) and not settings.exit_zero):
+        if unread or report.broken or (fails(report, settings) and not settings.exit_zero):
             raise AuditFailed(report)
         if nothing_audited(report):
             pytest.skip("no training of a Keras or PyTorch model was found")

@@ -131,7 +131,7 @@ class ModelAuditor:
         except UsageError as error:
             raise UsageError(str(error)) from None  # the test's own line is the end of the trace
         self._node.user_properties += properties(report)
-        if fails(report, settings):
+        if report.broken or fails(report, settings):
             pytest.fail(str(report), pytrace=False)
         if nothing_audited(report):
             pytest.fail(f"{report}\nNothing was audited, so nothing is approved.", pytrace=False)

@@ -54,7 +54,14 @@ def as_dict(report: Report, *, interrupted: bool = False) -> Json:
             for item in report.undecided
         ],
         "errors": [
-            {"path": error.path, "stage": error.stage, "message": error.message, "line": error.line, "cell": error.cell}
+            {
+                "path": error.path,
+                "stage": error.stage,
+                "message": error.message,
+                "line": error.line,
+                "cell": error.cell,
+                "internal": error.internal,
+            }
             for error in report.errors
         ],
         "notes": [{"path": note.path, "text": note.text} for note in report.notes],

@@ -19,6 +19,8 @@ class StageError:
     """one sentence: the cause, the line of the script where there is one, and what to do next"""
     line: int | None = None
     cell: int | None = None
+    internal: bool = False
+    """whether ae-audit itself failed: what it did not look at for that reason is not known to be right"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,5 +64,10 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether no finding of severity error stands."""
-        return not self.at_or_above(Severity.ERROR)
+        """Whether no finding of severity error stands, and ae-audit itself did not fail."""
+        return not self.at_or_above(Severity.ERROR) and not self.broken
+
+    @property
+    def broken(self) -> bool:
+        """Whether ae-audit itself failed somewhere."""
+        return any(error.internal for error in self.errors)

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
 
-from ae_audit.base.errors import AuditWarning, FindingsError
+from ae_audit.base.errors import AuditWarning, FindingsError, own_failure
 from ae_audit.engine.settling import SettlingOptions, certified, settled
 from ae_audit.probe import ProbeOptions
 from ae_audit.report.display import PresentedReport
@@ -107,9 +107,8 @@ class LiveAudit:
 
     def failed(self, error: Exception) -> None:
         """A failure of our own: the training goes on unwatched."""
-        text = " ".join(str(error).split())[:300]
-        message = f"ae-audit itself failed here ({type(error).__name__}: {text}); please report it."
-        self._errors.append(StageError(self.path, "runtime", message))
+        message = own_failure(error)
+        self._errors.append(StageError(self.path, "runtime", message, internal=True))
         warnings.warn_explicit(f"{message} The training goes on, and is no longer watched.", AuditWarning, self.path, 1)
 
     @contextlib.contextmanager

@@ -76,7 +76,7 @@ def test_unreadable_files_cost_the_others_nothing(write: Write, audit: Audit) ->
     assert lines[0].startswith("a/bad.py:1:1: AE101 softmax-on-per-pixel-target [error, static] ")
     assert any(line.startswith("a/binary.py: failed [static] ") for line in lines)
     assert any(line.startswith("a/broken.py:1: failed [static] does not parse: ") for line in lines)
-    assert any("a/crash.py: failed [static] internal error of ae-audit" in line for line in lines)
+    assert any("a/crash.py: failed [static] ae-audit itself failed here (" in line for line in lines)
 
 
 def test_broken_file_alone_gives_3(write: Write, audit: Audit) -> None:
@@ -160,6 +160,45 @@ def test_error_of_our_own_gives_2(write: Write, audit: Audit, monkeypatch: pytes
     assert outcome.code == 2
     assert outcome.err == "ae-audit: Internal error, --verbose shows where: KeyError: 'x'\n"
     assert "Traceback" in audit("good.py", "-v").err
+
+
+def test_one_format_that_fails_loses_no_other(
+    write: Write, audit: Audit, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ae_audit.report as report
+
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("no page")
+
+    monkeypatch.setattr(report, "render", lambda *args, **kwargs: fail() if args[1] == "html" else "[]")
+    write("bad.py", BAD)
+    outcome = audit("bad.py", "--html-output", "report.html", "--json-output", "report.json")
+    assert outcome.code == 2
+    assert "AE101" in outcome.out
+    assert "ValueError: no page" in outcome.err
+    assert (folder / "report.json").read_text() == "[]"
+
+
+def test_a_failure_of_our_own_on_one_file_is_no_approval(
+    write: Write, audit: Audit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ae_audit.engine.static_stage as stage
+
+    read = stage.read_file
+
+    def fail(target: Any, *args: Any, **kwargs: Any) -> Any:
+        if target.path == "second.py":
+            raise KeyError("x")
+        return read(target, *args, **kwargs)
+
+    monkeypatch.setattr(stage, "read_file", fail)
+    write("first.py", GOOD)
+    write("second.py", GOOD)
+    outcome = audit("first.py", "second.py", "--jobs", "1")
+    assert outcome.code == 2
+    assert "ae-audit itself failed here (KeyError: 'x'" in outcome.out
+    write("first.py", BAD)
+    assert audit("first.py", "second.py", "--jobs", "1").code == 1
 
 
 def test_interrupt_prints_what_was_found(write: Write, audit: Audit, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,3 +112,24 @@ def test_fit_inside_the_block_for_torch_is_told(digits: Any) -> None:
         fit(digits[:100], "arrays")
     assert [note.text for note in report.notes]
     assert keras.Model.fit.__module__.startswith("keras")
+
+
+@pytest.mark.slow
+def test_a_script_without_a_seed(digits: Any, tmp_path: Any) -> None:
+    """TensorFlow has no random state of its own before one is set."""
+    import subprocess
+    import sys
+
+    np.save(tmp_path / "x.npy", digits[:200])
+    program = tmp_path / "train.py"
+    program.write_text(
+        "import numpy as np, keras, ae_audit\n"
+        "x = np.load('x.npy')\n"
+        "model = keras.Sequential([keras.Input((784,)), keras.layers.Dense(784, 'softmax')])\n"
+        "model.compile('adam', 'mse')\n"
+        "watch = ae_audit.Watch(log=None)\n"
+        "model.fit(x, x, verbose=0, callbacks=[watch])\n"
+        "print([error.message for error in watch.report.errors], {f.code for f in watch.report.findings})\n"
+    )
+    done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout == "[] {'AE101'}\n", done.stderr[-2000:]

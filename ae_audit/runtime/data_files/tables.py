@@ -6,7 +6,7 @@ import csv
 import importlib
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -29,10 +29,10 @@ def text_table(path: str, part: str | None, name: str, separator: str | None) ->
             raise DataProblem(f"{name} is no text, so it is no table.")
         separator = separator or max(_SEPARATORS, key=first_line.count)
         file.seek(0)
-        rows = csv.reader(file, delimiter=separator)
-        first = next((row for row in rows if row), [])
+        rows = _rows(file, separator, name)
+        first = next((row for _, row in rows), [])
         titles = None if all(_is_number(cell) for cell in first) else [cell.strip() for cell in first]
-        length = sum(1 for row in rows if row) + (titles is None)
+        length = sum(1 for _ in rows) + (titles is None)
     if not first or not length:
         raise DataProblem(f"{name} holds no rows of numbers.")
     columns = _columns(titles or [str(i + 1) for i in range(len(first))], part, name)
@@ -41,18 +41,15 @@ def text_table(path: str, part: str | None, name: str, separator: str | None) ->
 
     def blocks() -> Iterator[Array]:
         with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
-            rows = csv.reader(file, delimiter=chosen)
             kept: list[list[float]] = []
             begun = titles is None
-            for row in rows:
-                if not row:
-                    continue
+            for line, row in _rows(file, chosen, name):
                 if not begun:
                     begun = True
                     continue
                 if len(row) != width:
-                    raise DataProblem(f"{name}: line {rows.line_num} has {len(row)} cells, and the first has {width}.")
-                kept.append([_number(row[i], i, titles, rows.line_num, name) for i in columns])
+                    raise DataProblem(f"{name}: line {line} has {len(row)} cells, and the first has {width}.")
+                kept.append([_number(row[i], i, titles, line, name) for i in columns])
                 if len(kept) >= rows_a_block(8 * len(columns)):
                     yield _table(kept, part)
                     kept = []
@@ -60,6 +57,21 @@ def text_table(path: str, part: str | None, name: str, separator: str | None) ->
                 yield _table(kept, part)
 
     return DataFile(name, length, _row_shape(len(columns), part), blocks)
+
+
+def _rows(file: TextIO, separator: str, name: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows that are not empty, each with its line.
+
+    Raises:
+        DataProblem: where a row is none, a field longer than the reader takes above all.
+    """
+    reader = csv.reader(file, delimiter=separator)
+    try:
+        for row in reader:
+            if row:
+                yield reader.line_num, row
+    except csv.Error as error:
+        raise DataProblem(f"{name} is no table of numbers: line {reader.line_num}: {error}.") from None
 
 
 def _table(rows: list[list[float]], part: str | None) -> Array:

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import CodeType, FrameType, ModuleType
 from typing import Any, NoReturn
 
+from ae_audit.base.errors import own_failure
 from ae_audit.schema.location import Location
 from ae_audit.source.notebook_cells import CELL_MARK, CodeCell, code_cells
 
@@ -55,6 +56,8 @@ class ScriptOutcome:
     cell: int | None = None
     """0-based index over all cells of a notebook"""
     exit_code: int | None = None
+    internal: bool = False
+    """whether what was raised is a failure of ae-audit itself, and not of the program"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +238,9 @@ def _raised(error: BaseException, program: Program | None, path: Path) -> Script
     kind = type(error).__qualname__
     message = _message(error)
     place = _own_place(error, program)
+    if _is_ours(error):
+        sentence = own_failure(error).rstrip(".")
+        return ScriptOutcome(HowItEnded.RAISED, sentence, *_line_and_cell(place), internal=True)
     if isinstance(error, SyntaxError) and error.lineno is not None and place is None:
         place, message = _syntax_place(error, path), error.msg
     elsewhere = _deepest_of_the_users(error, program) if place is not None and program is not None else None
@@ -245,6 +251,22 @@ def _raised(error: BaseException, program: Program | None, path: Path) -> Script
         f"{kind}{where}" + (f": {message}" if message else ""),
         *_line_and_cell(place),
     )
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether it comes out of what watches the program: no line of the program is to blame.
+
+    What stands in for libraries and files raises what they would have raised, and is not meant here.
+    """
+    frames = _frames(error)
+    path = frames[-1][0].f_code.co_filename if frames else ""
+    return isinstance(error, Exception) and path.startswith(_WATCHERS) and os.path.basename(path) not in _PASSING_ON
+
+
+_RUNTIME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_WATCHERS = tuple(os.path.join(_RUNTIME, room, "") for room in ("keras", "torch", "measure"))
+_PASSING_ON = frozenset({"guarded_calls.py", "bce.py"})
+"""files whose functions call the program's own for it, or refuse what torch refuses: the program's error"""
 
 
 def _frames(error: BaseException) -> list[tuple[FrameType, int]]:

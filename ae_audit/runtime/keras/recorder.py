@@ -35,6 +35,10 @@ BATCHES_OF_A_LOOP = 8
 OnCapture = Callable[[KerasCapture], None]
 
 
+def _raised(error: Exception) -> None:
+    raise error
+
+
 class KerasRecorder:
     """Catches every training of one program.
 
@@ -42,6 +46,7 @@ class KerasRecorder:
         script: the program.
         on_capture: told of each capture as it is made; may raise to end the program.
         on_problem: told of a training that could not be captured, with a sentence and its place.
+        on_failure: told of a failure of the recorder's own.
         place_of: maps the file name of a code object to a place of its own (notebook cells).
         stand_in: asked at each capture whether the data stand in for a set that is not there, and for which.
         on_idle: told, when a hand-written loop goes on, how many seconds ago anything new was seen, once every such
@@ -54,6 +59,7 @@ class KerasRecorder:
         on_capture: OnCapture,
         *,
         on_problem: Callable[[str, Location | None], None] = lambda text, location: None,
+        on_failure: Callable[[Exception], None] = _raised,
         place_of: Callable[[str], Place | None] | None = None,
         stand_in: Callable[[], str | None] = lambda: None,
         on_idle: Callable[[float], None] = lambda seconds: None,
@@ -62,6 +68,7 @@ class KerasRecorder:
         self._code = UserCode(script, place_of)
         self._on_capture = on_capture
         self._on_problem = on_problem
+        self._on_failure = on_failure
         self._stand_in = stand_in
         self._stage = Stage()
         self._made: dict[int, tuple[Any, Location]] = {}
@@ -133,7 +140,12 @@ class KerasRecorder:
                 arguments["x"] = arguments.pop("generator")
             if not model.compiled:
                 return original(model, *args, **kwargs)  # which says so
-            self._capture_fit(model, arguments)
+            try:
+                self._capture_fit(model, arguments)
+            except Exception as error:
+                # the program's own, if Keras' one step by itself raises too
+                few = {**arguments, "epochs": arguments.get("initial_epoch", 0) + 1, "steps_per_epoch": 1}
+                self._answer_for(error, lambda: original(**few))
             return plausible_history(model, arguments)
 
         return fit
@@ -152,7 +164,10 @@ class KerasRecorder:
             if not loop.done:
                 loop.parts.append(tuple(arguments.get(name) for name in ("x", "y", "sample_weight")))
                 if len(loop.parts) >= BATCHES_OF_A_LOOP:
-                    self._hand_on_loop(loop)
+                    try:
+                        self._hand_on_loop(loop)
+                    except Exception as error:
+                        self._answer_for(error, lambda: original(model, *args, **kwargs))
             return plausible_logs(model, bool(arguments.get("return_dict")))
 
         return train_on_batch
@@ -181,6 +196,16 @@ class KerasRecorder:
         return new
 
     # Capturing
+
+    def _answer_for(self, error: Exception, own_step: Callable[[], Any]) -> None:
+        """A capture failed: the program's error if its own step raises as well, else one of ours."""
+        self._busy = True
+        try:
+            with quiet():
+                own_step()
+        finally:
+            self._busy = False
+        self._on_failure(error)
 
     def _capture_fit(self, model: Any, arguments: dict[str, Any]) -> None:
         location = self._location()
@@ -218,15 +243,18 @@ class KerasRecorder:
         """A loop round ``tf.GradientTape`` was recorded."""
         from ae_audit.runtime.keras.tape.program import TapeProgram
 
-        self._busy = True
         try:
-            program = TapeProgram.of(step, data.arrays(), **self._context())
-        finally:
-            self._busy = False
-        if program.losses:
-            self._hand_on(program, self._occasion(location, None, None))
-        else:
-            self._on_problem("what this loop minimises compares no prediction with data", location)
+            self._busy = True
+            try:
+                program = TapeProgram.of(step, data.arrays(), **self._context())
+            finally:
+                self._busy = False
+            if program.losses:
+                self._hand_on(program, self._occasion(location, None, None))
+            else:
+                self._on_problem("what this loop minimises compares no prediction with data", location)
+        except Exception as error:  # the program's own step has run
+            self._on_failure(error)
 
     def _context(self) -> dict[str, Any]:
         return {

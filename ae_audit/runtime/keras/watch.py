@@ -212,7 +212,7 @@ def _same_chance() -> Iterator[None]:
         elif backend() == "tensorflow":
             from tensorflow.python.eager import context
 
-            drawn = context.context()._rng
+            drawn = getattr(context.context(), "_rng", None)  # there is none before a seed is set
             if drawn is not None:
                 stack.callback(drawn.setstate, drawn.getstate())
         yield

@@ -323,10 +323,10 @@ def recognise(loss: CustomLoss, weight: float | None) -> tuple[LossSpec, float |
             return None
         drawn.append((float((p - y).square().sum()), value))
         for index, (_, function) in enumerate(candidates):
-            ratios.setdefault(index, []).append(value / float(function(p, y).sum()))
+            ratios.setdefault(index, []).append(_ratio(value, float(function(p, y).sum())))
     for index, (spec, _) in enumerate(candidates):
         ratio = sum(ratios[index]) / DRAWS
-        if ratio == ratio and ratio != 0 and all(abs(r / ratio - 1) < AGREEMENT for r in ratios[index]):
+        if math.isfinite(ratio) and ratio != 0 and all(abs(r / ratio - 1) < AGREEMENT for r in ratios[index]):
             return _scaled(spec, ratio * (1.0 if weight is None else weight), shape)
     gaussian = _gaussian(drawn, 1.0 if weight is None else weight, shape)
     if gaussian is not None:
@@ -334,6 +334,14 @@ def recognise(loss: CustomLoss, weight: float | None) -> tuple[LossSpec, float |
     if weight is not None and weight > 0 and _is_distance(loss, shape, generator):
         return LossSpec("distance", reduction=None), None
     return None
+
+
+def _ratio(value: float, unit: float) -> float:
+    """How many times a candidate's sum a value is; NaN where the candidate is 0 or undefined on such values.
+
+    A softmax over one channel is the constant 1 and its logarithm 0, whatever the prediction.
+    """
+    return value / unit if unit and math.isfinite(unit) else math.nan
 
 
 def _gaussian(
@@ -345,6 +353,8 @@ def _gaussian(
     """
     squares, values = zip(*drawn, strict=True)
     nearest, farthest = min(range(DRAWS), key=squares.__getitem__), max(range(DRAWS), key=squares.__getitem__)
+    if squares[farthest] == squares[nearest]:
+        return None
     slope = (values[farthest] - values[nearest]) / (squares[farthest] - squares[nearest])
     constant = values[nearest] - slope * squares[nearest]
     margin = AGREEMENT * abs(values[farthest] - values[nearest])
@@ -354,6 +364,8 @@ def _gaussian(
         return None
     for reduction, factor in (("mean", 1 / shape.numel()), ("sum", 1.0), (None, 1 / shape[0])):
         variance = factor / (2 * slope * weight)
+        if not 0 < variance < math.inf:
+            continue
         for full in (True, False):
             expected = 0.5 * math.log(2 * math.pi * variance if full else variance) * shape.numel() * factor
             if abs(constant * weight - expected) <= 10 * AGREEMENT * abs(expected):

@@ -36,6 +36,7 @@ from ae_audit.runtime.torch.events import (
     weights_in,
 )
 from ae_audit.runtime.torch.graph import Kind, Leaf, Node, Ref, Tape, ancestors
+from ae_audit.runtime.torch.guarded_calls import GuardedCalls
 from ae_audit.runtime.torch.handwritten_losses import terms_of
 from ae_audit.runtime.torch.heads import HeadFollower, Holder
 from ae_audit.runtime.torch.loss_sites import LossSites
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from ae_audit.runtime.torch.capture import TorchCapture
 
 
-class TorchRecorder:
+class TorchRecorder(GuardedCalls):
     """Records the training of the program that runs while it is entered.
 
     Args:
@@ -62,6 +63,7 @@ class TorchRecorder:
         deadline: ``time.monotonic()`` at which the program is ended if any loss was seen.
         patience: seconds without a new loss, once every loss seen was recorded, after which the program is ended.
         stop: the exception that ends the program; ``None`` lets it go on (a loop of our own).
+        on_failure: told of a failure of the recorder's own, which the program does not notice.
     """
 
     def __init__(
@@ -74,7 +76,9 @@ class TorchRecorder:
         patience: float = PATIENCE,
         stop: type[BaseException] | None = None,
         cut_loops: bool = True,
+        on_failure: Callable[[Exception], None] = lambda error: None,
     ) -> None:
+        super().__init__(on_failure)
         self.user = UserCode(script)
         self.events: list[Event] = []
         self.models = ModelWatch(self.user)
@@ -161,15 +165,11 @@ class TorchRecorder:
 
     # --- torch functions --------------------------------------------------------------------------------------------
 
-    def perform(self, function: functions.Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call a torch function of the program."""
-        return function(*args, **kwargs)
-
     def refusal(self, call: losses.LossCall) -> str | None:
         """The sentence with which a loss would refuse its values, where a harmless value is to take its place."""
         return losses.raises_on(call)
 
-    def handle(self, function: functions.Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _note_function(self, function: functions.Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run one torch function of the program, and take note of it."""
         name = functions.short_name(function)
         if kwargs:
@@ -268,12 +268,17 @@ class TorchRecorder:
     ) -> Any:
         if self._paused or threading.get_ident() != self._thread:
             return original(module, *args, **kwargs)
+        return self.call_module(module, args, kwargs, original)
+
+    def _note_module(
+        self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], run: Callable[..., Any]
+    ) -> Any:
         if not self._following and not isinstance(module, _Loss) and next(module.parameters(), None) is None:
-            return original(module, *args, **kwargs)  # a transform: data are being prepared
+            return run(module, *args, **kwargs)  # a transform: data are being prepared
         self.begin()
         with self.models.inside(module):
             if self._holder is not None or self.models.transparent(module):
-                return original(module, *args, **kwargs)
+                return run(module, *args, **kwargs)
             self._enough.in_time(self.sites.values())
             with self.quietly():
                 self.models.remember(module)
@@ -282,7 +287,7 @@ class TorchRecorder:
             self.heads.enter_model()
             drawn = self._drawn
             try:
-                result = original(module, *args, **kwargs)
+                result = run(module, *args, **kwargs)
             finally:
                 holder, self._holder = self._holder, None
                 self.models.note_start(module, self.heads.normalised)
@@ -316,7 +321,8 @@ class TorchRecorder:
         roots = args[0] if args else kwargs.get("tensors", kwargs.get("self"))
         for root in roots if isinstance(roots, (tuple, list)) else [roots]:
             if isinstance(root, torch.Tensor):
-                self.note_backward(self.tape.ref(root))
+                with self._guarded():
+                    self.note_backward(self.tape.ref(root))
         self.heads.variational = False
         with self.quietly():
             return self.perform(function, args, kwargs)
@@ -369,8 +375,9 @@ class TorchRecorder:
 
     def zeroed(self, parameters: Sequence[torch.nn.Parameter]) -> None:
         """Gradients are being reset."""
-        if not self._paused and not self._enough.all_complete(self.sites.values()):
-            self._sink.append(Zeroed(tuple(parameters)))
+        with self._guarded():
+            if not self._paused and not self._enough.all_complete(self.sites.values()):
+                self._sink.append(Zeroed(tuple(parameters)))
 
     def before_step(
         self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -378,12 +385,14 @@ class TorchRecorder:
         """An optimizer is about to step: keep its weights if it is its first, and see whether the program may end."""
         if self._paused or threading.get_ident() != self._thread:
             return None
-        event = self.note_step(optimizer)
-        self._enough.settle(self.sites.values())
+        event: Step | None = None
+        with self._guarded():
+            event = self.note_step(optimizer)
+            self._enough.settle(self.sites.values())
         self._steps += 1
         self._paused += 1
         closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
-        if not callable(closure):
+        if not callable(closure) or event is None:
             return None
         wrapped = self._closure(closure, event)
         if "closure" in kwargs:

@@ -28,8 +28,6 @@ PATIENT_STEPS = 3
 MOST_CALLS = 2000
 """calls of models without an optimizer's step after which the watching ends"""
 
-_NOTHING = object()
-
 
 class LiveTorchRecorder(TorchRecorder):
     """Records the first steps of a real training, then leaves torch as it was.
@@ -53,18 +51,16 @@ class LiveTorchRecorder(TorchRecorder):
         on_failure: Callable[[Exception], None],
         for_trials: bool = False,
     ) -> None:
-        super().__init__(script, max_steps=steps, cut_loops=False)
+        super().__init__(script, max_steps=steps, cut_loops=False, on_failure=on_failure)
         self._devices.absent = False  # what the program puts on a device is the program's own affair
         self._limit = PATIENT_STEPS * steps
-        self._on_first, self._on_enough, self._on_failure = on_first, on_enough, on_failure
+        self._on_first, self._on_enough = on_first, on_enough
         self._for_trials = for_trials
         self._mode: FunctionMode | None = None
         self._call = torch.nn.Module.__call__
         self._stepped: set[int] = set()
         self._taken = self._called = 0
         self._first_told = self._leaving = self._broken = False
-        self._outcome: Any = _NOTHING
-        self._error: BaseException | None = None
         self.readings: dict[str, Reading] = {}
         """the last of each loss, by its name"""
         self.keras = False
@@ -106,14 +102,6 @@ class LiveTorchRecorder(TorchRecorder):
 
     # --- what runs --------------------------------------------------------------------------------------------------
 
-    def perform(self, function: functions.Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        try:
-            self._outcome = function(*args, **kwargs)
-        except BaseException as error:
-            self._error = error
-            raise
-        return self._outcome
-
     def refusal(self, call: losses.LossCall) -> str | None:
         """None: the program's own loss raises, as it would without us."""
         return None
@@ -124,19 +112,13 @@ class LiveTorchRecorder(TorchRecorder):
     def handle(self, function: functions.Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not self._present or self._broken:
             return function(*args, **kwargs)
-        self._outcome, self._error = _NOTHING, None
-        try:
-            result = super().handle(function, args, kwargs)
-            if losses.is_loss(function) and not self._paused:
-                self._read(function, args, kwargs, result)
-            return result
-        except Exception as error:
-            if error is self._error:
-                raise
-            self._fail(error)
-            return function(*args, **kwargs) if self._outcome is _NOTHING else self._outcome
-        finally:
-            self._outcome, self._error = _NOTHING, None
+        return super().handle(function, args, kwargs)
+
+    def _note_function(self, function: functions.Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        result = super()._note_function(function, args, kwargs)
+        if losses.is_loss(function) and not self._paused:
+            self._read(function, args, kwargs, result)
+        return result
 
     def _call_module(
         self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], original: Any
@@ -150,32 +132,20 @@ class LiveTorchRecorder(TorchRecorder):
             self.keras = True
             with self.aside():
                 return original(module, *args, **kwargs)
-        outcome: Any = _NOTHING
-        raised: BaseException | None = None
-
-        def run(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
-            nonlocal outcome, raised
-            try:
-                with self.aside() if _is_compiled(module) else contextlib.nullcontext():
-                    outcome = original(module, *args, **kwargs)
-            except BaseException as error:
-                raised = error
-                raise
-            return outcome
-
         if self.models.innermost is None:
             self._called += 1
             self._leaving = self._leaving or self._called > MOST_CALLS
             self._between_steps()
             if not self._present:
                 return original(module, *args, **kwargs)
-        try:
-            return super()._call_module(module, args, kwargs, run)
-        except Exception as error:
-            if error is raised:
-                raise
-            self._fail(error)
-            return original(module, *args, **kwargs) if outcome is _NOTHING else outcome
+        return super()._call_module(module, args, kwargs, self._aside_if_compiled(original))
+
+    def _aside_if_compiled(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def run(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
+            with self.aside() if _is_compiled(module) else contextlib.nullcontext():
+                return original(module, *args, **kwargs)
+
+        return run
 
     # --- gradients and steps ----------------------------------------------------------------------------------------
 
@@ -241,14 +211,6 @@ class LiveTorchRecorder(TorchRecorder):
         """Out of the way, for code that must not meet a function mode."""
         with without_mode(self._mode), self.quietly():
             yield
-
-    @contextlib.contextmanager
-    def _guarded(self) -> Iterator[None]:
-        """A failure inside is our own."""
-        try:
-            yield
-        except Exception as error:
-            self._fail(error)
 
     def _fail(self, error: Exception) -> None:
         """Record no more; what is installed goes when the next module is called, for torch may be using it now."""

@@ -115,6 +115,7 @@ def test_a_file_larger_than_what_is_held(tmp_path: Path, monkeypatch: pytest.Mon
         ("a.csv", b"a,b\n1,cat\n", "column 'b' holds text ('cat' in line 2)"),
         ("a.csv", b"", "holds no rows of numbers."),
         ("a.csv", b"\0\1\2", "is no text"),
+        ("a.csv", b"a,b\n1,2\n" + b"x" * 200_000 + b",3\n", "line 3: field larger than field limit (131072)."),
     ],
 )
 def test_damaged_files(tmp_path: Path, name: str, content: bytes, sentence: str) -> None:

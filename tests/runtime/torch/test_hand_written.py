@@ -190,3 +190,73 @@ def test_a_model_that_returns_its_own_loss(record: Record) -> None:
     setup = run.only.setup
     assert (setup.loss.name, setup.head.activation) == ("bce", "sigmoid")
     assert setup.location.line == run.line_of("return F.binary")
+
+
+ONE_UNIT = """
+model = nn.Sequential({layers})
+optimizer = torch.optim.Adam(model.parameters())
+for step in range(60):
+    x = images[(step * 50) % 400:][:50]{fed}
+    y = {target}
+    p = model(x)
+    loss = {loss}
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+
+@pytest.mark.parametrize(
+    ("loss", "name"),
+    [
+        ("((p - y) ** 2).mean()", "mse"),
+        ("(p - y).pow(2).sum()", "mse"),
+        ("(p - y).abs().mean()", "mae"),
+        ("torch.sqrt(((p - y) ** 2).mean())", "mse"),
+        ("torch.log(torch.cosh(p - y)).mean()", "log_cosh"),
+        ("(F.softplus(p) - y * p).mean()", "bce"),
+        ("((p - y) ** 4).mean()", "distance"),
+        ("torch.maximum(0.9 * (y - p), 0.1 * (p - y)).mean()", "distance"),
+        ("-(2 * (p * y).sum() + 1) / (p.sum() + y.sum() + 1)", None),
+        ("(1 - F.softmax(p, dim=1) * y).mean()", None),
+    ],
+)
+@pytest.mark.parametrize("pixels", [False, True], ids=["one unit", "one channel"])
+def test_one_output_unit_or_channel(record: Record, loss: str, name: str | None, pixels: bool) -> None:
+    """A softmax over it is the constant 1: a loss that is a multiple of its logarithm is a multiple of nothing."""
+    if pixels:
+        layers, fed, target = "nn.Conv2d(1, 1, 3, padding=1)", ".view(-1, 1, 4, 4)", "x.clone()"
+    else:
+        layers, fed, target = "nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, 1)", "", "x.mean(1, keepdim=True)"
+    setup = record(ONE_UNIT.format(layers=layers, fed=fed, target=target, loss=loss)).only.setup
+    assert setup.loss.name == name
+    assert setup.loss.custom
+
+
+def test_a_failure_of_ours_is_kept_from_the_program(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ae_audit.runtime.host.scripts import HowItEnded
+    from ae_audit.runtime.torch import graph, loss_sites, recorder
+
+    failures: list[Exception] = []
+    monkeypatch.setattr(recorder.TorchRecorder, "_fail", lambda self, error: failures.append(error))
+
+    def fail(*_: Any) -> None:
+        raise ZeroDivisionError("a bug")
+
+    program = PROGRAM.format(head="", loss="((p - x) ** 2).mean()") + "print(float(loss))"
+    for owner, method in ((graph.Tape, "end"), (loss_sites.LossSites, "hand_written"), (recorder, "ancestors")):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, method, fail)
+            assert record(program).outcome.how is HowItEnded.COMPLETED
+        assert {str(error) for error in failures} == {"a bug"}
+        failures.clear()
+
+
+def test_a_failure_of_the_watching_is_not_told_of_the_program(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ae_audit.runtime.torch import recorder
+
+    monkeypatch.setattr(recorder.TorchRecorder, "begin", lambda self: self.note_step(None))
+    outcome = record(PROGRAM.format(head="", loss="((p - x) ** 2).mean()")).outcome
+    assert outcome.internal
+    assert outcome.sentence.startswith("ae-audit itself failed here (AttributeError: ")
+    assert "runtime/torch/events.py:" in outcome.sentence
