@@ -214,6 +214,7 @@ def _print(report: Report, sources: Sources, request: Request, interrupted: bool
         interrupted=interrupted,
         fail_on=settings.fail_on,
         statistics=settings.statistics,
+        verbose=settings.verbose,
     )
     if "github" in {settings.output_format, *(name for name, _ in request.outputs)}:
         from ae_audit.report.github import write_step_summary

@@ -29,11 +29,13 @@ def render(
     hints: bool = False,
     interrupted: bool = False,
     fail_on: Severity | None = None,
+    verbose: bool = True,
 ) -> str:
     """The report as plain text in ``format`` (one of ``settings.FORMATS``), ending in a line break.
 
     ``sources`` gives the text for excerpts (by default what is on disk); ``hints`` adds the line on how to go on;
-    ``fail_on`` is the severity from which a finding is a failure, for formats that know failures.
+    ``fail_on`` is the severity from which a finding is a failure, for formats that know failures; without ``verbose``
+    more than a handful of findings are written as answers alone.
 
     Raises:
         ValueError: for a format that does not exist.
@@ -42,7 +44,7 @@ def render(
         return _structured(report, format, sources or Sources(), interrupted=interrupted, fail_on=fail_on)
     from ae_audit.report.text_layout import plain
 
-    return plain(lines(report, format, sources, width=width, hints=hints, interrupted=interrupted))
+    return plain(lines(report, format, sources, width=width, hints=hints, interrupted=interrupted, verbose=verbose))
 
 
 def lines(
@@ -54,6 +56,7 @@ def lines(
     ascii_only: bool = False,
     hints: bool = False,
     interrupted: bool = False,
+    verbose: bool = True,
 ) -> list[Line]:
     """The styled lines of a text format.
 
@@ -76,6 +79,7 @@ def lines(
             ascii_only=ascii_only,
             hints=hints,
             interrupted=interrupted,
+            verbose=verbose,
         )
     raise ValueError(f"no such report format: {format!r}")
 
@@ -91,6 +95,7 @@ def to_terminal(
     interrupted: bool = False,
     fail_on: Severity | None = None,
     statistics: bool = False,
+    verbose: bool = False,
 ) -> None:
     """Write the report to ``stream``, coloured, sized and spelt as the stream can show it."""
     if format not in TEXT_FORMATS:
@@ -119,6 +124,7 @@ def to_terminal(
             ascii_only=not _shows_signs(stream),
             hints=hints,
             interrupted=interrupted,
+            verbose=verbose,
         )
     colored = wants_color(stream, color)
     if colored and os.name == "nt":

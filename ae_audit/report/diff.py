@@ -1,8 +1,8 @@
-"""A fix as a unified diff of the source."""
+"""Fixes in words, and their edits as a unified diff of the source."""
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Sequence
 
 from ae_audit.report.text_layout import Page, Segment
 from ae_audit.schema.findings import Fix
@@ -10,11 +10,8 @@ from ae_audit.source.edits import apply
 from ae_audit.source.text import Sources, split_lines
 
 
-def add_fix(page: Page, fix: Fix, sources: Sources, *, shown_under: str | None = None, indent: int = 2) -> None:
-    """Write what the fix does, whether it is safe, and its edits as a unified diff without context lines.
-
-    ``shown_under`` is the code of the finding that the same diff was shown for; it is not shown again.
-    """
+def add_fix(page: Page, fix: Fix, *, indent: int = 2) -> None:
+    """Write what the fix does, and whether it is safe."""
     nature = "safe: what is computed stays the same" if fix.safe else "changes what the program computes"
     lead = Segment("fix  ", "bold")
     page.segments(
@@ -23,16 +20,24 @@ def add_fix(page: Page, fix: Fix, sources: Sources, *, shown_under: str | None =
         lead=1,
         hang=indent + 5,
     )
-    if shown_under is not None:
-        page.line(" " * (indent + 5), Segment(f"the same edit as for {shown_under} above", "dim"))
-        return
-    places = dict.fromkeys((edit.location.path, edit.location.cell) for edit in fix.edits)
+
+
+def add_diff(page: Page, fixes: Sequence[Fix], sources: Sources, *, indent: int = 7) -> None:
+    """Write the edits of ``fixes`` as one unified diff without context; one after the other where they overlap."""
+    edits = list(dict.fromkeys(edit for fix in fixes for edit in fix.edits))
+    places = dict.fromkeys((edit.location.path, edit.location.cell) for edit in edits)
     for path, cell in places:
         before = sources.text(path, cell)
-        if before is not None:
-            with suppress(ValueError):  # the file has changed since: the sentence above says what to do
-                after = apply(before, (edit for edit in fix.edits if edit.location.path == path), cell)
-                _add_diff(page, path, cell, before, after, indent + 5)
+        if before is None:
+            continue
+        here = [edit for edit in edits if edit.location.path == path]
+        try:
+            _add_diff(page, path, cell, before, apply(before, here, cell), indent)
+        except ValueError:  # they overlap, or the file has changed since: the sentences above say what to do
+            if len(fixes) > 1:
+                for fix in fixes:
+                    add_diff(page, [fix], sources, indent=indent)
+                return
 
 
 def _add_diff(page: Page, path: str, cell: int | None, before: str, after: str, indent: int) -> None:

@@ -1,19 +1,23 @@
-"""The full report: for each finding its place in the source, the sentence, the evidence and the fix."""
+"""The full report: the answer for each training first, then each finding's place, sentence, evidence and fix."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ae_audit.base.records import dataclass
-from ae_audit.report.diff import add_fix
+from ae_audit.base.records import replace
+from ae_audit.report.answers import MOST_IN_FULL, add_answer, answers
+from ae_audit.report.diff import add_diff, add_fix
 from ae_audit.report.evidence import add_evidence
 from ae_audit.report.excerpt import Mark, add_excerpts
 from ae_audit.report.phrases import count, setup_in_words, summary
 from ae_audit.report.text_layout import DEFAULT_WIDTH, Line, Page, Segment, in_code
-from ae_audit.schema.findings import Arm, Edit, Evidence, Finding, Severity, Verdict
-from ae_audit.schema.location import address
+from ae_audit.schema.findings import Arm, Evidence, Finding, Severity, Verdict
+from ae_audit.schema.location import Location, address
 from ae_audit.schema.report import Note, Report
 from ae_audit.source.text import Sources, is_model_file
+
+_SCREEN = 50
+"""lines that most terminals show at once"""
 
 
 def full(
@@ -24,18 +28,32 @@ def full(
     ascii_only: bool = False,
     hints: bool = True,
     interrupted: bool = False,
+    verbose: bool = True,
 ) -> list[Line]:
-    """The lines of the full report; ``hints`` adds the line that says how to go on."""
+    """The lines of the full report; ``hints`` adds the line that says how to go on.
+
+    Without ``verbose``, more than :data:`~ae_audit.report.answers.MOST_IN_FULL` findings are written as answers alone.
+    """
     page = Page(width, ascii_only)
     main = _at_length(report)
-    told = _Told({}, {})
-    for finding in main:
-        _add_finding(page, finding, sources, told)
+    first = answers(report)
+    for answer in first:
+        page.blank()
+        add_answer(page, answer)
+    brief = len(main) > MOST_IN_FULL and not verbose
+    tables: dict[tuple[Arm, ...], str] = {}
+    for answer in () if brief else first:
+        _add_training(page, answer.findings, sources, tables)
     _add_rest(page, report)
+    if len(first) > 1 and len(page.lines) > _SCREEN:  # what scrolled away is what matters most
+        _add_heading(page, "The worst of them")
+        add_answer(page, min(first, key=lambda answer: (answer.worst.severity.rank, not answer.fails)))
     page.blank()
     if interrupted:
         page.line(Segment("Interrupted: this is what was found until then.", "bold"))
     page.segments(summary(report))
+    if brief and hints:
+        page.paragraph(f"The {len(main)} findings in full, with excerpts and evidence: --verbose.", style="dim")
     hint = _hint(report, main) if hints and not interrupted else None
     if hint is not None:
         page.paragraph(hint, style="dim")
@@ -46,10 +64,12 @@ def sections(
     report: Report, sources: Sources, *, width: int = DEFAULT_WIDTH
 ) -> Iterator[tuple[Finding | None, list[Line]]]:
     """The full report in parts: each finding that it tells at length, then, with None, all the rest but the summary."""
-    page, told = Page(width), _Told({}, {})
+    page = Page(width)
+    tables: dict[tuple[Arm, ...], str] = {}
     for finding in _at_length(report):
         start = len(page.lines)
-        _add_finding(page, finding, sources, told)
+        _add_finding(page, finding, sources, tables)
+        _add_edits(page, [finding], sources)
         yield finding, page.lines[start:]
     start = len(page.lines)
     _add_rest(page, report)
@@ -82,15 +102,41 @@ def title(finding: Finding) -> list[Segment]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """Under which finding's code a diff or a table was shown first: each is shown once."""
+def _add_training(
+    page: Page, findings: Sequence[Finding], sources: Sources, tables: dict[tuple[Arm, ...], str]
+) -> None:
+    """All that is found in one training: one excerpt, each piece of evidence once, one diff."""
+    if len(findings) == 1:
+        _add_finding(page, findings[0], sources, tables)
+    else:
+        page.blank()
+        add_excerpts(page, _common_marks(findings), sources)
+        told: set[Evidence] = set()
+        for finding in findings:
+            page.blank()
+            page.segments(title(finding), hang=2)
+            fresh = tuple(item for item in finding.evidence if item not in told)
+            told.update(fresh)
+            _add_reasons(page, replace(finding, evidence=fresh), tables)
+    _add_edits(page, findings, sources)
 
-    edits: dict[tuple[Edit, ...], str]
-    tables: dict[tuple[Arm, ...], str]
+
+def _common_marks(findings: Sequence[Finding]) -> list[Mark]:
+    """A mark for each place: under a finding's own place its code, under the others what they are."""
+    own: dict[Location, list[str]] = {}
+    others: dict[Location, list[str]] = {}
+    for finding in findings:
+        own.setdefault(finding.location, []).append(finding.code)
+    for span in (span for finding in findings for span in finding.spans):
+        labels = own if span.location in own else others
+        labels.setdefault(span.location, [])
+        if span.label and labels is others and span.label not in labels[span.location]:
+            labels[span.location].append(span.label)
+    marks = [Mark(place, " ".join(dict.fromkeys(codes)), True) for place, codes in own.items()]
+    return marks + [Mark(place, "; ".join(labels)) for place, labels in others.items()]
 
 
-def _add_finding(page: Page, finding: Finding, sources: Sources, told: _Told) -> None:
+def _add_finding(page: Page, finding: Finding, sources: Sources, tables: dict[tuple[Arm, ...], str]) -> None:
     page.blank()
     page.segments(title(finding), hang=2)
     page.blank()
@@ -98,21 +144,33 @@ def _add_finding(page: Page, finding: Finding, sources: Sources, told: _Told) ->
     marks += [Mark(span.location, span.label) for span in finding.spans if span.location != finding.location]
     add_excerpts(page, marks, sources)
     page.blank()
+    _add_reasons(page, finding, tables)
+
+
+def _add_reasons(page: Page, finding: Finding, tables: dict[tuple[Arm, ...], str]) -> None:
     page.paragraph(finding.message, indent=2, hang=2)
     if finding.condition is not None:
         page.paragraph(f"This holds when `{finding.condition}`.", indent=2, hang=2)
     if finding.evidence:
         page.blank()
-        add_evidence(page, finding, told.tables)
+        add_evidence(page, finding, tables)
     if finding.fix is not None:
         page.blank()
-        add_fix(
-            page, finding.fix, sources, shown_under=told.edits.get(finding.fix.edits) if finding.fix.edits else None
-        )
-        told.edits.setdefault(finding.fix.edits, finding.code)
+        add_fix(page, finding.fix)
     elif finding.remedies:
         page.blank()
         page.paragraph("; ".join(map(str, finding.remedies)), lead=[Segment("  remedy  ", "bold")])
+
+
+def _add_edits(page: Page, findings: Sequence[Finding], sources: Sources) -> None:
+    """The edits of all fixes of one training, as one diff."""
+    fixes = [finding.fix for finding in findings if finding.fix is not None and finding.fix.edits]
+    if not fixes:
+        return
+    if len(findings) > 1:
+        page.blank()
+        page.line(Segment("  all edits", "bold"))
+    add_diff(page, fixes, sources)
 
 
 def _own_label(finding: Finding) -> str:

@@ -238,5 +238,5 @@ OPTIONS = (
     Option("statistics", Kind.SWITCH, "print counts for each rule, not the findings", file=False, group="output"),
     Option("color", Kind.CHOICE, "when to colour", choices=("auto", "always", "never"), file=False, group="output"),
     Option("quiet", Kind.SWITCH, "no progress, no hints", file=False, group="output"),
-    Option("verbose", Kind.SWITCH, "say on standard error what is being done", file=False, group="output"),
+    Option("verbose", Kind.SWITCH, "every finding in full; progress on standard error", file=False, group="output"),
 )
