@@ -14,12 +14,14 @@ comes out is as noisy as what went in.
 ## How it is decided
 
 - *static*: random numbers were mixed into the target: the same that the input holds, or others than it holds.
-- *runtime*: none; what noise is cannot be told from values.
+- *runtime*: in PyTorch, random numbers were seen to join the input to make the target. Values alone prove nothing: two
+  arrays that vary together may be a regression, a forecast or a deblurring.
 
 ## When it stays silent
 
 Where the input is noisy and the target is not (a denoiser as it should be), where noise comes from a layer of the
-model, and where the target is noise itself (diffusion models).
+model, where the target is noise itself (diffusion models), and where a sample is a few numbers or made by the program
+itself: a curve through noisy points is what regression is for.
 
 ## Fix safety
 

@@ -1,4 +1,9 @@
-"""How a target comes from an input, judged on the arrays themselves."""
+"""How a target comes from an input, judged on the arrays themselves.
+
+Values alone are poor witnesses. That two arrays vary together says nothing: ``y = 30 x + noise`` is a regression, a
+window before the next one a forecast, a blurred image before the sharp one a deblurring. What they do prove is that
+they agree, place by place, over many values a sample; and without that the relation is unknown.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +19,14 @@ LABELS = frozenset(
 )
 LOOKED_AT = 1 << 20
 """values that are compared at most; the arrays hold a few MiB, and a relation shows in far fewer"""
-RELATED = 0.3
-"""correlation from which two arrays of one shape count as two forms of one thing, one of them corrupted"""
+MANY_VALUES = 16
+"""values of a sample from which one straight line through all of them is no accident; a regression has few"""
+KEPT = 0.2
+"""share of the telling values that a corruption which blots out leaves as they were"""
 BLOTTED = 0.9
 """share of the differing values that must be one of two values for a corruption that blots out"""
-ROUGHER = 1.05
-"""how much rougher the corrupted array is at least"""
+FEWEST_LEVELS = 16
+"""different values that must be left as they were: masks and labels agree in a few by accident"""
 ROUNDING = 1e-4
 """relative error that float32 arithmetic may leave in an affine map"""
 
@@ -32,6 +39,10 @@ def relation_of(
     """The relation of ``targets`` to ``inputs`` (batch axis first), and ``(scale, shift)`` where that is a rescaling.
 
     ``structure`` is what the targets' numbers stand for, where it is known.
+
+    Returns:
+        OTHER where no value of the target has its place in the input (their sizes differ); UNKNOWN where they could
+        have, and the values prove nothing.
     """
     if inputs is targets:
         return Relation.SAME, None
@@ -44,13 +55,14 @@ def relation_of(
         return Relation.UNKNOWN, None
     if np.array_equal(x, y):
         return Relation.SAME, None
-    scale = _affine(x, y)
+    many = inputs.size >= MANY_VALUES * len(inputs)
+    scale = _affine(x, y) if many else None
     if scale is not None:
         same = abs(scale[0] - 1.0) < ROUNDING and abs(scale[1]) < ROUNDING * max(1.0, float(np.abs(y).max()))
         return (Relation.SAME, None) if same else (Relation.RESCALED, scale)
     if structure in LABELS:
         return Relation.LABELS, None
-    return _corruption(inputs, targets), None
+    return (_blotted(x, y) if many else Relation.UNKNOWN), None
 
 
 def _numeric(array: Array) -> bool:
@@ -75,41 +87,27 @@ def _affine(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, floa
     return (scale, shift) if np.allclose(y, scale * x + shift, rtol=0.0, atol=tolerance) else None
 
 
-def _corruption(inputs: Array, targets: Array) -> Relation:
-    """Which of the two is the other with noise added or values blotted out; OTHER where they have little in common."""
-    x, y = _rows(inputs), _rows(targets)
-    if abs(_correlation(x.reshape(-1), y.reshape(-1))) < RELATED:
-        return Relation.OTHER
+def _blotted(x: NDArray[np.float64], y: NDArray[np.float64]) -> Relation:
+    """Whether ``x`` is ``y`` with values blotted out (masked, salted, cut away); UNKNOWN where it is not.
+
+    The values that are left agree to the last digit, and those that are not are one or two in number. The other way
+    round it may be what the network is to learn: a photo against the figure cut out of it.
+    """
     differ = x != y
-    blotted_input, blotted_target = _blot_share(x[differ]), _blot_share(y[differ])
-    if not differ.all() and max(blotted_input, blotted_target) > BLOTTED and blotted_input != blotted_target:
-        return Relation.NOISED_INPUT if blotted_input > blotted_target else Relation.NOISED_TARGET
-    rough_input, rough_target = _roughness(x), _roughness(y)
-    if max(rough_input, rough_target) < ROUGHER * min(rough_input, rough_target):
-        # values without neighbours to resemble: noise shows as variance only
-        rough_input, rough_target = float(x.std()), float(y.std())
-    return Relation.NOISED_INPUT if rough_input >= rough_target else Relation.NOISED_TARGET
+    blots = _blots(x[differ])
+    if blots is None or _blots(y[differ]) is not None:
+        return Relation.UNKNOWN
+    telling = ~np.isin(y, blots)  # that a black place stayed black tells nothing
+    kept = y[telling & ~differ]
+    if kept.size < KEPT * np.count_nonzero(telling) or len(np.unique(kept)) < FEWEST_LEVELS:
+        return Relation.UNKNOWN
+    return Relation.NOISED_INPUT
 
 
-def _rows(array: Array) -> NDArray[np.float64]:
-    rows = array.reshape(len(array), -1)
-    return np.asarray(rows[: max(1, LOOKED_AT // max(1, rows.shape[1]))], dtype=np.float64)
-
-
-def _roughness(rows: NDArray[np.float64]) -> float:
-    """How much neighbouring values differ, as a share of the variance; 2 where they have nothing in common."""
-    variance = float(rows.var())
-    return 0.0 if variance == 0 or rows.shape[1] < 2 else float(np.mean(np.diff(rows, axis=1) ** 2)) / variance
-
-
-def _blot_share(values: NDArray[np.float64]) -> float:
-    """Share of the most frequent two values: blotted pixels are all 0, or 0 and 1."""
+def _blots(values: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """The value or two that nearly all of ``values`` are (blotted pixels are all 0, or 0 and 1); else None."""
     if not values.size:
-        return 0.0
-    _, counts = np.unique(values, return_counts=True)
-    return float(np.sort(counts)[-2:].sum() / values.size)
-
-
-def _correlation(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    deviation = float(x.std() * y.std())
-    return 0.0 if deviation == 0 else float(np.mean((x - x.mean()) * (y - y.mean())) / deviation)
+        return None
+    found, counts = np.unique(values, return_counts=True)
+    most = np.argsort(counts)[-2:]
+    return found[most] if counts[most].sum() > BLOTTED * values.size else None

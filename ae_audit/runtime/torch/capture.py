@@ -14,8 +14,9 @@ from ae_audit.runtime.capture import Array
 from ae_audit.runtime.measure.large_arrays import facts_of_whole
 from ae_audit.runtime.measure.relations import relation_of
 from ae_audit.runtime.torch.arm import Arm, input_ref
+from ae_audit.runtime.torch.corruption import corruption
 from ae_audit.runtime.torch.events import Chunk, LossEvent, Site, chunks_for, observed
-from ae_audit.runtime.torch.graph import Kind, Node, Ref, ancestors, leaves_of
+from ae_audit.runtime.torch.graph import Kind, Ref, ancestors
 from ae_audit.runtime.torch.heads import Origin
 from ae_audit.runtime.torch.losses import LossSpec
 from ae_audit.runtime.torch.modules import ModelWatch, modules_of
@@ -306,8 +307,8 @@ def _relation(
     alike = [(x, y) for x, y in known if x.shape[1:] == known[0][0].shape[1:] and y.shape[1:] == known[0][1].shape[1:]]
     x, y = (np.concatenate(side) for side in zip(*alike, strict=True))
     relation, scale = relation_of(x, y, structure)
-    relation = _by_tape(first, pairs[0][0], relation)
-    return relation, scale if relation is Relation.RESCALED else None
+    seen = None if relation is Relation.SAME else corruption(pairs[0][0], first.target)
+    return (relation, scale) if seen is None else (seen, None)
 
 
 def _is_sample_of(target: Array, batch: Array) -> bool:
@@ -318,35 +319,6 @@ def _is_sample_of(target: Array, batch: Array) -> bool:
 
 
 IMAGES = frozenset({Relation.SAME, Relation.RESCALED, Relation.NOISED_INPUT, Relation.NOISED_TARGET})
-
-
-def _by_tape(first: LossEvent, entry: Ref | None, relation: Relation) -> Relation:
-    """What the tape knows better than the arrays: that one was made from the other by chance."""
-    if entry is None or relation is Relation.SAME:
-        return relation
-    if entry.kind is Kind.NOISE and _derives_from(entry, first.target):
-        return Relation.NOISED_INPUT
-    if first.target.kind is Kind.NOISE and _derives_from(first.target, entry):
-        return Relation.NOISED_TARGET
-    return relation
-
-
-def _derives_from(made: Ref, base: Ref) -> bool:
-    """Whether the tape computes ``made`` from ``base`` (or from the same values)."""
-    nodes = ancestors([made])
-    if isinstance(base.source, Node):
-        return base.source in nodes
-    value = base.source.value
-    if value is None:
-        return False
-    for leaf in leaves_of(nodes):
-        other = leaf.value
-        if leaf is base.source:
-            return True
-        same_size = other is not None and other.nelement() == value.nelement() and other.nelement() > 1
-        if same_size and other is not None and torch.equal(other.reshape(-1), value.reshape(-1).to(other.dtype)):
-            return True
-    return False
 
 
 def _with_validation(setup: TrainingSetup, validations: Sequence[Site]) -> TrainingSetup:

@@ -29,6 +29,8 @@ QUANTISATION = 1 / 128
 """of the data's width: random values that are no wider fill the steps between bytes, and are no noise"""
 STANDARDISED_REACH = Interval(-0.4, 1.5)
 """What standardised data surely holds: with mean 0 and variance 1, max·(−min) ≥ 1; pixels reach −0.42 and 2.8."""
+MANY_VALUES = 16
+"""values of a sample from which it is no mere measurement"""
 LABELS = {Structure.CLASS_INDEX, Structure.ONE_HOT, Structure.MULTI_HOT, Structure.BINARY_LABEL}
 
 
@@ -365,9 +367,24 @@ def relation(input_: Array, target: Array) -> tuple[Relation, tuple[float, float
         if input_.noise[: len(target.noise)] == target.noise:
             return Relation.NOISED_INPUT, None
         same_scale = (input_.scale, input_.shift) == (target.scale, target.shift)
-        if target.noise[: len(input_.noise)] == input_.noise and same_scale:
+        if target.noise[: len(input_.noise)] == input_.noise and same_scale and not _measured(input_):
             return Relation.NOISED_TARGET, None
         return Relation.OTHER, None  # y = f(x) + noise is a regression
+    related = _rescaled(input_, target)
+    # y = 3 x + 2 of one number a sample is no image that was to be scaled as another was
+    return (Relation.OTHER, None) if related[0] is Relation.RESCALED and _measured(input_) else related
+
+
+def _measured(array: Array) -> bool:
+    """Whether a sample is a few numbers, what depends on which is a quantity to be learned: a curve through points."""
+    if array.shape is None:
+        return array.synthetic
+    extents = array.shape[1:]
+    return None not in extents and math.prod(extent or 0 for extent in extents) < MANY_VALUES
+
+
+def _rescaled(input_: Array, target: Array) -> tuple[Relation, tuple[float, float] | None]:
+    """SAME or RESCALED, of two forms of one array."""
     if None in {input_.scale, input_.shift, target.scale, target.shift}:
         return (Relation.SAME if input_.scalings == target.scalings else Relation.RESCALED), None
     assert input_.scale is not None

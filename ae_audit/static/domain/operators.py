@@ -199,7 +199,8 @@ def on_arrays(run: Evaluator, symbol: str, left: Array, right: Array, where: Whe
         if symbol == "%" and b is not None and b > 0:
             return replace(arrays.unknown_array(run, "a remainder", where), values=_within(0.0, b))
         return arrays.unknown_array(run, f"the values of «{how}»", where)
-    return arrays.unknown_array(run, f"the values of «{how}»", where)
+    made = arrays.unknown_array(run, f"the values of «{how}»", where)
+    return replace(made, synthetic=left.synthetic and right.synthetic)
 
 
 def _common_shape(left: Array, right: Array) -> tuple[int | None, ...] | None:

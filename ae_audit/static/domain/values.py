@@ -310,8 +310,8 @@ class Array(Value):
 
     @property
     def _noised(self) -> Tri:
-        if self.noise and not self.synthetic:
-            return Tri.YES
+        if self.noise:
+            return Tri.of(not self.synthetic)
         return Tri.UNKNOWN if self.why is not None else Tri.NO
 
 

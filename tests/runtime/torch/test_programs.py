@@ -154,6 +154,55 @@ def test_denoising_with_noise_in_the_loop(record: Record) -> None:
     assert not np.array_equal(run.only.inputs, run.only.targets)
 
 
+@pytest.mark.parametrize(
+    ("given", "wanted", "relation"),
+    [
+        ("x", "x + 0.1 * torch.randn_like(x)", Relation.NOISED_TARGET),
+        ("(x * (torch.rand_like(x) > 0.3)).clamp(0, 1)", "x", Relation.NOISED_INPUT),
+        ("F.dropout(x, 0.2)", "x", Relation.NOISED_INPUT),
+        ("x", "3 * x + 0.1 * torch.randn_like(x)", Relation.UNKNOWN),
+        ("x", "x**2 + 0.1 * torch.randn_like(x)", Relation.UNKNOWN),
+        ("0.8 * x + 0.6 * noise", "noise", Relation.OTHER),
+        ("x", "F.avg_pool1d(x, 3, 1, 1)", Relation.UNKNOWN),
+    ],
+)
+def test_random_numbers_are_evidence_where_they_join_each_value_in_its_place(
+    record: Record, given: str, wanted: str, relation: Relation
+) -> None:
+    run = record(
+        f"""
+        model = nn.Linear(16, 16)
+        optimizer = torch.optim.Adam(model.parameters())
+        for step in range(50):
+            x = images[:50]
+            noise = torch.randn(50, 16)
+            given, wanted = {given}, {wanted}
+            loss = F.mse_loss(model(given), wanted)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        """,
+    )
+    assert run.only.setup.relation is relation
+
+
+def test_a_measurement_that_is_noisy_is_no_corrupted_input(record: Record) -> None:
+    run = record(
+        """
+        model = nn.Sequential(nn.Linear(1, 16), nn.ReLU(), nn.Linear(16, 1))
+        optimizer = torch.optim.Adam(model.parameters())
+        x = torch.linspace(0, 1, 200).unsqueeze(1)
+        y = x + 0.1 * torch.randn(200, 1)
+        for step in range(50):
+            loss = F.mse_loss(model(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        """,
+    )
+    assert run.only.setup.relation in {Relation.OTHER, Relation.UNKNOWN}
+
+
 def test_variational_autoencoder_with_separate_parts(record: Record) -> None:
     run = record(
         """

@@ -471,7 +471,9 @@ def _padded(run: Run, call: Call) -> Value:
 
 @TABLE.function("numpy.interp", "numpy.dot", "numpy.matmul", "numpy.outer")
 def _general(run: Run, call: Call) -> Value:
-    return arrays.unknown_array(run, f"the values of «{call.where.written}»", call.where)
+    made = arrays.unknown_array(run, f"the values of «{call.where.written}»", call.where)
+    given = [run.as_array(value) for value in call.args]
+    return replace(made, synthetic=bool(given) and all(item is not None and item.synthetic for item in given))
 
 
 @TABLE.function("numpy.linalg.norm", "numpy.isnan", "numpy.isfinite", "numpy.shape", "numpy.ndim", "numpy.all",
