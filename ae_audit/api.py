@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ae_audit.base.errors import UsageError
@@ -125,22 +124,23 @@ def audit_at(
     """:func:`audit`, with the place in the source that the findings are reported at."""
     from ae_audit.rules.registry import select_rules
 
-    rules = tuple(rule.code for rule in select_rules(tuple(select) or None, ignore))
+    rules = select_rules(tuple(select) or None, ignore)
     captures = _captures(model, x, y, loss, optimizer, batch_size, location)
 
-    from ae_audit.engine.settling import SettlingOptions, certified, settled
+    from ae_audit.engine.settling import certified, judged, settled
     from ae_audit.probe import ProbeOptions
-    from ae_audit.rules.runner import check
+    from ae_audit.schema.audited import numbered
 
-    options = SettlingOptions(rules, ProbeOptions(seed=seed) if probe else None)
-    setups, findings = [], []
-    for index, capture in enumerate(captures):
-        setup = certified(capture.setup, capture.targets)
-        setups.append(setup)
-        found = settled(capture, setup, options, lambda _: None)
-        findings += [replace(finding, setup=index) for finding in found]
-    _, undecided = check(setups, select=rules)
-    return PresentedReport(tuple(findings), tuple(setups), undecided, files=(location.path,))
+    options = ProbeOptions(seed=seed) if probe else None
+    audited = numbered(
+        settled(capture, judged(certified(capture.setup, capture.targets), rules), options) for capture in captures
+    )
+    return PresentedReport(
+        tuple(finding for item in audited for finding in item.findings),
+        tuple(item.setup for item in audited),
+        tuple(dict.fromkeys(one for item in audited for one in item.undecided)),
+        files=(location.path,),
+    )
 
 
 def _caller() -> Location:

@@ -7,15 +7,14 @@ from collections.abc import Iterator, Sequence
 from ae_audit.base.errors import AuditError
 from ae_audit.base.progress import Progress
 from ae_audit.base.records import replace
+from ae_audit.engine.assembly import FileAudit, assemble
 from ae_audit.engine.discovery import AuditTarget
 from ae_audit.engine.static_stage import (
-    FileAudit,
-    assemble,
-    audit_file,
+    Reading,
     audit_statically,
-    finish,
     internal_error,
-    read_file,
+    judged_and_finished,
+    read_safely,
 )
 from ae_audit.schema.report import Report
 from ae_audit.settings.options import Settings
@@ -56,30 +55,35 @@ def audit_files(
 def _through_all_stages(
     targets: Sequence[AuditTarget], settings: Settings, progress: Progress, sources: Sources
 ) -> Iterator[FileAudit]:
-    """Every target by reading, and those that may be run by running; the reading of an interrupted one is kept."""
+    """Every target read once, and run where it may be; the reading of an interrupted one is kept."""
     progress.begin(len(targets))
     for target in targets:
         progress.step(target.path, "reading")
-        static = audit_file(target, settings, sources)
-        # where nothing was found that could train, or Python cannot parse it, running shows no more; but the cells of a
-        # notebook before a broken one run
-        unread = any(error.stage == "static" and error.cell is None for error in static.errors)
-        if not target.run or not static.relevant or unread:
-            yield static
-        else:
-            try:
-                yield _run(target, settings, progress, sources)
-            except KeyboardInterrupt:
-                yield static
-                raise
-            except AuditError:  # the user's to mend
-                raise
-            except Exception as error:  # a bug of ours in the later stages of this one file
-                yield replace(static, errors=(*static.errors, internal_error(target.path, "runtime", error)))
+        reading = read_safely(target, sources)
+        try:
+            audit = _run(reading, settings, progress, sources) if _is_worth_running(reading) else None
+        except KeyboardInterrupt:
+            yield judged_and_finished(reading, settings, sources)
+            raise
+        except AuditError:  # the user's to mend
+            raise
+        except Exception as error:  # a bug of ours in the later stages of this one file
+            failed = (*reading.errors, internal_error(target.path, "runtime", error))
+            reading, audit = replace(reading, errors=failed), None
+        yield audit or judged_and_finished(reading, settings, sources)
         progress.done(target.path)
 
 
-def _run(target: AuditTarget, settings: Settings, progress: Progress, sources: Sources) -> FileAudit:
+def _is_worth_running(reading: Reading) -> bool:
+    """Whether running shows more: not where nothing was found that could train, or Python cannot parse it.
+
+    But the cells of a notebook before a broken one run.
+    """
+    unread = any(error.stage == "static" and error.cell is None for error in reading.errors)
+    return reading.target.run and reading.relevant and not unread
+
+
+def _run(reading: Reading, settings: Settings, progress: Progress, sources: Sources) -> FileAudit:
     from ae_audit.engine.runtime_stage import run_file
 
-    return finish(run_file(read_file(target, sources), settings, progress), sources)
+    return judged_and_finished(run_file(reading, settings, progress), settings, sources)

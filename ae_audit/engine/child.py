@@ -3,18 +3,8 @@
 :mod:`ae_audit.engine.runtime_stage` starts it.
 
 It runs the program up to its first training steps, then judges and probes what was captured. Every result is sent when
-it is known, so that a crash costs only what had not been reached. Events, besides those of the channel:
-
-=============  ====================================================================================
-``setup``      ``number``, ``static`` (index of the static setup that it is, or None), ``setup``
-``settled``    ``number`` of the setup, ``findings`` with their verdicts
-``program``    how the program ended: ``how``, ``sentence``, ``line``, ``cell``
-``note``       ``text``: what the reader must know
-``stand_in``   ``what``, ``text``: data in place of a data set that is absent
-``skipped``    ``call``, ``what``: an artefact that was not written
-``failed``     ``stage`` and ``message``: a stage that could not do its work
-``step``       ``text``: what is being done, for progress
-=============  ====================================================================================
+it is known, so that a crash costs only what had not been reached. What it says:
+:mod:`ae_audit.schema.messages`.
 """
 
 from __future__ import annotations
@@ -33,6 +23,7 @@ def main() -> None:
     # Only after the sandbox has closed: these import NumPy.
     from ae_audit.engine.child_program import Recording, tell_own_failure
     from ae_audit.schema.codec import from_json
+    from ae_audit.schema.messages import RunStage
     from ae_audit.schema.training_setup import TrainingSetup
 
     request = session.request
@@ -42,7 +33,7 @@ def main() -> None:
         recording.run()
         recording.settle()
     except Exception as error:  # of ours: what the program raises is told as its own
-        tell_own_failure(session.emit, "runtime", error)
+        tell_own_failure(session.emit, RunStage.RUNTIME, error)
     session.finish()
 
 

@@ -9,15 +9,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ae_audit.engine.merge import match
-from ae_audit.engine.settling import Emit, certified, settle_and_tell
+from ae_audit.engine.settling import certified, judged
+from ae_audit.engine.telling import Emit, settle_and_tell
+from ae_audit.rules.registry import select_rules
 from ae_audit.runtime.capture import Capture
 from ae_audit.runtime.data_files.model_checks import CannotLoad, LoadedModel, Shape, check_target, in_words
 from ae_audit.runtime.data_files.readers import DataFile, DataProblem, Gathered, gather, open_data
 from ae_audit.runtime.measure.facts import facts_of
 from ae_audit.runtime.measure.large_arrays import with_ends
 from ae_audit.runtime.measure.relations import relation_of
-from ae_audit.schema.codec import to_json
+from ae_audit.schema.audited import AuditedSetup
 from ae_audit.schema.location import Location
+from ae_audit.schema.messages import InputRefused, ModelNotLoaded, Noted, Progressed, RunStage, SetupSeen, StageFailed
 from ae_audit.schema.training_setup import DataFacts, Relation, TrainingSetup
 
 BATCH = 100
@@ -56,6 +59,7 @@ class ModelRecording:
         self._model = request["model"]
         self._static = static
         self._emit = emit
+        self._rules = select_rules(tuple(request["rules"]))
         self._place = Location(request["shown"], 1)
         self._began = time.monotonic()
 
@@ -74,14 +78,15 @@ class ModelRecording:
                 self._measured_only(fed, target)
                 return
         except DataProblem as problem:
-            self._emit({"event": "refused", "message": str(problem)})
+            self._emit(InputRefused(str(problem)))
             return
         for number, capture in enumerate(captures):
             setup = self._described(capture.setup, fed, target)
             index = match(setup, self._static)
             setup = certified(setup, capture.targets, None if index is None else self._static[index])
-            self._emit({"event": "setup", "number": number, "static": index, "setup": to_json(setup)})
-            self._settle(number, capture, setup, 1 / (len(captures) - number))
+            audited = judged(setup, self._rules)
+            self._emit(SetupSeen(number, index, audited))
+            self._settle(number, capture, audited, 1 / (len(captures) - number))
 
     def _fed(self) -> _Data:
         if len(self._model["inputs"]) != 1:
@@ -112,12 +117,12 @@ class ModelRecording:
 
             file = pictures(data["path"], data["name"], expected, channels_first=self._model["framework"] == "torch")
             if file.note is not None:
-                self._emit({"event": "note", "text": file.note})
+                self._emit(Noted(file.note))
             return file
         return open_data(data["path"], data["part"], data["name"])
 
     def _gather(self, file: DataFile) -> _Data:
-        self._emit({"event": "step", "text": f"reading {file.name}"})
+        self._emit(Progressed(f"reading {file.name}"))
         scale = self._model["scale"]
         labels = self._model["target"] is not None and file.name == self._model["target"]["name"]
         return _Data(file, gather(file, None if scale is None or labels else tuple(scale)))
@@ -141,7 +146,7 @@ class ModelRecording:
     def _measured_only(self, fed: _Data, target: _Data | None) -> None:
         """Without the model in hand: what reading found of it, with the data as they are."""
         against = target or fed
-        self._emit({"event": "measured"})
+        self._emit(ModelNotLoaded())
         if len(self._static) != 1 or not _alike(self._static[0], fed, target):
             return
         relation, scale = (
@@ -160,10 +165,10 @@ class ModelRecording:
             seen_by=("file", "runtime"),
         )
         setup = certified(setup, against.gathered.sample)
-        self._emit({"event": "setup", "number": 0, "static": 0, "setup": to_json(setup)})
+        self._emit(SetupSeen(0, 0, judged(setup, self._rules)))
 
     def _captures(self, fed: _Data, target: _Data | None) -> Sequence[Capture]:
-        self._emit({"event": "step", "text": "loading the model"})
+        self._emit(Progressed("loading the model"))
         loss = None if self._model["loss"] is None else (self._model["loss"][0], bool(self._model["loss"][1]))
         if self._model["framework"] == "keras":
             from ae_audit.runtime.keras.load import load_saved as load_keras
@@ -209,12 +214,12 @@ class ModelRecording:
             setup, input=fed.of_whole(setup.input), target=against.of_whole(setup.target) if same else setup.target
         )
 
-    def _settle(self, number: int, capture: Capture, setup: TrainingSetup, share: float) -> None:
+    def _settle(self, number: int, capture: Capture, audited: AuditedSetup, share: float) -> None:
         left = self._request["timeout"] - (time.monotonic() - self._began)
-        settle_and_tell(number, capture, setup, self._request, share * left, self._emit)
+        settle_and_tell(number, capture, audited, self._request, share * left, self._emit)
 
     def _fail(self, message: str) -> None:
-        self._emit({"event": "failed", "stage": "runtime", "message": message})
+        self._emit(StageFailed(RunStage.RUNTIME, message))
 
 
 def _alike(setup: TrainingSetup, fed: _Data, target: _Data | None) -> bool:

@@ -15,7 +15,9 @@ import numpy as np
 
 from ae_audit.base.errors import own_failure
 from ae_audit.engine.merge import match, match_all, merge, relocated, to_be_seen, without_values
-from ae_audit.engine.settling import Emit, certified, settle_and_tell
+from ae_audit.engine.settling import certified, judged
+from ae_audit.engine.telling import Emit, settle_and_tell
+from ae_audit.rules.registry import select_rules
 from ae_audit.runtime.capture import Capture
 from ae_audit.runtime.compat import answer_old_names
 from ae_audit.runtime.host.deadline import stopped_after
@@ -24,8 +26,9 @@ from ae_audit.runtime.interception import Interception, StopProgram, run_script
 from ae_audit.runtime.sandbox.policy import Guard
 from ae_audit.runtime.stand_ins.shape_clues import clues_of
 from ae_audit.runtime.stand_ins.user_files import FileStandIns
-from ae_audit.schema.codec import to_json
+from ae_audit.schema.audited import AuditedSetup
 from ae_audit.schema.location import Location
+from ae_audit.schema.messages import Noted, ProgramEnded, RunStage, SetupSeen, StageFailed, StoodIn
 from ae_audit.schema.training_setup import Framework, TrainingSetup
 
 MOST_CAPTURES = 12
@@ -63,6 +66,7 @@ class Recording:
     ) -> None:
         self._request = request
         self._static = static
+        self._rules = select_rules(tuple(request["rules"]))
         self._shown = shown
         self._emit = emit
         self._working_folder = working_folder
@@ -92,22 +96,14 @@ class Recording:
                 )
         finally:
             for recorder in reversed(self._recorders):
-                with _Guarded(self._emit, "runtime"):
+                with _Guarded(self._emit, RunStage.RUNTIME):
                     recorder.close()
                 for note in recorder.notes:
-                    self._emit({"event": "note", "text": note})
+                    self._emit(Noted(note))
             for note in old_names.notes:
-                self._emit({"event": "note", "text": note})
+                self._emit(Noted(note))
         self._emit(
-            {
-                "event": "program",
-                "how": outcome.how.value,
-                "sentence": outcome.sentence,
-                "line": outcome.line,
-                "cell": outcome.cell,
-                "exit_code": outcome.exit_code,
-                "internal": outcome.internal,
-            }
+            ProgramEnded(outcome.how, outcome.sentence, outcome.line, outcome.cell, outcome.exit_code, outcome.internal)
         )
 
     def _make_up_files(self, path: str) -> None:
@@ -115,7 +111,7 @@ class Recording:
         with open(path, encoding="utf-8", errors="replace") as file:
             clues = clues_of(file.read(), notebook=self._request["notebook"])
         self._made_up = FileStandIns(
-            self._interception.watch, clues, lambda text: self._emit({"event": "stand_in", "text": text})
+            self._interception.watch, clues, lambda text: self._emit(StoodIn("a file of the program's own", text))
         )
         self._made_up.install()
 
@@ -126,9 +122,9 @@ class Recording:
         count = min(len(captures), MOST_CAPTURES)
         for number, (capture, index) in enumerate(zip(captures, matched, strict=True)):
             if number >= MOST_CAPTURES:
-                self._emit({"event": "note", "text": f"only the first {MOST_CAPTURES} training setups were looked at"})
+                self._emit(Noted(f"only the first {MOST_CAPTURES} training setups were looked at"))
                 break
-            with _Guarded(self._emit, "runtime"):
+            with _Guarded(self._emit, RunStage.RUNTIME):
                 seen = self._labelled(relocated(capture.setup, self._shown))
                 known = None if index is None else self._static[index]
                 if self._made_up is not None and self._made_up.used:
@@ -136,12 +132,12 @@ class Recording:
                     setup = bare if known is None else merge(bare, known)
                     target, fed = replace(setup.target, stand_in=True), replace(setup.input, stand_in=True)
                     setup = replace(setup, target=target, input=fed)
-                    self._emit({"event": "setup", "number": number, "static": index, "setup": to_json(setup)})
+                    self._emit(SetupSeen(number, index, judged(setup, self._rules)))
                     continue  # an experiment on made-up values settles nothing
-                setup = certified(seen, capture.targets, known)
-                self._emit({"event": "setup", "number": number, "static": index, "setup": to_json(setup)})
-                with _Guarded(self._emit, "probe"):
-                    self._probe(number, capture, setup, 1 / (count - number))
+                audited = judged(certified(seen, capture.targets, known), self._rules)
+                self._emit(SetupSeen(number, index, audited))
+                with _Guarded(self._emit, RunStage.PROBE):
+                    self._probe(number, capture, audited, 1 / (count - number))
 
     def _labelled(self, setup: TrainingSetup) -> TrainingSetup:
         """Say of the data that they stand in for others, where any did: which of them reached this loss is unknown."""
@@ -150,9 +146,9 @@ class Recording:
         target, fed = replace(setup.target, stand_in=True), replace(setup.input, stand_in=True)
         return replace(setup, target=target, input=fed)
 
-    def _probe(self, number: int, capture: Capture, setup: TrainingSetup, share: float) -> None:
+    def _probe(self, number: int, capture: Capture, audited: AuditedSetup, share: float) -> None:
         left = self._request["timeout"] - (time.monotonic() - self._began)
-        settle_and_tell(number, capture, setup, self._request, share * left, self._emit, _cores())
+        settle_and_tell(number, capture, audited, self._request, share * left, self._emit, _cores())
 
     def _seed(self) -> None:
         """Let the program draw the same initial weights and batches each time, unless it seeds them itself."""
@@ -165,7 +161,7 @@ class Recording:
 
     def _captures_of(self, recorder: Recorder) -> Sequence[Capture]:
         captures: Sequence[Capture] = ()
-        with _Guarded(self._emit, "runtime"):
+        with _Guarded(self._emit, RunStage.RUNTIME):
             captures = recorder.captures()
         return captures
 
@@ -203,14 +199,14 @@ class Recording:
         if any(count > 0 for count in self._to_be_seen.values()):
             seconds = RUN_SHARE * self._request["timeout"]
             text = f"the program was ended after {seconds:.0f} s, with some of its trainings unseen"
-            self._emit({"event": "note", "text": f"{text}; --timeout gives it more time"})
+            self._emit(Noted(f"{text}; --timeout gives it more time"))
 
     def _problem(self, text: str, location: Location | None) -> None:
         where = "" if location is None else f" (line {location.line})"
-        self._emit({"event": "failed", "stage": "runtime", "message": f"{text}{where}."})
+        self._emit(StageFailed(RunStage.RUNTIME, f"{text}{where}."))
 
     def _failed(self, error: Exception) -> None:
-        tell_own_failure(self._emit, "runtime", error)
+        tell_own_failure(self._emit, RunStage.RUNTIME, error)
 
     def _stand_in(self) -> str | None:
         used = self._interception.stand_ins.used
@@ -313,7 +309,7 @@ def _stop_after_patience(seconds: float) -> None:
 class _Guarded:
     """A failure of our own inside the block is reported, and goes no further."""
 
-    def __init__(self, emit: Emit, stage: str) -> None:
+    def __init__(self, emit: Emit, stage: RunStage) -> None:
         self._emit = emit
         self._stage = stage
 
@@ -326,6 +322,6 @@ class _Guarded:
         return True
 
 
-def tell_own_failure(emit: Emit, stage: str, error: Exception) -> None:
+def tell_own_failure(emit: Emit, stage: RunStage, error: Exception) -> None:
     """Send that ae-audit itself failed."""
-    emit({"event": "failed", "stage": stage, "message": own_failure(error), "internal": True})
+    emit(StageFailed(stage, own_failure(error), internal=True))

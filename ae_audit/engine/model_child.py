@@ -1,12 +1,7 @@
 """Entry of the sandboxed child for model files: ``python -m ae_audit.engine.model_child FOLDER``.
 
 It reads the data as a stream, loads the model in safe mode, trains it a few steps as it would be trained, and judges
-and probes what was captured. Events are those of :mod:`ae_audit.engine.child`, and besides:
-
-============  =====================================================================================
-``refused``   ``message``: the data do not go with the model, which is the user's to mend
-``measured``  the model was not loaded; its data were looked at
-============  =====================================================================================
+and probes what was captured. What it says: :mod:`ae_audit.schema.messages`.
 """
 
 from __future__ import annotations

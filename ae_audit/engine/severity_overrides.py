@@ -10,13 +10,13 @@ from ae_audit.settings.options import Settings
 from ae_audit.settings.selection import matching, specificity
 
 
-def overridden(findings: Iterable[Finding], settings: Settings) -> list[Finding]:
+def overridden(findings: Iterable[Finding], settings: Settings) -> tuple[Finding, ...]:
     """``findings`` with the severity that the most specific entry of ``settings.severity`` gives them.
 
     What holds only under a condition that is not the default one stays a note.
     """
     if not settings.severity:
-        return list(findings)
+        return tuple(findings)
     changed: list[Finding] = []
     for finding in findings:
         entries = [entry for entry in settings.severity if matching(entry[0], (finding,))]
@@ -25,4 +25,4 @@ def overridden(findings: Iterable[Finding], settings: Settings) -> list[Finding]
             _, severity = max(entries, key=lambda entry: specificity(entry[0]))
             finding = replace(finding, severity=severity)
         changed.append(finding)
-    return changed
+    return tuple(changed)

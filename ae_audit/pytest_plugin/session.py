@@ -272,7 +272,7 @@ def _live(
         batch_size=batch_size,
         seed=settings.seed,
     )
-    return replace(report, findings=tuple(overridden(report.findings, settings)))
+    return replace(report, findings=overridden(report.findings, settings))
 
 
 def _line(finding: Finding) -> str:

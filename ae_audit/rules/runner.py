@@ -1,25 +1,25 @@
-"""Run the rules over training setups, and make findings of what they yield."""
+"""Run the rules over training setups, and make findings of what they yield.
+
+Three pure steps: :func:`judge` looks at one set-up; :func:`under_conditions` compares the alternatives of one place;
+:func:`told_once` makes one finding of what several set-ups say of the same code. :func:`check` is all three.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from ae_audit.base.records import dataclass, replace
+from ae_audit.base.records import replace
 from ae_audit.rules.base import Rule
 from ae_audit.rules.registry import select_rules
+from ae_audit.schema.audited import AuditedSetup, numbered
 from ae_audit.schema.findings import Finding, Severity, Undecided, UnknownFact, Verdict, Violation
 from ae_audit.schema.location import Location
-from ae_audit.schema.training_setup import Condition, TrainingSetup
+from ae_audit.schema.training_setup import TrainingSetup
 
-
-@dataclass(frozen=True, slots=True)
-class _Accusation:
-    """A violation with what it belongs to."""
-
-    rule: Rule
-    violation: Violation
-    setup: int
-    condition: Condition | None
+MOST_CONDITIONS = 3
+"""conditions that a finding names; of more it says how many"""
+_STRENGTH = (Verdict.STATIC, Verdict.REFUTED, Verdict.INCONCLUSIVE, Verdict.CONFIRMED, Verdict.PROVED)
+"""what decides where set-ups disagree: an experiment over reading alone, and the one that accuses over the others"""
 
 
 def check(
@@ -39,93 +39,122 @@ def check(
         UsageError: for a selector that stands for no rule.
     """
     rules = select_rules(select, ignore, modules)
-    accusations: list[_Accusation] = []
-    unknown: dict[tuple[int, str], tuple[UnknownFact, list[str]]] = {}
-    for index, setup in enumerate(setups):
-        for rule in rules:
-            for outcome in rule.check(setup):
-                if isinstance(outcome, Violation):
-                    accusations.append(_Accusation(rule, outcome, index, setup.condition))
-                else:
-                    unknown.setdefault((index, outcome.what), (outcome, []))[1].append(rule.code)
-    findings = _merged(_findings(accusations, setups))
-    undecided = [_undecided(setups[index], outcome, codes) for (index, _), (outcome, codes) in unknown.items()]
-    return tuple(sorted(findings, key=_order)), tuple(dict.fromkeys(undecided))
+    audited = numbered(told_once(under_conditions([judge(setup, rules) for setup in setups])))
+    undecided = dict.fromkeys(one for item in audited for one in item.undecided)
+    return worst_first(audited), tuple(undecided)
 
 
-def explained(undecided: Iterable[Undecided], reasons: Iterable[Undecided]) -> tuple[Undecided, ...]:
-    """``reasons`` (what a stage could not find out, and why) joined with what the rules could not decide for it.
+def judge(setup: TrainingSetup, rules: Iterable[Rule]) -> AuditedSetup:
+    """What ``rules`` say of one set-up, the worst first; its condition is left to :func:`under_conditions`."""
+    findings: list[Finding] = []
+    unknown: dict[str, tuple[UnknownFact, list[str]]] = {}
+    for rule in rules:
+        for outcome in rule.check(setup):
+            if isinstance(outcome, Violation):
+                findings.append(_finding(rule, outcome))
+            else:
+                unknown.setdefault(outcome.what, (outcome, []))[1].append(rule.code)
+    undecided = dict.fromkeys(_undecided(setup, fact, codes) for fact, codes in unknown.values())
+    return AuditedSetup(setup, tuple(sorted(findings, key=_order)), tuple(undecided))
 
-    Of two that speak of the same fact at the same place one is kept: with the stage's reason and the rules' codes.
+
+def under_conditions(audited: Sequence[AuditedSetup]) -> tuple[AuditedSetup, ...]:
+    """``audited`` with each finding under the condition of its set-up, unless all alternatives of the place have it.
+
+    A finding under a condition that is not the default one is a note.
     """
-    known = {(one.path, one.cell, one.line, one.what): one for one in reasons}
-    for one in undecided:
-        key = (one.path, one.cell, one.line, one.what)
-        before = known.get(key)
-        if before is None:
-            known[key] = one
-        else:
-            known[key] = replace(before, rules=tuple(sorted({*before.rules, *one.rules})))
-    return tuple(known.values())
-
-
-def _findings(accusations: Iterable[_Accusation], setups: Sequence[TrainingSetup]) -> Iterable[Finding]:
-    accusations = list(accusations)
     alternatives: dict[Location, int] = {}
-    for setup in setups:
-        if setup.condition is not None:
-            alternatives[setup.location] = alternatives.get(setup.location, 0) + 1
-    guilty: dict[tuple[Location, str], set[int]] = {}
-    for accusation in accusations:
-        if accusation.condition is not None:
-            key = (setups[accusation.setup].location, accusation.rule.code)
-            guilty.setdefault(key, set()).add(accusation.setup)
-    for accusation in accusations:
-        place = setups[accusation.setup].location
-        all_alternatives = 0 if accusation.condition is None else alternatives.get(place, 0)
-        always = all_alternatives > 1 and len(guilty[place, accusation.rule.code]) == all_alternatives
-        yield _finding(accusation, None if always else accusation.condition)
+    guilty: dict[tuple[Location, str], int] = {}
+    for item in audited:
+        if item.setup.condition is not None:
+            place = item.setup.location
+            alternatives[place] = alternatives.get(place, 0) + 1
+            for code in {finding.code for finding in item.findings}:
+                guilty[place, code] = guilty.get((place, code), 0) + 1
+
+    def placed(item: AuditedSetup, finding: Finding) -> Finding:
+        condition, place = item.setup.condition, item.setup.location
+        if condition is None or guilty[place, finding.code] == alternatives[place] > 1:
+            return finding
+        severity = finding.severity if condition.default else Severity.INFO
+        return replace(finding, severity=severity, condition=condition.text)
+
+    return tuple(replace(item, findings=tuple(placed(item, one) for one in item.findings)) for item in audited)
 
 
-def _finding(accusation: _Accusation, condition: Condition | None) -> Finding:
-    rule, violation = accusation.rule, accusation.violation
-    severity = violation.severity or rule.severity
-    if condition is not None and not condition.default:
-        severity = Severity.INFO
+def told_once(audited: Sequence[AuditedSetup]) -> tuple[AuditedSetup, ...]:
+    """``audited`` with one finding for each rule and place: the gravest, with what the others add to it.
+
+    It stays with its own set-up. Programs that share a module, and alternatives under several conditions, all speak of
+    the same code, which is mended once.
+    """
+    spoken = [(owner, finding) for owner, item in enumerate(audited) for finding in item.findings]
+    spoken.sort(key=lambda one: (one[1].severity.rank, one[1].condition is not None))
+    together: dict[tuple[str, Location], list[tuple[int, Finding]]] = {}
+    for owner, finding in spoken:
+        together.setdefault((finding.code, finding.location), []).append((owner, finding))
+    if len(together) == len(spoken):
+        return tuple(audited)
+    kept: dict[int, list[Finding]] = {}
+    for group in together.values():
+        owner = group[0][0]
+        kept.setdefault(owner, []).append(_joined([finding for _, finding in group]))
+    return tuple(
+        replace(item, findings=tuple(sorted(kept.get(owner, ()), key=_order))) for owner, item in enumerate(audited)
+    )
+
+
+def worst_first(audited: Iterable[AuditedSetup]) -> tuple[Finding, ...]:
+    """The findings of all set-ups, the worst first and then by place."""
+    return tuple(sorted((finding for item in audited for finding in item.findings), key=_order))
+
+
+def _finding(rule: Rule, violation: Violation) -> Finding:
     return Finding(
         code=rule.code,
         name=rule.name,
-        severity=severity,
+        severity=violation.severity or rule.severity,
         message=violation.message,
         location=violation.location,
         verdict=Verdict.PROVED if violation.proved else Verdict.STATIC,
         evidence=violation.evidence,
         spans=violation.spans,
         remedies=violation.remedies,
-        condition=None if condition is None else condition.text,
-        setup=accusation.setup,
     )
 
 
-def _merged(findings: Iterable[Finding]) -> list[Finding]:
-    """One finding for each rule and place: the gravest, with what the others add to its evidence."""
-    kept: dict[tuple[str, Location], Finding] = {}
-    for finding in sorted(findings, key=lambda finding: (finding.severity.rank, finding.condition is not None)):
-        key = (finding.code, finding.location)
-        first = kept.setdefault(key, finding)
-        if first is not finding:
-            told = {item.text for item in first.evidence}
-            more = tuple(item for item in finding.evidence if item.text not in told)
-            if any(item.kind == "certificate" for item in first.evidence):  # what only a run can tell, one has told
-                more = tuple(item for item in more if item.kind != "static" or item.location is not None)
-            verdict = Verdict.PROVED if finding.verdict is Verdict.PROVED else first.verdict
-            kept[key] = replace(first, evidence=first.evidence + more, verdict=verdict)
-    return list(kept.values())
+def _joined(findings: Sequence[Finding]) -> Finding:
+    """One finding of several of one rule at one place, the gravest first."""
+    first = findings[0]
+    evidence = list(first.evidence)
+    for finding in findings[1:]:
+        told = {item.text for item in evidence}
+        more = [item for item in finding.evidence if item.text not in told]
+        if any(item.kind == "certificate" for item in evidence):  # what only a run can tell, one has told
+            more = [item for item in more if item.kind != "static" or item.location is not None]
+        evidence += more
+    evidence.sort(key=lambda item: item.kind == "probe")  # experiments speak last
+    grave = [one for one in findings if one.severity is first.severity]
+    proved = any(one.verdict is Verdict.PROVED for one in findings)
+    verdict = Verdict.PROVED if proved else max((one.verdict for one in grave), key=_STRENGTH.index)
+    same = [one for one in grave if one.message == first.message]
+    return replace(first, evidence=tuple(evidence), verdict=verdict, condition=_either(one.condition for one in same))
 
 
-def _undecided(setup: TrainingSetup, outcome: UnknownFact, codes: Sequence[str]) -> Undecided:
+def _either(conditions: Iterable[str | None]) -> str | None:
+    """One condition for a finding that holds under each of several; None where one of them is none."""
+    texts = tuple(dict.fromkeys(conditions))
+    if None in texts:
+        return None
+    named = [f"({text})" if len(texts) > 1 and " " in text else text for text in texts if text is not None]
+    if len(named) <= MOST_CONDITIONS:
+        return " or ".join(named)
+    return f"{' or '.join(named[:MOST_CONDITIONS])} or {len(named) - MOST_CONDITIONS} more"
+
+
+def _undecided(setup: TrainingSetup, fact: UnknownFact, codes: Sequence[str]) -> Undecided:
     place = setup.location
-    return Undecided(place.path, outcome.what, outcome.why, place.line, place.cell, tuple(sorted(set(codes))))
+    return Undecided(place.path, fact.what, fact.why, place.line, place.cell, tuple(sorted(set(codes))))
 
 
 def _order(finding: Finding) -> tuple[int, str, int, int, int, str]:

@@ -7,14 +7,12 @@ One :class:`Interception` per child. Captures hang their own hooks on it with :m
     interception.when_imported("keras", patch_keras)
     outcome = run_script(path, argv, working_folder=session.working_folder)
 
-Events that it emits: ``skipped`` (``call``, ``what``: an artefact that was not written), ``stand_in`` (``what``,
-``text``: data in place of a data set that is absent), ``note`` (``text``), ``not_intercepted`` (``module``, ``why``).
+It emits :class:`~ae_audit.schema.messages.WriteSkipped`, ``StoodIn``, ``Noted`` and ``NotIntercepted``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from ae_audit.runtime.host.accommodations.absent_files import tell_absent_pictures
 from ae_audit.runtime.host.accommodations.lazy_numba import compile_later
@@ -23,9 +21,10 @@ from ae_audit.runtime.host.accommodations.lightning_trainer import tame_trainers
 from ae_audit.runtime.host.accommodations.notebook_hosts import install_absent_hosts
 from ae_audit.runtime.host.artefacts import Artefacts, Skipped
 from ae_audit.runtime.host.imports import Callback, ImportWatch
-from ae_audit.runtime.host.scripts import HowItEnded, Program, ScriptOutcome, StopProgram, load_program, run_script
+from ae_audit.runtime.host.scripts import Program, ScriptOutcome, StopProgram, load_program, run_script
 from ae_audit.runtime.sandbox.policy import Guard
 from ae_audit.runtime.stand_ins.datasets import StandIns
+from ae_audit.schema.messages import HowItEnded, Message, Noted, NotIntercepted, StoodIn, WriteSkipped
 
 __all__ = [
     "HowItEnded",
@@ -41,12 +40,12 @@ __all__ = [
 class Interception:
     """Import hooks, artefact writers and stand-in data of one child."""
 
-    def __init__(self, *, guard: Guard | None, emit: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, *, guard: Guard | None, emit: Callable[[Message], None]) -> None:
         self._emit = emit
         self.watch = ImportWatch(self._not_intercepted)
         self.stand_ins = StandIns(
             self.watch,
-            on_used=lambda used: emit({"event": "stand_in", "what": used.what, "text": used.text}),
+            on_used=lambda used: emit(StoodIn(used.what, used.text)),
             quietly=None if guard is None else guard.unreported,
         )
         self._artefacts = Artefacts(
@@ -64,22 +63,22 @@ class Interception:
         self.stand_ins.install()
         split_lazily(self.watch)
         compile_later(self.watch)
-        tame_trainers(self.watch, lambda text: self._emit({"event": "note", "text": text}))
+        tame_trainers(self.watch, lambda text: self._emit(Noted(text)))
         install_absent_hosts()
-        tell_absent_pictures(self.watch, lambda text: self._emit({"event": "note", "text": text}))
+        tell_absent_pictures(self.watch, lambda text: self._emit(Noted(text)))
 
     def when_imported(self, name: str, callback: Callback) -> None:
         """Call ``callback(module)`` as soon as the program has imported ``name``, before it can use it."""
         self.watch.when_imported(name, callback)
 
     def _skipped(self, skipped: Skipped) -> None:
-        self._emit({"event": "skipped", "call": skipped.call, "what": skipped.what})
+        self._emit(WriteSkipped(skipped.call, skipped.what))
 
     def _asked(self, answer: str) -> None:
         if answer not in self._answers:
             self._answers.add(answer)
             what = f"«{answer}»" if answer else "an empty line"
-            self._emit({"event": "note", "text": f"input() was answered with {what}"})
+            self._emit(Noted(f"input() was answered with {what}"))
 
     def _not_intercepted(self, module: str, error: Exception) -> None:
-        self._emit({"event": "not_intercepted", "module": module, "why": f"{type(error).__name__}: {error}"[:400]})
+        self._emit(NotIntercepted(module, f"{type(error).__name__}: {error}"[:400]))

@@ -7,15 +7,15 @@ import math
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 
 from ae_audit.base.errors import AuditWarning, FindingsError, own_failure
-from ae_audit.engine.settling import SettlingOptions, certified, settled
+from ae_audit.engine.settling import certified, judged, settled
 from ae_audit.probe import ProbeOptions
 from ae_audit.report.display import PresentedReport
 from ae_audit.rules.registry import select_rules
-from ae_audit.rules.runner import check
 from ae_audit.runtime.capture import Capture
+from ae_audit.schema.audited import AuditedSetup, numbered
 from ae_audit.schema.findings import Finding, Severity, Verdict
 from ae_audit.schema.report import Note, Report, StageError
 from ae_audit.schema.training_setup import TrainingSetup
@@ -45,12 +45,12 @@ class LiveAudit:
     def __init__(
         self, path: str, *, select: Sequence[str], ignore: Sequence[str], probe: bool, seed: int, strict: bool
     ) -> None:
-        rules = tuple(rule.code for rule in select_rules(tuple(select) or None, ignore))
+        self._rules = select_rules(tuple(select) or None, ignore)
         self.path = path
         self.probe = probe
         self.strict = strict
-        self._options = SettlingOptions(rules, ProbeOptions(seed=seed) if probe else None)
-        self._judged: list[tuple[TrainingSetup, tuple[Finding, ...]]] = []
+        self._options = ProbeOptions(seed=seed) if probe else None
+        self._judged: list[AuditedSetup] = []
         self._told: set[tuple[str, object]] = set()
         self._errors: list[StageError] = []
         self._notes: list[Note] = []
@@ -72,8 +72,7 @@ class LiveAudit:
             FindingsError: with the report.
         """
         if self.strict and not self.probe:
-            judged = [self._judge(capture) for capture in captures]
-            self._raise_for(judged)
+            self._raise_for([self._judge(capture) for capture in captures])
 
     def look(self, captures: Sequence[Capture], settle: bool = False) -> list[TrainingSetup]:
         """Judge captures for good, and tell what was found; what was judged, certified.
@@ -84,15 +83,14 @@ class LiveAudit:
         Raises:
             FindingsError: where an error was found and the audit is strict.
         """
-        options = self._options if settle else replace(self._options, probe=None)
-        judged = [self._judge(capture, options) for capture in captures]
-        self._judged += judged
-        for _, findings in judged:
-            for finding in findings:
+        audited = [self._judge(capture, self._options if settle else None) for capture in captures]
+        self._judged += audited
+        for item in audited:
+            for finding in item.findings:
                 self._tell(finding)
         if self.strict:
-            self._raise_for(judged)
-        return [setup for setup, _ in judged]
+            self._raise_for(audited)
+        return [item.setup for item in audited]
 
     def certified(self, captures: Sequence[Capture]) -> list[TrainingSetup]:
         """What is known of captures that are judged later."""
@@ -128,20 +126,17 @@ class LiveAudit:
 
     def report(self) -> PresentedReport:
         """What was found out so far."""
-        setups = tuple(setup for setup, _ in self._judged)
-        findings = [replace(finding, setup=index) for index, (_, found) in enumerate(self._judged) for finding in found]
+        audited = numbered(self._judged)
+        findings = [finding for item in audited for finding in item.findings]
         findings.sort(key=lambda finding: finding.severity.rank)
-        _, undecided = check(setups, select=self._options.rules)
+        setups = tuple(item.setup for item in audited)
+        undecided = tuple(dict.fromkeys(one for item in audited for one in item.undecided))
         return PresentedReport.of(
             Report(tuple(findings), setups, undecided, tuple(self._errors), tuple(self._notes), files=(self.path,))
         )
 
-    def _judge(
-        self, capture: Capture, options: SettlingOptions | None = None
-    ) -> tuple[TrainingSetup, tuple[Finding, ...]]:
-        setup = certified(capture.setup, capture.targets)
-        options = options or replace(self._options, probe=None)
-        return setup, settled(capture, setup, options, lambda _: None)
+    def _judge(self, capture: Capture, probe: ProbeOptions | None = None) -> AuditedSetup:
+        return settled(capture, judged(certified(capture.setup, capture.targets), self._rules), probe)
 
     def _tell(self, finding: Finding) -> None:
         key = finding.code, finding.location
@@ -154,12 +149,13 @@ class LiveAudit:
         )
         warnings.warn_explicit(text, AuditWarning, finding.location.path, finding.location.line)
 
-    def _raise_for(self, judged: Sequence[tuple[TrainingSetup, tuple[Finding, ...]]]) -> None:
-        found = [finding for _, findings in judged for finding in findings]
-        setups = tuple(setup for setup, _ in judged)
-        report = PresentedReport.of(Report(tuple(found), setups, files=(self.path,)))
+    def _raise_for(self, audited: Sequence[AuditedSetup]) -> None:
+        shown = numbered(audited)
+        findings = tuple(finding for item in shown for finding in item.findings)
+        setups = tuple(item.setup for item in shown)
+        report = PresentedReport.of(Report(findings, setups, files=(self.path,)))
         if not report.ok:
-            self._judged = list(judged)
+            self._judged = list(audited)
             raise FindingsError(f"\n{report}")
 
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from ae_audit.base.errors import UsageError
-from ae_audit.rules.runner import check, explained
+from ae_audit.rules.runner import check
+from ae_audit.schema.audited import explained
 from ae_audit.schema.findings import Finding, Severity, Verdict
 from ae_audit.schema.location import Location
 from ae_audit.schema.report import Undecided

@@ -15,13 +15,13 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from types import CodeType, FrameType, ModuleType
 from typing import Any, NoReturn
 
 from ae_audit.base.errors import own_failure
 from ae_audit.schema.location import Location
+from ae_audit.schema.messages import HowItEnded
 from ae_audit.source.notebook_cells import CELL_MARK, CodeCell, code_cells
 
 _LONGEST_MESSAGE = 400
@@ -31,17 +31,6 @@ _exit = os._exit
 
 class StopProgram(BaseException):
     """Raised by a capture to end the program: all that was wanted of it has been seen."""
-
-
-class HowItEnded(Enum):
-    """The way a script ended."""
-
-    COMPLETED = "completed"
-    STOPPED = "stopped"
-    """by :class:`StopProgram`"""
-    EXITED = "exited"
-    """``sys.exit``, ``exit()``, ``os._exit``"""
-    RAISED = "raised"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,19 +4,18 @@ A child entry (``python -m the.module FOLDER``) begins with :func:`enter` and en
 
     def main() -> None:
         session = channel.enter()
-        session.emit({"event": "setup", ...})
+        session.emit(Noted("the data are made up"))
         session.finish()
 
-Events are JSON objects with a text under ``"event"``. They travel as lines through a FIFO, never through standard
-output, which belongs to the program. A program that closes the descriptor, or every descriptor, does not cut the
-channel: it is opened again by its path. Events of our own, emitted by this module: ``confined`` (``kernel_writes``,
-``kernel_network``, ``hooks``), ``blocked`` (``kind``, ``what``), ``finished``.
+Events are the messages of :mod:`ae_audit.schema.messages` as JSON objects, with the kind under ``"type"``. They travel
+as lines through a FIFO, never through standard output, which belongs to the program. A program that closes the
+descriptor, or every descriptor, does not cut the channel: it is opened again by its path. This module itself emits
+``SandboxClosed``, ``AccessBlocked`` and ``Finished``.
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import faulthandler
 import json
 import os
@@ -29,6 +28,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ae_audit.runtime.sandbox.policy import Blocked, Guard, Policy, confine
+from ae_audit.schema.codec import to_json
+from ae_audit.schema.messages import AccessBlocked, Finished, Message, SandboxClosed
 
 REQUEST, EVENTS, WHEREABOUTS = "request.json", "events", "whereabouts.txt"
 """files of a run's folder: the request, the FIFO of events, where the program was when it was asked or crashed"""
@@ -90,13 +91,13 @@ class Session:
     guard: Guard
     channel: Channel
 
-    def emit(self, event: dict[str, Any]) -> None:
-        """Send an event to the parent (see :meth:`Channel.send`)."""
-        self.channel.send(event)
+    def emit(self, message: Message) -> None:
+        """Send a message to the parent (see :meth:`Channel.send`)."""
+        self.channel.send(to_json(message))
 
     def finish(self) -> NoReturn:
         """Say that all is done, and end at once: no exit handler or thread of the program can hold it up."""
-        self.channel.send({"event": "finished"})
+        self.emit(Finished())
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):
                 stream.flush()
@@ -118,7 +119,7 @@ def enter(arguments: list[str] | None = None) -> Session:
 
     def report(blocked: Blocked) -> None:
         with contextlib.suppress(OSError):
-            channel.send({"event": "blocked", "kind": blocked.kind, "what": blocked.what})
+            channel.send(to_json(AccessBlocked(blocked.kind, blocked.what)))
 
     policy = Policy(
         scratch=order["scratch"],
@@ -130,7 +131,7 @@ def enter(arguments: list[str] | None = None) -> Session:
     confinement, guard = confine(policy, report)
     os.chdir(order["working_folder"])
     os.environ["PWD"] = order["working_folder"]
-    channel.send({"event": "confined", **dataclasses.asdict(confinement)})
+    channel.send(to_json(SandboxClosed(confinement.kernel_writes, confinement.kernel_network)))
     return Session(order["request"], order["working_folder"], guard, channel)
 
 

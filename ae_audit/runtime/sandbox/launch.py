@@ -26,15 +26,20 @@ from typing import IO, Any
 from ae_audit.runtime.sandbox import processes, scratch_dir
 from ae_audit.runtime.sandbox.channel import EVENTS, REQUEST, WHEREABOUTS
 from ae_audit.runtime.sandbox.policy import FILE_BYTES
+from ae_audit.schema.messages import Finished
 from ae_audit.source.notebook_cells import CELL_MARK
 
 Event = dict[str, Any]
 
 _KEPT_OUTPUT = 64 << 10
 """bytes of each stream: the last lines tell why a program failed"""
-_LONGEST_EVENT = 64 << 20
-_MOST_EVENT_BYTES = 512 << 20
-"""bytes that are read from a child before it is ended as one that floods us; a capture's own are a few kilobytes"""
+LONGEST_EVENT = 4 << 20
+"""bytes of one event; a capture's own are a few kilobytes, and what JSON unfolds to is some twenty times as large"""
+MOST_EVENTS = 20_000
+"""of one child before it is ended: each costs us time and memory, and an audit's own are some dozens"""
+_MOST_EVENT_BYTES = 64 << 20
+"""bytes that are read from a child before it is ended as one that floods us"""
+_FINISHED = Finished.__name__
 _MOST_PROCESSES = 400
 """of one child: loaders have a worker a core, a fork bomb soon has thousands"""
 _GRACE = 0.5
@@ -67,7 +72,7 @@ class ChildOutcome:
 
     ending: Ending
     events: tuple[Event, ...]
-    """all that arrived whole, in order"""
+    """all that arrived whole, in order; none where a listener heard them"""
     exit_code: int | None = None
     signal: str | None = None
     """name of the signal that killed it: ``SIGSEGV``"""
@@ -81,6 +86,8 @@ class ChildOutcome:
     """file and line of each frame that was being run when it crashed or was stopped, the innermost first"""
     limit: str = ""
     """the bound that it met: ``60 s``, ``4 GiB``"""
+    ignored: int = 0
+    """lines that were no event, too long, too many, or came after the end"""
 
     @property
     def ok(self) -> bool:
@@ -115,7 +122,7 @@ class ChildOutcome:
         if self.ending is Ending.PROCESSES:
             return f"started more than {_MOST_PROCESSES} processes{at} and was stopped"
         if self.ending is Ending.FLOODED:
-            return f"sent more than {self.limit} of events{at} and was stopped"
+            return f"sent more than {self.limit}{at} and was stopped"
         if self.ending is Ending.SIGNALLED:
             return f"was killed by {self.signal}{_SIGNAL_MEANS.get(self.signal or '', '')}{at}"
         if self.ending is Ending.NOT_STARTED:
@@ -212,6 +219,9 @@ class _Run:
     events: list[Event] = field(default_factory=list)
     partial: bytearray = field(default_factory=bytearray)
     event_bytes: int = 0
+    heard: int = 0
+    ignored: int = 0
+    finished: bool = False
     peak: int = 0
     family: set[int] = field(default_factory=set)
     seen: set[int] = field(default_factory=set)
@@ -274,9 +284,9 @@ class _Run:
                 now = time.monotonic()
                 if _has_ended(child):
                     return None
-                if self.event_bytes > _MOST_EVENT_BYTES or len(self.partial) > _LONGEST_EVENT:
+                if self.event_bytes > _MOST_EVENT_BYTES or self.heard > MOST_EVENTS:
                     return Ending.FLOODED
-                if self._finished():
+                if self.finished:
                     finished_at = finished_at or now
                     if now > finished_at + 2:
                         return None
@@ -311,24 +321,28 @@ class _Run:
         self.event_bytes += len(data)
         *lines, rest = data.split(b"\n")
         for line in lines:
-            self._take(bytes(self.partial) + line)
+            self._extend(line)
+            self._take(bytes(self.partial))
             self.partial.clear()
-        self.partial += rest
+        self._extend(rest)
         return True
 
-    def _take(self, line: bytes) -> None:
-        try:
-            event = json.loads(line, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError):
-            return
-        if not isinstance(event, dict) or not isinstance(event.get("event"), str):
-            return
-        self.events.append(event)
-        if self.on_event is not None:
-            self.on_event(event)
+    def _extend(self, data: bytes) -> None:
+        """Keep more of a line, as far as it matters: one byte too many shows that it is too long."""
+        self.partial += data[: LONGEST_EVENT + 1 - len(self.partial)]
 
-    def _finished(self) -> bool:
-        return bool(self.events) and self.events[-1]["event"] == "finished"
+    def _take(self, line: bytes) -> None:
+        self.heard += 1
+        wanted = not self.finished and self.heard <= MOST_EVENTS and len(line) <= LONGEST_EVENT
+        event = _event(line) if wanted else None
+        if event is None:
+            self.ignored += 1
+            return
+        self.finished = event["type"] == _FINISHED
+        if self.on_event is None:
+            self.events.append(event)
+        else:
+            self.on_event(event)
 
     def _read_output(self, name: str, descriptor: int) -> bool:
         """Whether the stream goes on."""
@@ -360,7 +374,7 @@ class _Run:
 
     def _outcome(self, stopped: Ending | None, code: int, seconds: float) -> ChildOutcome:
         ending, name = stopped, None
-        if self._finished():
+        if self.finished:
             ending = Ending.FINISHED
         elif ending is None:
             ending = Ending.SIGNALLED if code < 0 else Ending.EXITED
@@ -369,7 +383,7 @@ class _Run:
         limit = {
             Ending.TIMED_OUT: f"{self.timeout:g} s",
             Ending.MEMORY: _size(self.memory),
-            Ending.FLOODED: _size(_MOST_EVENT_BYTES),
+            Ending.FLOODED: f"{MOST_EVENTS:,} messages or {_size(_MOST_EVENT_BYTES)} of them",
         }.get(ending, "")
         stdout, stderr = (_text(self.tails[key]) for key in ("stdout", "stderr"))
         return ChildOutcome(
@@ -383,6 +397,7 @@ class _Run:
             stderr=stderr,
             where=_frames(self._whereabouts()) or _frames(stderr if ending is Ending.SIGNALLED else ""),
             limit=limit,
+            ignored=self.ignored,
         )
 
     def _whereabouts(self) -> str:
@@ -410,6 +425,15 @@ def _is_ready(stream: IO[bytes]) -> bool:
     with selectors.DefaultSelector() as selector:
         selector.register(stream, selectors.EVENT_READ)
         return bool(selector.select(0))
+
+
+def _event(line: bytes) -> Event | None:
+    """The JSON object in ``line`` that names its kind; None where there is none."""
+    try:
+        event = json.loads(line, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return None
+    return event if isinstance(event, dict) and isinstance(event.get("type"), str) else None
 
 
 def _refuse_constant(name: str) -> Any:

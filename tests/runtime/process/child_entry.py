@@ -26,7 +26,7 @@ def main() -> None:
         outcome = run_script(
             session.request["script"], session.request.get("argv", []), working_folder=session.working_folder
         )
-        session.emit({"event": "ended", **dataclasses.asdict(outcome), "how": outcome.how.value})
+        session.channel.send({"type": "ended", **dataclasses.asdict(outcome), "how": outcome.how.value})
     session.finish()
 
 

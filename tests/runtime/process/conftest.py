@@ -50,7 +50,7 @@ def run_program(tmp_path: Path) -> Run:
 
 
 def events(outcome: ChildOutcome, kind: str) -> list[dict[str, Any]]:
-    return [event for event in outcome.events if event["event"] == kind]
+    return [event for event in outcome.events if event["type"] == kind]
 
 
 def ended(outcome: ChildOutcome) -> dict[str, Any]:

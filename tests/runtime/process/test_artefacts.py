@@ -26,12 +26,12 @@ def test_arrays_come_back_from_scratch_and_go_nowhere_else(run_program: Run, tmp
         """
     )
     assert ended(outcome)["how"] == "completed", ended(outcome)["sentence"]
-    assert [(event["call"], event["what"]) for event in events(outcome, "skipped")] == [
+    assert [(event["call"], event["what"]) for event in events(outcome, "WriteSkipped")] == [
         ("numpy.savez", str(elsewhere / "b.npz")),
         ("numpy.savetxt", str(elsewhere / "b.csv")),
     ]
     assert list(elsewhere.iterdir()) == []
-    assert events(outcome, "blocked") == []
+    assert events(outcome, "AccessBlocked") == []
 
 
 def test_folders_outside_scratch_are_not_made_and_the_program_goes_on(run_program: Run, tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_folders_outside_scratch_are_not_made_and_the_program_goes_on(run_progra
     assert ended(outcome)["how"] == "completed", ended(outcome)["sentence"]
     assert outcome.stdout == "as ever\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["project"]
-    assert {event["what"] for event in events(outcome, "skipped")} == {
+    assert {event["what"] for event in events(outcome, "WriteSkipped")} == {
         str(tmp_path / "out"),
         str(tmp_path / "out" / "run1"),
         str(tmp_path / "out2"),
@@ -80,7 +80,7 @@ def test_the_home_folder_can_be_read_and_written_without_changing(
         """
     )
     assert ended(outcome)["how"] == "completed", ended(outcome)["sentence"]
-    assert events(outcome, "blocked") == []
+    assert events(outcome, "AccessBlocked") == []
     assert sorted(str(path.relative_to(home)) for path in home.rglob("*")) == [
         ".keras",
         ".keras/keras.json",
@@ -113,7 +113,7 @@ def test_figures_are_neither_drawn_nor_shown(run_program: Run) -> None:
         """
     )
     assert ended(outcome)["how"] == "completed", ended(outcome)["sentence"]
-    assert [(event["call"], event["what"]) for event in events(outcome, "skipped")] == [
+    assert [(event["call"], event["what"]) for event in events(outcome, "WriteSkipped")] == [
         ("Figure.savefig", "figure.png"),
         ("Figure.savefig", "/somewhere/figure.pdf"),
         ("matplotlib.imsave", "image.png"),
@@ -137,7 +137,7 @@ def test_tables_and_pickles(run_program: Run) -> None:
         """
     )
     assert ended(outcome)["how"] == "completed", ended(outcome)["sentence"]
-    assert [event["what"] for event in events(outcome, "skipped")] == [
+    assert [event["what"] for event in events(outcome, "WriteSkipped")] == [
         "/somewhere/a.csv",
         "/somewhere/a.pkl",
         "/somewhere/a.joblib",
@@ -166,7 +166,7 @@ def test_checkpoints_of_torch(run_program: Run) -> None:
         """
     )
     assert ended(outcome)["how"] == "completed", ended(outcome)["sentence"]
-    assert [(event["call"], event["what"]) for event in events(outcome, "skipped")] == [
+    assert [(event["call"], event["what"]) for event in events(outcome, "WriteSkipped")] == [
         ("torch.save", "/somewhere/model.pt"),
         ("torch.export", "model.onnx"),
     ]
@@ -192,5 +192,5 @@ def test_a_picture_that_opencv_does_not_find_is_named(run_program: Run) -> None:
     cv2 = "def imread(filename, flags=1):\n    return None\n"
     source = "import cv2\ncv2.imread(__file__)\ncv2.imread('images/cat.png').shape"
     outcome = run_program(source, files={"cv2.py": cv2})
-    (note,) = events(outcome, "note")
+    (note,) = events(outcome, "Noted")
     assert note["text"] == "cv2.imread gave None: the file images/cat.png does not exist"

@@ -32,12 +32,12 @@ def home(tmp_path: Path) -> Path:
 @needs_landlock
 def test_it_says_that_the_kernel_holds(run_source: Run) -> None:
     outcome = run_source("")
-    assert outcome.events[0] == {"event": "confined", "kernel_writes": True, "kernel_network": True}
+    assert outcome.events[0] == {"type": "SandboxClosed", "kernel_writes": True, "kernel_network": True}
 
 
 def test_it_says_that_only_hooks_hold(run_source: Run) -> None:
     outcome = run_source("", env=NO_KERNEL)
-    assert outcome.events[0] == {"event": "confined", "kernel_writes": False, "kernel_network": False}
+    assert outcome.events[0] == {"type": "SandboxClosed", "kernel_writes": False, "kernel_network": False}
 
 
 def test_it_says_nothing_of_a_network_that_is_allowed(run_source: Run) -> None:
@@ -77,7 +77,7 @@ def test_a_write_at_home_is_refused_and_named(run_source: Run, home: Path, env: 
         try:
             {attempt}
         except PermissionError:
-            session.emit({{"event": "refused"}})
+            session.channel.send({{"type": "refused"}})
         """,
         env=env,
     )
@@ -85,8 +85,8 @@ def test_a_write_at_home_is_refused_and_named(run_source: Run, home: Path, env: 
     assert outcome.ok, outcome.stderr
     assert after == before
     assert events(outcome, "refused")
-    assert {event["kind"] for event in events(outcome, "blocked")} == {"write"}
-    assert events(outcome, "blocked")[0]["what"].startswith(str(home))
+    assert {event["kind"] for event in events(outcome, "AccessBlocked")} == {"write"}
+    assert events(outcome, "AccessBlocked")[0]["what"].startswith(str(home))
 
 
 @needs_landlock
@@ -107,7 +107,9 @@ def test_the_kernel_also_holds_native_code_and_other_programs(run_source: Run, h
 def test_without_the_kernel_no_other_program_runs(run_source: Run, home: Path) -> None:
     outcome = run_source(f"import subprocess; subprocess.run(['touch', {str(home / 'new')!r}])", env=NO_KERNEL)
     assert not (home / "new").exists()
-    assert events(outcome, "blocked") == [{"event": "blocked", "kind": "process", "what": f"touch {home / 'new'}"}]
+    assert events(outcome, "AccessBlocked") == [
+        {"type": "AccessBlocked", "kind": "process", "what": f"touch {home / 'new'}"}
+    ]
 
 
 @BOTH
@@ -134,7 +136,7 @@ def test_its_own_places_are_writable_and_the_rest_readable(run_source: Run, home
         env=env,
     )
     assert outcome.ok, outcome.stderr
-    assert events(outcome, "blocked") == []
+    assert events(outcome, "AccessBlocked") == []
 
 
 @BOTH
@@ -178,7 +180,7 @@ def test_a_connection_is_refused_and_named(
             try:
                 {attempt}
             except OSError as error:
-                session.emit({{"event": "refused", "why": repr(error)}})
+                session.channel.send({{"type": "refused", "why": repr(error)}})
             """,
             env=env,
         )
@@ -187,7 +189,7 @@ def test_a_connection_is_refused_and_named(
     assert events(outcome, "refused")
     assert accepted == []
     if named is not None:
-        assert [event["what"][: len(named)] for event in events(outcome, "blocked")] == [named]
+        assert [event["what"][: len(named)] for event in events(outcome, "AccessBlocked")] == [named]
 
 
 @BOTH
@@ -231,13 +233,13 @@ def test_it_cannot_signal_its_parent(run_source: Run, env: dict[str, str]) -> No
         try:
             os.kill(os.getppid(), signal.SIGTERM)
         except PermissionError:
-            session.emit({"event": "refused"})
+            session.channel.send({"type": "refused"})
         """,
         env=env,
     )
     assert outcome.ok
     assert events(outcome, "refused")
-    assert events(outcome, "blocked")[0]["what"] == f"signal 15 to process {os.getpid()}"
+    assert events(outcome, "AccessBlocked")[0]["what"] == f"signal 15 to process {os.getpid()}"
 
 
 @BOTH
@@ -275,7 +277,7 @@ def test_what_is_tried_again_and_again_is_named_once(run_source: Run, home: Path
                     pass
         """
     )
-    assert [event["what"] for event in events(outcome, "blocked")] == [str(home / "a"), str(home / "b")]
+    assert [event["what"] for event in events(outcome, "AccessBlocked")] == [str(home / "a"), str(home / "b")]
 
 
 def test_a_file_without_end_is_cut(run_source: Run) -> None:
@@ -286,7 +288,7 @@ def test_a_file_without_end_is_cut(run_source: Run) -> None:
                 while True:
                     file.write(bytes(1 << 16))
         except OSError as error:
-            session.emit({"event": "refused", "why": error.strerror})
+            session.channel.send({"type": "refused", "why": error.strerror})
         """,
         file_bytes=1 << 20,
     )
@@ -301,7 +303,7 @@ def test_secrets_of_the_environment_do_not_reach_it(run_source: Run, monkeypatch
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     monkeypatch.setenv("MY_SETTING", "kept")
-    outcome = run_source("import os; session.emit({'event': 'environment', 'names': dict(os.environ)})")
+    outcome = run_source("import os; session.channel.send({'type': 'environment', 'names': dict(os.environ)})")
     seen = events(outcome, "environment")[0]["names"]
     assert not {"HF_TOKEN", "AWS_PROFILE", "MY_API_KEY", "DB_PASSWORD", "SSH_AUTH_SOCK", "DISPLAY", "INDEX"} & set(seen)
     assert (seen["KERAS_BACKEND"], seen["CUDA_VISIBLE_DEVICES"], seen["MY_SETTING"]) == ("torch", "0", "kept")
@@ -333,7 +335,7 @@ def test_internet_sockets_cannot_even_be_made(run_source: Run) -> None:
         import ctypes
         libc = ctypes.CDLL(None, use_errno=True)
         results = [(libc.socket(family, kind, 0) >= 0) for family in (1, 2, 10) for kind in (1, 2)]
-        session.emit({"event": "sockets", "made": results})
+        session.channel.send({"type": "sockets", "made": results})
         """
     )
     assert events(outcome, "sockets")[0]["made"] == [True, True, False, False, False, False]

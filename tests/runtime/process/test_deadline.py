@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 from ae_audit.runtime.host.deadline import stopped_after
-from ae_audit.runtime.interception import HowItEnded, run_script
+from ae_audit.runtime.interception import run_script
+from ae_audit.schema.messages import HowItEnded
 
 ENDLESS = """
 import time

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from ae_audit.runtime.sandbox.launch import Ending
+from ae_audit.runtime.sandbox.launch import LONGEST_EVENT, MOST_EVENTS, Ending
 
 from .conftest import Run, ended, events
 
-SAID = "session.emit({'event': 'found', 'what': 'AE101'})\n"
-FOUND = [{"event": "found", "what": "AE101"}]
+SAID = "session.channel.send({'type': 'found', 'what': 'AE101'})\n"
+FOUND = [{"type": "found", "what": "AE101"}]
 
 
 def is_alive(process: int) -> bool:
@@ -67,7 +67,7 @@ def test_grandchildren_that_ignore_sigterm_end_too(run_source: Run, leaves_sessi
         command, leave = [sys.executable, "-c", code], {leaves_session}
         child = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=leave)
         child.stdout.readline()
-        session.emit({{"event": "started", "processes": [os.getpid(), child.pid]}})
+        session.channel.send({{"type": "started", "processes": [os.getpid(), child.pid]}})
         while True:
             time.sleep(1)
         """,
@@ -90,7 +90,7 @@ def test_a_daemon_left_behind_is_found(run_source: Run) -> None:
                 time.sleep(600)
             os._exit(0)
         os.wait()
-        session.emit({"event": "started", "process": int(os.read(read, 20))})
+        session.channel.send({"type": "started", "process": int(os.read(read, 20))})
         """
     )
     assert outcome.ok
@@ -174,9 +174,9 @@ def test_one_endless_line_does_no_harm(run_source: Run) -> None:
 )
 def test_the_channel_outlives_what_the_program_breaks(run_source: Run, source: str) -> None:
     outcome = run_source(
-        "emit, finish = session.emit, session.finish\n"
+        "emit, finish = session.channel.send, session.finish\n"
         + source
-        + "\nemit({'event': 'found', 'what': 'AE101'})\nfinish()"
+        + "\nemit({'type': 'found', 'what': 'AE101'})\nfinish()"
     )
     assert events(outcome, "found") == FOUND, outcome.stderr
     assert outcome.ok
@@ -188,18 +188,45 @@ def test_garbage_in_the_channel_is_dropped(run_source: Run) -> None:
         + r"""
 import os
 fifo = session.channel._descriptor
-garbage = [b"no json", b'{"no": "name"}', b"[1]", b'{"event": NaN}', b"[" * 100000, b"\xff", b'{"event": 3}']
+garbage = [b"no json", b'{"no": "name"}', b"[1]", b'{"type": NaN}', b"[" * 100000, b"\xff", b'{"type": 3}']
 for line in garbage:
     os.write(fifo, line + b"\n")
 """
         + SAID
     )
-    assert [event["event"] for event in outcome.events] == ["confined", "found", "found", "finished"]
+    assert [event["type"] for event in outcome.events] == ["SandboxClosed", "found", "found", "Finished"]
+    assert outcome.ignored == 7
 
 
 def test_a_large_event_arrives_whole(run_source: Run) -> None:
-    outcome = run_source("session.emit({'event': 'large', 'text': 'ä' * (3 << 20)})")
-    assert events(outcome, "large")[0]["text"] == "ä" * (3 << 20)
+    outcome = run_source("session.channel.send({'type': 'large', 'text': 'ä' * (1 << 19)})")
+    assert events(outcome, "large")[0]["text"] == "ä" * (1 << 19)
+
+
+def test_an_event_that_is_too_large_is_left_out_and_the_next_one_heard(run_source: Run) -> None:
+    outcome = run_source(f"session.channel.send({{'type': 'large', 'text': 'x' * {LONGEST_EVENT}}})\n" + SAID)
+    assert events(outcome, "large") == []
+    assert events(outcome, "found") == FOUND
+    assert (outcome.ok, outcome.ignored) == (True, 1)
+
+
+def test_nothing_counts_that_comes_after_the_end(run_source: Run) -> None:
+    outcome = run_source("session.channel.send({'type': 'Finished'})\n" + SAID + SAID)
+    assert events(outcome, "found") == []
+    assert (outcome.ok, outcome.ignored) == (True, 3), "the last one is the child's own end"
+
+
+def test_a_child_that_never_stops_talking_is_ended(run_source: Run) -> None:
+    outcome = run_source(
+        """
+        import os
+        while True:
+            os.write(session.channel._descriptor, b'{"type": "x"}\\n' * 100)
+        """
+    )
+    assert outcome.ending is Ending.FLOODED
+    assert len(outcome.events) == MOST_EVENTS
+    assert f"sent more than {MOST_EVENTS:,} messages" in outcome.sentence()
 
 
 def test_an_exit_handler_cannot_hold_it_up(run_source: Run) -> None:
@@ -223,12 +250,12 @@ def test_listeners_hear_events_in_time_and_may_stop_it(run_source: Run) -> None:
 
     def listen(event: dict[str, object]) -> None:
         seen.append(event)
-        if event["event"] == "found":
+        if event["type"] == "found":
             raise Enough
 
     with pytest.raises(Enough):
         run_source(
-            "import os\nsession.emit({'event': 'here', 'process': os.getpid()})\n" + SAID + "while True: pass",
+            "import os\nsession.channel.send({'type': 'here', 'process': os.getpid()})\n" + SAID + "while True: pass",
             on_event=listen,
         )
     assert not is_alive(int(str(seen[1]["process"])))

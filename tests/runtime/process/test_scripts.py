@@ -137,7 +137,7 @@ def test_relative_paths_read_and_write_without_touching_the_originals(run_progra
         files={"data/train.csv": "1,2", "log.txt": "old", "gone.txt": "here", "old_results/a.txt": "a"},
     )
     assert ended(outcome)["how"] == "completed", ended(outcome)["sentence"]
-    assert events(outcome, "blocked") == []
+    assert events(outcome, "AccessBlocked") == []
     project = tmp_path / "project"
     found = {str(path.relative_to(project)): path.read_text() for path in project.rglob("*") if path.is_file()}
     del found["program.py"]
@@ -175,7 +175,7 @@ def test_questions_get_an_empty_answer_and_those_for_yes_or_no_a_yes(run_program
         "assert input('Train? [y/n] ') == 'y'\n"
     )
     assert ended(outcome)["how"] == "completed"
-    told = [event["text"] for event in events(outcome, "note")]
+    told = [event["text"] for event in events(outcome, "Noted")]
     assert told == ["input() was answered with an empty line", "input() was answered with «y»"]
 
 

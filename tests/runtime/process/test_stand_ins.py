@@ -39,10 +39,10 @@ def test_data_sets_of_keras(run_program: Run) -> None:
         timeout=120,
     )
     assert ended(outcome)["how"] == "completed", ended(outcome)["sentence"]
-    assert [event["what"] for event in events(outcome, "stand_in")] == [
+    assert [event["what"] for event in events(outcome, "StoodIn")] == [
         f"{name}.load_data()" for name in ("mnist", "fashion_mnist", "cifar10", "cifar100", "imdb", "boston_housing")
     ]
-    assert events(outcome, "blocked") == []
+    assert events(outcome, "AccessBlocked") == []
 
 
 def test_real_data_come_first(run_program: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +63,7 @@ def test_real_data_come_first(run_program: Run, tmp_path: Path, monkeypatch: pyt
         env={"KERAS_BACKEND": "torch"},
     )
     assert ended(outcome)["how"] == "completed", ended(outcome)["sentence"]
-    assert events(outcome, "stand_in") == []
+    assert events(outcome, "StoodIn") == []
 
 
 def test_data_sets_of_torchvision(run_program: Run) -> None:
@@ -110,9 +110,9 @@ def test_data_sets_of_torchvision(run_program: Run) -> None:
         timeout=120,
     )
     assert ended(outcome)["how"] == "completed", ended(outcome)["sentence"]
-    assert len(events(outcome, "stand_in")) == 14
-    assert events(outcome, "blocked") == []
-    assert "not on this machine" in events(outcome, "stand_in")[0]["text"]
+    assert len(events(outcome, "StoodIn")) == 14
+    assert events(outcome, "AccessBlocked") == []
+    assert "not on this machine" in events(outcome, "StoodIn")[0]["text"]
 
 
 def test_fetchers_of_scikit_learn(run_program: Run) -> None:
@@ -136,7 +136,7 @@ def test_fetchers_of_scikit_learn(run_program: Run) -> None:
     )
     assert ended(outcome)["how"] == "completed", ended(outcome)["sentence"]
     assert outcome.stdout == "refused\n"
-    assert [event["what"] for event in events(outcome, "stand_in")] == [
+    assert [event["what"] for event in events(outcome, "StoodIn")] == [
         "fetch_openml('mnist_784')",
         "fetch_olivetti_faces()",
         "fetch_california_housing()",
@@ -166,4 +166,4 @@ def test_data_sets_of_tfds(run_program: Run) -> None:
     )
     assert ended(outcome)["how"] == "completed", ended(outcome)["sentence"]
     assert outcome.stdout == "refused\n"
-    assert [event["what"] for event in events(outcome, "stand_in")] == ["tfds.load('mnist')", "tfds.load('cifar10')"]
+    assert [event["what"] for event in events(outcome, "StoodIn")] == ["tfds.load('mnist')", "tfds.load('cifar10')"]

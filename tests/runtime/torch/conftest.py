@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from ae_audit.runtime.host.scripts import HowItEnded, ScriptOutcome, StopProgram, run_script
+from ae_audit.runtime.host.scripts import ScriptOutcome, StopProgram, run_script
 from ae_audit.runtime.torch.capture import TorchCapture
 from ae_audit.runtime.torch.recorder import TorchRecorder
 from ae_audit.schema.location import Location
+from ae_audit.schema.messages import HowItEnded
 
 DATA = """
 import torch

@@ -12,7 +12,7 @@ import torch
 from ae_audit.runtime.host.accommodations import single_process
 from ae_audit.runtime.host.accommodations.cuda_on_cpu import NOTE as DEVICE_NOTE
 from ae_audit.runtime.host.accommodations.single_process import NOTE as PROCESSES_NOTE
-from ae_audit.runtime.host.scripts import HowItEnded
+from ae_audit.schema.messages import HowItEnded
 
 Record = Callable[..., Any]
 

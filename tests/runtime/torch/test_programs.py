@@ -11,7 +11,7 @@ import torch
 
 from ae_audit.rules.runner import check
 from ae_audit.runtime.capture import CannotApply
-from ae_audit.runtime.host.scripts import HowItEnded
+from ae_audit.schema.messages import HowItEnded
 from ae_audit.schema.training_setup import Relation, Structure
 from ae_audit.theory.activations import Constraint
 from ae_audit.theory.intervals import Interval

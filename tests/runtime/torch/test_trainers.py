@@ -10,7 +10,7 @@ import pytest
 
 from ae_audit.runtime.host.accommodations.lightning_trainer import tame_trainers
 from ae_audit.runtime.host.imports import ImportWatch
-from ae_audit.runtime.host.scripts import HowItEnded
+from ae_audit.schema.messages import HowItEnded
 from ae_audit.schema.remedies import SwapActivation
 from ae_audit.schema.training_setup import Relation
 

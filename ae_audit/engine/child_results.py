@@ -1,0 +1,262 @@
+"""What a child has said, received in one place and believed as far as it can be checked.
+
+The program shares the child's process: it can send anything that the child can send. So every message must have the
+declared form (:mod:`ae_audit.schema.messages`), come in an order that makes sense, and keep to bounds; its places must
+be those of this audit. What does not fit is ignored and counted, and costs nothing that was known before.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+from ae_audit.schema.audited import AuditedSetup
+from ae_audit.schema.codec import Malformed, from_json
+from ae_audit.schema.findings import Finding, Verdict
+from ae_audit.schema.location import Location
+from ae_audit.schema.messages import (
+    AccessBlocked,
+    Finished,
+    InputRefused,
+    Message,
+    ModelNotLoaded,
+    Noted,
+    NotIntercepted,
+    ProgramEnded,
+    Progressed,
+    SandboxClosed,
+    SetupSeen,
+    SetupSettled,
+    StageFailed,
+    StoodIn,
+    WriteSkipped,
+)
+from ae_audit.schema.training_setup import TrainingSetup
+
+MOST_SETUPS = 64
+"""of one program; the child itself looks at a dozen"""
+MOST_FINDINGS = 256
+"""of one set-up; every rule has a few at most"""
+MOST_TEXTS = 256
+"""notes, refusals, failures, each: nobody reads more"""
+LONGEST_TEXT = 2000
+"""characters of one sentence"""
+MOST_LINES = 10_000_000
+"""of a source file"""
+MALFORMED = "ignored a malformed message from the audited process"
+_FOLDERS = frozenset({"os.mkdir", "os.makedirs"})
+"""skipped calls that are not told: an empty folder is no result, and frameworks try to make theirs on import"""
+_SCRATCH = "ae-audit-"
+"""how the folders begin in which children may write"""
+
+
+class AuditedPlaces:
+    """Which places a child may speak of: regular files of the audited project, and what it wrote into its own scratch.
+
+    The report quotes the lines at these places, so a place must never lead to another user's file or to a device.
+
+    Args:
+        program: path of what is audited.
+        project_root: folder within which its modules lie.
+        read: set-ups that reading found, whose paths are known to be the audit's.
+    """
+
+    def __init__(self, program: str, project_root: str | None, read: Sequence[TrainingSetup]) -> None:
+        roots = {os.path.dirname(os.path.realpath(program)), os.path.realpath(os.getcwd())}
+        if project_root is not None:
+            roots.add(os.path.realpath(project_root))
+        self._roots = tuple(root.rstrip(os.sep) + os.sep for root in roots)
+        self._scratch = os.path.join(os.path.realpath(tempfile.gettempdir()), _SCRATCH)
+        self._known = {program: True, **{place.path: True for place in locations_in(tuple(read))}}
+
+    def holds(self, location: Location) -> bool:
+        """Whether ``location`` is a place of this audit."""
+        ends = (location.line, location.column, location.end_line, location.end_column, location.cell)
+        if any(number is not None and not 0 <= number <= MOST_LINES for number in ends):
+            return False
+        if location.path not in self._known:
+            self._known[location.path] = self._inside(location.path)
+        return self._known[location.path]
+
+    def _inside(self, path: str) -> bool:
+        try:
+            real = os.path.realpath(path)
+            allowed = real.startswith((*self._roots, self._scratch))
+            return allowed and (os.path.isfile(real) or not os.path.exists(real))
+        except (ValueError, OSError):  # a zero byte, a name too long
+            return False
+
+
+def locations_in(value: Any) -> Iterator[Location]:
+    """Every place inside a record."""
+    if isinstance(value, Location):
+        yield value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from locations_in(item)
+    elif is_dataclass(value) and not isinstance(value, type):
+        for item in fields(value):
+            yield from locations_in(getattr(value, item.name))
+
+
+class ChildResults:
+    """What one child has said so far.
+
+    Args:
+        read: the set-ups that reading found, in the order in which the child got them.
+        rules: codes of the rules that the child judges by.
+        places: what it may speak of.
+        of_model: whether it audits a model file, and no program.
+        on_progress: hears what is being done.
+    """
+
+    def __init__(
+        self,
+        read: Sequence[TrainingSetup],
+        rules: Collection[str],
+        places: AuditedPlaces,
+        *,
+        of_model: bool = False,
+        on_progress: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._read = read
+        self._rules = frozenset(rules)
+        self._places = places
+        self._of_model = of_model
+        self._on_progress = on_progress
+        self._seen: dict[int, SetupSeen] = {}
+        self._settled: set[int] = set()
+        self._notes: dict[str, None] = {}
+        self._blocked: dict[str, None] = {}
+        self._skipped: dict[str, None] = {}
+        self._failures: dict[StageFailed, None] = {}
+        self._finished = False
+        self.program: ProgramEnded | None = None
+        """how the program ended, once that is known"""
+        self.refused: str | None = None
+        """why the data do not go with the model file"""
+        self.not_loaded = False
+        """whether a model file was not loaded: what reading left open of it stays open"""
+        self.confinement: SandboxClosed | None = None
+        self.ignored = 0
+        """messages that made no sense"""
+
+    @property
+    def seen(self) -> tuple[SetupSeen, ...]:
+        """What was captured, in the child's own order."""
+        return tuple(self._seen[number] for number in sorted(self._seen))
+
+    @property
+    def failures(self) -> tuple[StageFailed, ...]:
+        return tuple(self._failures)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(self._notes)
+
+    @property
+    def blocked(self) -> tuple[str, ...]:
+        """What the sandbox refused."""
+        return tuple(self._blocked)
+
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """Calls that would have written something."""
+        return tuple(self._skipped)
+
+    def handle_event(self, event: object) -> None:
+        """Receive one message, as :func:`json.loads` gives it; one that makes no sense is counted, no more."""
+        try:
+            message = from_json(Message, event)
+            if self._finished or not self._handle(message):
+                self.ignored += 1
+        except Malformed:
+            self.ignored += 1
+
+    def _handle(self, message: Any) -> bool:
+        """Whether the message fits what came before it."""
+        match message:
+            case Progressed(text):
+                self._on_progress(text[:LONGEST_TEXT])
+            case Noted(text) | StoodIn(_, text):
+                _add(self._notes, text[:LONGEST_TEXT])
+            case NotIntercepted(module, why):
+                _add(self._notes, f"{module} could not be watched: {why}"[:LONGEST_TEXT])
+            case AccessBlocked(kind, what):
+                _add(self._blocked, f"{kind}: {what}"[:LONGEST_TEXT])
+            case WriteSkipped(call, _):
+                if call not in _FOLDERS:
+                    _add(self._skipped, call[:LONGEST_TEXT])
+            case StageFailed(_, text):
+                _add(self._failures, replace(message, message=text[:LONGEST_TEXT]))
+            case SetupSeen():
+                return self._keep(message)
+            case SetupSettled():
+                return self._settle(message)
+            case ProgramEnded(_, sentence) if self.program is None and not self._of_model:
+                self.program = replace(message, sentence=sentence[:LONGEST_TEXT])
+            case SandboxClosed() if self.confinement is None:
+                self.confinement = message
+            case ModelNotLoaded() if self._of_model:
+                self.not_loaded = True
+            case InputRefused(text) if self._of_model:
+                self.refused = text[:LONGEST_TEXT]
+            case Finished():
+                self._finished = True
+            case _:
+                return False
+        return True
+
+    def _keep(self, seen: SetupSeen) -> bool:
+        audited = seen.audited
+        fits = (
+            0 <= seen.number < MOST_SETUPS
+            and seen.number not in self._seen
+            and (seen.read is None or 0 <= seen.read < len(self._read))
+            and audited.setup.condition is None  # it ran
+            and not audited.suppressed
+            and len(audited.findings) <= MOST_FINDINGS
+            and len(audited.undecided) <= MOST_FINDINGS
+            and all(map(self._is_judgement, audited.findings))
+            and all(set(one.rules) <= self._rules for one in audited.undecided)
+            and self._is_of_this_audit(audited)
+        )
+        if fits:
+            self._seen[seen.number] = seen
+        return fits
+
+    def _settle(self, settled: SetupSettled) -> bool:
+        """Whether the findings are those of before, with nothing but their verdicts and evidence changed."""
+        seen = self._seen.get(settled.number)
+        if seen is None or settled.number in self._settled:
+            return False
+        before = seen.audited.findings
+        after = settled.findings
+        same = len(before) == len(after) and all(
+            replace(new, verdict=old.verdict, evidence=old.evidence) == old
+            for old, new in zip(before, after, strict=True)
+        )
+        audited = replace(seen.audited, findings=after)
+        if not same or not self._is_of_this_audit(audited):
+            return False
+        self._settled.add(settled.number)
+        self._seen[settled.number] = replace(seen, audited=audited)
+        return True
+
+    def _is_judgement(self, finding: Finding) -> bool:
+        """Whether it is what a rule of this audit says, before any experiment and any proposal of ours."""
+        untouched = finding.fix is None and finding.condition is None and finding.setup is None
+        return untouched and finding.code in self._rules and finding.verdict in {Verdict.STATIC, Verdict.PROVED}
+
+    def _is_of_this_audit(self, audited: AuditedSetup) -> bool:
+        undecided = (Location(one.path, one.line or 1, cell=one.cell) for one in audited.undecided)
+        return all(map(self._places.holds, (*locations_in(audited), *undecided)))
+
+
+def _add(texts: dict[Any, None], text: Any) -> None:
+    """Keep a text once, unless there are more already than anybody reads."""
+    if len(texts) < MOST_TEXTS:
+        texts[text] = None

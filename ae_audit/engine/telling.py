@@ -1,0 +1,40 @@
+"""What both kinds of children do with a set-up that they have judged: settle its findings, and tell the parent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ae_audit.engine.settling import PROBE_SHARE, settled
+from ae_audit.probe import ProbeOptions
+from ae_audit.runtime.capture import Capture
+from ae_audit.schema.audited import AuditedSetup
+from ae_audit.schema.messages import Message, Progressed, SetupSettled
+
+Emit = Callable[[Message], None]
+
+
+def settle_and_tell(
+    number: int,
+    capture: Capture,
+    audited: AuditedSetup,
+    request: dict[str, Any],
+    time: float,
+    emit: Emit,
+    processes: int = 1,
+) -> None:
+    """Settle the findings of the set-up that was told as ``number``, and tell their verdicts.
+
+    Args:
+        number: of the message ``SetupSeen`` that came before.
+        capture: to be fitted again.
+        audited: as it was told.
+        request: of the parent, with ``probe`` and ``seed``.
+        time: seconds that are this set-up's.
+        emit: sends a message to the parent.
+        processes: that may fit seeds side by side.
+    """
+    options = ProbeOptions(seed=request["seed"], time=max(1.0, PROBE_SHARE * time), processes=processes)
+    after = settled(capture, audited, options if request["probe"] else None, lambda text: emit(Progressed(text)))
+    if after is not audited:
+        emit(SetupSettled(number, after.findings))
