@@ -7,7 +7,7 @@ methods are shared between classes, and ``__init__`` is compiled when a class ha
 Classes made here pass for dataclasses: :func:`dataclasses.fields`, ``replace``, ``asdict`` and ``is_dataclass`` know
 them.
 Supported are the options ``frozen``, ``slots``, ``eq``, ``order`` and ``repr``, and fields with ``default``,
-``default_factory``, ``compare``, ``repr`` and ``init``.
+``default_factory``, ``compare``, ``repr``, ``init`` and ``metadata``.
 """
 
 from __future__ import annotations
@@ -24,16 +24,18 @@ else:
     _MISSING = type("_Missing", (), {"__repr__": lambda self: "<missing>"})()
 
     class _Field:
-        __slots__ = ("compare", "default", "default_factory", "init", "name", "repr", "type")
+        __slots__ = ("compare", "default", "default_factory", "init", "metadata", "name", "repr", "type")
 
-        def __init__(self, default=_MISSING, default_factory=_MISSING, compare=True, repr=True, init=True):
+        def __init__(
+            self, default=_MISSING, default_factory=_MISSING, compare=True, repr=True, init=True, metadata=None
+        ):
             self.name = self.type = None
             self.default, self.default_factory = default, default_factory
-            self.compare, self.repr, self.init = compare, repr, init
+            self.compare, self.repr, self.init, self.metadata = compare, repr, init, metadata
 
-    def field(*, default=_MISSING, default_factory=_MISSING, compare=True, repr=True, init=True):
+    def field(*, default=_MISSING, default_factory=_MISSING, compare=True, repr=True, init=True, metadata=None):
         """A field that is more than a name and a default."""
-        return _Field(default, default_factory, compare, repr, init)
+        return _Field(default, default_factory, compare, repr, init, metadata)
 
     def dataclass(cls=None, *, frozen=False, slots=False, eq=True, order=False, repr=True):
         """Make a class of fields, as :func:`dataclasses.dataclass` does."""
@@ -297,6 +299,7 @@ else:
             standard = {}
             for name, entry in owner.__record_fields__.items():
                 options = {"compare": entry.compare, "repr": entry.repr, "init": entry.init, "kw_only": False}
+                options["metadata"] = entry.metadata
                 if entry.default is not _MISSING:
                     options["default"] = entry.default
                 if entry.default_factory is not _MISSING:

@@ -1,29 +1,33 @@
 """One setup from two stages: what running saw, and where in the source it stands.
 
 Runtime facts are real and win. The source knows places, spellings and reasons, and is believed where running saw
-nothing.
+nothing. What that means for a field is declared beside it (:mod:`ae_audit.schema.merging`); here it is carried out, and
+decided which stage's account of a whole record is taken.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import fields, is_dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import MISSING, Field, fields, is_dataclass, replace
 from typing import Any
 
-from ae_audit.schema.location import Location
+from ae_audit.schema.location import Location, TrailStep
 from ae_audit.schema.training_setup import (
     DataFacts,
     Head,
     LossUse,
     MetricUse,
-    ModelFacts,
     Relation,
     Structure,
     TrainingSetup,
-    VariationalTerms,
 )
-from ae_audit.theory.ranges import Tri
+from ae_audit.theory.ranges import ValueRange
+
+ROUNDING = 1e-3
+"""by which measured values may leave the range that was read, as a share of the largest"""
+OTHER_SCALE = 10.0
+"""times that the values read must exceed all that were measured to contradict them: [0, 255] against [0, 1]"""
 
 
 def match(seen: TrainingSetup, static: Sequence[TrainingSetup], taken: Collection[int] = ()) -> int | None:
@@ -52,29 +56,19 @@ def to_be_seen(static: Sequence[TrainingSetup]) -> Counter[Location]:
 
 
 def merge(seen: TrainingSetup, static: TrainingSetup) -> TrainingSetup:
-    """``seen`` with the places, spellings and trails of ``static``."""
-    return replace(
-        seen,
-        location=static.location,
-        backend=seen.backend or static.backend,
-        head=_merge_head(seen.head, static.head),
-        loss=_merge_loss(seen.loss, static.loss),
-        target=_merge_data(seen.target, static.target),
-        input=_merge_data(seen.input, static.input),
-        relation=_merge_relation(seen, static),
-        relation_scale=seen.relation_scale or static.relation_scale,
-        model=_merge_model(seen.model, static.model),
-        metrics=_merge_metrics(seen.metrics, static.metrics),
-        validation_target=_merge_optional(seen.validation_target, static.validation_target),
-        validation_input=_merge_optional(seen.validation_input, static.validation_input),
-        optimizer=seen.optimizer or static.optimizer,
-        gradients_reset=_known(seen.gradients_reset, static.gradients_reset),
-        backward_location=seen.backward_location or static.backward_location,
-        variational=_merge_terms(seen.variational, static.variational),
-        certificate=seen.certificate or static.certificate,
-        condition=None,
-        seen_by=tuple(dict.fromkeys((*static.seen_by, *seen.seen_by))),
-    )
+    """``seen`` with the places, spellings and trails of ``static``, and with what only ``static`` knows."""
+    merged: TrainingSetup = _merged(seen, static)
+    return merged
+
+
+def contradictions(static: TrainingSetup, merged: TrainingSetup) -> Iterator[str]:
+    """What reading took for known and the run showed to be otherwise: a sentence each.
+
+    Of an alternative under a condition nothing is told: that another one ran contradicts nobody.
+    """
+    if static.condition is None:
+        for words, read, ran in _clashes(static, merged):
+            yield f"line {static.location.line}: the {words} is {_told(read)} by reading, and {_told(ran)} in the run"
 
 
 def without_values(seen: TrainingSetup, *, ranks: bool) -> TrainingSetup:
@@ -141,21 +135,75 @@ def _agreement(seen: TrainingSetup, static: TrainingSetup) -> int:
     return score
 
 
-def _merge_head(seen: Head, static: Head) -> Head:
-    if seen.activation is None and (seen.range.values.unknown or _explains(static, seen)):
-        return replace(static, units=seen.units or static.units, shape=seen.shape or static.shape)
-    if seen.activation is not None and static.activation not in (None, seen.activation):
+def _merged(seen: Any, read: Any) -> Any:
+    """One record of the two, field by field, as each field declares it."""
+    if _is_contradicted(seen, read):
         return seen
-    others = seen.others
-    if static.location is not None:  # with which only the source's own places go together
-        others = static.others if len(static.others) >= len(seen.others) else (None,)
-    return replace(
-        seen,
-        written=static.written or seen.written,
-        location=static.location or seen.location,
-        others=others,
-        trail=seen.trail if seen.sampled else static.trail or seen.trail,
-    )
+    owner, other = _OWNER[type(seen)](seen, read) if type(seen) in _OWNER else (seen, read)
+    values: dict[str, Any] = {}
+    for item in fields(seen):
+        name, how = item.name, item.metadata.get("merge")
+        ours, theirs = getattr(seen, name), getattr(read, name)
+        if how == "judged":
+            values[name] = _judgement(type(seen), name)(seen, read)
+        elif how == "owned":
+            values[name] = getattr(owner, name)
+        elif how == "both":
+            values[name] = tuple(dict.fromkeys((*theirs, *ours)))
+        elif how == "inside":
+            values[name] = _merged(ours, theirs) if None not in (ours, theirs) else ours or theirs
+        elif how == "read":
+            values[name] = theirs if _is_known(item, theirs) else ours
+        elif how == "run":
+            values[name] = ours if _is_known(item, ours) else theirs
+        elif how is None:
+            first, second = getattr(owner, name), getattr(other, name)
+            values[name] = first if _is_known(item, first) else second
+    for item in fields(seen):
+        if item.metadata.get("merge") == "goes with":
+            leader = item.metadata["with"]
+            givers = [stage for stage in (seen, read) if getattr(stage, leader) == values[leader]]
+            followers = [getattr(stage, item.name) for stage in givers]
+            values[item.name] = next((one for one in followers if _is_known(item, one)), followers[0])
+    return replace(seen, **values)
+
+
+def _is_known(item: Field[Any], value: object) -> bool:
+    """Whether a field holds more than it does where nobody knows anything."""
+    default = item.default_factory() if item.default_factory is not MISSING else item.default
+    return value is not None and value != default
+
+
+def _is_contradicted(seen: Any, read: Any) -> bool:
+    """Whether what was read of the record is of something else, so that no part of it can be kept."""
+    if isinstance(seen, Head):
+        return seen.activation is not None and read.activation not in (None, seen.activation)
+    if isinstance(seen, LossUse):
+        return seen.name is not None and read.name not in (None, seen.name) and read.location is None
+    return False
+
+
+def _owner_of_head(seen: Head, read: Head) -> tuple[Head, Head]:
+    explained = seen.activation is None and (seen.range.values.unknown or _explains(read, seen))
+    return (read, seen) if explained else (seen, read)
+
+
+def _owner_of_loss(seen: LossUse, read: LossUse) -> tuple[LossUse, LossUse]:
+    """The stage that knows the loss by name; a function that running could not name, reading may have followed."""
+    unnamed = seen.name is None and (read.name is not None or not seen.custom)
+    return (read, seen) if unnamed else (seen, read)
+
+
+def _owner_of_data(seen: DataFacts, read: DataFacts) -> tuple[DataFacts, DataFacts]:
+    return (read, seen) if seen.measured is None and seen.values.unknown else (seen, read)
+
+
+_OWNER: dict[type, Callable[[Any, Any], tuple[Any, Any]]] = {
+    Head: _owner_of_head,
+    LossUse: _owner_of_loss,
+    DataFacts: _owner_of_data,
+}
+"""whose account of a record is taken, and whose fills what that leaves open; of other records: what ran"""
 
 
 def _explains(static: Head, seen: Head) -> bool:
@@ -166,42 +214,27 @@ def _explains(static: Head, seen: Head) -> bool:
     return reach is None or static.range.values.hull.covers(reach, tolerance=1e-6)
 
 
-def _merge_loss(seen: LossUse, static: LossUse) -> LossUse:
-    if seen.name is None and not seen.custom:
-        return static
-    if static.name not in (None, seen.name) and static.location is None:
-        return seen
-    return replace(
-        seen,
-        name=seen.name or static.name,
-        parameters=static.parameters if seen.name is None else seen.parameters,
-        written=static.written or seen.written,
-        location=static.location or seen.location,
-        trail=static.trail or seen.trail,
-        weight=seen.weight if seen.weight is not None else static.weight,
-        reduction=seen.reduction or static.reduction,
-        custom=seen.custom and (static.custom or static.name != seen.name),
-        alone=_known(seen.alone, static.alone),
-    )
+def _others(seen: Head, read: Head) -> tuple[Location | None, ...]:
+    """Of one stage, as the place of the activation is: only places of one kind go together."""
+    if read.location is None or _owner_of_head(seen, read)[0] is read:
+        return read.others or seen.others
+    return read.others if len(read.others) >= len(seen.others) else (None,)
 
 
-def _merge_data(seen: DataFacts, static: DataFacts) -> DataFacts:
-    if seen.measured is None and seen.values.unknown:
-        return replace(static, shape=static.shape or seen.shape)
-    structure_known = seen.structure is not Structure.UNKNOWN
-    return replace(
-        seen,
-        structure=seen.structure if structure_known else static.structure,
-        structure_axis=seen.structure_axis if structure_known else static.structure_axis,
-        source=static.source or seen.source,
-        standardised=_known(seen.standardised, static.standardised),
-        noised=_known(seen.noised, static.noised),
-        normalised_channels=seen.normalised_channels or static.normalised_channels,
-        wrapped=seen.wrapped or (None if _stayed_low(seen, static) else static.wrapped),
-        stand_in=seen.stand_in or static.stand_in,
-        location=static.location or seen.location,
-        trail=(*static.trail, *seen.trail),
-    )
+def _trail_of_head(seen: Head, read: Head) -> tuple[TrailStep, ...]:
+    tried = seen.sampled and _owner_of_head(seen, read)[0] is seen
+    return seen.trail if tried else read.trail or seen.trail
+
+
+def _custom(seen: LossUse, read: LossUse) -> bool:
+    """A loss that reading knows by name was not written out, whatever it looked like while it ran."""
+    if _owner_of_loss(seen, read)[0] is read:
+        return read.custom
+    return seen.custom and (read.custom or read.name != seen.name)
+
+
+def _wrapped(seen: DataFacts, read: DataFacts) -> TrailStep | None:
+    return seen.wrapped or (None if _stayed_low(seen, read) else read.wrapped)
 
 
 def _stayed_low(seen: DataFacts, static: DataFacts) -> bool:
@@ -212,48 +245,76 @@ def _stayed_low(seen: DataFacts, static: DataFacts) -> bool:
     return reach.hi < (hull.lo + hull.hi) / 2
 
 
-def _merge_optional(seen: DataFacts | None, static: DataFacts | None) -> DataFacts | None:
-    if seen is None or static is None:
-        return seen or static
-    return _merge_data(seen, static)
-
-
-def _merge_relation(seen: TrainingSetup, static: TrainingSetup) -> Relation:
+def _relation(seen: TrainingSetup, read: TrainingSetup) -> Relation:
     """What ran, except that numbers do not say whether they are labels or other whole numbers, and the source may."""
     unsaid = seen.relation is Relation.OTHER and seen.target.structure is Structure.UNKNOWN
-    if seen.relation is Relation.UNKNOWN or (unsaid and static.relation is Relation.LABELS):
-        return static.relation
+    if seen.relation is Relation.UNKNOWN or (unsaid and read.relation is Relation.LABELS):
+        return read.relation
     return seen.relation
 
 
-def _merge_model(seen: ModelFacts, static: ModelFacts) -> ModelFacts:
-    return ModelFacts(
-        name=static.name or seen.name,
-        first_layers=seen.first_layers or static.first_layers,
-        normalises_input=_known(seen.normalises_input, static.normalises_input),
-        variational=_known(seen.variational, static.variational),
-        latent_activation=seen.latent_activation or static.latent_activation,
-        latent_location=static.latent_location or seen.latent_location,
-    )
+def _metrics(seen: TrainingSetup, read: TrainingSetup) -> tuple[MetricUse, ...]:
+    places = {metric.name: metric for metric in read.metrics}
+    found = tuple(places.get(metric.name, metric) for metric in seen.metrics)
+    called = tuple(metric for metric in read.metrics if metric.span is not None and metric not in found)
+    return (*found, *called) if found else read.metrics
 
 
-def _known(seen: Tri, static: Tri) -> Tri:
-    return static if seen is Tri.UNKNOWN else seen
+_JUDGEMENTS: dict[tuple[type, str], Callable[[Any, Any], Any]] = {
+    (Head, "others"): _others,
+    (Head, "trail"): _trail_of_head,
+    (LossUse, "custom"): _custom,
+    (DataFacts, "wrapped"): _wrapped,
+    (TrainingSetup, "relation"): _relation,
+    (TrainingSetup, "metrics"): _metrics,
+}
+"""of each field that is declared JUDGED"""
 
 
-def _merge_metrics(seen: tuple[MetricUse, ...], static: tuple[MetricUse, ...]) -> tuple[MetricUse, ...]:
-    places = {metric.name: metric for metric in static}
-    found = tuple(places.get(metric.name, metric) for metric in seen)
-    called = tuple(metric for metric in static if metric.span is not None and metric not in found)
-    return (*found, *called) if found else static
+def _judgement(kind: type, name: str) -> Callable[[Any, Any], Any]:
+    return next(_JUDGEMENTS[base, name] for base in kind.__mro__ if (base, name) in _JUDGEMENTS)
 
 
-def _merge_terms(seen: VariationalTerms | None, static: VariationalTerms | None) -> VariationalTerms | None:
-    if seen is None or static is None:
-        return seen or static
-    return replace(
-        seen,
-        latents=seen.latents or static.latents,
-        batch=seen.batch or static.batch,
-        location=static.location or seen.location,
-    )
+def _clashes(read: Any, ran: Any, of: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Each fact that both records know, and differently: its words, and the two values."""
+    for item in fields(read):
+        ours, theirs = getattr(read, item.name), getattr(ran, item.name)
+        words = " ".join(filter(None, (of, item.metadata.get("fact"))))
+        if item.metadata.get("merge") == "inside":
+            made_up = getattr(theirs, "stand_in", False)
+            if None not in (ours, theirs) and not made_up:
+                yield from _clashes(ours, theirs, words)
+        elif "fact" in item.metadata and _is_known(item, ours) and _is_known(item, theirs) and _differ(ours, theirs):
+            yield words, ours, theirs
+
+
+def _differ(read: Any, ran: Any) -> bool:
+    """Whether two known values cannot both be true."""
+    if isinstance(read, ValueRange):
+        return _ranges_differ(read, ran)
+    if isinstance(read, tuple):  # a shape
+        return len(read) != len(ran) or any(
+            None not in pair and pair[0] != pair[1] for pair in zip(read, ran, strict=True)
+        )
+    return bool(read != ran)
+
+
+def _ranges_differ(read: ValueRange, ran: ValueRange) -> bool:
+    """Whether values occurred that cannot, or all of them are much smaller than what surely occurs.
+
+    The run measured some of the data, so that their ends need not be those of all of them.
+    """
+    if ran.reach is None:
+        return False
+    if not read.hull.covers(ran.reach, tolerance=ROUNDING * max(1.0, abs(ran.reach.lo), abs(ran.reach.hi))):
+        return True
+    largest = max(abs(ran.reach.lo), abs(ran.reach.hi))
+    return read.reach is not None and max(abs(read.reach.lo), abs(read.reach.hi)) > OTHER_SCALE * largest
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, ValueRange):
+        return str(value.hull if value.hull.bounded or value.reach is None else value.reach)
+    if isinstance(value, tuple):
+        return f"({', '.join('?' if extent is None else str(extent) for extent in value)})"
+    return f"`{value}`"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from ae_audit.base.errors import UsageError
 from ae_audit.base.progress import Progress
 from ae_audit.engine.child_results import MALFORMED, AuditedPlaces, ChildResults
 from ae_audit.engine.discovery import ModelInput
+from ae_audit.engine.merge import contradictions
 from ae_audit.engine.static_stage import Reading, Run, is_shipped, selected_rules
 from ae_audit.runtime.sandbox.launch import ChildOutcome, Ending, run_child
 from ae_audit.schema.audited import AuditedSetup
@@ -72,7 +73,11 @@ def run_file(reading: Reading, settings: Settings, progress: Progress) -> Run:
         _completed(reading.setups, results),
         _still_unknown(reading, results),
         (*reading.errors, *_errors(path, outcome, results, settings, reading.setups)),
-        (*reading.notes, *(Note(path, text) for text in _notes(results, outcome.ignored))),
+        (
+            *reading.notes,
+            *(Note(path, text) for text in _notes(results, outcome.ignored)),
+            *(Note(path, text) for text in _contradictions(reading.setups, results)),
+        ),
     )
 
 
@@ -147,6 +152,17 @@ def _completed(read: Sequence[TrainingSetup], results: ChildResults) -> tuple[Tr
         else:
             taken[seen.read] = seen.audited
     return (*(taken.get(position, setup) for position, setup in enumerate(read)), *more)
+
+
+def _contradictions(read: Sequence[TrainingSetup], results: ChildResults) -> Iterator[str]:
+    """What reading took for known and the run showed to be otherwise; the report goes by the run, and says so."""
+    told = {
+        text
+        for seen in results.seen
+        if seen.read is not None
+        for text in contradictions(read[seen.read], seen.audited.setup)
+    }
+    return (f"{text}; this report goes by the run" for text in sorted(told))
 
 
 def _still_unknown(reading: Reading, results: ChildResults) -> tuple[Undecided, ...]:

@@ -11,6 +11,7 @@ from enum import Enum
 
 from ae_audit.base.records import dataclass, field
 from ae_audit.schema.location import Location, TrailStep
+from ae_audit.schema.merging import BOTH, INSIDE, JUDGED, OWNED, READ, RUN, fact, goes_with
 from ae_audit.theory.activations import UNKNOWN_ACTIVATION_RANGE, ActivationRange
 from ae_audit.theory.ranges import UNKNOWN_RANGE, Tri, ValueRange
 
@@ -88,13 +89,13 @@ class DataFacts:
     ``shape`` has the batch axis first; an unknown extent is None, an unknown shape is None as a whole.
     """
 
-    values: ValueRange = UNKNOWN_RANGE
-    dtype: str | None = None
-    shape: tuple[int | None, ...] | None = None
+    values: ValueRange = field(default=UNKNOWN_RANGE, metadata=fact("range", OWNED))
+    dtype: str | None = field(default=None, metadata=OWNED)
+    shape: tuple[int | None, ...] | None = field(default=None, metadata=fact("shape"))
     structure: Structure = Structure.UNKNOWN
-    structure_axis: int | None = None
+    structure_axis: int | None = field(default=None, metadata=goes_with("structure"))
     """axis of a one-hot, distribution or multi-hot structure, as written (-1 is the last)"""
-    source: str | None = None
+    source: str | None = field(default=None, metadata=READ)
     """where it comes from, for a sentence: ``mnist.load_data()``"""
     standardised: Tri = Tri.UNKNOWN
     """zero mean and unit variance, overall or per feature"""
@@ -102,14 +103,14 @@ class DataFacts:
     """whether random numbers were mixed into it"""
     normalised_channels: tuple[int, int] | None = None
     """of a per-channel normalisation whose statistics do not fit: the number of statistics, and of channels"""
-    wrapped: TrailStep | None = None
+    wrapped: TrailStep | None = field(default=None, metadata=JUDGED)
     """arithmetic on the way here that left the range of its unsigned type, and began again at the other end"""
     stand_in: bool = False
     """generated in place of a data set that is not on this machine"""
-    measured: Measurement | None = None
-    location: Location | None = None
+    measured: Measurement | None = field(default=None, metadata=OWNED)
+    location: Location | None = field(default=None, metadata=READ)
     """where it was last scaled, or else where it was made"""
-    trail: tuple[TrailStep, ...] = ()
+    trail: tuple[TrailStep, ...] = field(default=(), metadata=BOTH)
 
     def distribution_along(self, axis: int | None) -> Tri:
         """Whether the values along ``axis`` (None: along some axis) form a distribution in every sample."""
@@ -128,51 +129,51 @@ class DataFacts:
 class Head:
     """The output layer: what produces the prediction that the loss sees."""
 
-    activation: str | None = None
+    activation: str | None = field(default=None, metadata=fact("output activation", OWNED))
     """canonical name (:mod:`ae_audit.theory.activations`); ``linear`` where there is none; None where unknown"""
-    written: str | None = None
+    written: str | None = field(default=None, metadata=READ)
     """as in the source: ``nn.Softmax(dim=1)``"""
-    parameters: Parameters = ()
-    range: ActivationRange = UNKNOWN_ACTIVATION_RANGE
+    parameters: Parameters = field(default=(), metadata=OWNED)
+    range: ActivationRange = field(default=UNKNOWN_ACTIVATION_RANGE, metadata=OWNED)
     """of the prediction itself, after everything that follows the activation"""
-    axis: int | None = None
+    axis: int | None = field(default=None, metadata=OWNED)
     """of a softmax, as written (-1 is the last; the batch axis counts, as in ``Softmax(axis=…)`` and ``dim=…``)"""
-    units: int | None = None
+    units: int | None = field(default=None, metadata=RUN)
     """extent of the prediction along ``axis``, or along its channel or feature axis"""
-    shape: tuple[int | None, ...] | None = None
-    after: tuple[str, ...] = ()
+    shape: tuple[int | None, ...] | None = field(default=None, metadata=RUN)
+    after: tuple[str, ...] = field(default=(), metadata=OWNED)
     """what is applied to the activation's output before the loss sees it, innermost first: ``Reshape``, ``Dropout``"""
-    sampled: bool = False
+    sampled: bool = field(default=False, metadata=OWNED)
     """whether the range was found by trying an activation of the program's own: evidence, and no proof"""
-    logits_recoverable: Tri = Tri.UNKNOWN
+    logits_recoverable: Tri = field(default=Tri.UNKNOWN, metadata=OWNED)
     """whether Keras on TensorFlow finds the logits behind the activation (its output reaches the loss untouched)"""
-    location: Location | None = None
+    location: Location | None = field(default=None, metadata=READ)
     """of the expression that names the activation (the string, the layer or the call); the layer where there is none"""
-    others: tuple[Location | None, ...] = ()
+    others: tuple[Location | None, ...] = field(default=(), metadata=JUDGED)
     """of the activations directly before and behind it: one chain, exchanged as a whole; None where one is unknown"""
-    trail: tuple[TrailStep, ...] = ()
+    trail: tuple[TrailStep, ...] = field(default=(), metadata=JUDGED)
 
 
 @dataclass(frozen=True, slots=True)
 class LossUse:
     """The loss as this program uses it."""
 
-    name: str | None = None
+    name: str | None = field(default=None, metadata=fact("loss", OWNED))
     """canonical name (:mod:`ae_audit.theory.losses`); None where unknown or the user's own"""
-    written: str | None = None
+    written: str | None = field(default=None, metadata=READ)
     """as in the source: ``nn.BCELoss()``, ``"binary_crossentropy"``"""
-    from_logits: Tri = Tri.NO
-    parameters: Parameters = ()
+    from_logits: Tri = field(default=Tri.NO, metadata=OWNED)
+    parameters: Parameters = field(default=(), metadata=OWNED)
     reduction: str | None = None
     """``mean``, ``sum``, ``none``, Keras' ``sum_over_batch_size`` …; None where unknown"""
     weight: float | None = None
-    custom: bool = False
+    custom: bool = field(default=False, metadata=JUDGED)
     """the user's own function"""
     alone: Tri = Tri.UNKNOWN
     """whether it is the only comparison of this prediction with data in what is minimised"""
-    location: Location | None = None
+    location: Location | None = field(default=None, metadata=READ)
     """of the expression that names the loss"""
-    trail: tuple[TrailStep, ...] = ()
+    trail: tuple[TrailStep, ...] = field(default=(), metadata=READ)
 
     @property
     def theory(self) -> Loss | None:
@@ -188,14 +189,14 @@ class LossUse:
 class ModelFacts:
     """What the rules need of the rest of the model."""
 
-    name: str | None = None
+    name: str | None = field(default=None, metadata=READ)
     first_layers: tuple[str, ...] = ()
     normalises_input: Tri = Tri.UNKNOWN
     """whether the model itself scales or normalises before its first weights (Rescaling, Normalization, BatchNorm)"""
     variational: Tri = Tri.UNKNOWN
     latent_activation: str | None = None
     """canonical name of a one-sided activation on the mean or the log-variance of a variational code"""
-    latent_location: Location | None = None
+    latent_location: Location | None = field(default=None, metadata=READ)
     """of that activation"""
 
 
@@ -230,13 +231,13 @@ class Reduction:
 class VariationalTerms:
     """The two terms of a variational loss: the reconstruction, and the divergence of the code from its prior."""
 
-    reconstruction: Reduction
-    divergence: Reduction
+    reconstruction: Reduction = field(metadata=OWNED)
+    divergence: Reduction = field(metadata=OWNED)
     latents: int | None = None
     """values of one sample's code"""
     batch: int | None = None
     """samples of a batch; known where the terms were measured while the program ran"""
-    location: Location | None = None
+    location: Location | None = field(default=None, metadata=READ)
     """of the divergence"""
 
 
@@ -273,31 +274,32 @@ class TrainingSetup:
     """One prediction meeting one target in one loss."""
 
     framework: Framework
-    location: Location
+    location: Location = field(metadata=READ)
     """where the loss is computed: the ``fit`` call, the loss call in the loop"""
     backend: str | None = None
     """``tensorflow``, ``torch``, ``jax``; None where unknown"""
-    head: Head = field(default_factory=Head)
-    loss: LossUse = field(default_factory=LossUse)
-    target: DataFacts = field(default_factory=DataFacts)
-    input: DataFacts = field(default_factory=DataFacts)
-    relation: Relation = Relation.UNKNOWN
-    relation_scale: tuple[float, float] | None = None
+    head: Head = field(default_factory=Head, metadata=INSIDE)
+    loss: LossUse = field(default_factory=LossUse, metadata=INSIDE)
+    target: DataFacts = field(default_factory=DataFacts, metadata=fact("target", INSIDE))
+    input: DataFacts = field(default_factory=DataFacts, metadata=fact("input", INSIDE))
+    relation: Relation = field(default=Relation.UNKNOWN, metadata=JUDGED)
+    relation_scale: tuple[float, float] | None = field(default=None, metadata=goes_with("relation"))
     """``(scale, shift)`` with target = scale · input + shift, where the relation is RESCALED"""
-    model: ModelFacts = field(default_factory=ModelFacts)
-    metrics: tuple[MetricUse, ...] = ()
-    validation_target: DataFacts | None = None
-    validation_input: DataFacts | None = None
+    model: ModelFacts = field(default_factory=ModelFacts, metadata=INSIDE)
+    metrics: tuple[MetricUse, ...] = field(default=(), metadata=JUDGED)
+    validation_target: DataFacts | None = field(default=None, metadata=fact("validation target", INSIDE))
+    validation_input: DataFacts | None = field(default=None, metadata=fact("validation input", INSIDE))
     optimizer: str | None = None
     gradients_reset: Tri = Tri.UNKNOWN
     """whether a hand-written training loop sets the gradients to zero between its steps"""
     backward_location: Location | None = None
     """of the call that computes the gradients, in a hand-written loop"""
-    variational: VariationalTerms | None = None
+    variational: VariationalTerms | None = field(default=None, metadata=INSIDE)
     """where a divergence of a code is part of what is minimised"""
     certificate: Certificate | None = None
-    condition: Condition | None = None
-    seen_by: tuple[str, ...] = ("static",)
+    condition: Condition | None = field(default=None, metadata=OWNED)
+    """none of a set-up that ran"""
+    seen_by: tuple[str, ...] = field(default=("static",), metadata=BOTH)
     """the stages that filled it in: ``static``, ``runtime``"""
 
     @property

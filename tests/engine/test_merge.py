@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, make_dataclass, replace
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from ae_audit.engine.merge import match, match_all, merge, to_be_seen
+from ae_audit.engine.merge import _JUDGEMENTS, _OWNER, contradictions, match, match_all, merge, to_be_seen
 from ae_audit.schema.location import Location, TrailStep
 from ae_audit.schema.training_setup import (
     Certificate,
@@ -167,3 +168,168 @@ def test_bytes_that_were_feared_to_wrap_round_are_let_go_where_the_data_stay_low
     high = replace(labels, values=ValueRange.exactly(Interval(0.0, 255.0)))
     assert merge(replace(SEEN, target=high), read).target.wrapped is not None
     assert merge(replace(SEEN, target=replace(labels, stand_in=True)), read).target.wrapped is not None
+
+
+# --- every field of every record ------------------------------------------------------------------------------------
+
+WAYS = {None, "read", "run", "owned", "inside", "both", "judged", "goes with"}
+RECORDS = (TrainingSetup, Head, LossUse, DataFacts, ModelFacts, VariationalTerms)
+"""the records that are merged field by field"""
+FIELDS = [(record, item) for record in RECORDS for item in fields(record)]
+
+
+def named(value: Any) -> str:
+    return value.__name__ if isinstance(value, type) else value.name
+
+
+@pytest.mark.parametrize(("record", "item"), FIELDS, ids=named)
+def test_what_a_field_declares_can_be_done(record: type, item: Any) -> None:
+    how = item.metadata.get("merge")
+    assert how in WAYS
+    kinds = [kind for kind in (get_type_hints(record)[item.name],) for kind in (get_args(kind) or (kind,))]
+    assert (how == "inside") == any(kind in RECORDS for kind in kinds), "records are merged inside, and nothing else is"
+    assert (how == "judged") == ((record, item.name) in _JUDGEMENTS)
+    if how == "goes with":
+        assert item.metadata["with"] in {other.name for other in fields(record)}
+
+
+def test_each_judgement_is_of_a_field() -> None:
+    assert set(_JUDGEMENTS) <= {(record, item.name) for record, item in FIELDS}
+    assert set(_OWNER) <= set(RECORDS)
+
+
+KNOWN: dict[type, Any] = {
+    Head: Head(
+        activation="leaky_relu",
+        written="nn.LeakyReLU(.2)",
+        parameters=(("slope", 0.2),),
+        range=ActivationRange.exactly(UNIT),
+        axis=1,
+        units=784,
+        shape=(None, 784),
+        after=("Reshape",),
+        sampled=True,
+        logits_recoverable=Tri.YES,
+        location=ELSEWHERE,
+        others=(ELSEWHERE,),
+        trail=(TrailStep("leaky", ELSEWHERE),),
+    ),
+    LossUse: LossUse(
+        name="huber",
+        written="nn.HuberLoss()",
+        from_logits=Tri.UNKNOWN,
+        parameters=(("delta", 2.0),),
+        reduction="sum",
+        weight=0.5,
+        custom=True,
+        alone=Tri.YES,
+        location=ELSEWHERE,
+        trail=(TrailStep("loss", ELSEWHERE),),
+    ),
+    DataFacts: DATA,
+    ModelFacts: MODEL,
+    VariationalTerms: READ.variational,
+}
+
+
+def within(record: type, value: Any) -> TrainingSetup:
+    """A set-up of which nothing but one record is known."""
+    name = next(
+        item.name
+        for item in fields(TrainingSetup)
+        if record in (get_args(get_type_hints(TrainingSetup)[item.name]) or (get_type_hints(TrainingSetup)[item.name],))
+    )
+    return replace(TrainingSetup(Framework.TORCH, FIT), **{name: value})
+
+
+def inside(record: type, setup: TrainingSetup) -> Any:
+    return next(value for item in fields(setup) if isinstance(value := getattr(setup, item.name), record))
+
+
+@pytest.mark.parametrize("record", KNOWN, ids=named)
+def test_a_record_that_only_one_stage_knows_is_kept_whole(record: type) -> None:
+    known = KNOWN[record]
+    if record is not VariationalTerms:
+        assert all(getattr(known, item.name) != getattr(record(), item.name) for item in fields(record)), "sensitive"
+    for seen, read in ((SEEN, within(record, known)), (within(record, known), SEEN)):
+        assert inside(record, merge(seen, read)) == known
+
+
+@pytest.mark.parametrize(("record", "item"), [one for one in FIELDS if one[0] in KNOWN], ids=named)
+def test_a_field_that_both_know_alike_is_kept(record: type, item: Any) -> None:
+    both = within(record, KNOWN[record])
+    assert getattr(inside(record, merge(both, both)), item.name) == getattr(KNOWN[record], item.name)
+
+
+def test_a_new_field_needs_no_word_in_merge() -> None:
+    wider: Any = make_dataclass("Wider", [("novel", "str | None", None)], bases=(TrainingSetup,), frozen=True)
+    assert is_dataclass(wider)
+    plain, told, other = (wider(Framework.TORCH, FIT, novel=novel) for novel in (None, "a", "b"))
+    assert merge(plain, told).novel == "a"  # type: ignore[attr-defined]
+    assert merge(told, plain).novel == "a"  # type: ignore[attr-defined]
+    assert merge(told, other).novel == "a"  # type: ignore[attr-defined]
+
+
+# --- contradictions -------------------------------------------------------------------------------------------------
+
+
+def told(seen: TrainingSetup, read: TrainingSetup) -> list[str]:
+    return list(contradictions(read, merge(seen, read)))
+
+
+PLAIN = TrainingSetup(Framework.TORCH, FIT, loss=LossUse("bce", "nn.BCELoss()", location=ELSEWHERE))
+
+
+def data(lo: float, hi: float, **more: Any) -> DataFacts:
+    return DataFacts(ValueRange.exactly(Interval(lo, hi)), **more)
+
+
+def test_a_loss_that_only_reading_could_name_is_kept() -> None:
+    unnamed = LossUse(custom=True, from_logits=Tri.UNKNOWN)
+    read = replace(PLAIN, loss=LossUse("bce", "K.binary_crossentropy(x, y)", Tri.NO, custom=True, location=ELSEWHERE))
+    assert merge(replace(SEEN, loss=unnamed), read).loss == read.loss
+    nameless = replace(PLAIN, loss=LossUse(written="own(x, y)", custom=True, location=ELSEWHERE))
+    assert merge(replace(SEEN, loss=unnamed), nameless).loss.from_logits is Tri.UNKNOWN
+
+
+def test_what_the_run_contradicts_is_told() -> None:
+    seen = replace(SEEN, loss=LossUse("mse"))
+    assert told(seen, PLAIN) == ["line 20: the loss is `bce` by reading, and `mse` in the run"]
+    assert merge(seen, PLAIN).loss.name == "mse"
+
+
+@pytest.mark.parametrize(
+    ("read", "ran", "differ"),
+    [
+        ((0, 1), (0, 255), True),
+        ((0, 255), (0, 1), True),
+        ((0, 255), (0, 200), False),
+        ((0, 1), (0.1, 0.6), False),
+        ((0, 1), (0, 1.0001), False),
+        ((0, 1), (-1, 1), True),
+        ((-1, 1), (0, 0.5), False),
+    ],
+)
+def test_a_range_is_contradicted_by_what_lies_outside_or_on_another_scale(
+    read: tuple[float, float], ran: tuple[float, float], differ: bool
+) -> None:
+    seen = replace(SEEN, target=data(*ran, measured=MEASURED))
+    assert bool(told(seen, replace(PLAIN, target=data(*read)))) is differ
+    made_up = replace(SEEN, target=data(*ran, measured=MEASURED, stand_in=True))
+    assert not told(made_up, replace(PLAIN, target=data(*read)))
+
+
+@pytest.mark.parametrize(
+    ("read", "ran", "differ"),
+    [((None, 784), (64, 784), False), ((None, 784), (64, 28), True), ((None, 784), (64, 28, 28), True)],
+)
+def test_unknown_extents_contradict_nothing(
+    read: tuple[int | None, ...], ran: tuple[int | None, ...], differ: bool
+) -> None:
+    seen = replace(SEEN, target=data(0, 1, measured=MEASURED, shape=ran))
+    assert bool(told(seen, replace(PLAIN, target=DataFacts(shape=read)))) is differ
+
+
+def test_an_alternative_that_did_not_run_contradicts_nothing() -> None:
+    under = replace(PLAIN, condition=Condition("loss == 'bce'"))
+    assert not told(replace(SEEN, loss=LossUse("mse")), under)
