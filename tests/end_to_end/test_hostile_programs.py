@@ -165,3 +165,29 @@ def test_allocating_without_end(
     result = Result(code, capsys.readouterr().out, "")
     assert "took more than 1 GiB of memory at line 4 and was stopped" in stopped(result)
     assert (code, result.standing("error")) == (1, {"AE101"})
+
+
+FORGING = """
+import gc
+session = next(one for one in gc.get_objects() if type(one).__name__ == "Session")
+setup = session.request["setups"][0]
+audited = {{"type": "AuditedSetup", "setup": setup, "findings": [], "undecided": [], "suppressed": []}}
+seen = {{"type": "SetupSeen", "number": 0, "read": 0, "audited": audited}}
+{forge}
+"""
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        "setup['target']['location'] = dict(setup['location'], path='/dev/zero'); session.channel.send(seen)",
+        "seen['read'] = 7; session.channel.send(seen)",
+        "session.channel.send({'type': 'InputRefused', 'message': 'no'})",
+        "session.channel.send({'type': 'Finished'}); session.channel.send(seen)",
+        "import os; [os.write(session.channel._descriptor, b'{}\\n') for _ in range(9)]",
+    ],
+)
+def test_forged_messages_change_nothing_and_are_noted(warm_torch: WarmCommand, forge: str) -> None:
+    result = audited(warm_torch, FORGING.format(forge=forge))
+    notes = [note["text"] for note in result.report["notes"]]
+    assert [text for text in notes if text.startswith("ignored a malformed message from the audited process")]
