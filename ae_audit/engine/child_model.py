@@ -22,10 +22,10 @@ from ae_audit.schema.audited import AuditedSetup
 from ae_audit.schema.location import Location
 from ae_audit.schema.messages import InputRefused, ModelNotLoaded, Noted, Progressed, RunStage, SetupSeen, StageFailed
 from ae_audit.schema.training_setup import DataFacts, Relation, TrainingSetup
+from ae_audit.theory.loss_families import TAKES_CLASS_INDEX
 
 BATCH = 100
 """samples of a step, as the other ways to audit a model without a program of its own take them"""
-INDEX_LOSSES = frozenset({"sparse_cce", "nll", "cross_entropy"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ class ModelRecording:
             if target is None
             else relation_of(fed.gathered.sample, target.gathered.sample, target.facts().structure)
         )
-        role = "class index" if self._static[0].loss.name in INDEX_LOSSES else None
+        role = "class index" if self._static[0].loss.name in TAKES_CLASS_INDEX else None
         role = "reconstruction" if role is None and relation is Relation.SAME else role
         setup = replace(
             self._static[0],
@@ -179,7 +179,7 @@ class ModelRecording:
 
             loaded = load_torch(self._request["path"], loss)
         named = None if target is None else (target.file.name, target.shape)
-        index = any(setup.loss.name in INDEX_LOSSES for setup in self._static)
+        index = any(setup.loss.name in TAKES_CLASS_INDEX for setup in self._static)
         check_target(loaded.output, (fed.file.name, fed.shape), named, index)
         x, y = fed.gathered.sample, None if target is None else target.gathered.sample
         try:
@@ -225,7 +225,7 @@ class ModelRecording:
 def _alike(setup: TrainingSetup, fed: _Data, target: _Data | None) -> bool:
     """Whether the data can be the target of the head that reading found."""
     named = None if target is None else (target.file.name, target.shape)
-    check_target(setup.head.shape, (fed.file.name, fed.shape), named, setup.loss.name in INDEX_LOSSES)
+    check_target(setup.head.shape, (fed.file.name, fed.shape), named, setup.loss.name in TAKES_CLASS_INDEX)
     return True
 
 

@@ -9,39 +9,9 @@ from ae_audit.fix.source import Text, Texts, dotted
 from ae_audit.schema.findings import Edit
 from ae_audit.schema.location import Location
 from ae_audit.schema.training_setup import Framework
-
-_KERAS_STRINGS = {
-    "bce": "binary_crossentropy",
-    "cce": "categorical_crossentropy",
-    "sparse_cce": "sparse_categorical_crossentropy",
-    "mse": "mean_squared_error",
-    "mae": "mean_absolute_error",
-}
-_KERAS_CLASSES = {
-    "bce": "BinaryCrossentropy",
-    "cce": "CategoricalCrossentropy",
-    "sparse_cce": "SparseCategoricalCrossentropy",
-    "mse": "MeanSquaredError",
-    "mae": "MeanAbsoluteError",
-}
-# by canonical name and whether it takes logits; CrossEntropyLoss only comes on logits
-_TORCH_MODULES = {
-    ("bce", False): "BCELoss",
-    ("bce", True): "BCEWithLogitsLoss",
-    ("cce", True): "CrossEntropyLoss",
-    ("sparse_cce", True): "CrossEntropyLoss",
-    ("mse", False): "MSELoss",
-    ("mae", False): "L1Loss",
-}
-_TORCH_FUNCTIONS = {
-    ("bce", False): "binary_cross_entropy",
-    ("bce", True): "binary_cross_entropy_with_logits",
-    ("cce", True): "cross_entropy",
-    ("sparse_cce", True): "cross_entropy",
-    ("mse", False): "mse_loss",
-    ("mae", False): "l1_loss",
-}
-_SHORT = {"mean_squared_error": "mse", "mean_absolute_error": "mae"}
+from ae_audit.theory.loss_families import BINARY, POINTWISE
+from ae_audit.theory.loss_names import arguments, canonical, class_named, function_named
+from ae_audit.theory.losses import find_loss
 
 
 def swap_loss(
@@ -72,30 +42,48 @@ def expect_logits(
 
 
 def _keras(to: str, from_logits: bool, node: ast.expr, text: Text, texts: Texts) -> Edit | None:
-    if to not in _KERAS_CLASSES:
+    function = function_named("keras", to, from_logits=from_logits)
+    cls = class_named("keras", to, from_logits=from_logits)
+    if function is None or cls is None:
         return None
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         if not from_logits:
-            name = _KERAS_STRINGS[to]
-            return quoted(_SHORT.get(name, name) if len(node.value) <= len("mape") else name, node, text)
+            short = to in POINTWISE and len(node.value) <= len("mape")  # "mse" in the place of "mape"
+            return quoted(to if short else function, node, text)
         root = next((root for root in ("keras", "tf") if texts.binds(text, root)), None)
         if root is None:
             return None
         library = "keras" if root == "keras" else "tf.keras"
-        return text.replace(node, f"{library}.losses.{_KERAS_CLASSES[to]}(from_logits=True)")
-    if isinstance(node, ast.Attribute) and not from_logits and node.attr in _KERAS_STRINGS.values():
-        return text.replace(node, f"{text.text(node.value)}.{_KERAS_STRINGS[to]}")
+        return text.replace(node, f"{library}.losses.{cls}(from_logits=True)")
+    if isinstance(node, ast.Attribute) and not from_logits and _takes_both("keras", node.attr) is True:
+        return text.replace(node, f"{text.text(node.value)}.{function}")
     if not isinstance(node, ast.Call):
         return None
     prefix, _, last = (dotted(node.func) or "").rpartition(".")
-    if last in _KERAS_CLASSES.values():
-        name, arguments = _KERAS_CLASSES[to], "from_logits=True" if from_logits else ""
-        return text.replace(node, f"{prefix}.{name}({arguments})") if prefix else None
-    if last in _KERAS_STRINGS.values() and prefix and len(node.args) == 2:
+    if not prefix:
+        return None
+    called_with_tensors = _takes_both("keras", last)
+    if called_with_tensors is False:
+        return text.replace(node, f"{prefix}.{cls}({'from_logits=True' if from_logits else ''})")
+    if called_with_tensors and len(node.args) == 2:
         tensors = ", ".join(text.text(argument) for argument in node.args)
         logits = ", from_logits=True" if from_logits else ""
-        return text.replace(node, f"{prefix}.{_KERAS_STRINGS[to]}({tensors}{logits})")
+        return text.replace(node, f"{prefix}.{function}({tensors}{logits})")
     return None
+
+
+def _takes_both(framework: str, last: str) -> bool | None:
+    """Whether a loss is a function of target and prediction, not a class; None for a name that is no such loss.
+
+    A Gaussian likelihood takes a third tensor, which no other loss has a place for; and what torch does not reduce is
+    used in a formula, as a similarity that is subtracted from 1.
+    """
+    found, order = canonical(framework, last), arguments(framework, last) or ()
+    if found is None or find_loss(found[0]) is None or found[0] == "gaussian_nll":
+        return None
+    if framework == "torch" and found[1].get("reduction") == "none":
+        return None
+    return {"target", "prediction"}.issubset(order)
 
 
 def _torch(to: str, from_logits: bool, node: ast.expr, text: Text, texts: Texts) -> Edit | None:
@@ -103,17 +91,16 @@ def _torch(to: str, from_logits: bool, node: ast.expr, text: Text, texts: Texts)
     if not isinstance(call, ast.Call):
         return None
     prefix, _, last = (dotted(call.func) or "").rpartition(".")
-    for table, tensors in ((_TORCH_MODULES, 0), (_TORCH_FUNCTIONS, 2)):
-        name = table.get((to, from_logits))
-        if last not in table.values() or name is None:
-            continue
-        if not prefix and not texts.binds(text, name):
-            return None
-        kept = _kept_arguments(last, name, call, tensors, text)
-        if kept is None:
-            return None
-        return text.replace(call, f"{prefix}.{name}({kept})" if prefix else f"{name}({kept})")
-    return None
+    function = _takes_both("torch", last)
+    if function is None:
+        return None
+    name = (function_named if function else class_named)("torch", to, from_logits=from_logits)
+    if name is None or (not prefix and not texts.binds(text, name)):
+        return None
+    kept = _kept_arguments(last, name, call, 2 if function else 0, text)
+    if kept is None:
+        return None
+    return text.replace(call, f"{prefix}.{name}({kept})" if prefix else f"{name}({kept})")
 
 
 def _kept_arguments(old: str, new: str, call: ast.Call, tensors: int, text: Text) -> str | None:
@@ -121,8 +108,8 @@ def _kept_arguments(old: str, new: str, call: ast.Call, tensors: int, text: Text
     if len(call.args) != tensors or any(isinstance(argument, ast.Starred) for argument in call.args):
         return None
     common = {"reduction", "size_average", "reduce"}
-    if "b" in (old[:1].casefold(), new[:1].casefold()) and old[:1] == new[:1]:
-        common.add("weight")  # both are binary cross-entropies
+    if all((canonical("torch", name) or ("",))[0] in BINARY for name in (old, new)):
+        common.add("weight")
     kept = [text.text(argument) for argument in call.args]
     for keyword in call.keywords:
         if keyword.arg not in common:

@@ -22,6 +22,7 @@ from ae_audit.static.domain.values import Array, Difference, Site, Tensor, Unkno
 from ae_audit.static.interpreter.program import Execution
 from ae_audit.theory.intervals import UNIT
 from ae_audit.theory.loss_families import POINTWISE
+from ae_audit.theory.loss_names import GENERAL
 from ae_audit.theory.ranges import ValueRange
 
 MAX_PER_LOCATION = 6
@@ -275,7 +276,7 @@ def _covers(better: TrainingSetup, worse: TrainingSetup) -> bool:
 
 def _narrower(name: str | None, general: str | None) -> bool:
     """Whether ``name`` is what ``general`` turned out to be."""
-    return general == "cross_entropy" and name in {"cce", "sparse_cce"}
+    return general is not None and GENERAL.get(name or "") == general
 
 
 def _condition(indices: set[int], reached: set[int], executions: list[Execution]) -> Condition:

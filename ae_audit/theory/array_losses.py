@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ae_audit.theory.intervals import INFINITY
-from ae_audit.theory.loss import Loss, TargetKind, number
+from ae_audit.theory.loss import Loss, PredictionKind, TargetKind, number
+from ae_audit.theory.loss_names import GENERAL
 
 Floats = NDArray[np.float64]
 Array = NDArray[Any]
@@ -53,11 +54,11 @@ def values(loss: Loss, targets: Array, predictions: Array, axis: int = -1) -> Fl
             indices = np.asarray(targets).astype(np.int64)
             if indices.ndim == p.ndim:  # Keras allows an extent of 1 along the class axis
                 indices = np.moveaxis(indices, axis, -1)[..., 0]
-            if loss.name in _INDEX_LOSSES:
+            if _is_cross_entropy(loss) or loss.name == "nll":
                 return _index_cross_entropy(loss, indices, p)
             return _by_rows(lambda row: loss.value(int(row[0]), row[1:].tolist()), indices[..., None], p)
         y = np.moveaxis(np.asarray(targets, np.float64), axis, -1)
-        if loss.name in {"cce", "cross_entropy"}:
+        if _is_cross_entropy(loss):
             return np.asarray(-_times(_smoothed(loss, y), _log_probabilities(p, loss.from_logits)).sum(axis=-1))
         units = y.shape[-1]
         return _by_rows(lambda row: loss.value(row[:units].tolist(), row[units:].tolist()), y, p)
@@ -84,7 +85,7 @@ def floors(loss: Loss, targets: Array, axis: int = -1, units: int | None = None)
                 logarithmic = bool(dict(loss.parameters).get("log_input"))
                 best = np.log(np.maximum(y, 0.0)) if logarithmic else np.maximum(y, 0.0)
                 return np.where(y >= 0.0, _poisson(loss, y, best), -INFINITY)
-            if loss.name in _ZERO_FLOOR and not _is_density(loss):
+            if loss.prediction_kind is PredictionKind.ANY and loss.floor(1.0) == 0.0:
                 return np.zeros(y.shape)
             distinct, inverse = np.unique(y, return_inverse=True)
             found = np.array([loss.floor(float(value)) for value in distinct])
@@ -95,12 +96,17 @@ def floors(loss: Loss, targets: Array, axis: int = -1, units: int | None = None)
             found = np.array([loss.floor(int(value), units) for value in distinct])
             return np.asarray(found[inverse.reshape(-1)].reshape(indices.shape))
         y = np.moveaxis(np.asarray(targets, np.float64), axis, -1)
-        if loss.name in {"cce", "cross_entropy"}:
+        if _is_cross_entropy(loss):
             weights = _smoothed(loss, y)
             total = weights.sum(axis=-1)
             entropy = -_times(weights, np.log(weights)).sum(axis=-1) + _times(total, np.log(total))
             return np.where((weights < 0.0).any(axis=-1), -INFINITY, entropy)
         return np.apply_along_axis(lambda row: loss.floor(row.tolist()), -1, y)
+
+
+def _is_cross_entropy(loss: Loss) -> bool:
+    """Whether it is the cross-entropy itself, of which torch's and Keras' names differ by the kind of target."""
+    return loss.name == "cross_entropy" or GENERAL.get(loss.name) == "cross_entropy"
 
 
 def _is_density(loss: Loss) -> bool:
@@ -193,8 +199,6 @@ def _log_cosh(_: Loss, y: Floats, p: Floats) -> Floats:
     return np.asarray(error + _softplus(-2.0 * error) - math.log(2.0))
 
 
-_INDEX_LOSSES = frozenset({"sparse_cce", "cross_entropy", "nll"})
-_ZERO_FLOOR = frozenset({"mse", "mae", "mape", "msle", "huber", "smooth_l1", "log_cosh"})
 _POINTWISE: dict[str, Callable[[Loss, Floats, Floats], Floats]] = {
     "mse": lambda _, y, p: np.square(y - p),
     "mae": lambda _, y, p: np.abs(y - p),

@@ -86,6 +86,9 @@ UNNORMALISED = Family(_rewards_larger_outputs)
 TAKES_CLASS_INDEX = Family(lambda loss: _target(loss) in {"CLASS_INDEX", "DISTRIBUTION_OR_INDEX"})
 """losses whose target is a class index"""
 
+ONLY_CLASS_INDEX = Family(lambda loss: _target(loss) == "CLASS_INDEX")
+"""losses that refuse every target but a class index"""
+
 POINTWISE = Family(lambda loss: loss.pointwise and _kind(loss) == "ANY", OWN_DISTANCE)
 """losses that compare a value with a value: their minimiser is the target itself, on its own scale"""
 

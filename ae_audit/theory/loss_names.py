@@ -16,6 +16,8 @@ PARAMETER_ALIASES: dict[str, dict[str, str]] = {
 
 SYMMETRIC = frozenset({"mse", "mae", "smooth_l1", "huber", "log_cosh", "cosine_similarity"})
 """Losses that are the same with prediction and target exchanged."""
+GENERAL = {"cce": "cross_entropy", "sparse_cce": "cross_entropy"}
+"""Losses that torch has under one name: which of them ``cross_entropy`` is, its target says."""
 RELATIONAL: dict[str, str] = {
     "ctc": "aligns a sequence of class scores with a shorter sequence of labels",
     "circle": "compares the embeddings of pairs of samples",
@@ -320,6 +322,31 @@ def class_of(framework: str, name: str, implied: dict[str, Default]) -> str | No
     wanted = _essential(implied, framework)
     same = (symbol for symbol, spelling in table.items() if spelling.name == name)
     return next((symbol for symbol in same if _essential(table[symbol].defaults, framework) == wanted), None)
+
+
+def class_named(framework: str, name: str, *, from_logits: bool = False) -> str | None:
+    """The first class of a framework that computes the canonical loss ``name``, with its parameters as they may be.
+
+    ``class_named("torch", "bce", from_logits=True)`` is ``"BCEWithLogitsLoss"``; in Keras logits are a parameter, so
+    ``from_logits`` asks there for a class that has it.
+    """
+    return _named(framework, name, _TORCH_MODULES if framework == "torch" else _KERAS_CLASSES, from_logits)
+
+
+def function_named(framework: str, name: str, *, from_logits: bool = False) -> str | None:
+    """As :func:`class_named`, the function: of ``torch.nn.functional``, of ``keras.losses`` (there a string, too)."""
+    return _named(framework, name, _TORCH_FUNCTIONS if framework == "torch" else _KERAS_FUNCTIONS, from_logits)
+
+
+def _named(framework: str, name: str, table: Mapping[str, Spelling], from_logits: bool) -> str | None:
+    torch = framework == "torch"
+    wanted = {name, GENERAL[name]} if torch and name in GENERAL else {name}
+    for symbol, spelling in table.items():
+        told = bool(spelling.defaults.get("from_logits", False))
+        same = told == from_logits if torch else not from_logits or "from_logits" in spelling.arguments
+        if spelling.name in wanted and same:
+            return symbol
+    return None
 
 
 def _essential(parameters: Mapping[str, Default], framework: str) -> dict[str, Default]:

@@ -13,6 +13,7 @@ from ae_audit.theory.pointwise_losses import POINTWISE
 from ae_audit.theory.vector_losses import OVER_VECTORS
 
 __all__ = [
+    "IN_ORDER",
     "LOSSES",
     "RELATIONAL",
     "SYMMETRIC",
@@ -25,6 +26,8 @@ __all__ = [
     "find_loss",
 ]
 
+IN_ORDER = (*POINTWISE, *OVER_VECTORS)
+"""The names of :data:`LOSSES`, the most frequent of each kind first."""
 LOSSES = frozenset(POINTWISE) | frozenset(OVER_VECTORS)
 """Canonical names that :func:`find_loss` knows; those of :data:`RELATIONAL` compare samples or sequences instead."""
 

@@ -18,11 +18,11 @@ from ae_audit.runtime.keras.program import KerasProgram, LossPoint, backend, qui
 from ae_audit.runtime.keras.steps import Order, Steps, steps_for
 from ae_audit.runtime.keras.trace import Call
 from ae_audit.schema.remedies import DropMetric, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
+from ae_audit.theory.loss import Link
+from ae_audit.theory.loss_families import link_of
 
 EVALUATED = 512
 """samples that predictions are scored on"""
-BINARY_ON_LOGITS = frozenset({"bce", "binary_focal"})
-CATEGORICAL_ON_LOGITS = frozenset({"cce", "sparse_cce", "categorical_focal"})
 
 Array = NDArray[Any]
 
@@ -237,11 +237,9 @@ def _link(activation: str | None, loss: str | None, from_logits: bool) -> Any:
     """What turns the prediction into the target's space: only a head without activation under a loss on logits."""
     if activation != "linear" or not from_logits:
         return lambda values: values
-    if loss in BINARY_ON_LOGITS:
-        return _sigmoid
-    if loss in CATEGORICAL_ON_LOGITS:
-        return _softmax
-    return lambda values: values
+    return {Link.SIGMOID: _sigmoid, Link.SOFTMAX: _softmax}.get(
+        link_of(loss, from_logits=True) or Link.IDENTITY, lambda values: values
+    )
 
 
 def _sigmoid(values: Array) -> Array:

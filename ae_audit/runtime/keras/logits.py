@@ -7,12 +7,13 @@ graph the backend also finds a bare ``tf.nn.sigmoid`` or ``softmax`` by its oper
 
 from __future__ import annotations
 
-from ae_audit.runtime.keras.losses import ON_LOGITS
 from ae_audit.runtime.keras.program import KerasProgram, LossPoint, backend
+from ae_audit.theory.loss import Link
+from ae_audit.theory.loss_families import link_of
 from ae_audit.theory.ranges import Tri
 
-OPERATIONS = {"bce": {"Sigmoid"}, "binary_focal": {"Sigmoid"}}
-"""what a loss recognises by its operation, in a graph; the others recognise a softmax"""
+OPERATIONS = {Link.SIGMOID: "Sigmoid", Link.SOFTMAX: "Softmax"}
+"""the operation of a graph that a loss recognises, by what it would apply to logits itself"""
 
 
 def logits_recoverable(program: KerasProgram, point: LossPoint, loss: str | None) -> Tri:
@@ -28,5 +29,5 @@ def logits_recoverable(program: KerasProgram, point: LossPoint, loss: str | None
     kind = program.operation_at(point)
     if kind is None:
         return Tri.NO
-    expected = OPERATIONS.get(loss or "", {"Softmax"}) if loss in ON_LOGITS else {"Sigmoid", "Softmax"}
-    return Tri.of(kind in expected)
+    link = link_of(loss, from_logits=True)
+    return Tri.of(kind == OPERATIONS[link] if link in OPERATIONS else kind in OPERATIONS.values())

@@ -13,49 +13,23 @@ from ae_audit.runtime.keras.custom_functions import lowest_points
 from ae_audit.schema.location import Location, TrailStep
 from ae_audit.schema.remedies import ExpectLogits, SwapLoss
 from ae_audit.schema.training_setup import LossUse, Parameter
-from ae_audit.theory.losses import canonical
+from ae_audit.theory.loss import TargetKind
+from ae_audit.theory.loss_families import CATEGORICAL, POINTWISE
+from ae_audit.theory.loss_names import canonical, class_named
+from ae_audit.theory.losses import IN_ORDER, find_loss
 from ae_audit.theory.ranges import Tri
 
-CLASSES = {
-    "mse": "MeanSquaredError",
-    "mae": "MeanAbsoluteError",
-    "bce": "BinaryCrossentropy",
-    "cce": "CategoricalCrossentropy",
-    "sparse_cce": "SparseCategoricalCrossentropy",
-    "kl_divergence": "KLDivergence",
-    "poisson": "Poisson",
-    "huber": "Huber",
-    "log_cosh": "LogCosh",
-    "hinge": "Hinge",
-    "squared_hinge": "SquaredHinge",
-    "categorical_hinge": "CategoricalHinge",
-    "mape": "MeanAbsolutePercentageError",
-    "msle": "MeanSquaredLogarithmicError",
-    "cosine_similarity": "CosineSimilarity",
-    "binary_focal": "BinaryFocalCrossentropy",
-    "categorical_focal": "CategoricalFocalCrossentropy",
-    "dice": "Dice",
-    "tversky": "Tversky",
+NOT_RECOGNISED = {
+    "sparse_cce": "what takes class indices is drawn no targets here",
+    "generalized_cross_entropy": "what takes class indices is drawn no targets here",
+    "categorical_focal": "its exponent and weight are the author's own, and no two are alike",
+    "categorical_hinge": "its kinks lie outside what is drawn, where it is a plain product",
+    "hinge": "its kinks lie outside what is drawn, where it is a plain product",
+    "squared_hinge": "its kinks lie outside what is drawn, where it is a plain product",
+    "dice": "the constant that smooths it is the author's own, and no two are alike",
+    "tversky": "the constant that smooths it is the author's own, and no two are alike",
 }
-"""Canonical name to the class in ``keras.losses``."""
-ON_LOGITS = frozenset({"bce", "cce", "sparse_cce", "binary_focal", "categorical_focal"})
-RECOGNISED: tuple[tuple[str, bool], ...] = (
-    ("mse", False),
-    ("mae", False),
-    ("bce", False),
-    ("bce", True),
-    ("cce", False),
-    ("cce", True),
-    ("kl_divergence", False),
-    ("poisson", False),
-    ("log_cosh", False),
-    ("huber", False),
-    ("msle", False),
-    ("mape", False),
-    ("cosine_similarity", False),
-    ("binary_focal", False),
-)
-"""What a user's own function is compared with, and whether on logits."""
+"""Losses of Keras that a function of the program's own is not compared with, and why."""
 DRAWS = 6
 """random batches that a hand-written loss must agree on with a known one"""
 
@@ -202,7 +176,7 @@ def _recognised(loss: Any, shapes: Shapes) -> tuple[str, bool, float] | None:
     import keras
 
     random = np.random.default_rng(0)
-    for name, on_logits in RECOGNISED:
+    for name, on_logits in recognised_losses():
         known = make(name, from_logits=on_logits)
         ratios: list[float] = []
         for _ in range(DRAWS):
@@ -233,16 +207,29 @@ def make(name: str, *, from_logits: bool = False, like: Any = None, **parameters
     """
     import keras
 
-    if name not in CLASSES or not hasattr(keras.losses, CLASSES[name]):
+    cls = getattr(keras.losses, class_named("keras", name) or "", None)
+    if cls is None:
         raise CannotApply(f"Keras has no loss «{name}»")
     if from_logits:
-        if name not in ON_LOGITS:
+        if not takes_logits(name):
             raise CannotApply(f"{name} takes no logits in Keras")
         parameters["from_logits"] = True
     reduction = getattr(like, "reduction", None)
     if reduction is not None:
         parameters["reduction"] = reduction
-    return getattr(keras.losses, CLASSES[name])(**parameters)
+    return cls(**parameters)
+
+
+def takes_logits(name: str | None) -> bool:
+    """Whether Keras' class of that canonical loss has ``from_logits``."""
+    return name is not None and class_named("keras", name, from_logits=True) is not None
+
+
+def recognised_losses() -> tuple[tuple[str, bool], ...]:
+    """What a user's own function is compared with, and whether on logits: the distances first, as the most frequent."""
+    names = [name for name in IN_ORDER if class_named("keras", name) is not None and name not in NOT_RECOGNISED]
+    names.sort(key=lambda name: name not in POINTWISE)
+    return tuple((name, logits) for name in names for logits in ((False, True) if takes_logits(name) else (False,)))
 
 
 def changed(loss: Any, remedy: SwapLoss | ExpectLogits, recognised: str | None = None) -> Any:
@@ -257,7 +244,7 @@ def changed(loss: Any, remedy: SwapLoss | ExpectLogits, recognised: str | None =
     if isinstance(remedy, SwapLoss):
         return make(remedy.to, from_logits=remedy.from_logits, like=loss)
     name = canonical_name(loss) or recognised
-    if name not in ON_LOGITS:
+    if name is None or not takes_logits(name):
         raise CannotApply("the loss has no from_logits argument")
     config = _config(loss)
     config.pop("from_logits", None)
@@ -335,14 +322,15 @@ def _is_plain(value: Any) -> bool:
 
 def _example(random: np.random.Generator, name: str, on_logits: bool, shapes: Shapes) -> tuple[Array, Array]:
     """A target and a prediction inside the domain of the loss."""
-    shape = shapes[1]
+    shape, known = shapes[1], find_loss(name)
+    assert known is not None
     target = random.uniform(0.05, 0.95, shape)
     prediction = random.normal(0, 2, shape) if on_logits else random.uniform(0.05, 0.95, shape)
-    if name in {"cce", "kl_divergence"}:
+    if name in CATEGORICAL:
         target /= target.sum(axis=-1, keepdims=True)
         if not on_logits:
             prediction /= prediction.sum(axis=-1, keepdims=True)
-    if name in {"huber", "log_cosh", "mae", "mse"}:
+    if name in POINTWISE and known.target.is_real_line and known.target_kind is TargetKind.ANY:
         target, prediction = target * 6 - 3, prediction * 6 - 3
     return target.astype(np.float32).reshape(shapes[0]), prediction.astype(np.float32)
 

@@ -22,11 +22,10 @@ from ae_audit.runtime.measure.large_arrays import facts_of_whole
 from ae_audit.runtime.measure.relations import relation_of
 from ae_audit.schema.location import Location, TrailStep
 from ae_audit.schema.training_setup import DataFacts, Framework, LossUse, Relation, Structure, TrainingSetup
+from ae_audit.theory.loss_families import TAKES_CLASS_INDEX
 from ae_audit.theory.ranges import Tri
 
 Array = NDArray[Any]
-
-TAKES_INDEX = frozenset({"sparse_cce"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ def _capture(
     )
     source = primary_input(program)
     targets, inputs = facts.targets(point), tree().flatten(program.batches.data)[source]
-    role = "class index" if loss.name in TAKES_INDEX else None
+    role = "class index" if loss.name in TAKES_CLASS_INDEX else None
     target = facts.of(point.target_leaf, targets, role)
     relation, scale = relation_of(inputs, targets, target.structure)
     related = relation not in {Relation.LABELS, Relation.OTHER, Relation.UNKNOWN}

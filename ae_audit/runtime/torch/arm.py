@@ -16,8 +16,7 @@ from ae_audit.runtime.torch.events import LossEvent
 from ae_audit.runtime.torch.graph import Kind, Leaf, Node, Player, Ref, ancestors, plain_value, rederived
 from ae_audit.runtime.torch.heads import ActivationCall, Origin
 from ae_audit.schema.remedies import DropMetric, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
-
-LOG_SPACE = frozenset({"nll", "kl_divergence"})
+from ae_audit.theory.loss_families import takes_log_probabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +62,12 @@ class Arm:
                         raise CannotApply(origin.fixed)
                     self.activation = to
                 case SwapLoss(to=to, from_logits=from_logits):
-                    if to not in losses.COMPUTABLE:
+                    if not losses.computable(to):
                         raise CannotApply(f"the loss «{to}» cannot be tried in torch")
                     reduction = spec.reduction if spec.reduction in {"mean", "sum", "none"} else "mean"
                     self.spec = losses.LossSpec(to, from_logits, reduction)
                 case ExpectLogits(from_logits=from_logits):
-                    if self.spec.name not in losses.COMPUTABLE:
+                    if not losses.computable(self.spec.name):
                         raise CannotApply("the loss knows no logits")
                     self.spec = replace(self.spec, from_logits=from_logits)
                 case Rescale(scale=scale, shift=shift, input=inputs, target=targets):
@@ -91,7 +90,7 @@ class Arm:
     def in_data_space(self, prediction: torch.Tensor) -> torch.Tensor:
         """A prediction as the user would take it from the model, on the scale of its targets."""
         bare = self.head in {None, "linear"}
-        if self.spec.name in LOG_SPACE:
+        if takes_log_probabilities(self.spec.name, torch=True):
             return losses.link(self.spec, prediction) if bare or self.head == "log_softmax" else prediction
         return losses.link(self.spec, prediction) if bare else prediction
 

@@ -34,6 +34,7 @@ from ae_audit.schema.training_setup import (
     Structure,
     TrainingSetup,
 )
+from ae_audit.theory.loss_families import ONLY_CLASS_INDEX
 from ae_audit.theory.ranges import Tri
 
 if TYPE_CHECKING:
@@ -280,7 +281,7 @@ def _optimizer(chunks: Sequence[Chunk]) -> str | None:
 def _with_data(
     setup: TrainingSetup, first: LossEvent, pairs: Sequence[tuple[Ref, Ref]], inputs: Array, targets: Array
 ) -> TrainingSetup:
-    is_index = setup.loss.name in {"sparse_cce", "nll"}
+    is_index = setup.loss.name in ONLY_CLASS_INDEX
     role = "class index" if is_index else None
     target = facts_of_whole(targets, role=role) if targets.size else DataFacts()
     relation, scale = _relation(first, pairs, target.structure)

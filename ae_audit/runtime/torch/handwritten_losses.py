@@ -10,13 +10,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+import numpy as np
 import torch
-from torch.nn import functional as F
 
 from ae_audit.runtime.torch.graph import Kind, Leaf, Node, Player, Ref, ancestors, plain_value, rederived
 from ae_audit.runtime.torch.heads import Origin
 from ae_audit.runtime.torch.losses import LossSpec
+from ae_audit.schema.training_setup import Parameters
+from ae_audit.theory import array_losses
+from ae_audit.theory.loss import Loss
+from ae_audit.theory.losses import IN_ORDER, find_loss
 
 DRAWS = 4
 """pairs of random prediction and target on which a loss is compared with those that have names"""
@@ -277,29 +282,41 @@ def _numel(ref: Ref) -> int:
 Pointwise = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
+NOT_RECOGNISED = {
+    "smooth_l1": "it is the Huber loss between 0 and 1, where it is drawn",
+    "binary_focal": "its exponent and weight are the author's own, and no two are alike",
+    "gaussian_nll": "its variance is the author's own",
+    "hinge": "its kink lies outside what is drawn, where it is a plain product",
+    "squared_hinge": "its kink lies outside what is drawn, where it is a plain product",
+    "soft_margin": "between 0 and 1 a margin has no side",
+}
+"""Losses of single values that one written out by hand is not compared with, and why. Of those over vectors, the
+categorical cross-entropy alone is recognised: it is a sum of terms of one value each."""
+PARAMETERS: dict[str, Parameters] = {"huber": (("delta", 1.0),), "poisson": (("log_input", False),)}
+"""with which a loss is compared, and then named"""
+
+
 def _candidates(dim: int) -> list[tuple[LossSpec, Pointwise]]:
     """Losses with names, value by value."""
-    found: list[tuple[LossSpec, Pointwise]] = [
-        (LossSpec("mse"), lambda p, y: (p - y) ** 2),
-        (LossSpec("mae"), lambda p, y: (p - y).abs()),
-        (LossSpec("bce"), lambda p, y: -(y * p.log() + (1 - y) * (1 - p).log())),
-        (LossSpec("bce", from_logits=True), lambda p, y: F.softplus(p) - y * p),
-        (LossSpec("log_cosh"), lambda p, y: torch.cosh(p - y).log()),
-        (LossSpec("huber", parameters=(("delta", 1.0),)), lambda p, y: F.huber_loss(p, y, reduction="none")),
-        (LossSpec("msle"), lambda p, y: (torch.log1p(p) - torch.log1p(y)) ** 2),
-        (LossSpec("mape"), lambda p, y: 100 * (p - y).abs() / y.abs()),
-        (LossSpec("poisson", parameters=(("log_input", False),)), lambda p, y: p - y * p.log()),
-        (LossSpec("cce"), lambda p, y: -y * p.log()),
-    ]
+    found: list[tuple[LossSpec, Pointwise]] = []
+    for name in IN_ORDER:
+        parameters = PARAMETERS.get(name, ())
+        for logits in (False, True):
+            loss = find_loss(name, from_logits=logits, **dict(parameters))
+            if loss is not None and loss.pointwise and loss.from_logits == logits and name not in NOT_RECOGNISED:
+                found.append((LossSpec(name, from_logits=logits, parameters=parameters), partial(_of_theory, loss)))
+    # on probabilities it is written without the division by their sum, with which the theory has it
+    found.append((LossSpec("cce"), lambda p, y: -y * p.log()))
     for axis in dict.fromkeys((1, dim - 1)) if dim > 1 else ():
-        parameters = (("axis", axis),)
-        found.append(
-            (
-                LossSpec("cce", from_logits=True, parameters=parameters),
-                lambda p, y, axis=axis: -y * F.log_softmax(p, dim=axis),  # type: ignore[misc]
-            )
-        )
+        loss = find_loss("cce", from_logits=True)
+        assert loss is not None
+        spec = LossSpec("cce", from_logits=True, parameters=(("axis", axis),))
+        found.append((spec, partial(_of_theory, loss, axis=axis)))
     return found
+
+
+def _of_theory(loss: Loss, p: torch.Tensor, y: torch.Tensor, axis: int = -1) -> torch.Tensor:
+    return torch.from_numpy(np.asarray(array_losses.values(loss, y.numpy(), p.numpy(), axis)))
 
 
 def recognise(loss: CustomLoss, weight: float | None) -> tuple[LossSpec, float | None] | None:

@@ -15,10 +15,10 @@ from ae_audit.runtime.torch.capture import TorchCapture
 from ae_audit.runtime.torch.recorder import TorchRecorder
 from ae_audit.schema.location import Location
 from ae_audit.theory import losses as theory
+from ae_audit.theory.loss_families import TAKES_CLASS_INDEX
 
 MOST_BATCHES = 24
 """batches of a live model that are recorded: of the usual 100 samples, a few more than a certificate wants"""
-INDEX_LOSSES = (torch.nn.CrossEntropyLoss, torch.nn.NLLLoss)
 
 LossFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -57,7 +57,7 @@ def capture_live(
     recorder = TorchRecorder(
         location.path if location is not None else "<live>", max_steps=max_batches, cut_loops=False
     )
-    takes_index = isinstance(loss, INDEX_LOSSES) or loss in {torch.nn.functional.cross_entropy, "cross_entropy", "nll"}
+    takes_index = _takes_index(loss)
     with _untouched(model), torch.enable_grad():
         model.train()
         for number, (batch, given) in enumerate(_batches(model, x, y, batch_size)):
@@ -109,6 +109,18 @@ def _first_tensor(result: Any) -> torch.Tensor:
     raise ValueError("the model's output holds no tensor")
 
 
+def _takes_index(loss: Any) -> bool:
+    """Whether the loss, a name or one of torch's own, has class indices for its target."""
+    if isinstance(loss, str):
+        found = theory.canonical("torch", loss) or theory.canonical("keras", loss)
+        return (loss if found is None else found[0]) in TAKES_CLASS_INDEX
+    named = type(loss) if isinstance(loss, torch.nn.Module) else loss
+    if not str(getattr(named, "__module__", "")).startswith("torch."):
+        return False
+    found = theory.canonical("torch", str(getattr(named, "__name__", "")))
+    return found is not None and found[0] in TAKES_CLASS_INDEX
+
+
 def _criterion(loss: Any) -> LossFunction:
     if not isinstance(loss, str):
         if not callable(loss):
@@ -119,7 +131,7 @@ def _criterion(loss: Any) -> LossFunction:
     name, implied = found if found is not None else (loss, {})
     if name == "cross_entropy":
         return torch.nn.functional.cross_entropy
-    if name not in losses.COMPUTABLE:
+    if not losses.computable(name):
         raise ValueError(f"«{loss}» is no loss that is known here; pass the criterion itself")
     spec = losses.LossSpec(name, bool(implied.get("from_logits", False)))
     return lambda prediction, target: losses.compute(spec, prediction, target)

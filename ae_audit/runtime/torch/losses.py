@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +15,9 @@ from ae_audit.runtime.torch.bce import OUTSIDE_UNIT, refuse_outside_unit
 from ae_audit.runtime.torch.functions import Function, short_name
 from ae_audit.schema.training_setup import Parameters
 from ae_audit.theory import losses as theory
+from ae_audit.theory.loss import Link, TargetKind
+from ae_audit.theory.loss_families import ONLY_CLASS_INDEX, RATES, link_of, takes_log_probabilities
+from ae_audit.theory.loss_names import GENERAL, function_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ def read_call(
         return None
     if name in theory.SYMMETRIC and from_model(target) and not from_model(prediction):
         prediction, target = target, prediction
-    if name == "cross_entropy":
+    if name in GENERAL.values():
         name = "cce" if target.is_floating_point() else "sparse_cce"
     from_logits = bool(implied.pop("from_logits", False))
     parameters = _parameters(given, implied)
@@ -201,67 +203,68 @@ def compute(spec: LossSpec, prediction: torch.Tensor, target: torch.Tensor) -> t
         RuntimeError: as torch's own loss would (targets of a probability loss outside [0, 1]).
     """
     reduction = spec.reduction or "mean"
-    parameters = dict(spec.parameters)
-    name = spec.name
-    if name in {"sparse_cce", "nll"}:
-        if target.dim() == prediction.dim() and target.shape[1:2] == (1,):
+    name, known = spec.name or "", theory.find_loss(spec.name or "")
+    if known is not None and known.target_kind in {TargetKind.CLASS_INDEX, TargetKind.MULTI_INDEX}:
+        if name in ONLY_CLASS_INDEX and target.dim() == prediction.dim() and target.shape[1:2] == (1,):
             target = target.squeeze(1)
-        index = target.long()
-        if spec.from_logits:
-            return F.cross_entropy(prediction, index, reduction=reduction)
-        logs = prediction if name == "nll" else torch.log(prediction.clamp_min(1e-12))
-        return F.nll_loss(logs, index, reduction=reduction)
-    target = target.to(prediction.dtype)
-    if target.shape != prediction.shape and target.nelement() == prediction.nelement():
-        target = target.reshape(prediction.shape)
-    if name == "mse":
-        return F.mse_loss(prediction, target, reduction=reduction)
-    if name == "mae":
-        return F.l1_loss(prediction, target, reduction=reduction)
-    if name == "huber":
-        return F.huber_loss(prediction, target, reduction=reduction, delta=_number(parameters, "delta"))
-    if name == "smooth_l1":
-        return F.smooth_l1_loss(prediction, target, reduction=reduction, beta=_number(parameters, "beta"))
-    if name == "bce":
-        if spec.from_logits:
-            return F.binary_cross_entropy_with_logits(prediction, target, reduction=reduction)
-        if prediction.is_cuda:
-            refuse_outside_unit(prediction, target)
-        return F.binary_cross_entropy(prediction, target, reduction=reduction)
-    if name == "cce":
-        if spec.from_logits:
-            return F.cross_entropy(prediction, target, reduction=reduction)
-        values = -(target * torch.log(prediction.clamp_min(1e-12))).sum(1)
-        return _reduced(values, reduction)
-    if name == "poisson":
-        log_input = bool(parameters.get("log_input", spec.from_logits))
-        return F.poisson_nll_loss(prediction, target, log_input=log_input, reduction=reduction)
+        target = target.long()
+    else:
+        target = target.to(prediction.dtype)
+        if target.shape != prediction.shape and target.nelement() == prediction.nelement():
+            target = target.reshape(prediction.shape)
+    if name in GENERAL and not spec.from_logits:  # torch has the categorical cross-entropies on logits alone
+        logs = torch.log(prediction.clamp_min(1e-12))
+        if name in ONLY_CLASS_INDEX:
+            return F.nll_loss(logs, target, reduction=reduction)
+        return _reduced(-(target * logs).sum(1), reduction)
     if name == "cosine_similarity":
         return _reduced(1.0 - F.cosine_similarity(prediction, target), reduction)
-    raise KeyError(name)
+    if name == "bce" and not spec.from_logits and prediction.is_cuda:
+        refuse_outside_unit(prediction, target)
+    return _torch_function(spec)(prediction, target, reduction=reduction, **_given(spec))
 
 
-COMPUTABLE = frozenset(
-    {"sparse_cce", "nll", "mse", "mae", "huber", "smooth_l1", "bce", "cce", "poisson", "cosine_similarity"}
-)
+def computable(name: str | None) -> bool:
+    """Whether :func:`compute` knows the name: torch has it, as a function of a prediction and a target alone."""
+    if name is None or theory.find_loss(name) is None:
+        return False
+    symbol = function_named("torch", name) or function_named("torch", name, from_logits=True)
+    return symbol is not None and "variance" not in (theory.arguments("torch", symbol) or ())
+
+
+def _torch_function(spec: LossSpec) -> Callable[..., torch.Tensor]:
+    symbol = function_named("torch", spec.name or "", from_logits=spec.from_logits)
+    if symbol is None or not computable(spec.name):
+        raise KeyError(spec.name)
+    found: Callable[..., torch.Tensor] = getattr(F, symbol)
+    return found
+
+
+def _given(spec: LossSpec) -> dict[str, Any]:
+    """The parameters that the function takes: the Poisson likelihood takes log-rates only where that is said."""
+    parameters: dict[str, Any] = dict(spec.parameters)
+    known = theory.find_loss(spec.name or "", **parameters)
+    given = {} if known is None else dict(known.parameters)
+    if spec.name in RATES:
+        given.setdefault("log_input", spec.from_logits)
+    signature = _signature(_torch_function(spec))
+    names = () if signature is None else tuple(signature.parameters)
+    return {key: value for key, value in given.items() if key in names and isinstance(value, (bool, int, float))}
 
 
 def link(spec: LossSpec, prediction: torch.Tensor) -> torch.Tensor:
     """What a prediction says in the target's own space, where the loss takes it on another scale."""
-    if spec.name in {"nll", "kl_divergence"} or dict(spec.parameters).get("log_input") is True:
+    if takes_log_probabilities(spec.name, torch=True):
         return torch.exp(prediction)
-    if not spec.from_logits:
-        return prediction
-    if spec.name == "bce":
+    parameters: dict[str, Any] = dict(spec.parameters)
+    link = link_of(spec.name, from_logits=spec.from_logits, **parameters)
+    if link is Link.EXP:
+        return torch.exp(prediction)
+    if link is Link.SIGMOID:
         return torch.sigmoid(prediction)
-    if spec.name in {"cce", "sparse_cce"}:
+    if link is Link.SOFTMAX:
         return torch.softmax(prediction, dim=1 if prediction.dim() > 1 else 0)
-    return prediction
-
-
-def _number(parameters: dict[str, Any], name: str) -> float:
-    value = parameters.get(name, 1.0)
-    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else 1.0
+    return prediction  # a margin's score is compared as it is: its sign alone would hide how far it is off
 
 
 def _reduced(values: torch.Tensor, reduction: str) -> torch.Tensor:

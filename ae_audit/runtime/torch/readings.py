@@ -19,7 +19,7 @@ from ae_audit.theory.floors import NEGLIGIBLE_FLOOR, Reduction, floor
 from ae_audit.theory.losses import find_loss
 
 WITH_FLOORS = frozenset({"bce", "cce", "sparse_cce"})
-"""losses whose floor may be above 0"""
+"""losses whose floor may be above 0 and is exact: of the others (focal, Poisson) nobody watches the distance to it"""
 MOST_VALUES = 1 << 18
 """of a batch's targets that its floor is computed on; the rest is taken to be like them"""
 ROUNDED = 1e-2

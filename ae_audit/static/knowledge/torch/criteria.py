@@ -24,6 +24,7 @@ from ae_audit.static.domain.values import (
 )
 from ae_audit.static.interpreter.registry import Table
 from ae_audit.static.knowledge.torch import heads
+from ae_audit.theory.loss_families import ONLY_CLASS_INDEX
 from ae_audit.theory.loss_names import RELATIONAL, arguments, canonical
 from ae_audit.theory.ranges import Tri
 
@@ -38,10 +39,6 @@ NN = "torch.nn"
 FUNCTIONAL = "torch.nn.functional"
 LOSS = "torch.nn.modules.loss._Loss"
 TABLE.bases[LOSS] = ("torch.nn.Module",)
-
-
-CLASS_LOSSES = frozenset({"nll", "sparse_cce", "multi_margin"})
-"""Losses that take class indices and refuse everything else."""
 
 
 def reduction_of(given: object, size_average: object, reduce: object) -> str | None:
@@ -159,7 +156,7 @@ def compared(run: Run, use: LossUse, call: Call) -> Value:
         variance = fixed(call.get(2, "var"))
         known = () if variance is None else (("variance", variance),)
         use = replace(use, parameters=tuple(sorted({**dict(use.parameters), **dict(known)}.items())))
-    if use.name in CLASS_LOSSES and isinstance(target, Array):
+    if use.name in ONLY_CLASS_INDEX and isinstance(target, Array):
         target = replace(target, structure=Structure.CLASS_INDEX)
     use, why = losses.turned_round(use) if turned else (use, None)
     return losses.compared(run, use, prediction, target, call.where, framework=Framework.TORCH, why=why)
