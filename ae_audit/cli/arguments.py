@@ -151,6 +151,9 @@ def _settings(given: argparse.Namespace, paths: Sequence[str]) -> Settings:
     settings = replace(settings, **changes)
     if settings.static and settings.run:
         raise UsageError("--static and --run contradict each other: one never runs anything, the other runs all.")
+    if settings.rules and not settings.project_rules:
+        # whoever can change the configuration could otherwise have any module run
+        settings = replace(settings, rules=(), rules_not_imported=settings.rules)
     _check_together(settings)
     if settings.loss is not None:
         from ae_audit.theory.loss_choice import check_loss
@@ -231,11 +234,16 @@ def _check_rules(settings: Settings, from_flags: set[str]) -> None:
     from ae_audit.settings.selection import check_selectors
 
     rules = all_rules(settings.rules)
-    for key, selectors in named:
-        flag = key.replace("-", "_") in from_flags
-        check_selectors(selectors, rules, f"--{key}" if flag else f"'{key}' of {settings.config_file}")
-    check_selectors(in_files, rules, f"'per-file-ignores' of {settings.config_file}")
-    check_selectors(in_severity, rules, f"'severity' of {settings.config_file}")
+    try:
+        for key, selectors in named:
+            flag = key.replace("-", "_") in from_flags
+            check_selectors(selectors, rules, f"--{key}" if flag else f"'{key}' of {settings.config_file}")
+        check_selectors(in_files, rules, f"'per-file-ignores' of {settings.config_file}")
+        check_selectors(in_severity, rules, f"'severity' of {settings.config_file}")
+    except UsageError as error:
+        if not settings.rules_not_imported:
+            raise
+        raise UsageError(f"{error} --project-rules imports the project's own rules.") from None
 
 
 def _outputs(given: argparse.Namespace) -> tuple[tuple[str, str], ...]:

@@ -98,6 +98,8 @@ def _audit(arguments: Sequence[str]) -> int:
     from ae_audit.source.text import STDIN, Sources
 
     settings = request.settings
+    if settings.rules_not_imported and not settings.quiet:
+        _say(f"Not imported: the rules in {', '.join(settings.rules_not_imported)}; --project-rules imports them.")
     targets = discover(request.paths, settings)
     sources = Sources({STDIN: sys.stdin.buffer.read()} if "-" in request.paths else None)
     if settings.fix and "-" in request.paths:
@@ -241,7 +243,10 @@ def _rule(arguments: Sequence[str]) -> int:
     from ae_audit.base.errors import UsageError, did_you_mean
     from ae_audit.rules.registry import all_rules, find_rule
 
-    modules = _own_rules()
+    # --test runs a project's own rules; elsewhere no configuration decides what is imported
+    asked = "--project-rules" in arguments or "--test" in arguments[:1]
+    arguments = [argument for argument in arguments if argument != "--project-rules"]
+    modules = _own_rules() if asked else ()
     if arguments == ["--all"]:
         rules = all_rules(modules)
         longest = max(len(rule.name) for rule in rules)
@@ -249,7 +254,7 @@ def _rule(arguments: Sequence[str]) -> int:
             sys.stdout.write(f"{rule.code}  {rule.name:<{longest}}  {rule.severity.value:<7}  {rule.summary}\n")
         return EXIT_OK
     if not arguments or arguments[0] in {"-h", "--help"}:
-        usages = ("rule CODE|NAME ...", "rule --all", "rule --test CODE|NAME ...")
+        usages = ("rule [--project-rules] CODE|NAME ...", "rule [--project-rules] --all", "rule --test CODE|NAME ...")
         sys.stdout.write("usage: " + "\n       ".join(f"ae-audit {usage}" for usage in usages) + "\n")
         return EXIT_OK if arguments else EXIT_USAGE
     if "--all" in arguments:
@@ -258,9 +263,8 @@ def _rule(arguments: Sequence[str]) -> int:
     names = arguments[1:] if testing else arguments
     wrong = next((name for name in names if name.startswith("-")), None)
     if wrong is not None:
-        raise UsageError(
-            f"Unknown option '{wrong}' of ae-audit rule.{did_you_mean(wrong, ['--all', '--test', '--help'])}"
-        )
+        known = ("--all", "--test", "--project-rules", "--help")
+        raise UsageError(f"Unknown option '{wrong}' of ae-audit rule.{did_you_mean(wrong, known)}")
     if not names:
         raise UsageError("ae-audit rule --test needs a rule.")
     rules = tuple(find_rule(name, modules) for name in names)

@@ -38,7 +38,7 @@ def settings_of(config: pytest.Config) -> Settings:
     if _SETTINGS not in config.stash:
         from ae_audit.cli.arguments import read_arguments
 
-        arguments = list(flags(config))
+        arguments = ["--project-rules", *flags(config)]  # pytest imports the project's code anyway
         if config.getoption("ae_audit_run"):
             arguments.append("--run")
         try:

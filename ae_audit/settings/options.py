@@ -132,6 +132,10 @@ class Settings:
     allow_network: bool = False
     stand_in: bool = False
     """whether data files that a program asks for and that do not exist are made up"""
+    project_rules: bool = False
+    """whether the modules of ``rules`` are imported; never settable in a file"""
+    rules_not_imported: tuple[str, ...] = ()
+    """modules that the configuration names as rules, where ``project_rules`` was not given"""
     config_file: str | None = None
     """the pyproject.toml that was read"""
 
@@ -145,6 +149,7 @@ OPTIONS = (
     Option("per-file-ignores", Kind.RULES_BY_GLOB, "leave rules out in some files", flag=False, group="rules"),
     Option("severity", Kind.SEVERITIES, "severities in place of the rules' own", flag=False, group="rules"),
     Option("rules", Kind.MODULES, "importable modules with rules of your own", flag=False, group="rules"),
+    Option("project-rules", Kind.SWITCH, "import the modules that `rules` names", file=False, group="rules"),
     Option("exclude", Kind.GLOBS, "folders and files to pass over, in place of the default list", flag=False),
     Option("extend-exclude", Kind.GLOBS, "folders and files to pass over besides", flag=False),
     Option("static", Kind.SWITCH, "only read source; run nothing"),

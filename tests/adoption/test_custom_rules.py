@@ -66,17 +66,17 @@ def found(outcome: Any) -> list[str]:
 
 
 def test_its_rules_take_part(project: Path, audit: Audit) -> None:
-    assert found(audit("a.py", "--output-format", "json")) == ["ACME001", "AE101"]
-    assert found(audit("a.py", "--output-format", "json", "--select", "ACME")) == ["ACME001"]
-    assert found(audit("a.py", "--output-format", "json", "--ignore", "no-mse")) == ["AE101"]
-    assert audit("a.py", "--ignore", "no-msee").err.endswith("Did you mean 'no-mse'?\n")
-    results = json.loads(audit("a.py", "--output-format", "sarif").out)["runs"][0]["results"]
+    assert found(audit("a.py", "--project-rules", "--output-format", "json")) == ["ACME001", "AE101"]
+    assert found(audit("a.py", "--project-rules", "--output-format", "json", "--select", "ACME")) == ["ACME001"]
+    assert found(audit("a.py", "--project-rules", "--output-format", "json", "--ignore", "no-mse")) == ["AE101"]
+    assert audit("a.py", "--project-rules", "--ignore", "no-msee").err.endswith("Did you mean 'no-mse'?\n")
+    results = json.loads(audit("a.py", "--project-rules", "--output-format", "sarif").out)["runs"][0]["results"]
     assert {result["ruleId"] for result in results} == {"ACME001", "AE101"}
 
 
 def test_a_comment_excuses_them(project: Path, audit: Audit, model: str) -> None:
     (project / "a.py").write_text(model.replace('"mse")', '"mse")  # ae-audit: ignore[ACME001] known'))
-    assert found(audit("a.py", "--output-format", "json")) == ["AE101"]
+    assert found(audit("a.py", "--project-rules", "--output-format", "json")) == ["AE101"]
 
 
 def test_without_the_configuration_they_are_unknown(project: Path, audit: Audit) -> None:
@@ -86,9 +86,9 @@ def test_without_the_configuration_they_are_unknown(project: Path, audit: Audit)
 def test_rule_prints_and_tests_them(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from ae_audit.cli.command import main
 
-    assert main(["rule", "no-mse"]) == 0
+    assert main(["rule", "--project-rules", "no-mse"]) == 0
     assert capsys.readouterr().out.startswith("# ACME001 no-mse\n")
-    assert main(["rule", "--all"]) == 0
+    assert main(["rule", "--project-rules", "--all"]) == 0
     assert "ACME001" in capsys.readouterr().out
     assert main(["rule", "--test", "ACME001"]) == 0
     assert capsys.readouterr().out == "pass  ACME001 BAD example 1 (keras)\npass  ACME001 GOOD example 1 (keras)\n"
@@ -119,7 +119,7 @@ def test_rule_test_tells_what_is_wrong(project: Path) -> None:
 def test_mistakes(project: Path, audit: Audit, modules: str, text: str, sentence: str) -> None:
     (project / "pyproject.toml").write_text(f"[tool.ae-audit]\nrules = {modules}\n")
     (project / "house_rules.py").write_text(text)
-    outcome = audit("a.py")
+    outcome = audit("a.py", "--project-rules")
     assert outcome.code == 2
     assert sentence in outcome.err
 
@@ -127,7 +127,7 @@ def test_mistakes(project: Path, audit: Audit, modules: str, text: str, sentence
 def test_codes_and_names_must_be_new(project: Path, audit: Audit) -> None:
     path = project / "house_rules.py"
     path.write_text(path.read_text().replace("ACME001", "AE101"))
-    assert "AE101 is taken by another rule" in audit("a.py").err
+    assert "AE101 is taken by another rule" in audit("a.py", "--project-rules").err
 
 
 def test_entry_points_offer_modules_by_name(project: Path, audit: Audit, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,6 +136,18 @@ def test_entry_points_offer_modules_by_name(project: Path, audit: Audit, monkeyp
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
     (information / "entry_points.txt").write_text("[ae_audit.rules]\nacme = house_rules\n")
     (project / "pyproject.toml").write_text('[tool.ae-audit]\nrules = ["acme"]\n')
-    assert found(audit("a.py", "--output-format", "json")) == ["ACME001", "AE101"]
+    assert found(audit("a.py", "--project-rules", "--output-format", "json")) == ["ACME001", "AE101"]
     (project / "pyproject.toml").write_text('[tool.ae-audit]\nrules = ["acmee"]\n')
-    assert "Did you mean 'acme'?" in audit("a.py").err
+    assert "Did you mean 'acme'?" in audit("a.py", "--project-rules").err
+
+
+def test_no_configuration_has_code_run(project: Path, audit: Audit, capsys: pytest.CaptureFixture[str]) -> None:
+    from ae_audit.cli.command import main
+
+    (project / "house_rules.py").write_text("raise SystemExit('imported')")
+    outcome = audit("a.py", "--output-format", "json")
+    assert found(outcome) == ["AE101"]
+    assert "house_rules; --project-rules imports them" in outcome.err
+    assert "--project-rules" in audit("a.py", "--select", "ACME001").err
+    assert main(["rule", "--all"]) == 0
+    assert "ACME001" not in capsys.readouterr().out

@@ -75,36 +75,75 @@ def test_pre_commit_in_a_repository(folder: Path, model: str, hook: str, monkeyp
         assert commit("bad.py", (folder / "bad.py").read_text()).returncode == 0
 
 
-def test_the_action_passes_its_inputs_on(folder: Path, model: str) -> None:
+def run_action(folder: Path, **inputs: str) -> subprocess.CompletedProcess[str]:
+    """The action's last step under bash, as GitHub runs it, with this environment's Python."""
     yaml = pytest.importorskip("yaml")
     action = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
     audit = action["runs"]["steps"][-1]
-    assert set(audit["env"].values()) == {f"${{{{ inputs.{name} }}}}" for name in action["inputs"]}
-    tool = folder / "temp" / "ae-audit" / "bin" / "ae-audit"
-    tool.parent.mkdir(parents=True)
-    tool.write_text(f'#!/bin/sh\nexec {sys.executable} -m ae_audit "$@"\n')
-    tool.chmod(0o755)
-    (folder / "bad.py").write_text(model)
-    summary = folder / "summary.md"
+    steps = action["runs"]["steps"]
+    used = {value for step in steps for value in step["env"].values()}
+    assert used == {f"${{{{ inputs.{name} }}}}" for name in action["inputs"]}
+    python = folder / "temp" / "ae-audit" / "bin" / "python"
+    python.parent.mkdir(parents=True, exist_ok=True)
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
     environment = {
         **os.environ,
         "RUNNER_TEMP": str(folder / "temp"),
-        "GITHUB_STEP_SUMMARY": str(summary),
-        "AUDIT_PATHS": "bad.py $(touch${IFS}hacked)",
-        "AUDIT_ARGS": "--static --fail-on warning",
-        "AUDIT_SARIF": "out.sarif",
+        "GITHUB_STEP_SUMMARY": str(folder / "summary.md"),
+        "GITHUB_EVENT_NAME": "push",
+        "AUDIT_ARGS": "--static",
+        **{"GITHUB_EVENT_NAME" if name == "event" else f"AUDIT_{name.upper()}": text for name, text in inputs.items()},
     }
     script = ["bash", "-e", "-o", "pipefail", "-c", audit["run"]]
-    wrong = subprocess.run(script, env=environment, cwd=folder, capture_output=True, text=True)
+    return subprocess.run(script, env=environment, cwd=folder, capture_output=True, text=True)
+
+
+def test_the_action_passes_its_inputs_on(folder: Path, model: str) -> None:
+    (folder / "bad.py").write_text(model)
+    wrong = run_action(folder, paths="bad.py $(touch${IFS}hacked)", args="--static --fail-on warning")
     assert wrong.returncode == 2
     assert not (folder / "hacked").exists()
-    done = subprocess.run(
-        script, env=environment | {"AUDIT_PATHS": "bad.py"}, cwd=folder, capture_output=True, text=True
-    )
+    done = run_action(folder, paths="bad.py", args="--static --fail-on warning", sarif="out.sarif")
     assert done.returncode == 1
     assert done.stdout.startswith("::error file=bad.py,line=9,")
     assert (folder / "out.sarif").exists()
-    assert "AE101" in summary.read_text()
+    assert "AE101" in (folder / "summary.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("paths", "found"),
+    [
+        ("good.py\nbad one.py\n", {"bad one.py"}),
+        ("good.py 'bad one.py'", {"bad one.py"}),
+        ("\n  bad one.py  \n\n  worse.py\n", {"bad one.py", "worse.py"}),
+        ("--exit-zero.py\nworse.py", {"--exit-zero.py", "worse.py"}),
+    ],
+)
+def test_the_action_audits_every_path_of_a_block(folder: Path, model: str, paths: str, found: set[str]) -> None:
+    for name in ("bad one.py", "worse.py", "--exit-zero.py"):
+        (folder / name).write_text(model)
+    (folder / "good.py").write_text(model.replace("softmax", "sigmoid"))
+    done = run_action(folder, paths=paths)
+    assert done.returncode == 1
+    assert {line.split("file=")[1].split(",")[0] for line in done.stdout.splitlines() if "file=" in line} == found
+
+
+def test_a_pull_request_cannot_switch_the_action_off(folder: Path, model: str) -> None:
+    (folder / "bad.py").write_text(model)
+    (folder / "pyproject.toml").write_text('[tool.ae-audit]\nexit-zero = true\nrules = ["evil"]\n')
+    (folder / "evil.py").write_text("open('hacked', 'w')\n")
+    assert run_action(folder, paths="bad.py", event="pull_request").returncode == 1
+    assert run_action(folder, paths="bad.py", event="push", isolated="true").returncode == 1
+    assert run_action(folder, paths="bad.py", event="push").returncode == 0
+    assert not (folder / "hacked").exists()
+
+
+def test_the_action_says_what_is_wrong_with_its_inputs(folder: Path) -> None:
+    unclosed = run_action(folder, paths="'bad.py")
+    assert (unclosed.returncode, "never closed" in unclosed.stdout) == (2, True)
+    odd = run_action(folder, paths=".", isolated="maybe")
+    assert (odd.returncode, "auto, true, false" in odd.stdout) == (2, True)
 
 
 def complete(words: list[str], folder: Path) -> list[str]:
