@@ -283,11 +283,9 @@ def _condition(indices: set[int], reached: set[int], executions: list[Execution]
     """In words, what tells the runs in ``indices`` from the others that reached the place."""
     others = reached - indices
     if 0 in indices:
-        texts: list[str] = []
-        for index in sorted(others):
-            for offer in executions[index].plan.taken:
-                if offer.default_text not in texts:
-                    texts.append(offer.default_text)
-        return Condition(" and ".join(texts[:3]) or "by default", default=True)
+        taken = [offer for index in sorted(others) for offer in executions[index].plan.taken]
+        texts = list(dict.fromkeys(offer.default_text for offer in taken))
+        demanded = any(offer.demanded for offer in taken)
+        return Condition(" and ".join(texts[:3]) or "by default", default=not demanded)
     first = min(indices)
     return Condition(executions[first].plan.text or "by default", default=not executions[first].plan.taken)

@@ -372,6 +372,51 @@ np.hsplit(np.arange(9), 3)[0]
 np.dsplit(g, [2, 4])[2]
 a / 255 - (a / 255).mean()
 a - (a / 255.0).mean()
+g[2]
+g[-1, 1:3]
+g[:, 2]
+g[:, 2, None]
+g[:, None, :, ::2]
+g[..., 0]
+g[1:, ..., -3:]
+g[[0, 2, 4]]
+g[np.array([3, 1])]
+g[np.random.permutation(6)[:4]]
+g[:, [1, 2]]
+g[g > 0.5]
+g[0, 0, 0]
+g[:, -3:-1]
+t[torch.randperm(6)[:2]]
+t[:, :, 1:5, 2]
+t[:, 0].unsqueeze(1)
+v.unfold(0, 4, 2)
+torch.sin(torch.arange(300) / 15).unfold(0, 21, 1)[:, :20, None]
+torch.sin(torch.arange(300) / 15).unfold(0, 21, 1)[:, 20]
+g.sum(1)
+g.sum(axis=(1, 2))
+g.sum(0, keepdims=True)
+g.mean(axis=-1)
+np.mean(g, axis=2, keepdims=True)
+np.sum(np.random.rand(90, 5), axis=1)
+np.random.rand(90, 5).mean(1)
+torch.rand(90, 4).sum(1, keepdim=True)
+(2 * torch.rand(90, 4) - 1).sum(1)
+g[:, :, 0] + np.random.rand(6, 1)
+g[:, 0, 0] * g[:, 1, 1][:, None]
+torch.rand(50, 1) - torch.rand(50)
+np.squeeze(g[:, :1], axis=1)
+np.expand_dims(g, -1)
+np.expand_dims(g.sum(1), 1)
+np.matmul(g, np.ones((8, 2)))
+np.dot(np.random.rand(9, 3), np.random.rand(3, 4))
+np.random.rand(9, 3) @ np.random.rand(3)
+np.minimum(g, 1 - g)
+np.maximum(g[:, 0], 0.5)
+torch.maximum(t, 1 - t)
+torch.min(t, 1 - t)
+torch.arange(0, 1, 0.25)
+np.arange(0, 2, 0.5)
+np.random.normal(100, 300, (50, 4)).astype("uint8")
 """.strip().splitlines()
 REACHED = 0.35
 """share of the span (widened by 0.1) by which few random numbers may fall short of what surely occurs in many"""

@@ -6,7 +6,7 @@ import math
 
 from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import Framework, Structure
-from ae_audit.static.domain import arrays, divergences, losses, tensors, unsigned
+from ae_audit.static.domain import arrays, divergences, indexing, losses, tensor_arithmetic, tensors, unsigned
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.values import (
     Array,
@@ -102,7 +102,14 @@ UNKNOWN_AXIS = "some axis"
 
 
 def reduced(
-    run: Evaluator, value: Value | None, how: str, where: Where, *, whole: bool = True, axis: object = UNKNOWN_AXIS
+    run: Evaluator,
+    value: Value | None,
+    how: str,
+    where: Where,
+    *,
+    whole: bool = True,
+    axis: object = UNKNOWN_AXIS,
+    keep: bool = False,
 ) -> Value:
     """``mean``, ``sum``, ``max``, ``min``, ``std``, ``var``; ``whole``: over all axes."""
     found = data(run, value)
@@ -110,7 +117,10 @@ def reduced(
     if isinstance(found, (LossValue, Difference)):
         return losses.reduced(run, found, how, where, along) if how in {"mean", "sum"} else found
     if isinstance(found, Tensor):
-        made = tensors.opaque(run, found.framework, [found], f"«{where.written}» is a statistic of the output")
+        shape = indexing.reduced(found.head.shape, along, keep=keep)
+        made = tensors.opaque(run, found.framework, [found], f"«{where.written}» is a statistic of the output",
+                              shape=shape)  # fmt: skip
+        made = tensors.remembering(made, [found], where)
         return divergences.reduced(found, made, how, along, where)
     if not isinstance(found, Array):
         return Unknown(f"what «{where.written}» gives", where)
@@ -123,14 +133,48 @@ def reduced(
     elif how in {"std", "var"}:
         values = ValueRange(Interval(0.0, math.inf))
     elif how == "sum":
-        values = UNKNOWN_RANGE
+        values = _summed(found, along)
     if how == "mean" and hull.width == 0:
         values = found.values
+    if how in {"mean", "sum"} and not whole and _is_uniform(found) and values.hull.bounded:
+        middle = (values.hull.lo + values.hull.hi) / 2  # of many samples some lie on either side of it
+        values = ValueRange(values.hull, Interval(middle, middle))
     return replace(
-        found, values=values, statistic=how, shape=() if whole else None, structure=Structure.UNKNOWN, random=False,
-        trail=(), where=where, dtype="float64", source=None,
+        found, values=values, statistic=how, shape=indexing.reduced(found.shape, along, keep=keep),
+        structure=Structure.UNKNOWN, random=False, trail=(), where=where, dtype="float64", source=None,
         why=found.why or f"«{where.written}» is computed from the data",
     )  # fmt: skip
+
+
+_UNIFORM = frozenset(
+    {"rand", "random", "random_sample", "uniform", "random_uniform", "rand_like", "randint", "integers"}
+)
+FEW = 16
+"""samples of which some may well lie all on one side of their mean"""
+
+
+def _is_uniform(array: Array) -> bool:
+    """Whether an array holds numbers drawn evenly from its whole range, for many samples."""
+    name = (array.source or "").rpartition(".")[2]
+    if not array.random or name not in _UNIFORM or not array.shape:
+        return False
+    return array.shape[0] is None or array.shape[0] >= FEW
+
+
+def _summed(array: Array, axis: object) -> ValueRange:
+    """Where the sum of an array along ``axis`` (None: all) lies: as many times its ends as there are terms."""
+    hull = array.values.hull
+    left = indexing.reduced(array.shape, axis)
+    count = None
+    if array.shape is not None and left is not None and axis is not None and None not in array.shape[1:]:
+        places = axis if isinstance(axis, tuple) else (axis,)
+        extents = [array.shape[place] for place in places if isinstance(place, int)]
+        count = None if None in extents else math.prod(extent for extent in extents if extent is not None)
+    if count is None:
+        lo = 0.0 if hull.lo >= 0 else -math.inf
+        hi = 0.0 if hull.hi <= 0 else math.inf
+        return ValueRange(Interval(lo, hi))
+    return ValueRange(hull.affine(float(count), 0.0))
 
 
 def mapped(run: Evaluator, value: Value | None, name: str, where: Where, *, framework: Framework | None = None,
@@ -166,6 +210,27 @@ def clipped(run: Evaluator, value: Value | None, lo: float | None, hi: float | N
     return found or Unknown(f"what «{where.written}» gives", where)
 
 
+def extreme(run: Evaluator, first: Value, second: Value, where: Where, *, upper: bool) -> Value:
+    """The lesser (``upper``: neither is passed) or the greater of two values, place by place."""
+    for bound_, other in ((second, first), (first, second)):
+        known = constant_number(bound_)
+        if known is not None:
+            return clipped(run, other, None if upper else known, known if upper else None, where)
+    one, two = data(run, first), data(run, second)
+    if isinstance(one, Array) and isinstance(two, Array):
+        hulls = one.values.hull, two.values.hull
+        pick = min if upper else max
+        values = ValueRange(Interval(pick(hull.lo for hull in hulls), pick(hull.hi for hull in hulls)))
+        return replace(arrays.unknown_array(run, f"the values of «{where.written}»", where), values=values,
+                       shape=indexing.together(one.shape, two.shape))  # fmt: skip
+    found = [value for value in (one, two) if isinstance(value, Tensor)]
+    if not found:
+        return Unknown(f"what «{where.written}» gives", where)
+    made = tensors.opaque(run, found[0].framework, found, f"«{where.written}» is not known")
+    target = two if found[0] is one else one
+    return tensor_arithmetic.meeting(run, made, found[0], target, where) if isinstance(target, Array) else made
+
+
 def bound(value: Value | None) -> float | None:
     """An end of a clip: None where none is given, NaN where it is given and not known."""
     if value is None or (isinstance(value, Const) and value.value is None):
@@ -184,7 +249,7 @@ def squared(run: Evaluator, value: Value | None, where: Where) -> Value:
     if isinstance(found, Difference):
         return losses.squared(found, where)
     if isinstance(found, Tensor):
-        return tensors.squared(found)
+        return tensor_arithmetic.squared(run, found, where)
     if isinstance(found, Array):
         from ae_audit.static.domain.operators import binary
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ae_audit.base.records import replace
 from ae_audit.schema.location import TrailStep
 from ae_audit.schema.training_setup import Relation, Structure
+from ae_audit.static.domain import indexing
 from ae_audit.static.domain.values import Array, Const, Seq, Unknown, Value
 from ae_audit.static.source.sources import Where
 from ae_audit.theory.intervals import NON_NEGATIVE, REAL_LINE, UNIT, Interval, format_number
@@ -291,6 +292,7 @@ def mixed(run: Evaluator, left: Array, right: Array, how: str, where: Where | No
         hull, reach = REAL_LINE, None
     values = ValueRange(hull, reach)
     text = describe_change(how, base.values, values)
+    base = replace(base, shape=indexing.together(left.shape, right.shape))
     if noise:
         mixed_in = () if _negligible(other_values, base_values) else (other.root,)
         return replace(
@@ -311,6 +313,15 @@ def mixed(run: Evaluator, left: Array, right: Array, how: str, where: Where | No
     )  # fmt: skip
 
 
+def matrix_product(run: Evaluator, left: Array, right: Array, where: Where) -> Array:
+    """``left @ right``: of made-up data made-up data again, of which no values are known."""
+    shape: indexing.Shape | None = None
+    if left.shape and right.shape and len(right.shape) <= 2:
+        shape = (*left.shape[:-1], *right.shape[1:])
+    made = unknown_array(run, left.why or right.why or f"the values of «{where.written}»", where, left.source)
+    return replace(made, shape=shape, synthetic=left.synthetic and right.synthetic)
+
+
 def product(run: Evaluator, left: Array, right: Array, how: str, where: Where | None) -> Array:
     """``left * right`` for two arrays neither of which is constant (a mask, a weight map)."""
     values = ValueRange(left.values.hull.multiply(right.values.hull))
@@ -319,6 +330,7 @@ def product(run: Evaluator, left: Array, right: Array, how: str, where: Where | 
     known_same = other.random or base.root == other.root
     return replace(
         base, values=values, noise=noise, root=base.root if known_same else run.fresh(), where=where,
+        shape=indexing.together(left.shape, right.shape),
         trail=step(base, describe_change(how, base.values, values), where),
         scale=base.scale if other.random else None, shift=base.shift if other.random else None,
         scalings=base.scalings if other.random else (*base.scalings, how),
@@ -359,6 +371,8 @@ def relation(input_: Array, target: Array) -> tuple[Relation, tuple[float, float
         if input_.why is None and target.why is None and not input_.placeholder and not target.placeholder:
             return Relation.OTHER, None
         return Relation.UNKNOWN, None
+    if input_.statistic != target.statistic:
+        return Relation.OTHER, None  # the sum or the mean of a sample is no twin of it
     if input_.selection != target.selection:
         return (Relation.LABELS if target.structure in LABELS else Relation.OTHER), None
     if target.structure in {Structure.ONE_HOT, Structure.CLASS_INDEX} and input_.structure is not target.structure:
@@ -366,7 +380,7 @@ def relation(input_: Array, target: Array) -> tuple[Relation, tuple[float, float
     if input_.noise != target.noise:
         if input_.noise[: len(target.noise)] == target.noise:
             return Relation.NOISED_INPUT, None
-        same_scale = (input_.scale, input_.shift) == (target.scale, target.shift)
+        same_scale = (input_.scale, input_.shift) == (target.scale, target.shift) and input_.scale is not None
         if target.noise[: len(input_.noise)] == input_.noise and same_scale and not _measured(input_):
             return Relation.NOISED_TARGET, None
         return Relation.OTHER, None  # y = f(x) + noise is a regression

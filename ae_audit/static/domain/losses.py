@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import Framework, LossUse
-from ae_audit.static.domain import arrays
+from ae_audit.static.domain import arrays, own_losses
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.divergences import Pair
 from ae_audit.static.domain.values import (
@@ -170,9 +170,16 @@ def is_eager(prediction: Value) -> bool:
     return isinstance(prediction, Unknown)
 
 
-def observe(run: Evaluator, term: LossTerm, framework: Framework, why: str | None = None) -> None:
-    """Record an eager comparison as a site; comparisons inside a compiled loss are reported by ``fit``."""
+def observe(
+    run: Evaluator, term: LossTerm, framework: Framework, why: str | None = None, *, trains: bool = False
+) -> None:
+    """Record an eager comparison as a site; comparisons inside a compiled loss are reported by ``fit``.
+
+    ``trains``: it is known to be trained on, without which an error against one number may be anything.
+    """
     if "collecting losses" in run.notes or not is_eager(term.prediction):
+        return
+    if not trains and _is_written_number(term):
         return
     prediction = term.prediction
     if isinstance(prediction, Unknown) and not isinstance(term.target, (Array, Unknown)):
@@ -188,16 +195,26 @@ def observe(run: Evaluator, term: LossTerm, framework: Framework, why: str | Non
     )  # fmt: skip
 
 
-def trained(run: Evaluator, value: Value, optimizer: str | None = None) -> None:
-    """``loss.backward()``, ``tape.gradient(loss, …)``: the comparisons in ``value`` are what is trained."""
+def _is_written_number(term: LossTerm) -> bool:
+    """Whether an error written out is one against a number: ``(d(x) - 1) ** 2``."""
+    target = term.target
+    return term.use.custom and isinstance(target, Array) and target.shape == () and target.values.hull.width == 0
+
+
+def trained(run: Evaluator, value: Value, optimizer: str | None = None, where: Where | None = None) -> None:
+    """``loss.backward()``, ``tape.gradient(loss, …)``: the comparisons in ``value`` are what is trained.
+
+    ``where``: the call that trains, for a loss in which nothing is seen to be compared.
+    """
     if isinstance(value, Difference):
         value = reduced(run, value, "none", value.where)
     if not isinstance(value, LossValue):
+        own_losses.trained(run, value, optimizer, where)
         return
     for term in value.terms:
         key = (term.where, id(term.prediction))
         if not any(site.extra.get("term") == key for site in run.sites) and isinstance(term.prediction, Tensor):
-            observe(run, replace(term, use=finished(term)), term.prediction.framework)
+            observe(run, replace(term, use=finished(term)), term.prediction.framework, trains=True)
         for site in run.sites:
             if site.extra.get("term") == key:
                 site.evaluation = False
@@ -294,7 +311,7 @@ def joined(left: Value, right: Value, where: Where) -> Value:
 
 def arithmetic(run: Evaluator, symbol: str, left: Value, right: Value, where: Where) -> Value:
     """An operator with a loss expression or an error on at least one side."""
-    from ae_audit.static.domain import tensors
+    from ae_audit.static.domain import tensor_arithmetic, tensors
 
     a, b = number(left), number(right)
     if isinstance(left, Difference):
@@ -316,7 +333,7 @@ def arithmetic(run: Evaluator, symbol: str, left: Value, right: Value, where: Wh
         return left
     if symbol in {"+", "-"} and (_is_residual(left, right) or _is_residual(right, left)):
         sides = [tensors.as_tensor(side) if isinstance(side, Difference) else side for side in (left, right)]
-        return tensors.arithmetic(run, symbol, sides[0], sides[1], where)
+        return tensor_arithmetic.arithmetic(run, symbol, sides[0], sides[1], where)
     left_value = _as_loss(run, left, where)
     right_value = _as_loss(run, right, where)
     if symbol in {"+", "-"} and left_value is not None and right_value is not None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import Structure
-from ae_audit.static.domain import arrays, comparisons, losses, tensors, unsigned
+from ae_audit.static.domain import arrays, comparisons, losses, tensor_arithmetic, unsigned
 from ae_audit.static.domain.byte_scaling import scaled
 from ae_audit.static.domain.values import (
     Array,
@@ -68,7 +68,7 @@ def binary(run: Evaluator, symbol: str, left: Value, right: Value, where: Where)
     if isinstance(left, (LossValue, Difference)) or isinstance(right, (LossValue, Difference)):
         return losses.arithmetic(run, symbol, left, right, where)
     if isinstance(left, Tensor) or isinstance(right, Tensor):
-        return tensors.arithmetic(run, symbol, left, right, where)
+        return tensor_arithmetic.arithmetic(run, symbol, left, right, where)
     if isinstance(left, Const) and isinstance(left.value, str):
         return Unknown("a text put together at run time", where)
     if isinstance(left, Array) or isinstance(right, Array) or symbol in {"+", "-", "*", "/", "**"}:
@@ -192,6 +192,8 @@ def on_arrays(run: Evaluator, symbol: str, left: Array, right: Array, where: Whe
         return _divide(run, left, right, a, b, where)
     if symbol == "**" and b is not None:
         return _power(run, left, b, where)
+    if symbol == "@":
+        return arrays.matrix_product(run, left, right, where)
     if symbol in {"//", "%", "&", "|", "^", "<<", ">>"}:
         base = left if a is None else right
         if symbol == "//" and b is not None and b > 0:

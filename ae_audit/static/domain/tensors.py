@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from ae_audit.base.records import replace
 from ae_audit.schema.location import Location, TrailStep
 from ae_audit.schema.training_setup import Framework, Head, Parameter
-from ae_audit.static.domain import arrays, divergences, losses
-from ae_audit.static.domain.values import Array, Difference, Seq, Tensor, Unknown, Value, number
+from ae_audit.static.domain import arrays, divergences, indexing
+from ae_audit.static.domain.values import Array, Difference, Meeting, Seq, Tensor, Unknown, Value
 from ae_audit.static.source.sources import Where
 from ae_audit.theory.activations import (
     LINEAR_RANGE,
@@ -45,6 +44,7 @@ def entering(run: Evaluator, framework: Framework, values: Iterable[Value]) -> T
     why: str | None = None
     model: str | None = None
     latent: Head | None = None
+    met: Meeting | None = None
     for value in values:
         if isinstance(value, Difference):
             value = as_tensor(value)
@@ -60,6 +60,7 @@ def entering(run: Evaluator, framework: Framework, values: Iterable[Value]) -> T
             why = why or value.why
             model = model or value.model
             latent = latent or value.latent
+            met = value.met if met is None or met.moved or met.target is None else met
         else:
             array = run.as_array(value)
             if array is not None and array.shape != () and array not in fed:
@@ -68,7 +69,7 @@ def entering(run: Evaluator, framework: Framework, values: Iterable[Value]) -> T
                 why = why or value.reason
     return Tensor(
         framework, Head(), fed, first, Tri.UNKNOWN if normalises is None else normalises, variational, why, model,
-        latent=latent,
+        latent=latent, met=met,
     )  # fmt: skip
 
 
@@ -103,7 +104,8 @@ def _after(base: Tensor, layer: str, normalising: bool, head: Head) -> Tensor:
         scaled_inside = any(array.placeholder and array.scalings for array in base.fed)
         passed_unknown = base.why is not None  # what came before the first layer is out of reach
         normalises = Tri.YES if normalising or scaled_inside else Tri.UNKNOWN if passed_unknown else Tri.NO
-    return replace(base, head=head, first_layers=first, normalises=normalises, why=None, log_of=None, complement=False)
+    return replace(base, head=head, first_layers=first, normalises=normalises, why=None, log_of=None, complement=False,
+                   met=None)  # fmt: skip
 
 
 def opaque(
@@ -160,6 +162,7 @@ def activated(
         others=_chain(head) if previous else (),
         trail=(*trail, TrailStep(f"{name}{previous} produces {produced}", place.location))[-8:],
     )
+    base = without_number(base)
     return replace(base, head=made, why=base.why if before.unknown and range_.unknown else None, log_of=None,
                    complement=False, activation_of=base, divergence=None,
                    parts=((divergences.EXPONENTIAL, 1.0),) if name == "exponential" else ())  # fmt: skip
@@ -234,6 +237,22 @@ def normalised(run: Evaluator, framework: Framework, value: Value, layer: str, w
     ))  # fmt: skip
 
 
+def indexed(value: Tensor, parts: Sequence[indexing.Part]) -> Tensor:
+    """``prediction[parts]``: the same activation under another shape."""
+    head = value.head
+    shape = indexing.indexed(head.shape, parts)
+    if head.axis is not None or head.range.constraint is not None:
+        return replace(value, head=replace(head, shape=shape))
+    return replace(value, head=replace(head, shape=shape, units=features(shape, value.framework)))
+
+
+def features(shape: Shape, framework: Framework) -> int | None:
+    """The extent of the axis that counts features: the last in Keras, the second in torch."""
+    if shape is None or len(shape) < 2:
+        return None
+    return shape[-1] if framework is Framework.KERAS else shape[1]
+
+
 def extent(shape: tuple[int | None, ...], axis: int) -> int | None:
     """The extent along an axis; None where the shape has no such axis."""
     return shape[axis] if -len(shape) <= axis < len(shape) else None
@@ -246,12 +265,13 @@ def as_tensor(value: Value) -> Tensor:
     if value.power != 1.0 or value.absolute:
         return replace(tensor, head=Head(), why="an error, not a prediction")
     if value.scaled and tensor.head.range != LINEAR_RANGE:
-        return _unknown_range(tensor, value.where)
-    return _combined(tensor, value.target if isinstance(value.target, Array) else None, -1.0, value.where)
+        return unknown_range(tensor, value.where)
+    return combined(tensor, value.target if isinstance(value.target, Array) else None, -1.0, value.where)
 
 
-def _combined(tensor: Tensor, array: Array | None, sign: float, where: Where) -> Tensor:
-    head = tensor.head if array is None or array.random else _spread(tensor.head, array.shape)
+def combined(tensor: Tensor, array: Array | None, sign: float, where: Where) -> Tensor:
+    """A prediction with data added to it, or (``sign`` -1) taken away from it."""
+    head = tensor.head if array is None or array.random else broadcast_head(tensor.head, array.shape)
     tensor = replace(tensor, head=head)
     fed = tensor.fed if array is None or array in tensor.fed or array.random else (*tensor.fed, array)[:8]
     variational = Tri.YES if array is not None and array.random else tensor.variational
@@ -306,174 +326,32 @@ def clipped(tensor: Tensor, lo: float | None, hi: float | None) -> Tensor:
                                         logits_recoverable=Tri.NO))  # fmt: skip
 
 
-def arithmetic(run: Evaluator, symbol: str, left: Value, right: Value, where: Where) -> Value:
-    """An operator with a network tensor on at least one side."""
-    return divergences.after(symbol, left, right, _arithmetic(run, symbol, left, right, where))
-
-
-def _arithmetic(run: Evaluator, symbol: str, left: Value, right: Value, where: Where) -> Value:
-    if symbol == "@":
-        fed = next(value for value in (left, right) if isinstance(value, Tensor))
-        before, after = (v.head.shape if isinstance(v, Tensor) else getattr(v, "shape", None) for v in (left, right))
-        shape = (*before[:-1], after[-1]) if before and after and len(after) == 2 else None
-        units = shape[-1] if shape and fed.framework is Framework.KERAS else None
-        return through_weights(run, fed.framework, [left, right], "matmul", where, units=units, shape=shape)
-    a, b = _scalar(left), _scalar(right)
-    if isinstance(left, Tensor) and b is not None:
-        return _with_number(run, left, symbol, b, where, reverse=False)
-    if isinstance(right, Tensor) and a is not None:
-        return _with_number(run, right, symbol, a, where, reverse=True)
-    if isinstance(left, Tensor) and isinstance(right, Tensor):
-        return _two(run, symbol, left, right, where)
-    tensor, other = (left, right) if isinstance(left, Tensor) else (right, left)
-    assert isinstance(tensor, Tensor)
-    array = run.as_array(other)
-    if array is None:
-        return opaque(run, tensor.framework, [tensor, other], f"«{where.written}» is not known")
-    same = array.values.hull
-    if symbol == "*" and same.bounded and same.width == 0 and same.lo not in {0.0, 1.0}:
-        # the rate that a sparse code should have, no target: p * log(p / q)
-        return _with_number(run, tensor, symbol, same.lo, where, reverse=tensor is right)
-    if tensor.log_of is not None and symbol == "*":
-        return losses.cross_term(tensor.log_of, array, where)
-    if not tensor.fed and not array.random and symbol in {"+", "-", "*"} and tensor.head.range == LINEAR_RANGE:
-        # weights by themselves: y = w * x + b written out
-        return through_weights(run, tensor.framework, [tensor, array], "weights", where)
-    if symbol == "-" and not array.random:
-        return Difference(tensor, array, where)
-    if symbol in {"+", "-"}:
-        return _combined(tensor, array, 1.0, where)
-    if array.random:
-        return replace(tensor, variational=Tri.YES, latent=tensor.latent or _one_sided_log_variance(tensor))
-    if symbol == "*":
-        hull = tensor.head.range.values.hull.multiply(array.values.hull)
-        return replace(tensor, head=replace(tensor.head, range=ActivationRange(ValueRange(hull)),
-                                            after=(*tensor.head.after, where.written)[:8],
-                                            logits_recoverable=Tri.NO))  # fmt: skip
-    return opaque(run, tensor.framework, [tensor, array], f"the range of «{where.written}» is not known")
-
-
-def _scalar(value: Value) -> float | None:
-    if isinstance(value, Array) and value.shape not in {(), None}:
-        return None
-    return number(value)
-
-
-def _with_number(run: Evaluator, tensor: Tensor, symbol: str, n: float, where: Where, *, reverse: bool) -> Value:
-    if not math.isfinite(n):
-        return replace(tensor, head=Head(), why=f"the range of «{where.written}» is not known")
-    if symbol == "+":
-        return _epsilon(tensor) if abs(n) <= CLOSE else rescaled(tensor, 1.0, n, where)
-    if symbol == "-":
-        if reverse:
-            made = rescaled(tensor, -1.0, n, where)
-            return replace(made, complement=not tensor.complement) if n == 1.0 else made
-        return _epsilon(tensor) if abs(n) <= CLOSE else rescaled(tensor, 1.0, -n, where)
-    if symbol == "*":
-        return rescaled(tensor, n, 0.0, where)
-    if symbol == "/" and not reverse and n != 0:
-        return rescaled(tensor, 1.0 / n, 0.0, where)
-    if symbol == "/" and n == 1.0 and tensor.activation_of is not None and _one_plus_exponential(tensor):
-        return activated(run, tensor.activation_of, "sigmoid", where, framework=tensor.framework)
-    if symbol == "**" and not reverse:
-        return squared(tensor) if n == 2 else _unknown_range(tensor, where)
-    return _unknown_range(tensor, where)
-
-
-def _one_plus_exponential(tensor: Tensor) -> bool:
-    """``1 + exp(-x)``, of which the sigmoid is the reciprocal."""
-    hull = tensor.head.range.values.hull
-    return tensor.head.activation == "exponential" and len(tensor.head.after) == 1 and hull.lo == 1.0
-
-
-def _epsilon(tensor: Tensor) -> Tensor:
-    return replace(tensor, head=replace(tensor.head, logits_recoverable=Tri.NO))
-
-
-def squared(tensor: Tensor) -> Tensor:
-    """``prediction ** 2``."""
-    hull = tensor.head.range.values.hull
-    top = max(abs(hull.lo), abs(hull.hi))
-    range_ = ActivationRange(ValueRange(Interval(0.0, top * top if math.isfinite(top) else math.inf)))
-    return replace(tensor, head=replace(tensor.head, range=range_, after=(*tensor.head.after, "square")[:8],
-                                        logits_recoverable=Tri.NO), log_of=None,
-                   parts=((divergences.SQUARE, 1.0),), divergence=None)  # fmt: skip
-
-
-def _unknown_range(tensor: Tensor, where: Where) -> Tensor:
+def unknown_range(tensor: Tensor, where: Where) -> Tensor:
+    """After arithmetic whose range is not followed."""
     return replace(tensor, head=Head(shape=tensor.head.shape), why=f"the range of «{where.written}» is not known",
                    log_of=None, complement=False)  # fmt: skip
 
 
-_ONE_SIDED = frozenset({"relu", "relu6", "sigmoid", "softplus", "exponential", "hard_sigmoid"})
+def remembering(made: Tensor, outputs: Iterable[Value], where: Where) -> Tensor:
+    """``made`` of outputs in a way that is not followed, with the first of them: a loss may end there."""
+    first = next((v for v in outputs if isinstance(v, Tensor) and v.fed and v.head.activation is not None), None)
+    return made if made.met is not None or first is None else replace(made, met=Meeting(first, None, where))
 
 
-def _one_sided_log_variance(tensor: Tensor) -> Head | None:
-    """``eps * exp(0.5 * relu(h))``: the head of a log-variance that cannot take one of the signs."""
-    inner = tensor.activation_of
-    if tensor.head.activation != "exponential" or inner is None:
-        return None
-    return inner.head if inner.head.activation in _ONE_SIDED - {"softplus", "exponential"} else None
+def without_number(tensor: Tensor) -> Tensor:
+    """The tensor after something that makes of ``p - 1`` no error any more."""
+    return replace(tensor, met=None) if tensor.met is not None and tensor.met.moved else tensor
 
 
-def _one_sided_mean(left: Tensor, right: Tensor) -> Head | None:
-    """``relu(h) + eps * std``: the head of a mean that cannot take one of the signs."""
-    for mean, spread in ((left, right), (right, left)):
-        drawn = spread.variational is Tri.YES and mean.variational is not Tri.YES
-        if drawn and mean.head.activation in _ONE_SIDED:
-            return mean.head
-    return None
-
-
-def _spread(head: Head, other: Shape, units: int | None = None) -> Head:
+def broadcast_head(head: Head, other: Shape, units: int | None = None) -> Head:
     """The head after elementwise arithmetic with something of the shape ``other``: extents of 1 are broadcast."""
-    shape = _broadcast(head.shape, other)
+    shape = indexing.broadcast(head.shape, other)
     if head.units != 1 or (shape is not None and shape == head.shape):
         return replace(head, shape=shape)
     if shape is not None and head.shape is not None and len(shape) == len(head.shape):
         wider = [after for before, after in zip(head.shape, shape, strict=True) if before == 1 != after]
         units = wider[0] if len(wider) == 1 else units
     return replace(head, shape=shape, units=units)
-
-
-def _broadcast(shape: Shape, other: Shape) -> Shape:
-    if shape is None:
-        return None
-    if other is None:
-        return tuple(None if extent == 1 else extent for extent in shape)
-    rank = max(len(shape), len(other))
-    pairs = zip((1,) * (rank - len(shape)) + shape, (1,) * (rank - len(other)) + other, strict=True)
-    return tuple(b if a == 1 else a if b in {1, None} or a == b else b if a is None else None for a, b in pairs)
-
-
-def _two(run: Evaluator, symbol: str, left: Tensor, right: Tensor, where: Where) -> Value:
-    base = entering(run, left.framework, [left, right])
-    if symbol == "+" and base.latent is None:
-        base = replace(base, latent=_one_sided_mean(left, right))
-    lines = [t.head.range == LINEAR_RANGE for t in (left, right)]
-    if symbol in {"+", "-"}:
-        free = (left if lines[0] else right).head if any(lines) else None
-        if free is not None:
-            other = (right if lines[0] else left).head
-            spread = _spread(free, other.shape, other.units)
-            return replace(base, head=replace(spread, activation="linear", after=()), why=None)
-        hull = left.head.range.values.hull
-        added = right.head.range.values.affine(1.0 if symbol == "+" else -1.0, 0.0).hull
-        range_ = ActivationRange(ValueRange(hull.add(added)))
-        spread = _spread(left.head, right.head.shape, right.head.units)
-        head = Head(range=range_, shape=spread.shape, units=spread.units, location=where.location,
-                    written=where.written)  # fmt: skip
-        return replace(base, head=head, why=f"«{where.written}» adds two outputs")
-    if symbol == "*":
-        for gate, gated in ((left, right), (right, left)):
-            if gate.head.activation == "sigmoid" and gate.activation_of == gated:
-                return activated(run, gated, "silu", where, framework=left.framework)
-        hull = left.head.range.values.hull.multiply(right.head.range.values.hull)
-        spread = _spread(left.head, right.head.shape, right.head.units)
-        head = Head(range=ActivationRange(ValueRange(hull)), shape=spread.shape, units=spread.units,
-                    location=where.location, written=where.written)  # fmt: skip
-        return replace(base, head=head, why=f"«{where.written}» multiplies two outputs")
-    return replace(base, head=Head(shape=left.head.shape), why=f"the range of «{where.written}» is not known")
 
 
 def logarithm(tensor: Tensor, where: Where) -> Tensor:

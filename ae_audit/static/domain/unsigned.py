@@ -44,11 +44,19 @@ def cast(array: Array, made: Array, where: Where) -> Array:
     """``array`` turned into bytes, ``made`` if all its values fit."""
     reach = array.values.reach
     if reach is None or (reach.lo > -1.0 and reach.hi < BYTE.hi + 1):
-        return made
+        return _within_bytes(made)
     if not array.noise and _may_be_labels(array, reach):
         return _doubtful(array, where)
     text = f"«{where.written}» turns {_ends(reach)} into uint8, which holds 0 to 255 and wraps round"
     return wrapped(made, text, where)
+
+
+def _within_bytes(array: Array) -> Array:
+    """The array, whose values are bytes whatever they were before."""
+    if BYTE.covers(array.values.hull):
+        return array
+    inside = array.values.hull.intersection(BYTE) if array.values.reach is not None else BYTE
+    return replace(array, values=ValueRange(inside or BYTE, array.values.reach))
 
 
 def wrapped(array: Array, text: str, where: Where) -> Array:

@@ -358,6 +358,19 @@ class Tensor(Value):
     """this is the divergence of a code from its prior"""
     latent: Head | None = None
     """the head of a mean or log-variance with a one-sided activation, in a variational code on the way here"""
+    met: Meeting | None = None
+    """the data that a prediction met in arithmetic that is no known loss: a loss of the program's own, perhaps"""
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """A prediction and the data or the number that it was computed with; None where it was with neither."""
+
+    prediction: Tensor
+    target: Value | None
+    where: Where
+    moved: bool = False
+    """a number was taken away from the prediction, and nothing else was done to it since"""
 
 
 class LossFunction(Value):
@@ -455,6 +468,8 @@ class Site:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
+COLUMNS = "the names of a table's columns"
+"""why the labels of a table, and any part of them, are unknown"""
 OF = ("of",)
 """the key under which a part of an unknown result keeps that result"""
 NONE = Const(None)

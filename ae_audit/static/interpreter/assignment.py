@@ -11,6 +11,7 @@ from ae_audit.static.domain import array_api, tensors
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.environment import Frame, Scope
 from ae_audit.static.domain.values import (
+    COLUMNS,
     Array,
     Class,
     Const,
@@ -34,6 +35,10 @@ from ae_audit.theory.ranges import Tri, ValueRange
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.static.interpreter.run import Run
+
+
+UNPACKED = "a, b = "
+"""the method of what stands for the several things that a function out of reach returns"""
 
 
 def assign(run: Run, target: ast.expr, value: Value, frame: Frame, written: ast.expr | None = None) -> None:
@@ -115,6 +120,9 @@ def parts_of(run: Run, value: Value, count: int, where: Where) -> list[Value]:
         return [value for _ in range(count)]
     if isinstance(value, Const) and isinstance(value.value, (str, tuple)) and len(value.value) == count:
         return [Const(item) for item in value.value]
+    apart = run.registry.method(value, UNPACKED)
+    if apart is not None:
+        return run.iterate(apart(run, value, Call(where, [Const(count)])), where)[0]
     items, rest = run.iterate(value, where)
     filler = rest or Unknown("a part of something unknown", where)
     return [items[i] if i < len(items) else filler for i in range(count)]
@@ -254,10 +262,10 @@ def _write_into(run: Run, target: ast.Subscript, owner: Array, value: Value, fra
         overwrite(run, target.value, owner, replace(new, values=left, shape=owner.shape, structure=structure), frame)
         return
     joined = owner.values.together(new.values)
-    column = isinstance(target.slice, ast.Constant) and isinstance(target.slice.value, str)
-    if column:
+    columns = _columns_written(run, target, frame)
+    if columns:
         # a column of a table: its values occur in the table, not in every column of it
-        scalings = (*owner.scalings, f"column {frame.text.segment(target.slice)}")
+        scalings = (*owner.scalings, *(f"column {column}" for column in columns))
         made = replace(owner, values=joined, scalings=scalings)
         if joined.reach != owner.values.reach:  # by the column: what was done to it tells why
             steps = tuple(step for step in new.trail if step not in owner.trail)
@@ -269,6 +277,30 @@ def _write_into(run: Run, target: ast.Subscript, owner: Array, value: Value, fra
     standardised = owner.standardised if partial else Tri.UNKNOWN
     changed = replace(owner, values=ValueRange(joined.hull, reach), standardised=standardised)
     overwrite(run, target.value, owner, changed, frame)
+
+
+def _columns_written(run: Run, target: ast.Subscript, frame: Frame) -> tuple[str, ...]:
+    """The columns of a table that an assignment sets, as written: ``t["a"]``, ``t[["a", "b"]]``, ``t.loc[:, "a"]``."""
+    key = target.slice
+    if isinstance(key, ast.Tuple):
+        by_label = isinstance(target.value, ast.Attribute) and target.value.attr in {"loc", "iloc"}
+        if not by_label or len(key.elts) != 2 or not _all_of(key.elts[0]):
+            return ()
+        key = key.elts[1]
+        if isinstance(key, ast.Slice):  # from one column to another
+            return (frame.text.segment(key),) if key.lower is not None or key.upper is not None else ()
+    if isinstance(key, ast.Constant):
+        return (frame.text.segment(key),) if isinstance(key.value, str) else ()
+    named = run.evaluate(key, frame)
+    names = [item for item in named.items if is_const(item, str)] if isinstance(named, Seq) else []
+    if isinstance(named, Seq) and names and len(names) == len(named.items):
+        return tuple(repr(python(name)) for name in names)
+    return (frame.text.segment(key),) if is_const(named, str) or _lists_columns(named) else ()
+
+
+def _lists_columns(value: Value) -> bool:
+    """Whether a value is what ``table.columns`` gives, or a part of it."""
+    return isinstance(value, Unknown) and value.reason == COLUMNS
 
 
 def _all_of(key: ast.expr) -> bool:

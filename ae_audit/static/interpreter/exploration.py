@@ -33,6 +33,8 @@ class Offer:
     """and when it is not"""
     uncalled: int | None = field(default=None, compare=False)
     """the function that was being entered although nothing calls it, by its node"""
+    demanded: bool = field(default=False, compare=False)
+    """whether the user must choose: what it goes against is no default"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,7 +133,8 @@ class Run:
         """Note that a default is compared with ``values``: each is an alternative of its own."""
         if self.plan.get(("soft", soft.source)) is not None:
             return
-        for value in values:
+        demanded = self.notes.get(("demanded", soft.source))
+        for value in demanded or values:
             if value == default and type(value) is type(default):
                 continue
             try:
@@ -143,8 +144,9 @@ class Run:
             key = ("soft", soft.source)
             self.offers.setdefault(
                 (key, type(value).__name__, value),
-                Offer(key, value, f"{soft.source} == {value!r}", f"{soft.source} == {default!r}", self.uncalled),
-            )
+                Offer(key, value, f"{soft.source} == {value!r}", f"{soft.source} == {default!r}", self.uncalled,
+                      demanded is not None),
+            )  # fmt: skip
 
     def emit(self, site: Site) -> None:
         """Report a place where a loss is computed."""

@@ -6,7 +6,7 @@ import ast
 import contextlib
 
 from ae_audit.base.records import replace
-from ae_audit.static.domain import arrays
+from ae_audit.static.domain import arrays, indexing, tensors
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.environment import Frame
 from ae_audit.static.domain.values import Array, Const, Instance, Library, Mapping, Object, Seq, Tensor, Unknown, Value
@@ -138,7 +138,7 @@ def item(run: Run, value: Value, key: Value, where: Where) -> Value:
     if isinstance(value, Array):
         return _array_item(value, key, where)
     if isinstance(value, Tensor):
-        return replace(value, head=replace(value.head, shape=None))
+        return tensors.indexed(value, indexing.parts_of(key))
     if isinstance(value, Unknown):
         known = key_of(key)
         return attributes.child(value, ("[]", known if known is not None else where.written))
@@ -172,7 +172,10 @@ def _sequence_item(value: Seq, key: Value, where: Where) -> Value:
 
 def _array_item(value: Array, key: Value, where: Where) -> Value:
     if isinstance(key, Seq) and key.kind == "tuple":
-        return _columns(value, where, any(_is_full_selection(part) for part in key.items))
+        shape = indexing.indexed(value.shape, indexing.parts_of(key))
+        if shape == ():  # which of the values it is nobody knows
+            return replace(value, values=ValueRange(value.values.hull), shape=shape)
+        return _columns(value, where, any(_is_full_selection(part) for part in key.items), shape)
     if isinstance(key, Const) and isinstance(key.value, str):
         return _columns(value, where, True)
     if isinstance(key, Seq) and any(isinstance(i, Const) and isinstance(i.value, str) for i in key.items):
@@ -182,7 +185,11 @@ def _array_item(value: Array, key: Value, where: Where) -> Value:
     if isinstance(key, Const) and isinstance(key.value, int):
         return attributes.first_axis_removed(value)
     if isinstance(key, (Array, Seq)) and not _is_count(key):
-        return replace(value, shape=None if not value.shape else (None, *value.shape[1:]))
+        by_value = isinstance(key, Array) and key.dtype == "bool" and key.root == value.root
+        values = (
+            ValueRange(value.values.hull) if by_value else value.values
+        )  # perhaps just those that occur are left out
+        return replace(value, shape=indexing.indexed(value.shape, indexing.parts_of(key)), values=values)
     return _moved(attributes.first_axis_removed(value), where)
 
 
@@ -219,12 +226,12 @@ def _is_full_selection(value: Value) -> bool:
     return not isinstance(value, Const) or value.value not in {None, Ellipsis}
 
 
-def _columns(value: Array, where: Where, narrowing: bool) -> Array:
+def _columns(value: Array, where: Where, narrowing: bool, shape: tuple[int | None, ...] | None = None) -> Array:
     if not narrowing:
-        return replace(value, shape=None)
+        return replace(value, shape=shape)
     node = where.node
     what = where.text.segment(node.slice) if isinstance(node, ast.Subscript) else where.written
-    narrowed = arrays.selected(value, what, None)
+    narrowed = arrays.selected(value, what, shape)
     uneven = value.structure in arrays.LABELS or any(step.startswith("column ") for step in value.scalings)
     return replace(narrowed, values=ValueRange(value.values.hull)) if uneven else narrowed
 
@@ -235,23 +242,38 @@ def sliced(run: Run, value: Value, node: ast.expr, frame: Frame, where: Where) -
         bounds = [None if part is None else run.evaluate(part, frame) for part in (node.lower, node.upper, node.step)]
         return _range_of(run, value, bounds, where)
     assert isinstance(node, ast.Tuple)
-    for part in node.elts:
-        if not isinstance(part, ast.Slice):
-            run.evaluate(part, frame)
+    parts = [_part(run, part, frame) for part in node.elts]
     array = value if isinstance(value, Array) else run.as_array(value) if isinstance(value, Unknown) else None
     if array is not None:
+        shape = indexing.indexed(array.shape, parts)
         narrowing = [part for index, part in enumerate(node.elts) if _narrows(part) and index > 0]
         if not narrowing:
-            return replace(array, shape=_sliced_shape(array, node))
+            return replace(array, shape=shape)
         what = where.text.segment(node)
-        return arrays.selected(array, _beyond_first(what), None)
+        return arrays.selected(array, _beyond_first(what), shape)
     if isinstance(value, Tensor):
-        return replace(value, head=replace(value.head, shape=None))
+        return tensors.indexed(value, parts)
     if isinstance(value, (Object, Instance)):
         method = attributes.find(run, value, "__getitem__")
         if method is not None:
             return run.call(method, Call(where, [Unknown("a slice", where)]))
     return Unknown(f"«{where.written}» is not known", where)
+
+
+def _part(run: Run, node: ast.expr, frame: Frame) -> indexing.Part:
+    """One entry of a subscript, for the shape that it leaves."""
+    if not isinstance(node, ast.Slice):
+        return indexing.part_of(run.evaluate(node, frame))
+    bounds = [None if part is None else run.evaluate(part, frame) for part in (node.lower, node.upper, node.step)]
+    return slice(*(_bound(bound) for bound in bounds))
+
+
+def _bound(value: Value | None) -> Any:
+    """An end or a step of a slice: a number or None, ``...`` where it is not known."""
+    if value is None:
+        return None
+    known = value.value if isinstance(value, Const) else ...
+    return known if known is None or (isinstance(known, int) and not isinstance(known, bool)) else ...
 
 
 def _beyond_first(text: str) -> str:
@@ -271,28 +293,9 @@ def _strides(part: ast.Slice) -> bool:
     return part.step is not None and ast.unparse(part.step) not in {"1", "-1"}
 
 
-def _sliced_shape(array: Array, node: ast.Tuple) -> tuple[int | None, ...] | None:
-    if array.shape is None or any(isinstance(p, ast.Constant) and p.value is Ellipsis for p in node.elts):
-        return None
-    shape: list[int | None] = []
-    rest = list(array.shape)
-    for part in node.elts:
-        if isinstance(part, ast.Slice):
-            if not rest:
-                return None
-            extent = rest.pop(0)
-            whole = part.lower is None and part.upper is None and not _strides(part)
-            shape.append(extent if whole else None)
-        elif (isinstance(part, ast.Constant) and part.value is None) or isinstance(part, ast.Attribute):
-            shape.append(1)
-        elif rest:
-            rest.pop(0)
-    return (*shape, *rest)
-
-
 def _range_of(run: Run, value: Value, bounds: list[Value | None], where: Where) -> Value:
-    known: list[Any] = [None if bound is None else getattr(bound, "value", ...) for bound in bounds]
-    plain = all(bound is None or isinstance(bound, int) for bound in known)
+    known: list[Any] = [_bound(bound) for bound in bounds]
+    plain = ... not in known
     if isinstance(value, Seq):
         if plain and value.rest is None:
             return Seq(value.items[slice(*known)], value.kind, None, value.open)
@@ -302,13 +305,13 @@ def _range_of(run: Run, value: Value, bounds: list[Value | None], where: Where) 
     if isinstance(value, Array):
         if value.shape is not None and len(value.shape) == 1 and value.dtype is None:
             return value
-        return _moved(replace(value, shape=None if not value.shape else (None, *value.shape[1:])), where)
+        return _moved(replace(value, shape=indexing.indexed(value.shape, [slice(*known)])), where)
     if isinstance(value, Unknown):
         if value.array is not None:
             return _moved(value.array, where)
         return value
     if isinstance(value, Tensor):
-        return value
+        return tensors.indexed(value, [slice(*known)])
     if isinstance(value, (Object, Instance)):
         method = attributes.find(run, value, "__getitem__")
         if method is not None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import Framework, LossUse, Structure
-from ae_audit.static.domain import array_api, losses, tensors
+from ae_audit.static.domain import array_api, arrays, losses, tensors
 from ae_audit.static.domain.arguments import Call
+from ae_audit.static.domain.array_shapes import given_shape, moved_shape, shape_like
 from ae_audit.static.domain.values import (
     Array,
     Const,
@@ -72,13 +73,14 @@ def _operation(run: Run, name: str, call: Call) -> Value:
         return _moved(run, name, first, call)
     if short in _STATISTICS and root not in {"tensorflow.random", "keras.random"}:
         axis = array_api.axis_of(call, 1)
-        return array_api.reduced(run, first, _STATISTICS[short], call.where, whole=axis is None, axis=axis)
+        keep = call.constant(2, "keepdims", "keep_dims") is True
+        return array_api.reduced(run, first, _STATISTICS[short], call.where, whole=axis is None, axis=axis, keep=keep)
     if short in _BINARY and len(call.args) >= 2:
         return array_api.binary(run, _BINARY[short], call)
     if short in _RANDOM_NORMAL:
         return _normal(run, call)
     if short in _RANDOM_UNIFORM:
-        return array_api.random(run, call, ValueRange(Interval(0.0, 1.0)), None, f"tf.{short}")
+        return _uniform(run, short, call)
     handler = _NAMED.get(short)
     if handler is not None:
         named: Value = handler(run, first, call)
@@ -97,7 +99,8 @@ def _moved(run: Run, name: str, first: Value | None, call: Call) -> Value:
         return first if first is not None else Unknown("a tensor of nothing", call.where)
     if short == "reshape":
         return array_api.reshaped(run, first, array_api.sizes_of(call, 1), call.where)
-    made = array_api.moved(run, first, short, call.where)
+    shape = moved_shape(short, shape_like(first), call.without_first() if call.args else call)
+    made = array_api.moved(run, first, short, call.where, shape)
     if short in _PADDING and isinstance(made, Array):
         made = replace(made, values=ValueRange(made.values.hull.hull(Interval(0.0, 0.0)), made.values.reach))
     if isinstance(made, Array) and _interpolated(name, call):
@@ -186,7 +189,25 @@ def _tf_losses(run: Run, name: str, call: Call) -> Value:
 def _normal(run: Run, call: Call) -> Value:
     mean = call.number(1, "mean", default=0.0)
     std = call.number(2, "stddev", "std", default=1.0)
-    return array_api.normal(run, call, mean, std, _sizes(call.constant(0, "shape")), "tf.random.normal")
+    return array_api.normal(run, call, mean, std, given_shape(call.get(0, "shape")), "tf.random.normal")
+
+
+def _uniform(run: Run, name: str, call: Call) -> Value:
+    low, high = call.number(1, "minval", "low", default=0.0), call.number(2, "maxval", "high", default=1.0)
+    shape = given_shape(call.get(0, "shape"))
+    whole = (array_api.dtype_name(call.get(3, "dtype")) or "").startswith(("int", "uint"))
+    if low is None or high is None or not low < high:
+        return array_api.random(run, call, UNKNOWN_RANGE, shape, f"tf.{name}")
+    if whole:
+        made = array_api.random(run, call, ValueRange(Interval(low, high - 1)), shape, f"tf.{name}")
+        return replace(made, dtype="int64")
+    inner = Interval(low + UNREACHED * (high - low), high - UNREACHED * (high - low))
+    values = ValueRange(Interval(low, high, False, True), None if shape == () else inner)
+    return array_api.random(run, call, values, shape, f"tf.{name}")
+
+
+UNREACHED = 0.05
+"""of an interval: how near to its ends some of a few dozen numbers drawn from it surely come"""
 
 
 def _clip(run: Run, first: Value | None, call: Call) -> Value:
@@ -204,8 +225,6 @@ def _convert_image(run: Run, first: Value | None, call: Call) -> Value:
     dtype = array_api.dtype_name(call.get(1, "dtype"))
     if array is None:
         return Unknown("an image of unknown type", call.where)
-    from ae_audit.static.domain import arrays
-
     before, after = (array.dtype or "")[:1], (dtype or "")[:1]
     if array.dtype == "uint8" and after == "f":
         return replace(arrays.affine(array, 1 / 255.0, 0.0, "convert_image_dtype", call.where), dtype=dtype)
@@ -220,8 +239,6 @@ def _convert_image(run: Run, first: Value | None, call: Call) -> Value:
 
 
 def _one_hot(run: Run, first: Value | None, call: Call) -> Value:
-    from ae_audit.static.domain import arrays
-
     array = run.as_array(first) if first is not None else None
     if array is None:
         return Unknown("one-hot vectors of something unknown", call.where)
@@ -230,28 +247,53 @@ def _one_hot(run: Run, first: Value | None, call: Call) -> Value:
 
 
 def _joined(run: Run, first: Value | None, call: Call) -> Value:
-    return array_api.joined(run, first, call.where, KERAS)
+    made = array_api.joined(run, first, call.where, KERAS)
+    axis = call.constant(
+        1, "axis", default=None if call.get(1, "axis") is not None else 0 if call.name == "stack" else -1
+    )
+    if isinstance(made, Array) and first is not None and isinstance(axis, int):
+        items, rest = run.iterate(first, call.where)
+        shape = shape_like(run.as_array(items[0] if items else rest or first))
+        count = len(items) if rest is None else None
+        return replace(made, shape=arrays.joined_shape(call.name, shape, count, axis))
+    return made
 
 
 def _filled(value: float) -> Any:
     def make(run: Run, first: Value | None, call: Call) -> Value:
-        return Array(ValueRange.exactly(Interval(value, value)), root=run.fresh(), where=call.where, dtype="float32")
+        shape = shape_like(first) if call.name.endswith("_like") else given_shape(first)
+        return Array(ValueRange.exactly(Interval(value, value)), root=run.fresh(), where=call.where, dtype="float32",
+                     shape=shape, synthetic=True)  # fmt: skip
+
+    return make
+
+
+def _filled_with(run: Run, first: Value | None, call: Call) -> Value:
+    value = array_api.constant_number(call.get(1, "value", "fill_value"))
+    if value is None:
+        return arrays.unknown_array(run, "an array filled with an unknown value", call.where)
+    shape = shape_like(first) if call.name.endswith("_like") else given_shape(first)
+    return Array(ValueRange.exactly(Interval(value, value)), root=run.fresh(), where=call.where, shape=shape,
+                 synthetic=True)  # fmt: skip
+
+
+def _as_numpy(name: str) -> Any:
+    """What NumPy has under another name, or under the same."""
+
+    def make(run: Run, first: Value | None, call: Call) -> Value:
+        if any(isinstance(value, (Tensor, LossValue, Difference)) for value in call.values()):
+            return _other(run, call.qualified, call)
+        return run.call(Library(f"numpy.{name}"), call)
 
     return make
 
 
 def _extremum(upper: bool) -> Any:
     def make(run: Run, first: Value | None, call: Call) -> Value:
-        second = call.get(1, "y")
-        bound, other = array_api.constant_number(second), first
-        if bound is None:
-            bound, other = array_api.constant_number(first), second
-        if bound is None:
-            found = [tensor for value in (first, second) for tensor in run.find_tensors(value)]
-            if found:
-                return tensors.opaque(run, KERAS, found, f"«{call.where.written}» is not known")
+        second = call.get(1, "y", "x2")
+        if first is None or second is None:
             return Unknown(f"what «{call.where.written}» gives", call.where)
-        return array_api.clipped(run, other, None if upper else bound, bound if upper else None, call.where)
+        return array_api.extreme(run, first, second, call.where, upper=upper)
 
     return make
 
@@ -268,8 +310,6 @@ def _image_decoded(run: Run, first: Value | None, call: Call) -> Value:
 
 
 def _standardized(run: Run, first: Value | None, call: Call) -> Value:
-    from ae_audit.static.domain import arrays
-
     array = run.as_array(first) if first is not None else None
     return Unknown("a standardised image") if array is None else arrays.standardised(
         array, "per_image_standardization", call.where
@@ -316,7 +356,11 @@ _NAMED: dict[str, Any] = {
     "log": _log, "clip": _clip, "clip_by_value": _clip, "cast": _cast, "to_float": lambda run, first, call: first,
     "convert_image_dtype": _convert_image, "one_hot": _one_hot, "concat": _joined, "concatenate": _joined,
     "stack": _joined, "zeros": _filled(0.0), "ones": _filled(1.0), "zeros_like": _filled(0.0),
-    "ones_like": _filled(1.0),
+    "ones_like": _filled(1.0), "fill": _filled_with, "full": _filled_with, "full_like": _filled_with,
+    "linspace": _as_numpy("linspace"), "lin_space": _as_numpy("linspace"), "range": _as_numpy("arange"),
+    "arange": _as_numpy("arange"), "eye": _as_numpy("eye"), "sin": _as_numpy("sin"), "cos": _as_numpy("cos"),
+    "meshgrid": _as_numpy("meshgrid"), "round": _as_numpy("round"), "floor": _as_numpy("floor"),
+    "ceil": _as_numpy("ceil"), "argmax": _as_numpy("argmax"), "argmin": _as_numpy("argmin"),
     "maximum": _extremum(False), "minimum": _extremum(True), "decode_jpeg": _image_decoded,
     "decode_png": _image_decoded, "decode_image": _image_decoded, "decode_bmp": _image_decoded,
     "per_image_standardization": _standardized, "shape": _shape, "int_shape": _shape, "function": _function,
@@ -342,8 +386,8 @@ def _other(run: Run, name: str, call: Call) -> Value:
 def _gradient(run: Run, receiver: Object, call: Call) -> Value:
     value = call.get(0, "target")
     for part in value.items if isinstance(value, Seq) else [value]:
-        if isinstance(part, (LossValue, Difference)):
-            losses.trained(run, part)
+        if isinstance(part, (LossValue, Difference, Tensor, Unknown)):
+            losses.trained(run, part, where=call.where)
     return Unknown("gradients", call.where)
 
 
@@ -357,8 +401,8 @@ def _minimize(run: Run, receiver: Object, call: Call) -> Value:
     value = call.get(0, "loss")
     if value is not None and not isinstance(value, (LossValue, Difference, Tensor, Unknown)):
         value = run.call(value, Call(call.where))
-    if isinstance(value, (LossValue, Difference)):
-        losses.trained(run, value, receiver.cls.rpartition(".")[2].lower())
+    if isinstance(value, (LossValue, Difference, Tensor, Unknown)):
+        losses.trained(run, value, receiver.cls.rpartition(".")[2].lower(), call.where)
     return Unknown("an operation", call.where)
 
 

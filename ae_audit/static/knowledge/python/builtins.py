@@ -36,6 +36,8 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.static.interpreter.run import Run
 
 TABLE = Table("python")
+MOST_CHOICES = 8
+"""values of an option that are tried, where one must be given"""
 MAX_CALLS = 32
 """elements for which ``map`` and ``filter`` call a function one by one"""
 TABLE.aliases.update(
@@ -373,6 +375,8 @@ def _add_argument(run: Run, receiver: Object, call: Call) -> Value:
         default = Const({"store_true": False, "store_false": True}.get(action)) if action else None
         if default is None and not long.startswith("-"):
             default = Unknown(f"the command line argument «{name}»", call.where)
+        if default is None and call.constant(None, "required") is True:
+            default = _demanded(run, name, source, call)
         default = default or Const(None)
     if isinstance(default, Const):
         run.notes["soft default", source] = default.value
@@ -383,6 +387,16 @@ def _add_argument(run: Run, receiver: Object, call: Call) -> Value:
         default = run.soft(default.value, source, default.where)
     receiver.attrs[f"--{name}"] = default
     return Const(None)
+
+
+def _demanded(run: Run, name: str, source: str, call: Call) -> Value:
+    """An argument that must be given: any of its choices, none of which is the default."""
+    choices = call.get(None, "choices")
+    if isinstance(choices, Seq) and choices.items and isinstance(choices.items[0], Const):
+        given = tuple(item.value for item in choices.items if isinstance(item, Const))
+        run.notes["demanded", source] = given[:MOST_CHOICES]
+        return choices.items[0]
+    return Unknown(f"the command line argument «{name}», which has no default", call.where)
 
 
 @TABLE.method("argparse.ArgumentParser", "add_argument_group", "add_mutually_exclusive_group", "add_subparsers",

@@ -9,7 +9,9 @@ from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import Framework, Structure
 from ae_audit.static.domain import array_api, arrays, comparisons
 from ae_audit.static.domain.arguments import Call
+from ae_audit.static.domain.array_shapes import moved_shape
 from ae_audit.static.domain.values import (
+    COLUMNS,
     Array,
     Const,
     Difference,
@@ -86,13 +88,7 @@ def _moved_method(run: Run, receiver: Value, call: Call) -> Value:
     if name == "view":
         sizes = array_api.sizes_of(call, 0)
         return array_api.reshaped(run, receiver, sizes, call.where, "view")
-    new: tuple[int | None, ...] | None = None
-    if shape is not None and name in {"flatten", "ravel"}:
-        new = (math.prod(e for e in shape if e is not None),) if None not in shape else (None,)
-    axis = call.constant(0, "axis")
-    if shape is not None and name == "expand_dims" and isinstance(axis, int):
-        at = axis if axis >= 0 else len(shape) + 1 + axis
-        new = (*shape[:at], 1, *shape[at:])
+    new = moved_shape(name, shape, call)
     if isinstance(receiver, Const):
         receiver = run.as_array(receiver) or receiver
     return array_api.moved(run, receiver, name, call.where, new)
@@ -120,7 +116,17 @@ def _dtype(run: Run, receiver: Array) -> Value:
     return Library(f"{comparisons.TYPE}.{receiver.dtype}") if receiver.dtype else Unknown("the type of an array")
 
 
-@TABLE.attribute("array", "ndim", "size", "columns", "index", "nbytes", "device", "grad", "requires_grad")
+@TABLE.attribute("array", "columns")
+def _labels(run: Run, receiver: Array) -> Value:
+    return Unknown(COLUMNS)
+
+
+@TABLE.attribute("array", "ndim")
+def _rank(run: Run, receiver: Array) -> Value:
+    return Unknown("the number of axes of an array") if receiver.shape is None else Const(len(receiver.shape))
+
+
+@TABLE.attribute("array", "size", "index", "nbytes", "device", "grad", "requires_grad")
 def _about(run: Run, receiver: Array) -> Value:
     return Unknown("a property of an array")
 
@@ -197,8 +203,18 @@ def _spaced(run: Run, call: Call) -> Value:
         values = ValueRange(span, Interval(numbers[0], numbers[0]) if call.name == "arange" else span)
     if call.name == "logspace":
         values = ValueRange(Interval(0.0, math.inf))
-    return Array(values, dtype="float64", root=run.fresh(), where=call.where, shape=(None,),
-                 source=call.name, synthetic=True)  # fmt: skip
+    count = call.constant(2, "num", default=50) if call.name != "arange" else _steps_of(call)
+    return Array(values, dtype="float64", root=run.fresh(), where=call.where,
+                 shape=(count if isinstance(count, int) else None,), source=call.name, synthetic=True)  # fmt: skip
+
+
+def _steps_of(call: Call) -> int | None:
+    """How many numbers ``np.arange`` makes, where it is told in whole numbers."""
+    given = [call.constant(place) for place in range(min(len(call.args), 3))]
+    if call.kwargs.keys() - {"dtype"} or not given or not all(isinstance(end, int) for end in given):
+        return None
+    ends = [end for end in given if isinstance(end, int)]
+    return None if len(ends) == 3 and ends[2] == 0 else len(range(*ends))
 
 
 @TABLE.function("numpy.clip", "numpy.core.umath.clip")
@@ -216,14 +232,9 @@ def _clip_method(run: Run, receiver: Array, call: Call) -> Value:
 
 @TABLE.function("numpy.maximum", "numpy.fmax", "numpy.minimum", "numpy.fmin")
 def _bounded(run: Run, call: Call) -> Value:
-    values = [array_api.constant_number(v) for v in call.args[:2]]
-    upper = call.name in {"minimum", "fmin"}
-    for bound, other in ((values[1] if len(values) > 1 else None, 0), (values[0] if values else None, 1)):
-        if bound is not None and len(call.args) > other:
-            return array_api.clipped(
-                run, call.args[other], None if upper else bound, bound if upper else None, call.where
-            )
-    return arrays.unknown_array(run, f"the values of «{call.where.written}»", call.where)
+    if len(call.args) < 2:
+        return Unknown(f"what «{call.where.written}» gives", call.where)
+    return array_api.extreme(run, call.args[0], call.args[1], call.where, upper=call.name in {"minimum", "fmin"})
 
 
 @TABLE.function("numpy.concatenate", "numpy.vstack", "numpy.hstack", "numpy.dstack", "numpy.stack", "numpy.row_stack",
@@ -261,15 +272,24 @@ def _statistic(run: Run, call: Call) -> Value:
         if value.rest is None and all(isinstance(k, (int, float)) for k in known) and known:
             return Const(math.prod(known), call.where)
         return Unknown("a product of extents", call.where)
-    axis = call.given(1, "axis", "dim") and name not in {"percentile", "quantile"}
-    return array_api.reduced(run, value, _STATISTICS.get(name, "prod"), call.where, whole=not axis)
+    how = _STATISTICS.get(name, "prod")
+    axis = None if name in {"percentile", "quantile"} else array_api.axis_of(call, 1)
+    return array_api.reduced(run, value, how, call.where, whole=axis is None, axis=axis, keep=_keeps(call))
 
 
 @TABLE.method("array", "mean", "std", "var", "max", "min", "sum", "prod", "median", "amax", "amin", "ptp")
 def _statistic_method(run: Run, receiver: Array, call: Call) -> Value:
-    whole = not call.given(0, "axis", "dim")
-    return array_api.reduced(run, receiver, _STATISTICS.get(call.name, "max"),
-                       call.where, whole=whole)  # fmt: skip
+    axis = array_api.axis_of(call, 0)
+    how = _STATISTICS.get(call.name, "max")
+    made = array_api.reduced(run, receiver, how, call.where, whole=axis is None, axis=axis, keep=_keeps(call))
+    if isinstance(made, Array) and axis is not None and how in {"max", "min", "median"} and "axis" not in call.kwargs:
+        return replace(made, shape=None)  # torch gives a pair, of which the values are the first
+    return made
+
+
+def _keeps(call: Call) -> bool:
+    """Whether the axes that a reduction takes away stay, with an extent of 1."""
+    return call.constant(None, "keepdims", "keepdim") is True
 
 
 @TABLE.function("numpy.square")
@@ -400,9 +420,10 @@ def _random(run: Run, call: Call) -> Value:
     if low is None or high is None or low > high:
         return array_api.random(run, call, ValueRange(), shape, what)
     span = Interval(low, high)
-    return array_api.random(
-        run, call, ValueRange.exactly(span) if math.isfinite(high) else ValueRange(span), shape, what
-    )
+    values = ValueRange.exactly(span) if math.isfinite(high) else ValueRange(span)
+    made = array_api.random(run, call, values, shape, what)
+    dtype = array_api.dtype_name(call.get(None, "dtype")) or ("int64" if kind == "integer" else None)
+    return made if dtype is None else replace(made, dtype=dtype)
 
 
 @TABLE.function("numpy.random.default_rng")
@@ -420,7 +441,16 @@ def _permuted(run: Run, call: Call) -> Value:
     value = _first(call)
     if isinstance(value, Array) and value.shape not in {(), None}:
         return replace(value, shape=None if value.shape is None else (None, *value.shape[1:]))
-    return Unknown("a random order", call.where)
+    count = value.value if isinstance(value, Const) and isinstance(value.value, int) else None
+    counts = isinstance(value, Unknown) and value.reason.startswith("the length of")
+    if count is None and not counts:
+        return Unknown("a random order", call.where)
+    drawn = call.constant(1, "size") if call.name == "choice" else count
+    if call.name == "choice" and not call.given(1, "size"):
+        return Unknown("a number drawn at random", call.where)
+    top = math.inf if count is None else max(count - 1.0, 0.0)
+    return Array(ValueRange(Interval(0.0, top)), dtype="int64", root=run.fresh(), where=call.where, synthetic=True,
+                 shape=(drawn if isinstance(drawn, int) else None,))  # fmt: skip
 
 
 @TABLE.function("numpy.load", "numpy.loadtxt", "numpy.genfromtxt", "numpy.fromfile", "numpy.memmap",
@@ -469,7 +499,12 @@ def _padded(run: Run, call: Call) -> Value:
     return replace(made, values=ValueRange(hull, made.values.reach))
 
 
-@TABLE.function("numpy.interp", "numpy.dot", "numpy.matmul", "numpy.outer")
+@TABLE.function("numpy.dot", "numpy.matmul")
+def _product(run: Run, call: Call) -> Value:
+    return array_api.binary(run, "@", call)
+
+
+@TABLE.function("numpy.interp", "numpy.outer", "numpy.einsum")
 def _general(run: Run, call: Call) -> Value:
     made = arrays.unknown_array(run, f"the values of «{call.where.written}»", call.where)
     given = [run.as_array(value) for value in call.args]

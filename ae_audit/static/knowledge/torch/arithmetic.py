@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import Structure
-from ae_audit.static.domain import array_api, arrays, divergences, losses, operators, tensors
+from ae_audit.static.domain import array_api, arrays, divergences, indexing, losses, operators, tensors
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.values import (
     Array,
@@ -147,7 +147,8 @@ def where(run: Run, value: Value, call: Call, name: str) -> Value:
         return Unknown("a choice between values", call.where)
     first, second = call.args[0], call.args[1]
     if isinstance(first, Tensor) or isinstance(second, Tensor):
-        return heads.undetermined(run, Seq([first, second]), "a choice between values", call.where)
+        made = heads.undetermined(run, Seq([first, second]), "a choice between values", call.where)
+        return tensors.remembering(made, [first, second], call.where) if isinstance(made, Tensor) else made
     one, other = run.as_array(first), run.as_array(second)
     if one is None or other is None:
         return Unknown("a choice between values", call.where)
@@ -186,17 +187,37 @@ def reduce(run: Run, value: Value, call: Call, name: str) -> Value:
             return losses.reduced(run, value, name.removeprefix("nan"), call.where, array_api.axis_of(call, 0))
         return value
     along = call.get(0, "dim", "axis")
+    if name in {"max", "min"} and isinstance(call.get(0, "other"), (Array, Tensor, Unknown, Difference)):
+        return extreme_of_two(run, value, call, name)
     if name in {"max", "min", "median", "mode"} and isinstance(along, Const) and isinstance(along.value, int):
         found = carried(run, value)
-        picked: Value = heads.moved(found, None) if found is not None else Unknown(f"«{name}»", call.where)
+        shape = None if found is None else indexing.reduced(heads.shape_of(found), along.value, keep=_keeps(call))
+        picked: Value = heads.moved(found, shape) if found is not None else Unknown(f"«{name}»", call.where)
         return Seq([picked, Unknown("the index of an extreme value", call.where)], "tuple")
     if isinstance(value, Tensor):
         made = heads.undetermined(run, value, f"«{call.where.written}» is a statistic of an output", call.where)
-        return divergences.reduced(value, made, name, array_api.axis_of(call, 0), call.where)
+        axis = array_api.axis_of(call, 0)
+        if isinstance(made, Tensor):
+            shape = indexing.reduced(value.head.shape, axis, keep=_keeps(call))
+            made = tensors.remembering(replace(made, head=replace(made.head, shape=shape)), [value], call.where)
+        return divergences.reduced(value, made, name, axis, call.where)
     array = run.as_array(value)
     if array is None:
         return Unknown(f"«{name}»", call.where)
     return run.call(Library(f"numpy.{name}"), Call(call.where, [array, *call.args], call.kwargs, call.open))
+
+
+def _keeps(call: Call) -> bool:
+    return call.constant(1, "keepdim", "keepdims") is True
+
+
+@operation("maximum", "minimum", "fmax", "fmin")
+def extreme_of_two(run: Run, value: Value, call: Call, name: str) -> Value:
+    """``torch.maximum(x, y)``, the larger of two values place by place."""
+    other = call.get(0, "other")
+    if other is None:
+        return Unknown(f"«{name}»", call.where)
+    return array_api.extreme(run, value, other, call.where, upper="min" in name)
 
 
 @operation(*names.CLASS_PICKING)

@@ -147,7 +147,9 @@ def _shape_made(run: Run, name: str, call: Call) -> tuple[int | None, ...] | Non
     if name in {"linspace", "logspace"}:
         return (_count(call.get(2, "steps")),)
     if name in {"arange", "range", "randperm"}:
-        return (_count(call.get(0, "end", "n")) if len(call.args) == 1 and name != "range" else None,)
+        ends = [_count(end) for end in call.args]
+        known = name != "range" and ends and None not in ends and ends[2:3] != [0]
+        return (len(range(*(end for end in ends if end is not None))) if known else None,)
     if name == "eye":
         rows = _count(call.get(0, "n"))
         return rows, rows if call.get(1, "m") is None else _count(call.get(1, "m"))

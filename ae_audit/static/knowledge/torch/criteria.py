@@ -251,8 +251,11 @@ def backward(run: Run, receiver: Any, call: Call) -> Value:
 def tensor_backward(run: Run, receiver: Any, call: Call) -> Value:
     """What a function out of reach made of an output: its arguments are a prediction and, perhaps, a target."""
     given = run.notes.get("calls out of reach", {}).get(receiver.why)
+    before = len(run.sites)
     if isinstance(given, Call):
         trained_out_of_reach(run, list(given.values()), given, receiver.why)
+    if len(run.sites) == before:
+        losses.trained(run, receiver, where=call.where)
     return NONE
 
 
@@ -260,16 +263,22 @@ def tensor_backward(run: Run, receiver: Any, call: Call) -> Value:
 def unknown_backward(run: Run, receiver: Any, call: Call) -> Value:
     """A loss of which only the arguments are known."""
     given = receiver.children.get("()")
+    before = len(run.sites)
     if isinstance(given, Seq):
         trained_out_of_reach(run, given.items, call, receiver.reason)
+    if len(run.sites) == before:
+        losses.trained(run, receiver, where=call.where)
     return NONE
 
 
 @TABLE.method("array", "backward")
 def array_backward(run: Run, receiver: Any, call: Call) -> Value:
     """A sum of losses of which only the arguments are known."""
-    for each in operators.calls_out_of_reach(run, receiver):
+    out_of_reach = operators.calls_out_of_reach(run, receiver)
+    for each in out_of_reach:
         unknown_backward(run, each, call)
+    if not out_of_reach:
+        losses.trained(run, receiver, where=call.where)
     return NONE
 
 

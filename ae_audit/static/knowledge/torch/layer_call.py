@@ -124,7 +124,8 @@ def _recurrent(run: Run, name: str, given: Given, value: Array | Tensor, where: 
     hidden = given("hidden_size")
     width = hidden * (2 if given("bidirectional") is True else 1) if isinstance(hidden, int) else None
     projected = given("proj_size", 0)
-    shape = shapes.linear(heads.shape_of(value), width)
+    entering = heads.shape_of(value)
+    shape = shapes.linear(entering, width)
     before = heads.weighed(run, value, name, shape, where)
     activation = given("nonlinearity", "tanh") if name.startswith("RNN") else "tanh"
     if name == "LSTM" and projected not in {0, None}:
@@ -135,8 +136,20 @@ def _recurrent(run: Run, name: str, given: Given, value: Array | Tensor, where: 
         return out
     if name == "LSTMCell":
         return Seq([out, heads.weighed(run, before, name, shape, where)], "tuple")
-    state: Value = Seq([out, heads.weighed(run, before, name, None, where)], "tuple") if name == "LSTM" else out
-    return Seq([out, state], "tuple")
+    last = _last_states(given, entering)
+    hidden_state = heads.moved(out, last) if isinstance(out, (Array, Tensor)) else out
+    cell = heads.weighed(run, before, name, last, where)
+    return Seq([out, Seq([hidden_state, cell], "tuple") if name == "LSTM" else hidden_state], "tuple")
+
+
+def _last_states(given: Given, entering: shapes.Shape | None) -> shapes.Shape | None:
+    """Layers (of both directions) × samples × units: the shape of the state after the last step."""
+    layers, units = given("num_layers", 1), given("proj_size", 0) or given("hidden_size")
+    if entering is None or not isinstance(layers, int):
+        return None
+    count = layers * (2 if given("bidirectional") is True else 1)
+    batch = () if len(entering) < 3 else (entering[0 if given("batch_first", False) is True else 1],)
+    return (count, *batch, _int(units))
 
 
 def layer_shape(name: str, spec: Layer, given: Given, shape: shapes.Shape | None) -> shapes.Shape | None:

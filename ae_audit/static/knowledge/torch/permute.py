@@ -61,6 +61,8 @@ def new_shape(name: str, shape: Shape | None, call: Call) -> Shape | None:
         return None if shape is None or len(shape) < 2 else (*shape[:-2], shape[-1], shape[-2])
     if name in {"flip", "fliplr", "flipud", "roll", "sort"}:
         return shape
+    if name == "unfold":
+        return shapes.unfolded(shape, *(_int(python(item)) for item in call.args[:3])) if len(call.args) >= 3 else None
     if name == "unflatten":
         axis, sizes = call.constant(0, "dim"), call.constant(1, "sizes")
         return shapes.unflattened(shape, axis, sizes) if isinstance(axis, int) and isinstance(sizes, tuple) else None

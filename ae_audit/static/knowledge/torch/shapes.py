@@ -153,6 +153,16 @@ def unflattened(shape: Shape | None, axis: int, sizes: Sequence[Extent]) -> Shap
     return None if inner is None else (*shape[:place], *inner, *shape[place + 1 :])
 
 
+def unfolded(shape: Shape | None, axis: Extent, size: Extent, step: Extent) -> Shape | None:
+    """``x.unfold(axis, size, step)``: windows along an axis, each a new last axis."""
+    place = _axis(shape, axis) if shape is not None and axis is not None else None
+    if shape is None or place is None:
+        return None
+    extent = shape[place]
+    count = None if extent is None or size is None or not step or extent < size else (extent - size) // step + 1
+    return (*shape[:place], count, *shape[place + 1 :], size)
+
+
 def viewed(shape: Shape | None, sizes: Sequence[Extent]) -> Shape | None:
     """``view`` and ``reshape``: ``sizes`` with at most one -1, which takes what is left.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Callable
 
 from ae_audit.schema.location import TrailStep
@@ -23,6 +25,7 @@ from ae_audit.static.domain.values import (
     Value,
     is_const,
 )
+from ae_audit.static.interpreter.assignment import UNPACKED
 from ae_audit.static.interpreter.registry import Table
 from ae_audit.static.knowledge.torch.data import DATASET, class_index
 from ae_audit.static.knowledge.torch.torchvision_datasets import (
@@ -46,6 +49,7 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
 
 TABLE = Table("torchvision data")
 IMAGES = "torchvision.datasets.VisionDataset"
+UNKNOWN_MAKE = "torchvision.datasets.VisionDataset of unknown make"
 PREFIX = "torchvision.datasets"
 
 for _module in (
@@ -94,8 +98,31 @@ for _set in MEDMNIST:
     TABLE.bases[f"medmnist.{_set}"] = (IMAGES,)
 
 
-TABLE.functions["a data set of unknown make"] = _constructor(IMAGES)
+TABLE.functions["a data set of unknown make"] = _constructor(UNKNOWN_MAKE)
 """A class that is not known, called with ``transform=``: samples are an image and something else."""
+TABLE.bases[UNKNOWN_MAKE] = (IMAGES,)
+
+
+@TABLE.method(UNKNOWN_MAKE, UNPACKED)
+def several(run: Run, receiver: Object, call: Call) -> Value:
+    """``train, test = create_loaders(…, transform=t)``: a data set each, where the name says so."""
+    count = call.constant(0)
+    written = _called(receiver)
+    if _LOADS_SEVERAL.search(written.casefold()) is None:
+        parts: list[Value] = [Unknown(f"what «{written}» returns is not known", call.where) for _ in range(count)]
+        return Seq(parts, "tuple")
+    return Seq([_constructor(UNKNOWN_MAKE)(run, receiver.call or call) for _ in range(count)], "tuple")
+
+
+_LOADS_SEVERAL = re.compile(r"(loaders?|data_?sets?|data)$")
+
+
+def _called(receiver: Object) -> str:
+    """The name of what made an object, as written."""
+    node = None if receiver.call is None else receiver.call.where.node
+    if not isinstance(node, ast.Call):
+        return ""
+    return ast.unparse(node.func)
 
 
 def initialise(run: Run, made: Any, call: Call) -> None:
@@ -164,6 +191,9 @@ def label(run: Run, receiver: Any) -> Value:
     """The second part of a sample, before ``target_transform``."""
     name, facts = _facts(run, receiver)
     state = _state(run, receiver)
+    if isinstance(receiver, Object) and receiver.cls == UNKNOWN_MAKE:
+        known: Value = state.setdefault("second", Unknown(f"what «{_called(receiver)}» gives besides its images"))
+        return known
     classes = facts.classes
     if name == "EMNIST":
         split = state["call"].constant(1, "split")

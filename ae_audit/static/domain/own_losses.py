@@ -1,0 +1,55 @@
+"""Losses of a program's own that are not followed: that it trains there is told, and the data where they are seen."""
+
+from __future__ import annotations
+
+from ae_audit.schema.training_setup import Framework, LossUse
+from ae_audit.static.domain.values import Array, Seq, Site, Tensor, Unknown, Value
+from ae_audit.static.source.sources import Where
+from ae_audit.theory.ranges import Tri
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from ae_audit.static.domain.evaluator import Evaluator
+
+OWN = "it is written out in the program, and is none of the losses that are known"
+NO_TARGET = "the loss written out there compares the output with no data"
+
+
+def trained(run: Evaluator, value: Value, optimizer: str | None, where: Where | None) -> None:
+    """A value in which no comparison was seen is trained on: report the training, and the data the prediction met."""
+    if isinstance(value, Seq):
+        for item in value.items:
+            trained(run, item, optimizer, where)
+        return
+    if isinstance(value, Tensor) and value.fed and not any(array.placeholder for array in value.fed):
+        _report(run, value, optimizer, where)
+    elif isinstance(value, (Unknown, Array)) and where is not None:
+        reason = value.reason if isinstance(value, Unknown) else value.why or "it is computed from data alone"
+        _emit(run, Framework.TORCH, where, where, Unknown(reason), Unknown(reason), reason, optimizer)
+
+
+def _report(run: Evaluator, value: Tensor, optimizer: str | None, where: Where | None) -> None:
+    met = value.met
+    if met is not None and met.target is None and where is not None:
+        _emit(run, value.framework, where, where, met.prediction, Unknown(NO_TARGET), OWN, optimizer)
+    elif met is not None and met.target is not None and not met.moved:
+        _emit(run, value.framework, met.where, where or met.where, met.prediction, met.target, OWN, optimizer)
+    elif where is not None:
+        _emit(run, value.framework, where, where, value, Unknown(NO_TARGET), OWN, optimizer)
+
+
+def _emit(
+    run: Evaluator, framework: Framework, where: Where, trains_at: Where, prediction: Value, target: Value, why: str,
+    optimizer: str | None,
+) -> None:  # fmt: skip
+    use = LossUse(name=None, written=where.written, from_logits=Tri.UNKNOWN, location=where.location, custom=True)
+    if any(site.where.location == trains_at.location and site.use.location == use.location for site in run.sites):
+        return
+    fed = prediction.fed if isinstance(prediction, Tensor) else ()
+    run.emit(
+        Site(
+            framework=framework, where=trains_at, use=use, prediction=prediction, target=target,
+            input=fed[0] if fed else None, why_loss=why, optimizer=optimizer,
+            model=prediction.model if isinstance(prediction, Tensor) else None, extra={"trained": True, "unread": True},
+        )
+    )  # fmt: skip

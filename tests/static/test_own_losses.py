@@ -1,0 +1,140 @@
+"""Losses that programs write out: what they compare is seen, or that they train is told with the loss not read."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+from ae_audit.schema.training_setup import Relation
+from ae_audit.static import analyse_file
+from tests.static.keras_programs import audited
+from tests.static.torch_programs import setup_of, setups_of
+
+DATA = """
+loader = DataLoader(MNIST("d", transform=transforms.ToTensor()), batch_size=64)
+net = nn.Sequential(nn.Flatten(), nn.Linear(784, 32), nn.ReLU(), nn.Linear(32, 784), nn.Sigmoid())
+judge = nn.Sequential(nn.Flatten(), nn.Linear(784, 32), nn.ReLU(), nn.Linear(32, 1))
+optimizer = torch.optim.Adam(net.parameters())
+"""
+STEP = """
+    optimizer.zero_grad(); loss.backward(); optimizer.step()
+"""
+
+
+def trained(step: str) -> str:
+    return DATA + "for x, _ in loader:\n" + textwrap.indent(textwrap.dedent(step), "    ") + STEP
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "1 - torch.min(x.flatten(1), net(x)).sum() / torch.max(x.flatten(1), net(x)).sum()",
+        "1 - 2 * (net(x) * x.flatten(1)).sum() / (net(x).sum() + x.sum())",
+        "torch.where(x.flatten(1) > 0.5, 1 - net(x), net(x)).mean()",
+    ],
+)
+def test_a_loss_that_is_not_read_is_told_with_its_prediction(loss: str) -> None:
+    setup = setup_of(trained(f"loss = {loss}"))
+    assert setup.loss.name is None
+    assert setup.head.activation == "sigmoid"
+
+
+def test_an_overlap_written_out_meets_its_target() -> None:
+    setup = setup_of(trained("loss = 1 - 2 * (net(x) * x.flatten(1)).sum() / (net(x).sum() + x.sum())"))
+    assert setup.target.source == "torchvision.datasets.MNIST"
+    assert setup.relation is Relation.SAME
+
+
+@pytest.mark.parametrize("error", ["(judge(x) - 1) ** 2", "torch.square(judge(x) - 1.0)", "(judge(x) - 1).pow(2)"])
+def test_a_squared_error_against_a_number_has_that_number_for_its_target(error: str) -> None:
+    setup = setup_of(trained(f"loss = 0.5 * ({error}).mean()"))
+    assert setup.loss.name == "mse"
+    assert setup.target.values.hull.lo == setup.target.values.hull.hi == 1.0
+
+
+def test_a_scaled_output_is_no_error_against_a_number() -> None:
+    setup = setup_of(trained("loss = F.mse_loss(2 * net(x) - 1, 2 * x.flatten(1) - 1)"))
+    assert setup.loss.name == "mse"
+    assert setup.target.values.hull.lo == -1.0
+
+
+def test_a_square_that_is_not_trained_on_is_no_training() -> None:
+    setups = setups_of(trained("loss = F.mse_loss(net(x), x.flatten(1))\nprint(((judge(x) - 1) ** 2).mean())"))
+    assert [setup.head.activation for setup in setups] == ["sigmoid"]
+
+
+def test_noise_is_the_target_of_a_diffusion_loss_written_out() -> None:
+    setup = setup_of(
+        trained("""
+        noise = torch.randn(64, 784)
+        xt = 0.7 * x.flatten(1) + 0.7 * noise
+        loss = ((net(xt) - noise) ** 2).mean()
+        """)
+    )
+    assert setup.loss.name == "mse"
+    assert setup.target.values.reach is not None
+    assert setup.target.values.reach.lo < 0
+
+
+def test_a_critic_without_target_is_told() -> None:
+    result = analyse_file(
+        "program.py",
+        ("import torch\nfrom torch import nn\n" + textwrap.dedent("""
+        critic = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 1))
+        optimizer = torch.optim.RMSprop(critic.parameters())
+        for _ in range(10):
+            loss = -torch.mean(critic(torch.rand(64, 8))) + torch.mean(critic(torch.randn(64, 8)))
+            loss.backward()
+            optimizer.step()
+        """)).encode(),
+    )  # fmt: skip
+    (setup,) = result.setups
+    assert setup.loss.name is None
+    assert {one.what for one in result.undecided} >= {"loss", "target range"}
+    assert all("running the program" not in one.why for one in result.undecided)
+
+
+def test_a_loss_out_of_reach_is_told_as_a_training() -> None:
+    source = """
+    import torch
+    from elsewhere import Model, batches
+    model = Model()
+    optimizer = torch.optim.Adam(model.parameters())
+    for batch in batches():
+        loss = model.training_loss(batch)
+        loss.backward()
+        optimizer.step()
+    """
+    result = analyse_file("program.py", textwrap.dedent(source).encode())
+    assert len(result.setups) == 1
+    assert result.setups[0].loss.name is None
+
+
+def test_an_error_written_out_on_a_tape_in_a_function() -> None:
+    setups, codes, _ = audited("""
+    prices = 255 * np.random.rand(400, 1).astype("float32")
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(1, activation="sigmoid")])
+    optimizer = keras.optimizers.Adam(0.01)
+
+    def step(features, wanted):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.square(wanted - model(features)))
+        optimizer.apply_gradients(zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables))
+        return loss
+
+    for epoch in range(20):
+        print(float(step(np.random.rand(400, 3), prices)))
+    """)
+    assert [setup.loss.name for setup in setups] == ["mse"]
+    assert codes == {"AE102"}
+
+
+def test_labels_with_much_noise_leave_their_range() -> None:
+    _, codes, _ = audited("""
+    critic = keras.Sequential([keras.Input((8,)), layers.Dense(1, activation="sigmoid")])
+    critic.compile("adam", "binary_crossentropy")
+    labels = tf.concat([tf.zeros((32, 1)), tf.ones((32, 1))], axis=0) + 0.3 * tf.random.uniform((64, 1))
+    critic.train_on_batch(tf.random.normal((64, 8)), labels)
+    """)
+    assert "AE201" in codes
