@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
 _SEE_HELP = " 'ae-audit --help' lists the options."
 _EPILOG = """\
 commands:
+  ae-audit explain PATH     follow the data to the loss, step by step
   ae-audit rule CODE|NAME   explain a rule
   ae-audit rule --all       list the rules
   ae-audit rule --test RULE try a rule on its own examples

@@ -37,9 +37,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_OK
     from ae_audit.base.errors import UsageError
 
+    arguments = _understood(arguments)
     try:
         if arguments[:1] == ["rule"]:
             return _rule(arguments[1:])
+        if arguments[:1] == ["explain"]:
+            return _explain(arguments[1:])
         if arguments[:1] == ["config"]:
             return _config(arguments[1:])
         if arguments[:1] == ["completion"]:
@@ -56,6 +59,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     except Exception as error:
         return _broken(error, verbose=not {"-v", "--verbose"}.isdisjoint(arguments))
+
+
+def _understood(arguments: list[str]) -> list[str]:
+    """What is meant by words that other tools have for a command; a file of that name is the file."""
+    meant = {
+        "version": ["--version"],
+        "help": ["--help"],
+        "rules": ["rule", "--all"],
+        "check": [],
+        "audit": [],
+        "lint": [],
+    }
+    if not arguments or arguments[0] not in meant:
+        return arguments
+    import os
+
+    return arguments if os.path.exists(arguments[0]) else [*meant[arguments[0]], *arguments[1:]]
 
 
 def run() -> NoReturn:
@@ -274,6 +294,30 @@ def _rule(arguments: Sequence[str]) -> int:
 
     sys.stdout.write("\n".join(map(markdown, rules)))
     return EXIT_OK
+
+
+def _explain(arguments: Sequence[str]) -> int:
+    """``ae-audit explain [options] PATH ...``: the way of the data to the loss; 0, or 3 where no training was found."""
+    from ae_audit.cli.arguments import read_arguments
+    from ae_audit.engine import audit_files
+    from ae_audit.engine.discovery import discover
+    from ae_audit.report import paint
+    from ae_audit.report.explanation import explanation
+    from ae_audit.source.text import STDIN, Sources
+
+    request = read_arguments(arguments)
+    if isinstance(request, str):
+        sys.stdout.write(request)
+        return EXIT_OK
+    settings = request.settings
+    sources = Sources({STDIN: sys.stdin.buffer.read()} if "-" in request.paths else None)
+    report = audit_files(discover(request.paths, settings), settings, _progress(settings), sources)
+    paint(
+        sys.stdout,
+        lambda width, ascii_only: explanation(report, sources, width=width, ascii_only=ascii_only),
+        settings.color,
+    )
+    return EXIT_OK if report.setups else EXIT_NOTHING_AUDITED
 
 
 def _own_rules() -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 
 from ae_audit.source.text import Sources
 
@@ -109,27 +110,36 @@ def to_terminal(
         )
         stream.flush()
         return
-    from ae_audit.report.text_layout import ansi, plain
-
     if statistics:
         from ae_audit.report.statistics import statistics as counted
 
-        page = counted(report, ascii_only=not _shows_signs(stream))
-    else:
-        page = lines(
+        paint(stream, lambda width, ascii_only: counted(report, ascii_only=ascii_only), color)
+        return
+    paint(
+        stream,
+        lambda width, ascii_only: lines(
             report,
             format,
             sources,
-            width=_width(stream),
-            ascii_only=not _shows_signs(stream),
+            width=width,
+            ascii_only=ascii_only,
             hints=hints,
             interrupted=interrupted,
             verbose=verbose,
-        )
+        ),
+        color,
+    )
+
+
+def paint(stream: TextIO, page: Callable[[int | None, bool], Sequence[Line]], color: str = "auto") -> None:
+    """Write what ``page(width, ascii_only)`` lays out, coloured, sized and spelt as the stream can show it."""
+    from ae_audit.report.text_layout import ansi, plain
+
+    laid_out = page(_width(stream), not _shows_signs(stream))
     colored = wants_color(stream, color)
     if colored and os.name == "nt":
         os.system("")  # makes the Windows console understand ANSI colours
-    text = ansi(page) if colored else plain(page)
+    text = ansi(laid_out) if colored else plain(laid_out)
     encoding = stream.encoding or "utf-8"
     stream.write(text.encode(encoding, "replace").decode(encoding))
     stream.flush()

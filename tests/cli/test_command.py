@@ -227,3 +227,29 @@ def test_an_unknown_format_gets_a_suggestion(write: Write, audit: Audit) -> None
     write("a.py", BAD)
     assert "Did you mean 'sarif'?" in audit("a.py", "--output-format", "sarf").err
     assert "Did you mean '--sarif-output'?" in audit("a.py", "--sarf-output", "x").err
+
+
+def test_explain_follows_the_data_to_the_loss(write: Write, audit: Audit) -> None:
+    write("a.py", BAD)
+    outcome = audit("explain", "--static", "a.py", static=False)
+    assert outcome.code == 0
+    assert outcome.out.startswith("a.py:")
+    for part in ("input", "target", "prediction", "loss"):
+        assert f"\n  {part} " in outcome.out
+    write("words.py", "print('no model')\n")
+    assert audit("explain", "--static", "words.py", static=False).code == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "same"), [(["version"], ["--version"]), (["help"], ["--help"]), (["rules"], ["rule", "--all"])]
+)
+def test_words_of_other_tools_are_understood(audit: Audit, words: list[str], same: list[str]) -> None:
+    assert audit(*words, static=False).out == audit(*same, static=False).out
+
+
+def test_a_word_for_auditing_is_left_out_unless_it_is_a_file(write: Write, audit: Audit) -> None:
+    write("a.py", BAD)
+    assert audit("check", "--static", "a.py", static=False).code == 1
+    write("check", BAD)
+    outcome = audit("check", "--static", "a.py", "--output-format", "json", static=False)
+    assert {finding["path"] for finding in json.loads(outcome.out)["findings"]} == {"a.py", "check"}
