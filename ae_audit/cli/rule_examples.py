@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ae_audit.rules.base import Example, Rule
-from ae_audit.rules.runner import check
+from ae_audit.rules.registry import all_rules
+from ae_audit.rules.runner import audit
 from ae_audit.static import analyse_file
 
 _PATH = "example.py"
@@ -32,8 +33,8 @@ def _wrong(rule: Rule, example: Example, bad: bool, modules: tuple[str, ...]) ->
         return result.errors[0].message
     if not result.setups:
         return "no training was found in it"
-    findings, _ = check(result.setups, modules=modules)
-    found = {finding.code for finding in findings}
+    audited = audit(result.setups, all_rules(modules))
+    found = {finding.code for item in audited for finding in item.findings}
     if not bad:
         return f"it gives {rule.code}, and must not" if rule.code in found else None
     if rule.needs_data:
@@ -45,12 +46,8 @@ def _wrong(rule: Rule, example: Example, bad: bool, modules: tuple[str, ...]) ->
         return None
     from ae_audit.fix import apply, propose
 
-    for finding in findings:
-        if finding.code == rule.code:
-            setup = None if finding.setup is None else result.setups[finding.setup]
-            fix = propose(finding, setup, lambda path, cell: example.source)
-            after = example.source if fix is None else apply(example.source, fix.edits)
-            if after != example.fixed:
-                return "its fix does not give what it states under fixed"
-            break
-    return None
+    owned = [(finding, item.setup) for item in audited for finding in item.findings if finding.code == rule.code]
+    finding, setup = min(owned, key=lambda one: one[0].severity.rank)
+    fix = propose(finding, setup, lambda path, cell: example.source)
+    after = example.source if fix is None else apply(example.source, fix.edits)
+    return None if after == example.fixed else "its fix does not give what it states under fixed"

@@ -139,7 +139,7 @@ class ChildResults:
         self.refused: str | None = None
         """why the data do not go with the model file"""
         self.not_loaded = False
-        """whether a model file was not loaded: what reading left open of it stays open"""
+        """whether a model file was not loaded: what reading left undecided of it stays so"""
         self.confinement: SandboxClosed | None = None
         self.ignored = 0
         """messages that made no sense"""

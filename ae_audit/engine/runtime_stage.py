@@ -166,7 +166,7 @@ def _contradictions(read: Sequence[TrainingSetup], results: ChildResults) -> Ite
 
 
 def _still_unknown(reading: Reading, results: ChildResults) -> tuple[Undecided, ...]:
-    """What reading left open, without what it left open of set-ups that were then seen running."""
+    """What reading left undecided, without what it left so of set-ups that were then seen running."""
     if results.not_loaded:
         return reading.reasons
     places = [reading.setups[seen.read].location for seen in results.seen if seen.read is not None]

@@ -202,7 +202,7 @@ def write_section(terminal: pytest.TerminalReporter, told: Sequence[tuple[str, s
     for text in failed:
         terminal.write_line(f"failed  {text}")
     for text in undecided if terminal.verbosity > 0 else ():
-        terminal.write_line(f"open    {text}")
+        terminal.write_line(f"undecided {text}")
     counts = [
         f"{len(by_name[name])} info" if name == "info" else count(len(by_name[name]), name)
         for name in ("error", "warning", "info")

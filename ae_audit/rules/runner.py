@@ -1,7 +1,7 @@
 """Run the rules over training setups, and make findings of what they yield.
 
 Three pure steps: :func:`judge` looks at one set-up; :func:`under_conditions` compares the alternatives of one place;
-:func:`told_once` makes one finding of what several set-ups say of the same code. :func:`check` is all three.
+:func:`told_once` makes one finding of what several set-ups say of the same code. :func:`audit` is all three.
 """
 
 from __future__ import annotations
@@ -38,10 +38,14 @@ def check(
     Raises:
         UsageError: for a selector that stands for no rule.
     """
-    rules = select_rules(select, ignore, modules)
-    audited = numbered(told_once(under_conditions([judge(setup, rules) for setup in setups])))
+    audited = numbered(audit(setups, select_rules(select, ignore, modules)))
     undecided = dict.fromkeys(one for item in audited for one in item.undecided)
     return worst_first(audited), tuple(undecided)
+
+
+def audit(setups: Iterable[TrainingSetup], rules: Sequence[Rule]) -> tuple[AuditedSetup, ...]:
+    """What ``rules`` say of the set-ups of one program, alternatives judged together and each thing told once."""
+    return told_once(under_conditions([judge(setup, rules) for setup in setups]))
 
 
 def judge(setup: TrainingSetup, rules: Iterable[Rule]) -> AuditedSetup:

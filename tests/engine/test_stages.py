@@ -19,7 +19,7 @@ from ae_audit.engine.discovery import AuditTarget
 from ae_audit.runtime.sandbox.launch import ChildOutcome, Ending
 from ae_audit.schema.audited import AuditedSetup
 from ae_audit.schema.codec import from_json, to_json
-from ae_audit.schema.findings import Evidence, Finding, Severity, Verdict
+from ae_audit.schema.findings import Evidence, Finding, Severity, Undecided, Verdict
 from ae_audit.schema.location import Location
 from ae_audit.schema.messages import (
     Finished,
@@ -185,6 +185,20 @@ def test_forged_messages_are_noted_and_change_nothing(tmp_path: Path, monkeypatc
     assert [note.text for note in report.notes] == ["ignored a malformed message from the audited process, 2 in all"]
 
 
+def test_what_the_run_contradicts_is_noted_and_the_run_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other(request: dict[str, Any]) -> list[Message]:
+        setup = from_json(TrainingSetup, request["setups"][0])
+        return [SetupSeen(0, 0, AuditedSetup(replace(setup, loss=replace(setup.loss, name="mse")))), Finished()]
+
+    report = audited(tmp_path, monkeypatch, other)
+    assert [setup.loss.name for setup in report.setups] == ["mse"]
+    assert [note.text for note in report.notes] == [
+        "line 9: the loss is `bce` by reading, and `mse` in the run; this report goes by the run"
+    ]
+
+
 # --- assembling -----------------------------------------------------------------------------------------------------
 
 PLACE = Location("model.py", 5, 10)
@@ -258,3 +272,11 @@ def test_what_is_excused_in_a_shared_module_is_counted_once() -> None:
     report = assemble(audits)
     assert [(one.reason, one.finding.setup) for one in report.suppressed] == [("on purpose", 0)]
     assert [finding.setup for finding in report.findings] == [0, 1]
+
+
+def test_a_fact_that_several_programs_lack_is_told_once() -> None:
+    def lacking(path: str, why: str, rule: str) -> FileAudit:
+        return FileAudit(AuditTarget(path), True, (), (Undecided("model.py", "loss", why, 3, rules=(rule,)),))
+
+    report = assemble([lacking("a.py", "an argument", "AE102"), lacking("b.py", "a parameter", "AE101")])
+    assert report.undecided == (Undecided("model.py", "loss", "an argument", 3, rules=("AE101", "AE102")),)
