@@ -86,6 +86,8 @@ def draft(site: Site, marks: Iterable[str]) -> Draft:
         validation_target=_facts(site.validation_target), validation_input=_facts(site.validation_input),
         optimizer=site.optimizer, variational=divergences.terms(site.extra.get("pair"), site.framework),
     )  # fmt: skip
+    if site.completed is not None:
+        setup = site.completed(setup)
     vague = not isinstance(prediction, Tensor) and setup.target.values.unknown
     trained = bool(site.extra.get("trained"))
     reasons.extend(_reasons(site, setup, prediction))

@@ -16,8 +16,10 @@ from ae_audit.theory.ranges import UNKNOWN_RANGE, Tri, ValueRange
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from collections.abc import Callable
     from typing import Any
 
+    from ae_audit.schema.training_setup import TrainingSetup
     from ae_audit.static.domain.arguments import Call
     from ae_audit.static.domain.divergences import Pair
     from ae_audit.static.domain.environment import Scope
@@ -465,6 +467,8 @@ class Site:
     why_loss: str | None = None
     evaluation: bool = False
     """computed where nothing is trained (``no_grad``, ``evaluate``)"""
+    completed: Callable[[TrainingSetup], TrainingSetup] | None = None
+    """adds facts to the set-up that this becomes: those that one library's table knows, and nothing in between needs"""
     extra: dict[str, Any] = field(default_factory=dict)
 
 
