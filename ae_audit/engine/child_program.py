@@ -20,15 +20,17 @@ from ae_audit.engine.telling import Emit, settle_and_tell
 from ae_audit.rules.registry import select_rules
 from ae_audit.runtime.capture import Capture
 from ae_audit.runtime.compat import answer_old_names
+from ae_audit.runtime.host.accommodations.absent_packages import AbsentPackages
 from ae_audit.runtime.host.deadline import stopped_after
 from ae_audit.runtime.host.first_party import FirstParty
+from ae_audit.runtime.host.user_code import UserCode
 from ae_audit.runtime.interception import Interception, StopProgram, run_script
 from ae_audit.runtime.sandbox.policy import Guard
 from ae_audit.runtime.stand_ins.shape_clues import clues_of
 from ae_audit.runtime.stand_ins.user_files import FileStandIns
 from ae_audit.schema.audited import AuditedSetup
 from ae_audit.schema.location import Location
-from ae_audit.schema.messages import Noted, ProgramEnded, RunStage, SetupSeen, StageFailed, StoodIn
+from ae_audit.schema.messages import Noted, PackageAbsent, ProgramEnded, RunStage, SetupSeen, StageFailed, StoodIn
 from ae_audit.schema.training_setup import Framework, TrainingSetup
 
 MOST_CAPTURES = 12
@@ -87,6 +89,8 @@ class Recording:
         path, argv = self._request["path"], self._request["argv"]
         old_names = answer_old_names(self._interception.watch, path)
         FirstParty(path, self._request["project_root"]).install()
+        absent = AbsentPackages(UserCode(path), lambda name: self._emit(PackageAbsent(name)))
+        absent.install()
         if self._request["stand_in"]:
             self._make_up_files(path)
         try:

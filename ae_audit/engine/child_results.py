@@ -25,6 +25,7 @@ from ae_audit.schema.messages import (
     ModelNotLoaded,
     Noted,
     NotIntercepted,
+    PackageAbsent,
     ProgramEnded,
     Progressed,
     SandboxClosed,
@@ -132,6 +133,7 @@ class ChildResults:
         self._notes: dict[str, None] = {}
         self._blocked: dict[str, None] = {}
         self._skipped: dict[str, None] = {}
+        self._absent: dict[str, None] = {}
         self._failures: dict[StageFailed, None] = {}
         self._finished = False
         self.program: ProgramEnded | None = None
@@ -167,6 +169,11 @@ class ChildResults:
         """Calls that would have written something."""
         return tuple(self._skipped)
 
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """Packages that the program imports and that are not installed."""
+        return tuple(self._absent)
+
     def handle_event(self, event: object) -> None:
         """Receive one message, as :func:`json.loads` gives it; one that makes no sense is counted, no more."""
         try:
@@ -185,6 +192,8 @@ class ChildResults:
                 _add(self._notes, text[:LONGEST_TEXT])
             case NotIntercepted(module, why):
                 _add(self._notes, f"{module} could not be watched: {why}"[:LONGEST_TEXT])
+            case PackageAbsent(package):
+                _add(self._absent, package[:LONGEST_TEXT])
             case AccessBlocked(kind, what):
                 _add(self._blocked, f"{kind}: {what}"[:LONGEST_TEXT])
             case WriteSkipped(call, _):

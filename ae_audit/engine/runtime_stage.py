@@ -205,7 +205,7 @@ def _errors(
         errors.append(StageError(path, stage, f"{what} {outcome.sentence(path)}; {left}{more}.", outcome.line_in(path)))
     elif how in _WITHOUT_TRAINING and not results.seen:
         if not errors:
-            errors.append(StageError(path, "runtime", f"{_WITHOUT_TRAINING[how]}."))
+            errors.append(StageError(path, "runtime", f"{_WITHOUT_TRAINING[how]}{_for_want_of(results.absent)}."))
         why = errors[-1].message  # of a training that was seen, why nothing came of it
         if "found by reading" not in why:
             errors[-1] = replace(errors[-1], message=f"{why.rstrip('.')}; only what was found by reading stands here.")
@@ -220,6 +220,12 @@ def _how_many(results: ChildResults, expected: Sequence[TrainingSetup]) -> str:
     if every > len(seen):
         return f"{len(seen)} of {every} trainings {'was' if len(seen) == 1 else 'were'} seen"
     return "1 training was seen" if len(seen) == 1 else f"{len(seen)} trainings were seen"
+
+
+def _for_want_of(packages: Sequence[str]) -> str:
+    """Why there may have been none: what something that does nothing stood in for."""
+    names = _listed([f"`{package}`" for package in packages], ", ")
+    return f", perhaps for want of {names}, not installed here" if names else ""
 
 
 def _trained(results: ChildResults) -> bool:
@@ -238,6 +244,11 @@ def _advice(sentence: str, settings: Settings) -> str:
 def _notes(results: ChildResults, unreadable: int) -> list[str]:
     """What the reader must know of the run; ``unreadable`` counts what could not be taken for a message at all."""
     notes = list(results.notes)
+    if results.absent:
+        names = ", ".join(f"`{package}`" for package in results.absent)
+        one = "{} is not installed here: a module that does nothing stood in for it"
+        several = "{} are not installed here: modules that do nothing stood in for them"
+        notes.append((one if len(results.absent) == 1 else several).format(names))
     if results.skipped:
         notes.append(f"nothing was written by {_listed(results.skipped)}")
     if results.blocked:
@@ -251,7 +262,7 @@ def _notes(results: ChildResults, unreadable: int) -> list[str]:
     return notes
 
 
-def _listed(shown: Sequence[str]) -> str:
+def _listed(shown: Sequence[str], separator: str = "; ") -> str:
     """The first three, and how many more there are."""
     more = f" and {len(shown) - 3} more" if len(shown) > 3 else ""
-    return f"{'; '.join(shown[:3])}{more}"
+    return f"{separator.join(shown[:3])}{more}"

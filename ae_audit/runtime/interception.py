@@ -18,12 +18,12 @@ from ae_audit.runtime.host.accommodations.absent_files import tell_absent_pictur
 from ae_audit.runtime.host.accommodations.lazy_numba import compile_later
 from ae_audit.runtime.host.accommodations.lazy_splits import split_lazily
 from ae_audit.runtime.host.accommodations.lightning_trainer import tame_trainers
-from ae_audit.runtime.host.accommodations.notebook_hosts import install_absent_hosts
 from ae_audit.runtime.host.artefacts import Artefacts, Skipped
 from ae_audit.runtime.host.imports import Callback, ImportWatch
 from ae_audit.runtime.host.scripts import Program, ScriptOutcome, StopProgram, load_program, run_script
 from ae_audit.runtime.sandbox.policy import Guard
 from ae_audit.runtime.stand_ins.datasets import StandIns
+from ae_audit.runtime.stand_ins.pretrained import Pretrained
 from ae_audit.schema.messages import HowItEnded, Message, Noted, NotIntercepted, StoodIn, WriteSkipped
 
 __all__ = [
@@ -63,13 +63,16 @@ class Interception:
         self.stand_ins.install()
         split_lazily(self.watch)
         compile_later(self.watch)
-        tame_trainers(self.watch, lambda text: self._emit(Noted(text)))
-        install_absent_hosts()
-        tell_absent_pictures(self.watch, lambda text: self._emit(Noted(text)))
+        tame_trainers(self.watch, self._note)
+        Pretrained(self.watch, self.stand_ins.attempt, self._note).install()
+        tell_absent_pictures(self.watch, self._note)
 
     def when_imported(self, name: str, callback: Callback) -> None:
         """Call ``callback(module)`` as soon as the program has imported ``name``, before it can use it."""
         self.watch.when_imported(name, callback)
+
+    def _note(self, text: str) -> None:
+        self._emit(Noted(text))
 
     def _skipped(self, skipped: Skipped) -> None:
         self._emit(WriteSkipped(skipped.call, skipped.what))

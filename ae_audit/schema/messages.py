@@ -69,6 +69,13 @@ class StoodIn:
 
 
 @dataclass(frozen=True, slots=True)
+class PackageAbsent:
+    """A package that the program imports is not installed: something that does nothing stood in for it."""
+
+    package: str
+
+
+@dataclass(frozen=True, slots=True)
 class WriteSkipped:
     """An artefact of the program was not written."""
 
@@ -149,6 +156,7 @@ Message = (
     | Finished
     | Noted
     | StoodIn
+    | PackageAbsent
     | WriteSkipped
     | NotIntercepted
     | Progressed

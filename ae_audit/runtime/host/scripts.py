@@ -165,7 +165,7 @@ def _become_main(program: Program, argv: Sequence[str], working_folder: str | Pa
     main.__dict__.update(__builtins__=builtins, __file__=str(shown), __cached__=None, __spec__=None)
     if program.cells:
         del main.__dict__["__file__"]
-        main.__dict__.update(display=_display, get_ipython=_Shell)
+        main.__dict__.update(display=_display, get_ipython=NotebookShell)
     sys.modules["__main__"] = main
     sys.argv = [str(shown), *argv]
     sys.path.insert(0, str(program.path.parent))
@@ -196,7 +196,7 @@ class _LeftByOsExit(SystemExit):
     """``os._exit`` of the program itself, made to end the program and not the audit."""
 
 
-class _Shell:
+class NotebookShell:
     """What ``get_ipython()`` gives: takes every call and does nothing; no command has any output."""
 
     def getoutput(self, *_: object, **__: object) -> list[str]:
@@ -279,7 +279,8 @@ def _deepest_of_the_users(error: BaseException, program: Program) -> str | None:
         name = frame.f_code.co_filename
         if program.locate(name, line) is not None:
             return None
-        if os.path.realpath(name).startswith(f"{program.path.parent}{os.sep}") and "site-packages" not in name:
+        own = "site-packages" not in name and not name.startswith(_RUNTIME)
+        if own and os.path.realpath(name).startswith(f"{program.path.parent}{os.sep}"):
             return f"{os.path.relpath(os.path.realpath(name), program.path.parent)}, line {line}"
     return None
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ae_audit.runtime.capture import MOST_SAMPLES
+from ae_audit.runtime.host.accommodations.inert import Inert, refuse
 
 MOST_BYTES = 64 << 20
 """of all captured arrays of one ``fit`` together"""
@@ -161,6 +162,8 @@ def to_numpy(value: Any) -> Array:
     """
     if isinstance(value, np.ndarray):
         array = value
+    elif isinstance(value, Inert):
+        refuse(value)
     else:
         if hasattr(value, "detach"):
             value = value.detach().cpu()

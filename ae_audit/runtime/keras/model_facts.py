@@ -49,6 +49,8 @@ def model_facts(model: Any, watch: Watch) -> ModelFacts:
     layers = [call for call in watch.calls if call.site == "operation" and not _composite(call.owner)]
     names = [call.symbol.rpartition(".")[2] for call in layers]
     shown = [type(call.owner).__name__ for call in layers if type(call.owner).__name__ != "InputLayer"]
+    if layers:  # a network within the network is known by its name: what VGG16 takes, it was trained on
+        shown = [*_networks_around(layers[0].owner, model, watch), *shown]
     return ModelFacts(
         name=str(model.name),
         first_layers=tuple(shown[:FIRST]),
@@ -98,6 +100,16 @@ def _normalises(names: list[str]) -> Tri:
         if name not in NEUTRAL:
             return Tri.NO
     return Tri.UNKNOWN
+
+
+def _networks_around(layer: Any, model: Any, watch: Watch) -> list[str]:
+    """The names of the networks within ``model`` that ``layer`` belongs to."""
+    inner = {id(call.owner): call.owner for call in watch.calls if call.site == "operation" and call.owner is not model}
+    return [
+        str(network.name)
+        for network in inner.values()
+        if _composite(network) and any(part is layer for part in network._flatten_layers())
+    ]
 
 
 def _composite(owner: Any) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ae_audit.runtime.host.accommodations.inert import AbsentValue
 from ae_audit.runtime.host.patching import replaced
 from ae_audit.runtime.host.user_code import Place, UserCode
 from ae_audit.runtime.keras import batches as keras_data
@@ -199,6 +200,8 @@ class KerasRecorder:
 
     def _answer_for(self, error: Exception, own_step: Callable[[], Any]) -> None:
         """A capture failed: the program's error if its own step raises as well, else one of ours."""
+        if isinstance(error, AbsentValue):
+            raise error
         self._busy = True
         try:
             with quiet():

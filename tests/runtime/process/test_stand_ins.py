@@ -167,3 +167,48 @@ def test_data_sets_of_tfds(run_program: Run) -> None:
     assert ended(outcome)["how"] == "completed", ended(outcome)["sentence"]
     assert outcome.stdout == "refused\n"
     assert [event["what"] for event in events(outcome, "StoodIn")] == ["tfds.load('mnist')", "tfds.load('cifar10')"]
+
+
+def test_weights_that_cannot_be_downloaded(run_program: Run) -> None:
+    pytest.importorskip("keras")
+    outcome = run_program(
+        """
+        import keras
+        from keras.applications import VGG16
+        base = VGG16(weights="imagenet", include_top=False, input_shape=(32, 32, 3))
+        path = keras.utils.get_file("mine.h5", "https://example.com/mine.h5")
+        base.load_weights(path)
+        """,
+        env={"KERAS_BACKEND": "torch"},
+        timeout=120,
+    )
+    assert ended(outcome)["how"] == "completed", ended(outcome)["sentence"]
+    notes = [event["text"].split(" are not")[0] for event in events(outcome, "Noted")]
+    assert notes == [
+        "the weights vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "the weights mine.h5",
+    ]
+    assert events(outcome, "AccessBlocked") == []
+
+
+def test_weights_of_torch_that_cannot_be_downloaded(run_program: Run) -> None:
+    if find_spec("torchvision") is None:
+        pytest.skip("no torchvision here")
+    outcome = run_program(
+        """
+        import torch
+        from torchvision import models
+        made = models.resnet18(weights=models.ResNet18_Weights.DEFAULT)
+        other = torch.hub.load("pytorch/vision:v0.10.0", "resnet18", pretrained=True)
+        assert type(other) is type(made)
+        try:
+            torch.hub.load("somebody/else", "net")
+        except Exception:
+            made.load_state_dict(made.state_dict())
+        """,
+        timeout=120,
+    )
+    assert ended(outcome)["how"] == "completed", ended(outcome)["sentence"]
+    (note,) = events(outcome, "Noted")
+    assert note["text"].startswith("the weights resnet18-")
+    assert events(outcome, "AccessBlocked") == []

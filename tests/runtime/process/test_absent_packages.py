@@ -1,0 +1,244 @@
+"""Packages that are not installed: what stands in for them, for whom, and where it refuses."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ae_audit.runtime.host.accommodations.absent_packages import AbsentPackages
+from ae_audit.runtime.host.scripts import HowItEnded, ScriptOutcome, run_script
+from ae_audit.runtime.host.user_code import UserCode
+
+Run = Callable[[str], ScriptOutcome]
+
+
+@pytest.fixture
+def absent(tmp_path: Path) -> Iterator[tuple[Run, list[str]]]:
+    told: list[str] = []
+    script = tmp_path / "program.py"
+    finder = AbsentPackages(UserCode(script), told.append)
+
+    def run(program: str) -> ScriptOutcome:
+        script.write_text(textwrap.dedent(program))
+        return run_script(script)
+
+    path, main, argv = list(sys.path), sys.modules["__main__"], sys.argv
+    finder.install()
+    yield run, told
+    sys.meta_path.remove(finder)
+    for name in [name for name in sys.modules if name.partition(".")[0] in {*told, "IPython"}]:
+        del sys.modules[name]
+    sys.path[:], sys.modules["__main__"], sys.argv = path, main, argv
+
+
+def completes(outcome: ScriptOutcome) -> None:
+    assert outcome.how is HowItEnded.COMPLETED, outcome.sentence
+
+
+def test_what_only_shows_and_logs_does_nothing(absent: tuple[Run, list[str]]) -> None:
+    run, told = absent
+    completes(
+        run(
+            """
+            import plots_absent as sns
+            from log_absent.writers import Writer
+            import log_absent.more.deep as deep
+            from bars_absent import tqdm, trange
+
+            fig, (a, b) = sns.subplots(2, sharex=True)
+            a.set_title(f"{sns.palette:.2f}")
+            with Writer("runs") as writer:
+                writer.config["x"] = 3
+                writer.add_scalar("loss", 0.5, global_step=1)
+            assert list(tqdm([3, 4], desc="x")) == [3, 4]
+            assert len(tqdm([3, 4])) == 2
+            assert list(trange(3)) == [0, 1, 2]
+            bar = tqdm(total=100)
+            bar.update(1)
+
+            @deep.cached
+            def made(): return 1
+
+            @deep.traced(level=2)
+            def other(): return 2
+
+            class Callback(deep.Callback):
+                def __init__(self, more):
+                    super().__init__(more)
+                    self.more = more
+                def on_epoch_end(self, epoch): return epoch
+
+            assert (made(), other(), Callback(5).more, Callback(5).on_epoch_end(2)) == (1, 2, 5, 2)
+            assert not isinstance(3, sns.Figure)
+            """
+        )
+    )
+    assert told == ["plots_absent", "log_absent", "bars_absent"]
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "1 + thing",
+        "thing * 2.0",
+        "float(thing.value)",
+        "thing.size > 3",
+        "len(thing.load())",
+        "for row in thing.load('x'): pass",
+        "np.asarray(thing['x'])",
+        "np.ones(3) + thing",
+        "thing(np.ones(3)).backward()",
+        "torch.nn.functional.mse_loss(thing(torch.ones(3)), torch.ones(3))",
+        "torch.ones(3) * thing",
+        "class Net(thing.Module):\n    def forward(self, x): return x",
+        "class Data(thing):\n    def __getitem__(self, i): return i",
+    ],
+)
+def test_what_is_computed_with_is_missing(absent: tuple[Run, list[str]], use: str) -> None:
+    pytest.importorskip("torch")
+    run, _ = absent
+    outcome = run(f"import numpy as np\nimport torch\nfrom sets_absent import thing\n{use}\n")
+    assert outcome.line == 4
+    assert outcome.sentence.startswith(
+        "ModuleNotFoundError at line 4: No module named 'sets_absent', and the program computes with what `sets_absent."
+    )
+
+
+def test_who_says_what_to_do_without_goes_without(absent: tuple[Run, list[str]]) -> None:
+    run, told = absent
+    completes(
+        run(
+            """
+            import contextlib, importlib.util
+            try:
+                import optional_absent
+                found = True
+            except ImportError:
+                found = False
+            assert not found
+            try:
+                from optional_absent import thing
+            except:
+                thing = None
+            assert thing is None
+            with contextlib.suppress(ModuleNotFoundError):
+                import optional_absent
+                found = True
+            assert not found
+            assert importlib.util.find_spec("optional_absent") is None
+            """
+        )
+    )
+    assert told == []
+    completes(
+        run(
+            """
+            try:
+                import needed_absent
+            except ImportError:
+                print("install it")
+                raise SystemExit(1)
+            needed_absent.show()
+            """
+        )
+    )
+    assert told == ["needed_absent"]
+
+
+@pytest.mark.parametrize(
+    "program",
+    ["from names_absent import *", "import json.absent", "import shown_absent\nimport sacred"],
+)
+def test_what_nothing_can_stand_in_for(absent: tuple[Run, list[str]], program: str) -> None:
+    """Names that nobody knows, parts of what is installed, and what would run the program."""
+    run, _ = absent
+    assert "No module named" in run(program).sentence
+
+
+def test_libraries_go_without(absent: tuple[Run, list[str]], tmp_path: Path) -> None:
+    run, told = absent
+    package = tmp_path / "site-packages" / "somewhere_else.py"
+    package.parent.mkdir()
+    package.write_text("import optional_absent\n")
+    outcome = run(
+        "import sys\nsys.path.append('site-packages')\nsys.path.append(sys.path[0] + '/site-packages')\n"
+        "import somewhere_else\n"
+    )
+    assert "No module named 'optional_absent'" in outcome.sentence
+    assert told == []
+
+
+def test_matplotlib_plots_where_a_program_imports_an_absent_ipython(absent: tuple[Run, list[str]]) -> None:
+    pytest.importorskip("matplotlib")
+    if importlib.util.find_spec("IPython") is not None:
+        pytest.skip("IPython is installed")
+    run, _ = absent
+    completes(
+        run(
+            """
+            import matplotlib
+            matplotlib.use("Agg")
+            from IPython import get_ipython, display
+            get_ipython().run_line_magic("matplotlib", "inline")
+            import matplotlib.pyplot as plt
+            plt.figure()
+            plt.plot([1, 2])
+            plt.draw()
+            display.clear_output(wait=True)
+            """
+        )
+    )
+
+
+def test_settings_and_sweeps_of_wandb(absent: tuple[Run, list[str]]) -> None:
+    if importlib.util.find_spec("wandb") is not None:
+        pytest.skip("wandb is installed")
+    run, _ = absent
+    completes(
+        run(
+            """
+            import argparse
+            import wandb
+            run = wandb.init(project="x", config={"lr": 0.1, "width": 8})
+            wandb.config.update(argparse.Namespace(depth=3))
+            wandb.config.epochs = 5
+            assert (wandb.config.lr, wandb.config["width"], run.config.depth, wandb.config.epochs) == (0.1, 8, 3, 5)
+            wandb.log({"loss": 0.1}); wandb.watch(3); run.finish()
+            seen = []
+            sweep = wandb.sweep({"parameters": {"size": {"values": [4, 8]}}}, project="x")
+            wandb.agent(sweep, function=lambda: seen.append(wandb.config.size), count=3)
+            assert seen == [4]
+            """
+        )
+    )
+
+
+def test_trainers_and_optimizers_of_torch(absent: tuple[Run, list[str]]) -> None:
+    pytest.importorskip("torch")
+    run, _ = absent
+    completes(
+        run(
+            """
+            import torch
+            from mixed_absent import amp
+            from steps_absent import AdaThing, EMA
+            model = torch.nn.Linear(3, 3)
+            optimizer = AdaThing([{"params": model.parameters()}], lr=0.5)
+            assert type(optimizer) is torch.optim.Adam and optimizer.param_groups[0]["lr"] == 0.5
+            assert len(optimizer.param_groups[0]["params"]) == 2
+            EMA(model.parameters(), decay=0.99).update()
+            model, optimizer = amp.initialize(model, optimizer, opt_level="O1")
+            before = model.weight.detach().clone()
+            loss = model(torch.ones(2, 3)).sum()
+            with amp.scale_loss(loss, optimizer) as scaled:
+                scaled.backward()
+            optimizer.step()
+            assert not torch.equal(before, model.weight)
+            """
+        )
+    )
