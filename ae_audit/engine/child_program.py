@@ -173,7 +173,7 @@ class Recording:
         if os.environ.get("KERAS_BACKEND") != "torch":  # else the calls seen would be those of Keras itself
             deadline = self._began + RUN_SHARE * self._request["timeout"]
             expected = self._expected(Framework.TORCH)
-            self._recorders.append(_Torch(self._request["path"], expected, deadline, self._failed))
+            self._recorders.append(_Torch(self._request["path"], expected, deadline, self._problem, self._failed))
 
     def _watch_keras(self, _: ModuleType) -> None:
         recorder = _Keras(self._request["path"], self._saw_keras, self._problem, self._failed, self._stand_in)
@@ -241,15 +241,24 @@ class _Torch:
     """Torch's recorder, which ends the program by itself once every loss has been recorded."""
 
     def __init__(
-        self, path: str, expected: Sequence[Location], deadline: float, on_failure: Callable[[Exception], None]
+        self,
+        path: str,
+        expected: Sequence[Location],
+        deadline: float,
+        on_problem: Callable[[str, Location | None], None],
+        on_failure: Callable[[Exception], None],
     ) -> None:
         from ae_audit.runtime.torch.recorder import TorchRecorder
 
         self._recorder = TorchRecorder(path, expected, deadline=deadline, stop=StopProgram, on_failure=on_failure)
+        self._on_problem = on_problem
         self._recorder.__enter__()
 
     def close(self) -> None:
         self._recorder.__exit__(None, None, None)
+        place = self._recorder.blind_spot
+        if place is not None:
+            self._on_problem("what this loop minimises compares no prediction with data", place)
 
     def captures(self) -> Sequence[Capture]:
         return self._recorder.captures()

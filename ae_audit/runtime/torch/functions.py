@@ -150,6 +150,8 @@ NORMALISING = {
 RECURRENT = {"lstm": "tanh", "gru": "tanh", "rnn_tanh": "tanh", "rnn_relu": "relu"}
 """Recurrent layers and the activation that bounds their hidden state."""
 
+CHOOSING = frozenset({"randint", "randint_like", "randperm", "multinomial"})
+"""Draw whole numbers: which samples, which words, which moment. What they choose from data is data, taken by value."""
 RANDOM = (
     frozenset(
         {

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils import _pytree as pytree
 
-from ae_audit.runtime.torch.functions import FORM_ONLY, RANDOM, short_name, writes_in_place
+from ae_audit.runtime.torch.functions import CHOOSING, FORM_ONLY, RANDOM, short_name, writes_in_place
 from ae_audit.runtime.torch.tensor_refs import IdentityMap, size_in_bytes, version
 from ae_audit.schema.location import Location
 
@@ -200,7 +200,7 @@ class Tape:
         if isinstance(call, torch.nn.Module):
             if any(True for _ in call.parameters()):
                 kind = Kind.MODEL
-        elif short_name(call) in RANDOM:
+        elif short_name(call) in RANDOM and short_name(call) not in CHOOSING:
             kind = max(kind, Kind.NOISE)
         if kind is Kind.DATA and not isinstance(call, torch.nn.Module):
             return None
@@ -211,17 +211,25 @@ class Tape:
         node.kind = kind
         return node
 
-    def end(self, node: Node, args: Sequence[Any], result: Any) -> None:
+    def end(self, node: Node, args: Sequence[Any], result: Any, kwargs: dict[str, Any] | None = None) -> None:
         """Enter the results of the call into the graph."""
         if node.kind is Kind.DATA:
             return
         if node.in_place and args and isinstance(args[0], torch.Tensor):
             self._refs[args[0]] = Ref(node), version(args[0])
             node.shapes[0] = args[0].shape
+        given = self._data_among((args, kwargs)) - {0} if node.is_module else set()
         for index, value in enumerate(pytree.tree_leaves(result)):
             if isinstance(value, torch.Tensor) and not is_live(value):
+                if given and not value.requires_grad and _storage(value) in given:
+                    continue  # a module that hands back its input, or a part of it: still data
                 self._refs[value] = Ref(node, index), version(value)
                 node.shapes[index] = value.shape
+
+    def _data_among(self, arguments: Any) -> set[int]:
+        """Where the values of the data lie that a call was given."""
+        tensors = (leaf for leaf in pytree.tree_leaves(arguments) if isinstance(leaf, torch.Tensor))
+        return {_storage(tensor) for tensor in tensors if self.kind(tensor) is Kind.DATA}
 
     def derive(self, function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], result: Any) -> None:
         """Remember an elementwise calculation on data alone."""
@@ -256,6 +264,11 @@ class Tape:
         if tensor.requires_grad:
             return False
         return rewritten or node.tick < self.tick
+
+
+def _storage(tensor: torch.Tensor) -> int:
+    """Where the values of a tensor lie; one number for all that look at the same memory, 0 where there is none."""
+    return tensor.untyped_storage().data_ptr() if tensor.layout is torch.strided else 0
 
 
 def is_live(tensor: torch.Tensor) -> bool:

@@ -31,6 +31,9 @@ GUARD = 1e-2
 """A constant up to here that is added before a logarithm guards it."""
 
 SPLIT = frozenset({"add", "sub", "neg", "__rsub__", "rsub", "mul", "div", "true_divide", "mean", "sum", "sqrt"})
+DIFFERENCES = frozenset({"sub", "__rsub__", "rsub"})
+PRODUCTS = frozenset({"mul", "div", "true_divide"})
+"""calls that join what they take where both come of the model: an overlap over a union is one loss"""
 REDUCTIONS = frozenset({"mean", "sum"})
 REDUCED = frozenset({"add", "sub", *REDUCTIONS})
 """calls whose values, averaged or summed up, may be several terms"""
@@ -58,6 +61,8 @@ class CustomLoss:
     prediction: Ref
     targets: tuple[Leaf, ...]
     region: frozenset[int]
+    constant: float | None = None
+    """the number that every prediction is compared with, where there is no target but that (a critic's 1)"""
 
     @property
     def target(self) -> Leaf:
@@ -84,7 +89,9 @@ def custom_losses(root: Ref, known: Sequence[Node]) -> list[CustomLoss]:
         loss = _loss_of(term)
         if loss is not None:
             found.append(loss)
-    return found
+    if found or known:
+        return found
+    return [loss for term in terms_of(root) if (loss := _loss_against_constant(term)) is not None]
 
 
 def terms_of(root: Ref) -> list[Node]:
@@ -129,7 +136,7 @@ def _summands(node: Node) -> list[Ref]:
     if node.is_module or not parts:
         return []
     if node.name in SPLIT and all(_scalar(part) for part in parts):
-        return parts
+        return [] if node.name in PRODUCTS and len(parts) > 1 else parts
     if node.name in {"add", "sub"} and len(parts) == 2:
         joined = _data_term(parts)
         return [] if joined is None else [joined]
@@ -160,7 +167,7 @@ def _loss_of(term: Node) -> CustomLoss | None:
     joins = _joins(region)
     if not joins:
         return None
-    subtractions = [join for join in joins if join[0].name in {"sub", "__rsub__", "rsub"}]
+    subtractions = [join for join in joins if join[0].name in DIFFERENCES]
     chosen = subtractions[-1] if subtractions else joins[0]
     joined = [leaf for _, _, leaf in joins]
     target = _base(chosen[2], joined)
@@ -168,6 +175,32 @@ def _loss_of(term: Node) -> CustomLoss | None:
     partners = [ref for _, ref, leaf in joins if any(_base(leaf, joined) is one for one in targets)]
     prediction = _common(partners, {node.serial for node in region})
     return CustomLoss(term, prediction, targets, frozenset(node.serial for node in region))
+
+
+def _loss_against_constant(term: Node) -> CustomLoss | None:
+    """The loss of a term that compares the model's output with one value: ``((critic(x) - 1) ** 2).mean()``."""
+    region = region_of(term)
+    serials = frozenset(node.serial for node in region)
+    for node in region:
+        if node.is_module or node.name not in DIFFERENCES:
+            continue
+        ours = [ref for ref in node.refs() if ref.kind is Kind.MODEL]
+        if len(ours) != 1 or _numel(ours[0]) < 2 or not isinstance(ours[0].source, Node):
+            continue
+        inside = ours[0].source if ours[0].source.serial in serials else None
+        if inside is not None and any(_numel(ref) > _numel(ours[0]) for ref in inside.refs()):
+            continue  # what a statistic is to be, no prediction's target
+        theirs = [ref.source for ref in node.refs() if isinstance(ref.source, Leaf)]
+        same = [leaf for leaf in theirs if plain_value(leaf).nelement() == _numel(ours[0])]
+        if same:
+            return CustomLoss(term, ours[0], (same[0],), serials)
+        numbers = [float(leaf) for leaf in node.leaves if isinstance(leaf, (int, float)) and not isinstance(leaf, bool)]
+        numbers += [float(plain_value(leaf)) for leaf in theirs if plain_value(leaf).nelement() == 1]
+        if numbers:
+            target = Leaf()
+            target.fill(torch.full(ours[0].source.shapes[ours[0].index], numbers[0]))
+            return CustomLoss(term, ours[0], (target,), serials, numbers[0])
+    return None
 
 
 def region_of(term: Node) -> list[Node]:
@@ -191,18 +224,18 @@ def _has_weights(node: Node) -> bool:
 
 def _joins(region: Sequence[Node]) -> list[tuple[Node, Ref, Leaf]]:
     """Where a tensor of the model's meets data that could be a target: the call, the one and the other."""
-    found = []
+    found: list[tuple[Node, Ref, Leaf]] = []
+    others: list[tuple[Node, Ref, Leaf]] = []
     for node in region:
-        if not node.is_module and node.name not in ELEMENTWISE_JOINS:
-            continue
         ours = [ref for ref in node.refs() if ref.kind is Kind.MODEL]
         theirs = [ref.source for ref in node.refs() if isinstance(ref.source, Leaf)]
         if not ours:
             continue
         for leaf in theirs:
             if _numel(ours[0]) == plain_value(leaf).nelement() and _varies(leaf):
-                found.append((node, ours[0], leaf))
-    return found
+                usual = node.is_module or node.name in ELEMENTWISE_JOINS
+                (found if usual else others).append((node, ours[0], leaf))
+    return found or others  # a product of matrices, the smaller of two values, a distance: whatever takes both
 
 
 def _varies(leaf: Leaf) -> bool:
@@ -335,6 +368,7 @@ def recognise(loss: CustomLoss, weight: float | None) -> tuple[LossSpec, float |
         low, high = (0.05, 0.95) if draw % 2 else (0.3, 0.6)
         p = low + (high - low) * torch.rand(shape, generator=generator)
         y = low + (high - low) * torch.rand(shape, generator=generator)
+        y = y if loss.constant is None else torch.full(shape, loss.constant)
         value = _value(loss, p, y)
         if value is None:
             return None

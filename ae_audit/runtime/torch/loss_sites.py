@@ -108,6 +108,8 @@ class LossSites:
             if any(isinstance(call, torch.nn.Module) and self._models.transparent(call) for call in calls):
                 continue  # a loss with a name was seen inside: the next step shows it
             factor = weights.get(loss.value.serial)
+            if loss.constant is not None and recognise(loss, factor) is None:
+                continue  # a norm that is to be 1, a margin: no loss of a prediction
             via = self._user.where_they_meet(loss.value.callers, now)
             site = self.at(loss.value.location, "hand-written", None if via == loss.value.location else via)
             if site.spec is None:

@@ -98,6 +98,7 @@ class TorchRecorder(GuardedCalls):
         self._holder: Holder | None = None
         self._owners: IdentityMap[weakref.ref[torch.nn.Module]] = IdentityMap()
         self._drawn = 0
+        self._blind: Location | None = None
         self._sink = self.events
         self._present = self._following = False
         self._installed = contextlib.ExitStack()
@@ -150,6 +151,11 @@ class TorchRecorder(GuardedCalls):
     def sites(self) -> Mapping[SiteKey, Site]:
         """Where losses were computed, in the order in which they were met."""
         return self._sites.found
+
+    @property
+    def blind_spot(self) -> Location | None:
+        """Where gradients were first taken of something that compares no prediction with data, if of nothing else."""
+        return None if any(site.trained for site in self.sites.values()) else self._blind
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -208,7 +214,8 @@ class TorchRecorder(GuardedCalls):
 
     def _outside_modules(self, function: functions.Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         name = functions.short_name(function)
-        if name not in functions.RANDOM and not self.tape.concerns(args, kwargs):
+        drawn = name in functions.RANDOM and name not in functions.CHOOSING
+        if not drawn and not self.tape.concerns(args, kwargs):
             result = self.perform(function, args, kwargs)  # preparing data: nothing to record
             if name in functions.ARITHMETIC:
                 self.tape.derive(function, args, kwargs, result)
@@ -297,7 +304,7 @@ class TorchRecorder(GuardedCalls):
                 holder.node = node
                 node.location = self.user.location()
                 with self.quietly():
-                    self.tape.end(node, args, result)
+                    self.tape.end(node, args, result, kwargs)
                     self._keep_origins(node, result)
             return result
 
@@ -343,6 +350,7 @@ class TorchRecorder(GuardedCalls):
         wanted = [loss for loss in found if loss.site is not None and not loss.site.complete]
         if not found:
             self._open_hidden_loss(root)
+            self._blind = self._blind or self.user.location()
         if not wanted:
             return
         self.models.remember_modes(nodes)

@@ -19,7 +19,8 @@ dear, and the probe needs them too"""
 GRACE = 0.3
 """of its time, that a program gets besides where it has only evaluated so far"""
 PATIENCE = 10.0
-"""seconds without a new loss, once every loss seen has been recorded, after which the program is ended"""
+"""seconds of processor time without a new loss, once every loss seen has been recorded, after which the program is
+ended; a machine that is busy with something else does not cut a program short"""
 
 
 class Enough:
@@ -29,7 +30,7 @@ class Enough:
         expected: where losses are known to be computed.
         max_steps: training steps recorded at each loss.
         deadline: ``time.monotonic()`` at which the program is ended if any loss was seen.
-        patience: seconds that the program may go on without a new loss.
+        patience: seconds of processor time that the program may go on without a new loss.
         stop: the exception that ends the program; None never ends it.
     """
 
@@ -48,12 +49,13 @@ class Enough:
         self._deadline = deadline
         self._patience = patience
         self._stop = stop
-        self._made = self._last_news = time.monotonic()
+        self._made = time.monotonic()
+        self._last_news = time.process_time()
         self._began: dict[SiteKey, float] = {}
 
     def news(self) -> None:
         """Something was seen for the first time."""
-        self._last_news = time.monotonic()
+        self._last_news = time.process_time()
 
     def settle(self, sites: Iterable[Site]) -> None:
         """Mark what is complete, and end the program if nothing more is wanted."""
@@ -65,7 +67,7 @@ class Enough:
         if self._stop is None:
             return
         self.in_time(sites)
-        waited = time.monotonic() - self._last_news
+        waited = time.process_time() - self._last_news
         if self.all_complete(sites) and (waited > self._patience or self._all_expected(sites)):
             raise self._stop
 

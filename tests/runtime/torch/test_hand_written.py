@@ -260,3 +260,79 @@ def test_a_failure_of_the_watching_is_not_told_of_the_program(record: Record, mo
     assert outcome.internal
     assert outcome.sentence.startswith("ae-audit itself failed here (AttributeError: ")
     assert "runtime/torch/events.py:" in outcome.sentence
+
+
+STEP = """
+optimizer = torch.optim.Adam(model.parameters())
+for step in range(60):
+    {batch}
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+
+@pytest.mark.parametrize(
+    "index", ["torch.randperm(400)[:50]", "torch.randint(0, 400, (50,))", "torch.multinomial(torch.ones(400), 50)"]
+)
+def test_samples_that_are_drawn_inside_the_step(record: Record, index: str) -> None:
+    """The numbers are drawn, what they choose is data as it is."""
+    model = "model = nn.Sequential(nn.Linear(16, 16), nn.Sigmoid())"
+    batch = f"index = {index}; loss = ((model(images[index]) - images[index] * 2) ** 2).mean()"
+    capture = record(model + STEP.format(batch=batch)).only
+    assert capture.setup.loss.name == "mse"
+    assert capture.targets.max() > 1
+    assert capture.setup.relation is Relation.RESCALED
+
+
+@pytest.mark.parametrize("given", ["x", "x.view(-1, 4, 4).view(-1, 16)", "x[:, :16]"])
+def test_a_model_that_hands_back_its_input(record: Record, given: str) -> None:
+    program = f"""
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(16, 16)
+    def forward(self, x):
+        return {{"made": torch.tanh(self.layer(x)), "given": {given}}}
+model = Model()
+"""
+    for loss in ("F.mse_loss(out['made'], out['given'])", "((out['made'] - out['given']) ** 2).mean()"):
+        batch = f"x = images[:50]; out = model(x); loss = {loss}"
+        setup = record(program + STEP.format(batch=batch)).only.setup
+        assert (setup.loss.name, setup.head.activation) == ("mse", "tanh")
+        assert setup.relation is Relation.SAME
+
+
+@pytest.mark.parametrize(
+    ("loss", "name"),
+    [
+        ("1 - torch.min(x, p).sum() / torch.max(x, p).sum()", None),
+        ("-torch.einsum('bi,bi->b', p, x).mean()", None),
+        ("torch.linalg.vecdot(p - 3, x).pow(2).mean()", None),
+        ("1 - (2 * (p * x).sum() + 1) / (p.sum() + x.sum() + 1)", None),
+    ],
+)
+def test_whatever_takes_prediction_and_target_is_a_loss(record: Record, loss: str, name: str | None) -> None:
+    """An overlap over a union is one loss, not two."""
+    run = record(PROGRAM.format(head=", nn.Sigmoid()", loss=loss))
+    assert {capture.setup.loss.name for capture in run.captures} == {name}
+    assert {capture.setup.relation for capture in run.captures} == {Relation.SAME}
+
+
+@pytest.mark.parametrize("compared", ["p - 1", "1 - p", "p - torch.ones_like(p)", "p - torch.tensor(1.0)"])
+def test_a_critic_whose_target_is_a_constant(record: Record, compared: str) -> None:
+    model = "model = nn.Sequential(nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, 1))"
+    batch = f"p = model(images[:50]); loss = 0.5 * torch.mean(({compared}) ** 2)"
+    capture = record(model + STEP.format(batch=batch)).only
+    assert capture.setup.loss.name == "mse"
+    assert capture.targets.shape == (300, 1)
+    assert set(capture.targets.ravel()) == {1.0}
+
+
+@pytest.mark.parametrize("loss", ["-p.mean()", "(p.norm(dim=1) - 1).pow(2).mean() - p.mean()", "(p.mean() - 1) ** 2"])
+def test_what_compares_nothing_with_data_is_said_to(record: Record, loss: str) -> None:
+    model = "model = nn.Sequential(nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, 4))"
+    run = record(model + STEP.format(batch=f"p = model(images[:50]); loss = {loss}"))
+    assert run.captures == ()
+    assert run.recorder.blind_spot is not None
+    assert run.recorder.blind_spot.line == run.line_of("loss.backward()")
