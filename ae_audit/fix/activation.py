@@ -8,16 +8,10 @@ from ae_audit.fix.source import Text, Texts, dotted
 from ae_audit.schema.findings import Edit
 from ae_audit.schema.location import Location
 from ae_audit.schema.training_setup import Framework
+from ae_audit.theory.activation_names import canonical, function_named, keras_layers, layer_named
 
-_TORCH_MODULES = {
-    "sigmoid": "Sigmoid",
-    "tanh": "Tanh",
-    "relu": "ReLU",
-    "softmax": "Softmax",
-    "log_softmax": "LogSoftmax",
-    "linear": "Identity",
-}
-_NEEDS_AXIS = frozenset({"softmax", "log_softmax"})
+_DISTRIBUTIONS = frozenset({"softmax", "log_softmax"})
+"""What torch needs an axis for, and a fix may name."""
 _LAYERS_WITH_ACTIVATION = frozenset(
     {
         "Dense",
@@ -35,40 +29,9 @@ _LAYERS_WITH_ACTIVATION = frozenset(
         "SeparableConv2D",
     }
 )
-_KERAS_ACTIVATION_LAYERS = frozenset({"Softmax", "ReLU", "LeakyReLU", "PReLU", "ELU", "Activation"})
-_ACTIVATIONS = frozenset(
-    {
-        "sigmoid",
-        "tanh",
-        "relu",
-        "relu6",
-        "softmax",
-        "log_softmax",
-        "logsoftmax",
-        "softplus",
-        "softsign",
-        "elu",
-        "selu",
-        "gelu",
-        "silu",
-        "swish",
-        "mish",
-        "hard_sigmoid",
-        "hardsigmoid",
-        "hard_tanh",
-        "hardtanh",
-        "hardswish",
-        "leaky_relu",
-        "leakyrelu",
-        "prelu",
-        "celu",
-        "exponential",
-        "logsigmoid",
-        "log_sigmoid",
-        "linear",
-        "identity",
-    }
-)
+_ACTIVATION_LAYERS = frozenset({"Activation", *keras_layers()})
+_EVERYWHERE = frozenset({"sigmoid", "tanh", "relu", "softmax", "log_softmax"})
+"""What torch has as a function of its own and as a method of tensors; ``torch.nn.functional`` alone has the others."""
 
 
 def swap_activation(to: str, place: Location | None, framework: Framework, texts: Texts) -> tuple[Edit, ...] | None:
@@ -125,7 +88,7 @@ def _keras(to: str, node: ast.expr, text: Text, texts: Texts) -> Edit | None:
     if last in _LAYERS_WITH_ACTIVATION:
         # a second positional argument may be the activation, or a kernel size: what it is was for the reader to say
         return None if to == "linear" else _add_argument(f'activation="{to}"', node, text)
-    if last in _KERAS_ACTIVATION_LAYERS:
+    if last in _ACTIVATION_LAYERS:
         if prefix:
             return text.replace(node, f'{prefix}.Activation("{to}")')
         return text.replace(node, f'Activation("{to}")') if texts.binds(text, "Activation") else None
@@ -134,22 +97,38 @@ def _keras(to: str, node: ast.expr, text: Text, texts: Texts) -> Edit | None:
 
 def _reference(to: str, node: ast.Attribute, text: Text) -> Edit | None:
     """``tf.nn.softmax``, ``keras.activations.softmax``, given as an object."""
-    if node.attr.casefold() not in _ACTIVATIONS:
+    if not _is_activation(Framework.KERAS, node.attr):
         return None
     before = text.text(node.value)
     if to == "linear":
         return text.replace(node, "None")
-    if before.endswith(".nn") and to not in {"sigmoid", "tanh", "relu", "softmax", "log_softmax"}:
+    if before.endswith(".nn") and canonical("keras", f"tf.nn.{to}") is None:
         return None
     return text.replace(node, f"{before}.{to}")
 
 
 def _function_call(to: str, node: ast.Call, prefix: str, last: str, text: Text) -> Edit | None:
     """``tf.nn.softmax(x)``, ``F.softmax(x, dim=1)``: the first argument is the tensor."""
-    if last.casefold() not in _ACTIVATIONS or not prefix or not node.args or isinstance(node.args[0], ast.Starred):
+    if (
+        not _is_activation(Framework.KERAS, last)
+        or not prefix
+        or not node.args
+        or isinstance(node.args[0], ast.Starred)
+    ):
         return None
-    tensor = text.text(node.args[0])
+    tensor, root = text.text(node.args[0]), prefix.removesuffix(".math")
+    if root in {"tf", "tensorflow"}:  # which has few of them itself
+        prefix = f"{root}.nn"
+    if prefix.endswith(".nn") and canonical("keras", f"tf.nn.{to}") is None and to != "linear":
+        return None
     return text.replace(node, tensor if to == "linear" else f"{prefix}.{to}({tensor})")
+
+
+def _is_activation(framework: Framework, last: str) -> bool:
+    """Whether a framework has an activation of that last name: in Keras those of TensorFlow count."""
+    if framework is Framework.TORCH:
+        return canonical("torch", last) is not None
+    return canonical("keras", last) is not None or canonical("keras", f"tf.{last}") is not None
 
 
 def _torch(to: str, node: ast.expr, text: Text, texts: Texts) -> Edit | None:
@@ -157,12 +136,15 @@ def _torch(to: str, node: ast.expr, text: Text, texts: Texts) -> Edit | None:
         return quoted(to, node, text) if to != "linear" else None
     if not isinstance(node, ast.Call):
         return None
-    if isinstance(node.func, ast.Attribute) and node.func.attr in {"sigmoid", "tanh", "softmax", "relu", "log_softmax"}:
+    if (
+        isinstance(node.func, ast.Attribute)
+        and _is_activation(Framework.TORCH, node.func.attr)
+        and node.func.attr.islower()
+    ):
         return _torch_function(to, node, node.func, text, texts)
     name = dotted(node.func) or ""
     prefix, _, last = name.rpartition(".")
-    is_activation = last.casefold() in _ACTIVATIONS and last[:1].isupper() and last != "Linear"
-    if is_activation:
+    if _is_activation(Framework.TORCH, last) and last[:1].isupper():
         return _torch_module(to, node, prefix, text, texts)
     return _append_module(to, node, prefix, text, texts)
 
@@ -176,11 +158,14 @@ def _torch_function(to: str, node: ast.Call, func: ast.Attribute, text: Text, te
     tensor = text.text(node.args[0]) if is_module else text.text(func.value)
     if to == "linear":
         return text.replace(node, tensor)
-    if to in _NEEDS_AXIS:
-        if func.attr not in _NEEDS_AXIS:
+    if to in _DISTRIBUTIONS:
+        if func.attr not in _DISTRIBUTIONS:
             return None
         end = text.span(func)[1]
         return text.edit(end - len(func.attr), end, to)
+    if to not in _EVERYWHERE:
+        functional = is_module and owner != "torch" and function_named("torch", to) is not None
+        return text.replace(node, f"{owner}.{function_named('torch', to)}({tensor})") if functional else None
     if not is_module:
         return text.replace(node, f"{tensor}.{to}()")
     if owner == "torch" or texts.binds(text, "torch"):
@@ -192,12 +177,12 @@ def _torch_module(to: str, node: ast.Call, prefix: str, text: Text, texts: Texts
     """``nn.Softmax(dim=1)``: another module in its place, or none where it is an element of a sequence."""
     if to == "linear" and (edit := _without_element(node, text)) is not None:
         return edit
-    module = _TORCH_MODULES.get(to)
+    module = layer_named("torch", to)
     if module is None or (not prefix and not texts.binds(text, module)):
         return None
     old = (dotted(node.func) or "").rpartition(".")[2].casefold()
     arguments = ""
-    if to in _NEEDS_AXIS:
+    if to in _DISTRIBUTIONS:
         kept = [text.text(argument) for argument in node.args] + [text.text(word.value) for word in node.keywords]
         arguments = f"dim={kept[0]}" if old in {"softmax", "logsoftmax"} and len(kept) == 1 else "dim=1"
     return text.replace(node, f"{prefix}.{module}({arguments})" if prefix else f"{module}({arguments})")
@@ -215,7 +200,7 @@ def _without_element(node: ast.Call, text: Text) -> Edit | None:
 
 def _append_module(to: str, node: ast.Call, prefix: str, text: Text, texts: Texts) -> Edit | None:
     """After the last layer of a ``Sequential`` that ends without an activation."""
-    module = _TORCH_MODULES.get(to)
+    module = layer_named("torch", to)
     parent = text.parents.get(node)
     if module is None or to == "linear" or not isinstance(parent, ast.Call) or parent.args[-1:] != [node]:
         return None
@@ -223,7 +208,7 @@ def _append_module(to: str, node: ast.Call, prefix: str, text: Text, texts: Text
         return None
     if not prefix and not texts.binds(text, module):
         return None
-    arguments = "dim=1" if to in _NEEDS_AXIS else ""
+    arguments = "dim=1" if to in _DISTRIBUTIONS else ""
     end = text.span(node)[1]
     return text.edit(end, end, f", {prefix}.{module}({arguments})" if prefix else f", {module}({arguments})")
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from ae_audit.theory.spellings import Default, Spelling, split
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from collections.abc import Mapping
+
 PARAMETER_ALIASES: dict[str, dict[str, str]] = {
     "leaky_relu": {"alpha": "negative_slope", "leakiness": "negative_slope"},
     "relu": {"alpha": "negative_slope", "theta": "threshold"},
@@ -39,6 +43,25 @@ def arguments(framework: str, symbol: str) -> tuple[str, ...] | None:
     """Canonical names of the positional arguments: ``("input", "axis")`` for ``F.softmax``; None where unknown."""
     spelling = _find(framework, symbol)
     return None if spelling is None else spelling.arguments
+
+
+def keras_layers() -> tuple[str, ...]:
+    """The layers of Keras that are an activation and nothing else."""
+    return tuple(_KERAS_LAYERS)
+
+
+def layer_named(framework: str, name: str) -> str | None:
+    """The first layer of a framework that is the canonical activation ``name``: ``"LogSoftmax"`` of ``nn``."""
+    return _named(name, _TORCH_MODULES if framework == "torch" else _KERAS_LAYERS)
+
+
+def function_named(framework: str, name: str) -> str | None:
+    """The first function that is: of ``torch`` or its ``nn.functional``, or of ``keras.activations``, a string, too."""
+    return _named(name, _TORCH_FUNCTIONS if framework == "torch" else _KERAS_FUNCTIONS)
+
+
+def _named(name: str, table: Mapping[str, Spelling]) -> str | None:
+    return next((symbol for symbol, spelling in table.items() if spelling.name == name), None)
 
 
 def _find(framework: str, symbol: str) -> Spelling | None:

@@ -120,16 +120,7 @@ def _scalar(loss: Loss, y_true: Array, y_pred: Array) -> float:
 def own_activation(function: Callable[[Any], Any]) -> OwnActivation | None:
     """What a function of the program's own is, by its values; None where it does not go value by value."""
 
-    def applied(values: Array) -> Array:
-        return _applied(function, values)
-
-    return by_values(applied, lambda name: lambda values: _applied(_known(name), values))
-
-
-def _known(name: str) -> Callable[[Any], Any]:
-    import keras
-
-    return keras.activations.get(name)  # type: ignore[no-any-return]
+    return by_values(lambda values: _applied(function, values))
 
 
 def _applied(function: Callable[[Any], Any], values: Array) -> Array:

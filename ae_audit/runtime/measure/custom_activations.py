@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ae_audit.theory.activations import ActivationRange
+from ae_audit.theory.activations import ELEMENTWISE, ActivationRange, find_activation
+from ae_audit.theory.elementwise import BUILDERS
 from ae_audit.theory.intervals import Interval
 from ae_audit.theory.ranges import ValueRange
 
@@ -26,20 +28,13 @@ ALONE = (30, 800, 1400)
 """of these, the ones that are tried by themselves too"""
 SATURATED = (-1e4, -1e3, -300.0, -100.0)
 """inputs at which an activation that has a bound has reached it, with their negatives"""
-KNOWN = (
-    "linear",
-    "sigmoid",
-    "tanh",
-    "relu",
-    "softplus",
-    "softsign",
-    "elu",
-    "selu",
-    "gelu",
-    "silu",
-    "leaky_relu",
-    "exponential",
-)
+NOT_RECOGNISED = {
+    "threshold": "it has no threshold unless one is given",
+    "prelu": "its slope is learned",
+    "rrelu": "its slope is drawn",
+    "log": "it has no value below 0",
+}
+"""Elementwise activations that one of the program's own is not compared with, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +48,19 @@ class OwnActivation:
     shift: float = 0.0
 
 
-def by_values(function: Function, known: Callable[[str], Function]) -> OwnActivation | None:
-    """What a function is, by its values; None where it does not go value by value, or cannot be tried.
+@cache
+def recognised() -> dict[str, Array]:
+    """The values at :data:`NEAR` of the activations that one of the program's own may be, by canonical name."""
+    found = {}
+    for name in (*BUILDERS, *sorted(ELEMENTWISE - set(BUILDERS))):
+        activation = find_activation(name)
+        if activation is not None and name not in NOT_RECOGNISED:
+            found[name] = np.asarray([activation.evaluate(float(x)) for x in NEAR])
+    return found
 
-    Args:
-        known: the function of a canonical name.
-    """
+
+def by_values(function: Function) -> OwnActivation | None:
+    """What a function is, by its values; None where it does not go value by value, or cannot be tried."""
     far = np.asarray([*SATURATED, *(-value for value in reversed(SATURATED))])
     places = list(ALONE)
     try:
@@ -70,8 +72,8 @@ def by_values(function: Function, known: Callable[[str], Function]) -> OwnActiva
     elementwise = np.allclose(values, backwards, atol=1e-6) and np.allclose(alone, values[places], atol=1e-6)
     if not elementwise or not np.isfinite(values).all():
         return None
-    for name in KNOWN:
-        affine = _affine(known(name)(NEAR), values)
+    for name, expected in recognised().items():
+        affine = _affine(expected, values)
         if affine is not None:
             return OwnActivation(ActivationRange(ValueRange()), name, *affine)
     everything = np.concatenate([values, limits[np.isfinite(limits)]])

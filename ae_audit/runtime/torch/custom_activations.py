@@ -166,7 +166,7 @@ def _characterised(made: Made) -> OwnActivation | None:
         if not 0 < shape.numel() <= MOST_VALUES:
             continue
         if _goes_value_by_value(made, shape):
-            return by_values(lambda values, shape=shape: _applied(made, values, shape), _known)  # type: ignore[misc]
+            return by_values(lambda values, shape=shape: _applied(made, values, shape))  # type: ignore[misc]
     return None
 
 
@@ -198,11 +198,3 @@ def _applied(made: Made, values: Array, shape: torch.Size) -> Array:
         filled = torch.from_numpy(np.resize(part, size).astype(np.float32)).reshape(shape)
         found.append(made.played(filled).reshape(-1)[: len(part)].to(torch.float64).numpy())
     return np.concatenate(found)
-
-
-def _known(name: str) -> Callable[[Array], Array]:
-    def apply(values: Array) -> Array:
-        result = functions.apply_activation(name, torch.from_numpy(values.astype(np.float32)))
-        return result.to(torch.float64).numpy()
-
-    return apply

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from torch.overrides import resolve_name
 
 from ae_audit.theory import activations
+from ae_audit.theory.activation_names import function_named
 
 Function = Callable[..., Any]
 
@@ -304,31 +305,14 @@ def interpolates_within(args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
     return mode in _INTERPOLATION_WITHIN
 
 
-_BY_NAME: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    "linear": lambda x: x,
-    "sigmoid": torch.sigmoid,
-    "tanh": torch.tanh,
-    "relu": torch.relu,
-    "relu6": F.relu6,
-    "leaky_relu": F.leaky_relu,
-    "elu": F.elu,
-    "selu": F.selu,
-    "celu": F.celu,
-    "gelu": F.gelu,
-    "silu": F.silu,
-    "mish": F.mish,
-    "softplus": F.softplus,
-    "softsign": F.softsign,
-    "log_sigmoid": F.logsigmoid,
-    "hard_sigmoid": F.hardsigmoid,
-    "hard_tanh": F.hardtanh,
-    "hard_silu": F.hardswish,
-    "tanh_shrink": F.tanhshrink,
-    "exponential": torch.exp,
-    "arctan": torch.atan,
-    "abs": torch.abs,
-    "square": torch.square,
+NOT_APPLIED = {
+    "prelu": "its slope is a weight",
+    "rrelu": "its slope is drawn anew at every call",
+    "gumbel_softmax": "it is drawn anew at every call",
+    "threshold": "it has no threshold unless one is given",
+    "glu": "it halves the tensor",
 }
+"""Activations of torch that cannot take the place of another by their name alone, and why."""
 
 
 def apply_activation(name: str, x: torch.Tensor, axis: int | None = None) -> torch.Tensor:
@@ -337,12 +321,17 @@ def apply_activation(name: str, x: torch.Tensor, axis: int | None = None) -> tor
     Raises:
         KeyError: for a name that has no torch function here.
     """
-    if name in {"softmax", "log_softmax"}:
-        function = F.softmax if name == "softmax" else F.log_softmax
+    if not can_apply(name):
+        raise KeyError(name)
+    if name == "linear":
+        return x
+    symbol = function_named("torch", name) or ""
+    function: Callable[..., torch.Tensor] = getattr(torch, symbol, None) or getattr(F, symbol)
+    if name in activations.VECTOR:
         return function(x, dim=(1 if x.dim() > 1 else 0) if axis is None else axis)
-    return _BY_NAME[name](x)
+    return function(x)
 
 
 def can_apply(name: str) -> bool:
     """Whether :func:`apply_activation` knows the name."""
-    return name in _BY_NAME or name in {"softmax", "log_softmax"}
+    return name == "linear" or (name not in NOT_APPLIED and function_named("torch", name) is not None)

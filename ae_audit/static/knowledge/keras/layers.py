@@ -27,6 +27,7 @@ from ae_audit.static.knowledge.keras.activations import ACTIVATION, activate, wi
 from ae_audit.static.knowledge.keras.names import FIRST_KERAS
 from ae_audit.static.knowledge.spellings import activation as canonical
 from ae_audit.static.source.sources import Where
+from ae_audit.theory.activation_names import keras_layers as activation_layers
 from ae_audit.theory.activations import arguments as activation_arguments
 from ae_audit.theory.ranges import UNKNOWN_RANGE
 
@@ -51,7 +52,7 @@ CONVOLUTIONS = {
 }  # fmt: skip
 """layers with filters, and their spatial dimensions"""
 RECURRENT = {"SimpleRNN", "LSTM", "GRU", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"}
-NORMALISING = {"BatchNormalization", "LayerNormalization", "GroupNormalization", "UnitNormalization", "Normalization",
+NORMALISING = {"BatchNormalization", "LayerNormalization", "GroupNormalization", "Normalization",
                "RMSNormalization", "InstanceNormalization"}  # fmt: skip
 WEIGHTED = {"Embedding", "MultiHeadAttention", "Attention", "AdditiveAttention", "EinsumDense", "GroupQueryAttention"}
 MOVING = {
@@ -82,8 +83,8 @@ _MERGE_FUNCTIONS = {"concatenate": "Concatenate", "add": "Add", "subtract": "Sub
                     "average": "Average", "maximum": "Maximum", "minimum": "Minimum", "dot": "Dot",
                     "merge": "Merge"}  # fmt: skip
 for _row in ({*DENSE, *CONVOLUTIONS, *RECURRENT, *NORMALISING, *WEIGHTED, *MOVING, *PASSING, *MERGING, "Flatten",
-              "Reshape", "Activation", "Lambda", "Rescaling", "TimeDistributed", "Bidirectional", "LeakyReLU", "PReLU",
-              "ELU", "ReLU", "Softmax", "ThresholdedReLU"}):  # fmt: skip
+              "Reshape", "Activation", "Lambda", "Rescaling", "TimeDistributed", "Bidirectional",
+              *activation_layers()}):  # fmt: skip
     TABLE.bases[f"keras.layers.{_row}"] = ("keras.Layer",)
 
 
