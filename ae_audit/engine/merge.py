@@ -277,6 +277,8 @@ def _judgement(kind: type, name: str) -> Callable[[Any, Any], Any]:
 
 def _clashes(read: Any, ran: Any, of: str = "") -> Iterator[tuple[str, Any, Any]]:
     """Each fact that both records know, and differently: its words, and the two values."""
+    if isinstance(read, Head) and (read.activation in ran.after or ran.activation in read.after):
+        return  # two activations behind each other, of which each stage names another one
     for item in fields(read):
         ours, theirs = getattr(read, item.name), getattr(ran, item.name)
         words = " ".join(filter(None, (of, item.metadata.get("fact"))))

@@ -22,6 +22,22 @@ model = Model(input=picture, output=Dense(784, activation="softmax")(inner))
 model.compile(optimizer=adam(lr=0.001), loss="binary_crossentropy")
 model.fit(x, x.reshape(-1, 784), nb_epoch=20, batch_size=128)
 """
+ADDED_LOSS = """\
+from keras import backend as K
+from keras.datasets import mnist
+from keras.layers import Dense, Input
+from keras.models import Model
+(x, _), _ = mnist.load_data()
+x = x[:512].reshape(-1, 784).astype("float32") / 255.0
+pixels = Input(shape=(784,))
+code = Dense(16, activation="relu")(pixels)
+drawn = Dense(784, activation="sigmoid")(code)
+model = Model(pixels, drawn)
+penalty = 0.001 * K.sum(K.square(code), axis=-1)
+model.add_loss(K.mean(K.sum(K.binary_crossentropy(pixels, drawn), axis=-1) + penalty))
+model.compile("adam")
+model.fit(x, batch_size=64)
+"""
 OLD_TORCH = """\
 import numpy as np
 import torch
@@ -83,3 +99,11 @@ def test_a_right_program_of_old_torch_is_found_right(warm_torch: WarmCommand) ->
         "line 18": "an index of a tensor that is one number is refused",
     }.items():
         assert any(note.startswith(f"{place}: {old}") for note in notes), (place, old, notes)
+
+
+@pytest.mark.slow
+def test_a_loss_that_running_cannot_name_stays_as_known_as_reading_left_it(warm_keras: WarmCommand) -> None:
+    result, _ = audited(warm_keras, "added_loss.py", ADDED_LOSS)
+    assert [finding["code"] for finding in result.report["findings"]] == ["AE203"]
+    assert result.report["setups"][0]["floor"] > 0
+    assert "loss" not in {item["what"] for item in result.report["undecided"]}

@@ -356,6 +356,13 @@ def test_unknown_extents_contradict_nothing(
     assert bool(told(seen, replace(PLAIN, target=DataFacts(shape=read)))) is differ
 
 
+def test_two_activations_behind_each_other_are_no_contradiction() -> None:
+    ran, read = Head("softmax", after=("log_softmax",)), Head("log_softmax")
+    assert not told(replace(SEEN, head=ran), replace(PLAIN, head=read))
+    assert not told(replace(SEEN, head=read), replace(PLAIN, head=ran))
+    assert told(replace(SEEN, head=Head("softmax")), replace(PLAIN, head=read))
+
+
 def test_an_alternative_that_did_not_run_contradicts_nothing() -> None:
     under = replace(PLAIN, condition=Condition("loss == 'bce'"))
     assert not told(replace(SEEN, loss=LossUse("mse")), under)
