@@ -254,17 +254,39 @@ def _cores() -> int:
 def _in_processes(
     targets: Sequence[AuditTarget], settings: Settings, progress: Progress, sources: Sources, jobs: int
 ) -> Iterator[FileAudit]:
-    from concurrent.futures import ProcessPoolExecutor
-
     chunk = max(1, min(32, len(targets) // (jobs * 4)))
     chunks = [targets[start : start + chunk] for start in range(0, len(targets), chunk)]
-    pool = ProcessPoolExecutor(jobs, initializer=_ignore_interrupts)
-    try:
-        for audits in pool.map(_audit_chunk, chunks, [settings] * len(chunks), [sources] * len(chunks)):
+    while chunks:
+        for audits in _as_far_as_workers_live(chunks, settings, sources, jobs):
             for audit in audits:
                 progress.step(audit.target.path, "reading")
                 yield audit
                 progress.done(audit.target.path)
+            del chunks[0]
+        if chunks:  # a worker died, which ends them all: find out over which file, and go on
+            for target in chunks.pop(0):
+                progress.step(target.path, "reading")
+                alone = [*_as_far_as_workers_live([[target]], settings, sources, 1)]
+                unread = _unreadable(target, _DIED)
+                yield alone[0][0] if alone else judged_and_finished(unread, settings, sources)
+                progress.done(target.path)
+
+
+_DIED = "the process that read it died (it may have run out of memory); the other files were audited."
+
+
+def _as_far_as_workers_live(
+    chunks: Sequence[Sequence[AuditTarget]], settings: Settings, sources: Sources, jobs: int
+) -> Iterator[list[FileAudit]]:
+    """The audits of one chunk after the other; ends before the first that a dying worker left unread."""
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+
+    pool = ProcessPoolExecutor(jobs, initializer=_ignore_interrupts)
+    try:
+        yield from pool.map(_audit_chunk, list(chunks), [settings] * len(chunks), [sources] * len(chunks))
+    except BrokenProcessPool:
+        return
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

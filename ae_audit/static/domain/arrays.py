@@ -9,7 +9,7 @@ from ae_audit.base.records import replace
 from ae_audit.schema.location import TrailStep
 from ae_audit.schema.training_setup import Relation, Structure
 from ae_audit.static.domain import indexing
-from ae_audit.static.domain.values import Array, Const, Seq, Unknown, Value
+from ae_audit.static.domain.values import Array, Const, Seq, Unknown, Value, within
 from ae_audit.static.source.sources import Where
 from ae_audit.theory.intervals import NON_NEGATIVE, REAL_LINE, UNIT, Interval, format_number
 from ae_audit.theory.ranges import UNKNOWN_RANGE, Tri, ValueRange
@@ -24,6 +24,8 @@ RECOLOURED = "as colours of "
 """how the selection of an array begins whose channels are no longer red, green and blue"""
 ABSOLUTE = "abs()"
 """how ``abs`` is told in the trail of an array"""
+MAX_ROWS = 1024
+"""lists in a list, and in those, that are looked at for their range"""
 MAX_PARTS = 4096
 """items of a list that are looked at for its range: more are data pasted into a program, and cost as much to read"""
 QUANTISATION = 1 / 128
@@ -59,12 +61,16 @@ def of_constant(run: Evaluator, value: Const) -> Array:
 
 def of_sequence(run: Evaluator, value: Seq) -> Array | None:
     """A list of numbers or arrays as one array; its identity is that of its only array, where it has one."""
+    if not within(value, 2 * MAX_PARTS, MAX_ROWS):
+        run.charge(MAX_ROWS)
+        return unknown_array(run, "nested lists too large to be read item by item")
     parts: list[Array] = []
     for item in [*value.items[:MAX_PARTS], *([] if value.rest is None else [value.rest])]:
         array = run.as_array(item)
         if array is None:
             return None
         parts.append(array)
+    run.charge(16 * len(parts) + 32)
     if not parts:
         return Array(root=run.fresh(), why="an empty list")
     if len(value.items) > MAX_PARTS:

@@ -19,6 +19,9 @@ class Evaluator(Protocol):
     def fresh(self) -> int:
         """A new identity."""
 
+    def charge(self, parts: int) -> None:
+        """Take from the budget what copying ``parts`` parts of a value costs."""
+
     def call(self, function: Value, call: Call) -> Value:
         """Call anything callable with abstract arguments."""
 

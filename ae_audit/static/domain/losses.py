@@ -33,6 +33,8 @@ EPSILON = 1e-3
 """what is added to an error for the sake of a root or a division changes neither"""
 OVERLAPS = frozenset({"dice", "tversky"})
 """losses that judge the overlap of two sets as a whole"""
+MAX_TERMS = 64
+"""comparisons that one loss adds up, as far as they are kept apart"""
 _NORMS = {(1.0, True): "mae", (2.0, False): "mse", (2.0, True): "mse"}
 
 
@@ -141,25 +143,30 @@ def fed_arrays(run: Evaluator, value: Value) -> list[Array]:
     return found
 
 
-def sources(run: Evaluator, value: Value, depth: int = 0, *, parts: bool = False) -> list[Value]:
+def sources(
+    run: Evaluator, value: Value, depth: int = 0, *, parts: bool = False, seen: set[tuple[int, int]] | None = None
+) -> list[Value]:
     """The data and unknowns that callables out of reach were given on the way to an unknown value.
 
     ``parts``: also for one of several things that a call returned, which may be an output or a part of a data set.
+    ``seen``: what was gone through already, by identity and depth; ``x = f(x, x)`` has twice as many ways a line.
     """
     value = _unknown_behind(run, value)
-    if not isinstance(value, Unknown) or depth > 8:
+    seen = set() if seen is None else seen
+    if not isinstance(value, Unknown) or depth > 8 or (id(value), depth) in seen:
         return []
+    seen.add((id(value), depth))
     given = value.children.get("()")
     whole = value.children.get(OF)
     if parts and given is None and whole is not None:
-        return sources(run, whole, depth + 1)
+        return sources(run, whole, depth + 1, seen=seen)
     if not isinstance(given, Seq):
         return []
     found: list[Value] = [
         item for item in given.items if isinstance(item, Unknown) or (isinstance(item, Array) and item.shape != ())
     ]
     for item in given.items:
-        found.extend(sources(run, item, depth + 1, parts=parts))
+        found.extend(sources(run, item, depth + 1, parts=parts, seen=seen))
     return found
 
 
@@ -397,7 +404,8 @@ def _sum(run: Evaluator, left: LossValue, right: LossValue, where: Where) -> Los
         observe(run, merged, clean.framework if isinstance(clean, Tensor) else Framework.TORCH)
         return LossValue((merged,), left.latent or right.latent, left.reductions, left.others or right.others)
     reductions = left.reductions or right.reductions
-    return LossValue(terms, left.latent or right.latent, reductions, left.others or right.others)
+    others = left.others or right.others or len(terms) > MAX_TERMS
+    return LossValue(terms[:MAX_TERMS], left.latent or right.latent, reductions, others)
 
 
 def from_function(run: Evaluator, function: Value, target: Value, prediction: Value, where: Where) -> Value:

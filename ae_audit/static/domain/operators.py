@@ -58,7 +58,7 @@ def binary(run: Evaluator, symbol: str, left: Value, right: Value, where: Where)
     if isinstance(left, Const) and isinstance(right, Const):
         return _constants(symbol, left, right, where)
     if isinstance(left, Seq) or isinstance(right, Seq):
-        done = _sequences(symbol, left, right)
+        done = _sequences(run, symbol, left, right)
         if done is not None:
             return done
     if isinstance(left, Mapping) and isinstance(right, Mapping) and symbol == "|":
@@ -75,9 +75,9 @@ def binary(run: Evaluator, symbol: str, left: Value, right: Value, where: Where)
         first, second = run.as_array(left), run.as_array(right)
         if first is not None and second is not None:
             made = unsigned.settled(symbol, left, right, on_arrays(run, symbol, first, second, where), where)
-            calls = [*calls_out_of_reach(run, left), *calls_out_of_reach(run, right)]
+            calls = {id(call): call for side in (left, right) for call in calls_out_of_reach(run, side)}
             if calls and isinstance(made, Array):
-                run.notes[_CALLS, made.root] = calls
+                run.notes[_CALLS, made.root] = list(calls.values())[:MAX_CALLS]
             return made
     for value in (left, right):
         if isinstance(value, Unknown):
@@ -94,6 +94,8 @@ def calls_out_of_reach(run: Evaluator, value: Value) -> list[Unknown]:
 
 
 _CALLS = "calls out of reach in"
+MAX_CALLS = 16
+"""calls in one sum that are kept: of losses and penalties there are fewer, and ``a + a`` adds no new one"""
 
 
 def _constants(symbol: str, left: Const, right: Const, where: Where) -> Value:
@@ -124,8 +126,9 @@ def _small(symbol: str, a: Any, b: Any) -> bool:
     return True
 
 
-def _sequences(symbol: str, left: Value, right: Value) -> Value | None:
+def _sequences(run: Evaluator, symbol: str, left: Value, right: Value) -> Value | None:
     if symbol == "+" and isinstance(left, Seq) and isinstance(right, Seq):
+        run.charge(len(left.items) + len(right.items))
         made = Seq(list(left.items), left.kind, left.rest, left.open or right.open)
         extend(made, right.items, right.rest)
         return made

@@ -497,10 +497,37 @@ def number(value: Value | None) -> float | None:
     return None
 
 
+MAX_NESTED = 4096
+"""parts of nested sequences that are looked at as one value: ``x = (x, x)`` doubles what is in it line by line"""
+
+
+MAX_SEQUENCES = 256
+"""sequences among them"""
+
+
+def within(value: Value, parts: int = MAX_NESTED, sequences: int = MAX_SEQUENCES) -> bool:
+    """Whether a value has at most so many parts, those of its parts included; never counts further than that."""
+    waiting = [value] if isinstance(value, Seq) else []
+    while waiting:
+        found = waiting.pop()
+        parts -= len(found.items)
+        sequences -= 1
+        if parts < 0 or sequences < 0:
+            return False
+        waiting.extend(item for item in found.items if isinstance(item, Seq))
+    return True
+
+
 def python(value: Value | None, default: Any = None) -> Any:
     """The Python constant behind a value; tuples and lists of constants come back as tuples."""
     if isinstance(value, Const):
         return value.value
-    if isinstance(value, Seq) and value.rest is None:
-        return tuple(python(item) for item in value.items)
+    if isinstance(value, Seq) and value.rest is None and within(value):
+        return tuple(_python(item) for item in value.items)
     return default
+
+
+def _python(value: Value) -> Any:
+    if isinstance(value, Seq) and value.rest is None:
+        return tuple(_python(item) for item in value.items)
+    return value.value if isinstance(value, Const) else None

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import Structure
-from ae_audit.static.domain import array_api, tensors
+from ae_audit.static.domain import array_api, operators, tensors
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.environment import Frame, Scope
 from ae_audit.static.domain.values import (
@@ -67,6 +67,7 @@ def overwrite(run: Run, target: ast.expr, former: Value, value: Value, frame: Fr
     if not isinstance(former, Array) or not isinstance(value, Array) or former.shape == ():
         return
     for names in _namespaces(run):
+        run.charge(len(names) // 2)
         for name, bound in names.items():
             if bound is former:
                 names[name] = value
@@ -210,6 +211,9 @@ def _set_slice(run: Run, target: ast.Subscript, owner: Value, value: Value, fram
         place = subscripts.place_of(run, target.slice, frame)
         if place == slice(None):
             owner.items[:], owner.rest = items, rest
+        elif len(owner.items) + len(items) > operators.MAX_ITEMS:
+            operators.extend(owner, items, rest)
+            subscripts.loosen(owner)
         elif isinstance(place, slice) and place.step is None and owner.rest is None and rest is None:
             owner.items[place] = items
         else:

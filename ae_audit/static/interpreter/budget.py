@@ -4,6 +4,8 @@ MAX_STEPS = 36_000
 """evaluated syntax nodes in all runs of a program together: less than half a second"""
 FINISHING_STEPS = 2_000
 """what closing a run may take where its steps are spent"""
+PARTS_A_STEP = 32
+"""parts of a list, a dictionary or a history of data whose copying counts as one step, so that size is bounded too"""
 MAX_SITES = 64
 """comparisons reported by one run"""
 

@@ -86,6 +86,7 @@ def _call(run: Run, node: ast.Call, frame: Frame) -> Value:
         if made is not None:
             return made
     if isinstance(node.func, ast.Name) and node.func.id in {"locals", "globals", "vars"} and not node.args:
+        run.charge(len(frame.scope.names))
         return Mapping(dict(frame.scope.names))
     if isinstance(node.func, ast.Attribute):
         return _method_calls(run, node, frame)
@@ -127,8 +128,9 @@ def arguments(run: Run, node: ast.Call, frame: Frame) -> Call:
     for item in node.args:
         if isinstance(item, ast.Starred):
             items, rest = run.iterate(evaluate(run, item.value, frame), call.where)
-            call.args.extend(items)
-            if rest is not None:
+            room = max(0, operators.MAX_ITEMS - len(call.args))
+            call.args.extend(items[:room])
+            if rest is not None or len(items) > room:
                 call.open = True
         else:
             call.args.append(evaluate(run, item, frame))
@@ -168,7 +170,10 @@ def _operated(run: Run, node: ast.BinOp, left: Value, right: Value, frame: Frame
                 made = run.call_method(value, name, Call(where, [other]))
                 if made is not None:
                     return made
-    return operators.binary(run, symbol, left, right, where)
+    made = operators.binary(run, symbol, left, right, where)
+    if isinstance(made, Array):
+        run.charge(len(made.scalings))
+    return made
 
 
 _LEFT = {"+": "__add__", "-": "__sub__", "*": "__mul__", "/": "__truediv__"}
@@ -253,16 +258,13 @@ def make_function(run: Run, node: Any, frame: Frame) -> Function:
 
 def _sequence(kind: str) -> Evaluator:
     def build(run: Run, node: Any, frame: Frame) -> Value:
-        items: list[Value] = []
-        rest: Value | None = None
+        made = Seq([], kind)
         for item in node.elts:
             if isinstance(item, ast.Starred):
-                more, others = run.iterate(evaluate(run, item.value, frame), Where(frame.text, item))
-                items.extend(more)
-                rest = rest or others
+                operators.extend(made, *run.iterate(evaluate(run, item.value, frame), Where(frame.text, item)))
             else:
-                items.append(evaluate(run, item, frame))
-        return Seq(items, kind, rest)
+                made.items.append(evaluate(run, item, frame))
+        return made
 
     return build
 
@@ -273,6 +275,7 @@ def _dictionary(run: Run, node: ast.Dict, frame: Frame) -> Value:
         value = evaluate(run, value_node, frame)
         if key_node is None:
             if isinstance(value, Mapping):
+                run.charge(len(value.items))
                 made.items.update(value.items)
                 made.rest = made.rest or value.rest
             else:

@@ -155,8 +155,9 @@ def run_module(run: Run, name: str, program: Program) -> Module:
 def _enter_the_uncalled(run: Run) -> None:
     """Functions and classes that nothing calls are entered with unknown arguments."""
     instances: dict[int, Instance] = {}
+    bases = {id(base) for cls in run.classes for base in cls.bases}
     for cls in list(run.classes):
-        if id(cls.node) in run.instantiated or _is_base(cls, run):
+        if id(cls.node) in run.instantiated or id(cls) in bases:
             continue
         call = Call(Where(cls.text, cls.node))
         initialise = cls.find("__init__")
@@ -181,10 +182,6 @@ def _enter_the_uncalled(run: Run) -> None:
             continue
         run.uncalled = id(function.node)
         calls.with_unknowns(run, function)
-
-
-def _is_base(cls: object, run: Run) -> bool:
-    return any(cls in other.bases for other in run.classes)
 
 
 def _worthwhile(run: Run, node: ast.AST) -> bool:

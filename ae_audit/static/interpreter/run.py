@@ -8,7 +8,7 @@ from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.environment import Frame, Scope, Signal
 from ae_audit.static.domain.values import Array, Class, Const, Function, Module, Seq, Site, Soft, Tensor, Unknown, Value
 from ae_audit.static.interpreter import attributes, calls, expressions, statements
-from ae_audit.static.interpreter.budget import MAX_SITES, MAX_STEPS, BudgetSpentError
+from ae_audit.static.interpreter.budget import MAX_SITES, MAX_STEPS, PARTS_A_STEP, BudgetSpentError
 from ae_audit.static.interpreter.exploration import Offer, Plan
 from ae_audit.static.interpreter.registry import Registry
 from ae_audit.static.source.sources import Text, Where
@@ -57,6 +57,8 @@ class Run:
         """whether tests that the program decides are offered the other way, to reach a training that they leave out"""
         self.faults: list[tuple[Where, str]] = []
         """places at which the interpreter failed, and what the report says of them"""
+        self._owed = 0
+        """parts copied that make no whole step yet"""
         self._fresh = 0
 
     # -- machinery ---------------------------------------------------------------------------------------------------
@@ -65,6 +67,19 @@ class Run:
         self.steps -= 1
         if self.steps < 0:
             raise BudgetSpentError
+
+    def charge(self, parts: int) -> None:
+        """Take from the budget what copying ``parts`` parts of a value costs, now or with the next ones.
+
+        Raises:
+            BudgetSpentError: where that is more than is left.
+        """
+        self._owed += parts
+        if self._owed >= PARTS_A_STEP:
+            steps, self._owed = divmod(self._owed, PARTS_A_STEP)
+            self.steps -= steps
+            if self.steps < 0:
+                raise BudgetSpentError
 
     def fresh(self) -> int:
         """A new identity."""
@@ -96,7 +111,9 @@ class Run:
 
     def iterate(self, value: Value, where: Where | None = None) -> tuple[list[Value], Value | None]:
         """The known elements of an iterable, and what stands for the others (None: there are no others)."""
-        return attributes.iterate(self, value, where)
+        items, rest = attributes.iterate(self, value, where)
+        self.charge(len(items))
+        return items, rest
 
     def element(self, value: Value, where: Where | None = None) -> Value:
         """Some element of an iterable."""

@@ -224,6 +224,7 @@ def _with(run: Run, node: ast.With | ast.AsyncWith, frame: Frame) -> Signal:
 
 def _try(run: Run, node: Any, frame: Frame) -> Signal:
     before = dict(frame.scope.names)
+    run.charge(len(before))
     signal = execute(run, node.body, frame)
     for name, value in before.items():
         # What a failed attempt to load something leaves behind is what was there before.

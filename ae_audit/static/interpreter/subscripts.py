@@ -9,7 +9,19 @@ from ae_audit.base.records import replace
 from ae_audit.static.domain import arrays, indexing, tensors
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.environment import Frame
-from ae_audit.static.domain.values import Array, Const, Instance, Library, Mapping, Object, Seq, Tensor, Unknown, Value
+from ae_audit.static.domain.values import (
+    Array,
+    Const,
+    Instance,
+    Library,
+    Mapping,
+    Object,
+    Seq,
+    Tensor,
+    Unknown,
+    Value,
+    within,
+)
 from ae_audit.static.interpreter import attributes
 from ae_audit.static.source.sources import Where
 from ae_audit.theory.ranges import ValueRange
@@ -21,8 +33,16 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.static.interpreter.run import Run
 
 
+MAX_KEY = 128
+"""parts of a tuple that is a key; a larger one is the key of nothing that is looked up again"""
+
+
 def key_of(value: Value) -> Any:
-    """A hashable key for a value; None where it is unknown."""
+    """A hashable key for a value; None where it is unknown, or larger than anybody's key."""
+    return _key_of(value) if not isinstance(value, Seq) or within(value, MAX_KEY) else None
+
+
+def _key_of(value: Value) -> Any:
     if isinstance(value, Const):
         try:
             hash(value.value)
@@ -30,7 +50,7 @@ def key_of(value: Value) -> Any:
             return None
         return value.value
     if isinstance(value, Seq) and value.rest is None:
-        parts = tuple(key_of(item) for item in value.items)
+        parts = tuple(_key_of(item) for item in value.items)
         return None if None in parts else parts
     if isinstance(value, Library):
         return ("library", value.name)

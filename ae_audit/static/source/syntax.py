@@ -34,61 +34,135 @@ TRAINING = frozenset(["fit", "fit_generator", "train_on_batch", "backward", "min
 """methods that by their name train a model"""
 
 
+_MATTERS, _GROWS, _CALLS, _TRAINS = 1, 2, 4, 8
+
+
+def _acts(node: ast.AST) -> int:
+    """What one node of the tree does by itself, as flags."""
+    if isinstance(node, ast.Call):
+        if not isinstance(node.func, ast.Attribute):
+            return _CALLS
+        method = node.func.attr
+        return _CALLS | _MATTERS * (method in BUILDING) | _GROWS * (method in GROWING) | _TRAINS * (method in TRAINING)
+    if isinstance(node, ast.Assign):
+        counts = isinstance(node.value, ast.BinOp) and any(
+            isinstance(step, ast.Constant) for step in _counted(node.targets[0], node.value)[:1]
+        )
+        return _MATTERS | _GROWS * counts
+    if isinstance(node, ast.AugAssign):
+        return _MATTERS | _GROWS
+    return _MATTERS if isinstance(node, (ast.AnnAssign, ast.Return)) else 0
+
+
+def _flags(statement: ast.AST) -> int:
+    """What a statement does with all that is inside it; kept on the nodes, so that each is looked at once."""
+    kept = getattr(statement, "ae_flags", None)
+    if kept is not None:
+        return int(kept)
+    inner: list[ast.AST] = [statement]
+    own: list[tuple[ast.AST, int, list[ast.AST]]] = []
+    while inner:
+        block = inner.pop()
+        flags = 0
+        nested: list[ast.AST] = []
+        waiting = [block]
+        while waiting:
+            node = waiting.pop()
+            flags |= _acts(node)
+            for child in ast.iter_child_nodes(node):
+                if not isinstance(child, ast.stmt):
+                    waiting.append(child)
+                elif getattr(child, "ae_flags", None) is None:
+                    nested.append(child)
+                else:
+                    flags |= child.ae_flags  # type: ignore[attr-defined]
+        own.append((block, flags, nested))
+        inner.extend(nested)
+    for block, flags, nested in reversed(own):  # what is inside comes after what holds it
+        for child in nested:
+            flags |= child.ae_flags  # type: ignore[attr-defined]
+        block.ae_flags = flags  # type: ignore[attr-defined]
+    return int(statement.ae_flags)  # type: ignore[attr-defined]
+
+
+def _counted(target: ast.expr, value: ast.BinOp) -> list[ast.expr]:
+    """``x = x + 1`` is ``x += 1``: by what ``target`` is counted, where it is."""
+    if not isinstance(target, ast.Name):
+        return []
+    return [
+        step
+        for own, step in ((value.left, value.right), (value.right, value.left))
+        if isinstance(own, ast.Name) and own.id == target.id
+    ][:1]
+
+
 class Traits:
     """What a block of statements does, as far as its syntax tells."""
 
-    __slots__ = ("calls", "compared", "counted", "counted_places", "grows", "matters", "trains")
+    __slots__ = ("_body", "_counts", "calls", "grows", "matters", "trains")
 
     def __init__(self, body: Iterable[ast.AST]) -> None:
-        self.matters = False
+        self._body = tuple(body)
+        self._counts: _Counts | None = None
+        flags = 0
+        for statement in self._body:
+            flags |= _flags(statement)
+        self.matters = bool(flags & _MATTERS)
         """it binds something, returns, or changes an object"""
-        self.grows = False
+        self.grows = bool(flags & _GROWS)
         """it adds to something: its turns differ"""
-        self.calls = False
-        self.trains = False
+        self.calls = bool(flags & _CALLS)
+        self.trains = bool(flags & _TRAINS)
         """it calls something that by its name trains a model"""
-        self.counted: dict[str, list[ast.expr]] = {}
-        """names that are counted up or down, and by what"""
-        self.counted_places: list[tuple[ast.Attribute | ast.Subscript, ast.expr]] = []
-        """attributes and elements that are, and by what"""
+
+    @property
+    def counted(self) -> dict[str, list[ast.expr]]:
+        """Names that are counted up or down, and by what."""
+        return self._counting().names
+
+    @property
+    def counted_places(self) -> list[tuple[ast.Attribute | ast.Subscript, ast.expr]]:
+        """Attributes and elements that are, and by what."""
+        return self._counting().places
+
+    @property
+    def compared(self) -> set[str]:
+        """Names that are compared, by themselves or in arithmetic."""
+        return self._counting().compared
+
+    def _counting(self) -> _Counts:
+        if self._counts is None:
+            self._counts = _Counts(self._body)
+        return self._counts
+
+
+class _Counts:
+    """What a loop counts and compares."""
+
+    __slots__ = ("compared", "names", "places")
+
+    def __init__(self, body: Iterable[ast.AST]) -> None:
+        self.names: dict[str, list[ast.expr]] = {}
+        self.places: list[tuple[ast.Attribute | ast.Subscript, ast.expr]] = []
         self.compared: set[str] = set()
-        """names that are compared, by themselves or in arithmetic"""
         for statement in body:
             for node in ast.walk(statement):
                 self._note(node)
 
     def _note(self, node: ast.AST) -> None:
-        if isinstance(node, ast.Call):
-            self.calls = True
-            if isinstance(node.func, ast.Attribute):
-                self.matters = self.matters or node.func.attr in BUILDING
-                self.grows = self.grows or node.func.attr in GROWING
-                self.trains = self.trains or node.func.attr in TRAINING
-        elif isinstance(node, ast.Assign):
-            self.matters = True
+        if isinstance(node, ast.Assign):
             if isinstance(node.value, ast.BinOp):
-                self._note_count(node.targets[0], node.value)
-        elif isinstance(node, (ast.AnnAssign, ast.Return)):
-            self.matters = True
+                for step in _counted(node.targets[0], node.value):
+                    assert isinstance(node.targets[0], ast.Name)
+                    self.names.setdefault(node.targets[0].id, []).append(step)
         elif isinstance(node, ast.AugAssign):
-            self.matters = self.grows = True
             if isinstance(node.target, ast.Name):
-                self.counted.setdefault(node.target.id, []).append(node.value)
+                self.names.setdefault(node.target.id, []).append(node.value)
             else:
-                self.counted_places.append((node.target, node.value))
+                self.places.append((node.target, node.value))
         elif isinstance(node, ast.Compare):
             for side in (node.left, *node.comparators):
                 self.compared.update(_numbers(side))
-
-    def _note_count(self, target: ast.expr, value: ast.BinOp) -> None:
-        """``x = x + 1`` is ``x += 1``."""
-        if not isinstance(target, ast.Name):
-            return
-        for own, step in ((value.left, value.right), (value.right, value.left)):
-            if isinstance(own, ast.Name) and own.id == target.id:
-                self.counted.setdefault(target.id, []).append(step)
-                self.grows = self.grows or isinstance(step, ast.Constant)
-                return
 
 
 def _numbers(node: ast.expr) -> Iterable[str]:

@@ -58,6 +58,7 @@ def _pop(run: Run, receiver: Seq, call: Call) -> Value:
 
 @TABLE.method("list", "copy")
 def _copy(run: Run, receiver: Seq, call: Call) -> Value:
+    run.charge(len(receiver.items))
     return Seq(list(receiver.items), receiver.kind, receiver.rest, receiver.open)
 
 
@@ -79,6 +80,7 @@ def _sort(run: Run, receiver: Seq, call: Call) -> Value:
 @TABLE.method("list", "remove", "discard")
 def _remove(run: Run, receiver: Seq, call: Call) -> Value:
     given = _first(call)
+    run.charge(len(receiver.items))
     places = [index for index, item in enumerate(receiver.items) if item is given or _equal(item, given)]
     if places and (receiver.rest is None or isinstance(given, Const)):
         del receiver.items[places[0]]
@@ -111,6 +113,7 @@ def _get(run: Run, receiver: Mapping, call: Call) -> Value:
 def _update(run: Run, receiver: Mapping, call: Call) -> Value:
     value = call.get(0)
     if isinstance(value, Mapping):
+        run.charge(len(value.items))
         receiver.items.update(value.items)
         receiver.rest = receiver.rest or value.rest
     elif value is not None:
@@ -121,6 +124,7 @@ def _update(run: Run, receiver: Mapping, call: Call) -> Value:
 
 @TABLE.method("dict", "items")
 def _items(run: Run, receiver: Mapping, call: Call) -> Value:
+    run.charge(len(receiver.items))
     pairs: list[Value] = [Seq([Const(key), value], "tuple") for key, value in receiver.items.items()]
     rest = None if receiver.rest is None else Seq([Unknown("a key"), receiver.rest], "tuple")
     return Seq(pairs, "list", rest)
@@ -128,16 +132,19 @@ def _items(run: Run, receiver: Mapping, call: Call) -> Value:
 
 @TABLE.method("dict", "values")
 def _values(run: Run, receiver: Mapping, call: Call) -> Value:
+    run.charge(len(receiver.items))
     return Seq(list(receiver.items.values()), "list", receiver.rest)
 
 
 @TABLE.method("dict", "keys")
 def _keys(run: Run, receiver: Mapping, call: Call) -> Value:
+    run.charge(len(receiver.items))
     return Seq([Const(key) for key in receiver.items], "list", None if receiver.rest is None else Unknown("a key"))
 
 
 @TABLE.method("dict", "copy")
 def _copy_dict(run: Run, receiver: Mapping, call: Call) -> Value:
+    run.charge(len(receiver.items))
     return Mapping(dict(receiver.items), receiver.rest)
 
 
