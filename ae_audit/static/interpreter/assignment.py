@@ -145,6 +145,7 @@ def set_attribute(run: Run, owner: Value, name: str, value: Value, where: Where 
             # a named part of a container, which holds it in its place
             owner.state.items = [value if item is former else item for item in owner.state.items]
     elif isinstance(owner, Module):
+        owner.scope.own(name)
         owner.scope.names[name] = value
     elif isinstance(owner, Unknown):
         owner.children[name] = value

@@ -34,7 +34,7 @@ def find(run: Run, value: Value, name: str) -> Value | None:
     if isinstance(value, Library):
         return library_name(run, f"{value.name}.{name}")
     if isinstance(value, Module):
-        return value.scope.names.get(name)
+        return _of_module(run, value, name)
     if isinstance(value, Instance):
         return _of_instance(run, value, name)
     if isinstance(value, Class):
@@ -56,6 +56,15 @@ def find(run: Run, value: Value, name: str) -> Value | None:
     if run.registry.method(value, name) is not None:
         return Bound(value, name)
     return None
+
+
+def _of_module(run: Run, value: Module, name: str) -> Value | None:
+    found = value.scope.own(name)
+    if found is None and value.path is not None and value.path.endswith("__init__.py"):
+        from ae_audit.static.interpreter.imports import module_at
+
+        found = module_at(run, f"{value.name}.{name}", value.path)  # imported by whichever module
+    return found
 
 
 def library_name(run: Run, name: str) -> Value:

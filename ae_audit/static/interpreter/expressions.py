@@ -86,8 +86,9 @@ def _call(run: Run, node: ast.Call, frame: Frame) -> Value:
         if made is not None:
             return made
     if isinstance(node.func, ast.Name) and node.func.id in {"locals", "globals", "vars"} and not node.args:
-        run.charge(len(frame.scope.names))
-        return Mapping(dict(frame.scope.names))
+        names = frame.scope.globals_.every() if node.func.id == "globals" else frame.scope.names
+        run.charge(len(names))
+        return Mapping(dict(names))
     if isinstance(node.func, ast.Attribute):
         return _method_calls(run, node, frame)
     return run.call(evaluate(run, node.func, frame), arguments(run, node, frame))

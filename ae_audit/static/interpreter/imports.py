@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ae_audit.static.domain.environment import Frame, Signal
 from ae_audit.static.domain.values import Library, Module, Unknown, Value
-from ae_audit.static.interpreter import attributes
+from ae_audit.static.interpreter import attributes, demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
@@ -16,20 +16,32 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
 
 
 def import_(run: Run, node: ast.Import, frame: Frame) -> Signal:
-    """``import a.b as c``."""
+    """``import a.b as c``; what is the project's own is read once it is asked for."""
     for alias in node.names:
-        module = module_named(run, alias.name, frame)
-        if alias.asname is not None:
-            frame.scope.bind(alias.asname, module or attributes.library_name(run, alias.name))
-            continue
-        top = alias.name.partition(".")[0]
-        first = module_named(run, top, frame) if "." in alias.name else module
-        if alias.name.startswith("tensorflow.keras"):
-            run.marks.add("tf.keras")
-        frame.scope.bind(top, first or Library(top))
-        if first is not None and module is not None and "." in alias.name:
-            _attach(run, first, alias.name, frame)
+        name, bound = alias.name, alias.asname or alias.name.partition(".")[0]
+        if run.project.owns(name, frame.text.path) and _waits(frame):
+            demand.defer(frame.scope, bound, lambda name=name, bound=bound: _module(run, name, bound, frame))  # type: ignore[misc]
+        else:
+            frame.scope.bind(bound, _module(run, name, bound, frame))
     return Signal.NEXT
+
+
+def _module(run: Run, name: str, bound: str, frame: Frame) -> Value:
+    """What ``import name`` or ``import name as bound`` binds."""
+    top = name.partition(".")[0]
+    if bound != top:
+        return module_named(run, name, frame) or attributes.library_name(run, name)
+    if name.startswith("tensorflow.keras"):
+        run.marks.add("tf.keras")
+    first = module_named(run, top, frame)
+    if first is not None and "." in name and module_named(run, name, frame) is not None:
+        _attach(run, first, name, frame)
+    return first or Library(top)
+
+
+def _waits(frame: Frame) -> bool:
+    """Whether what is imported here can wait: what a class body binds becomes attributes at once."""
+    return frame.owner is None or frame.function is not None
 
 
 def _attach(run: Run, top: Module, name: str, frame: Frame) -> None:
@@ -39,27 +51,37 @@ def _attach(run: Run, top: Module, name: str, frame: Frame) -> None:
         inner = module_named(run, ".".join(parts[: index + 1]), frame)
         if inner is None:
             return
-        current.scope.names.setdefault(parts[index], inner)
+        if current.scope.own(parts[index]) is None:
+            current.scope.names[parts[index]] = inner
         current = inner
 
 
 def import_from(run: Run, node: ast.ImportFrom, frame: Frame) -> Signal:
-    """``from a import b``, relative imports and stars included."""
+    """``from a import b``, relative imports and stars included; what is the project's own is read once asked for."""
     name = absolute(node, frame.package)
     if name == "__future__":
         return Signal.NEXT
-    module = module_named(run, name, frame) if name else None
     for alias in node.names:
         if alias.name == "*":
-            if module is not None:
-                frame.scope.names.update({k: v for k, v in module.scope.names.items() if not k.startswith("_")})
-            else:
-                run.notes.setdefault("star imports", []).append(name)
-                if name.startswith("tensorflow.keras"):
-                    run.marks.add("tf.keras")
+            _star(run, name, frame)
             continue
-        frame.scope.bind(alias.asname or alias.name, _imported(run, module, name, alias.name, node, frame))
+        what, bound = alias.name, alias.asname or alias.name
+        if run.project.owns(name or what, frame.text.path) and _waits(frame):
+            demand.defer(frame.scope, bound, lambda what=what: _imported(run, name, what, node, frame))  # type: ignore[misc]
+        else:
+            frame.scope.bind(bound, _imported(run, name, what, node, frame))
     return Signal.NEXT
+
+
+def _star(run: Run, name: str, frame: Frame) -> None:
+    if name and run.project.find(name, frame.text.path) is not None:
+        if frame.scope.waiting is None:
+            frame.scope.waiting = demand.Waiting()
+        frame.scope.waiting.put_star(lambda: module_named(run, name, frame))
+        return
+    run.notes.setdefault("star imports", []).append(name)
+    if name.startswith("tensorflow.keras"):
+        run.marks.add("tf.keras")
 
 
 def absolute(node: ast.ImportFrom, package: str) -> str:
@@ -97,9 +119,10 @@ def _names(program: Program, package: str) -> Iterator[str]:
                 yield from (f"{name}.{alias.name}" if name else alias.name for alias in node.names)
 
 
-def _imported(run: Run, module: Module | None, name: str, what: str, node: ast.ImportFrom, frame: Frame) -> Value:
+def _imported(run: Run, name: str, what: str, node: ast.ImportFrom, frame: Frame) -> Value:
+    module = module_named(run, name, frame) if name else None
     if module is not None:
-        found = module.scope.names.get(what)
+        found = module.scope.own(what)
         if found is not None:
             return found
         inner = module_named(run, f"{name}.{what}", frame)
@@ -113,12 +136,14 @@ def _imported(run: Run, module: Module | None, name: str, what: str, node: ast.I
 
 
 def module_named(run: Run, name: str, frame: Frame) -> Module | None:
-    """The project's own module of that name, interpreted; None where the project has none."""
-    if name in run.modules:
-        return run.modules[name]
-    found = run.project.find(name, frame.text.path)
-    if found is None:
-        return None
-    from ae_audit.static.interpreter.program import run_module
+    """The project's own module of that name; None where the project has none."""
+    return module_at(run, name, frame.text.path)
 
-    return run_module(run, name, found)
+
+def module_at(run: Run, name: str, importer: str) -> Module | None:
+    """The same, as the file ``importer`` finds it."""
+    known = run.modules.get(name)
+    if known is not None:
+        return known
+    found = run.project.find(name, importer)
+    return None if found is None else demand.read_module(run, name, found)

@@ -8,7 +8,7 @@ from ae_audit.base.records import dataclass, field
 from ae_audit.schema.training_setup import MetricUse
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.environment import Frame, Scope
-from ae_audit.static.domain.values import Const, Instance, Module, Site
+from ae_audit.static.domain.values import Const, Instance, Site
 from ae_audit.static.interpreter import calls, classes
 from ae_audit.static.interpreter.budget import FINISHING_STEPS, MAX_STEPS, BudgetSpentError
 from ae_audit.static.interpreter.exploration import DECIDED, Offer, Plan
@@ -130,26 +130,6 @@ def _run_units(run: Run, program: Program) -> None:
     for text, tree in program.units:
         run.main_text = text
         run.execute(tree.body, Frame(scope, text, package=package))
-
-
-def run_module(run: Run, name: str, program: Program) -> Module:
-    """Interpret an imported module once in this run."""
-    scope = Scope(module=True)
-    module = Module(name, scope, program.path)
-    run.modules[name] = module
-    scope.names["__name__"] = Const(name)
-    scope.names["__file__"] = Const(program.path)
-    package = name if program.path.endswith("__init__.py") else name.rpartition(".")[0]
-    functions, kinds = run.functions, run.classes
-    run.functions, run.classes = [], []
-    run.scopes.append(scope)
-    try:
-        for text, tree in program.units:
-            run.execute(tree.body, Frame(scope, text, package=package))
-    finally:
-        run.scopes.pop()
-        run.functions, run.classes = functions, kinds
-    return module
 
 
 def _enter_the_uncalled(run: Run) -> None:

@@ -114,7 +114,8 @@ def _may_bind_anew(frame: Frame) -> bool:
 
     A function that gives nothing back is meant to change what it was given, so that cannot be such a tensor.
     """
-    known = frame.scope.globals_.names.values()
+    known = list(frame.scope.globals_.names.values())
+    known.extend(filter(None, map(frame.scope.globals_.own, ("tf", "tensorflow", "jnp", "jax"))))
     if not any(isinstance(value, Library) and value.name.startswith(_IMMUTABLE) for value in known):
         return False
     body = frame.function.node if frame.function is not None else None

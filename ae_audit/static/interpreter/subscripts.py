@@ -22,7 +22,7 @@ from ae_audit.static.domain.values import (
     Value,
     within,
 )
-from ae_audit.static.interpreter import attributes
+from ae_audit.static.interpreter import attributes, demand
 from ae_audit.static.source.sources import Where
 from ae_audit.theory.ranges import ValueRange
 
@@ -149,6 +149,8 @@ def item(run: Run, value: Value, key: Value, where: Where) -> Value:
             return next(iter(value.items.values()))
         if value.rest is not None:
             return value.rest
+        if known is not None and demand.fill_registries(run, value) and known in value.items:
+            return value.items[known]
         return Unknown(f"the entry «{where.written}» of a dictionary", where)
     if isinstance(value, Const) and isinstance(value.value, (str, bytes, tuple)) and isinstance(key, Const):
         try:

@@ -12,13 +12,15 @@ from ae_audit.source.text import decode
 from ae_audit.static.source.sources import Text
 from ae_audit.static.source.syntax import Syntax
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from ae_audit.static.source.outline import Outline
+
 MAX_SOURCE = 4_000_000
 """bytes; a larger file is no program that a person wrote"""
-MAX_MODULES = 40
-"""modules of a project that are followed from one program; the models, data and losses that it needs are fewer"""
-MAX_IMPORTED = 600_000
-"""bytes of modules that are read for one program"""
-MAX_KEPT = 1_500_000
+MAX_IMPORTED = 2_000_000
+"""bytes of modules that are parsed for one program, which are those that it asks something of"""
+MAX_KEPT = 3_000_000
 """bytes of modules that are kept from one file to the next; a syntax tree takes about forty times as much memory"""
 
 
@@ -38,6 +40,8 @@ class Program:
     path: str
     units: list[tuple[Text, ast.Module]] = field(default_factory=list)
     broken: list[BrokenUnit] = field(default_factory=list)
+    outline: Outline | None = None
+    """which of its statements a name comes from, once that was asked"""
 
 
 def parse(path: str, source: bytes) -> Program:
@@ -130,6 +134,9 @@ class Project:
         self._found: dict[tuple[str, str], str | None] = {}
         self._listed: dict[str, frozenset[str]] = {}
         self._packages: dict[str, str] = {}
+        self._owned: dict[tuple[str, str], bool] = {}
+        self._folders: dict[str, str] = {}
+        self._based: dict[str, list[str]] = {}
         folder = os.path.dirname(os.path.abspath(path)) if path not in {"-", ""} else ""
         self.folder = folder
         self.root = os.path.abspath(root) if root else project_root(folder) if folder else ""
@@ -138,17 +145,37 @@ class Project:
         """The module ``name`` as seen from the file ``importer``; None where the project has none."""
         if not self.folder:
             return None
-        folder = os.path.dirname(os.path.abspath(importer))
+        folder = self._folder_of(importer)
         key = (name, folder)
         if key not in self._found:
-            self._found[key] = self._search(name, folder)
+            self._found[key] = self._search(name, folder) if self._owns(name, folder) else None
         found = self._found[key]
         return None if found is None else self.load(found)
+
+    def owns(self, name: str, importer: str) -> bool:
+        """Whether the first part of a dotted name is a module or folder of the project, as ``importer`` sees it."""
+        return bool(self.folder) and self._owns(name, self._folder_of(importer))
+
+    def _owns(self, name: str, folder: str) -> bool:
+        first = name.partition(".")[0]
+        key = (first, folder)
+        known = self._owned.get(key)
+        if known is None:
+            bases = (*self._bases(folder), *folder_around(folder, first))
+            entries = map(self._entries, bases)
+            known = self._owned[key] = any(first in names or f"{first}.py" in names for names in entries)
+        return known
+
+    def _folder_of(self, path: str) -> str:
+        known = self._folders.get(path)
+        if known is None:
+            known = self._folders[path] = os.path.dirname(os.path.abspath(path))
+        return known
 
     def load(self, path: str) -> Program | None:
         """The module at ``path``; None where it cannot be read, or where enough has been read for this program."""
         if path not in self.programs:
-            if len(self.programs) >= MAX_MODULES or self._left < 0:
+            if self._left < 0:
                 return None
             self.programs[path], size = self._modules.load(path)
             self._left -= size
@@ -179,8 +206,12 @@ class Project:
 
     def _bases(self, folder: str) -> list[str]:
         """Folders that imports start from: the importer's, the program's, those above up to the root, and ``src``."""
-        own, source, *above = import_folders(folder, self.root)
-        return list(dict.fromkeys((own, source, *import_folders(self.folder, self.root), *above)))
+        known = self._based.get(folder)
+        if known is None:
+            own, source, *above = import_folders(folder, self.root)
+            every = (own, source, *import_folders(self.folder, self.root), *above)
+            known = self._based[folder] = list(dict.fromkeys(every))
+        return known
 
     def package_of(self, path: str) -> str:
         """The dotted package that a file belongs to, for relative imports."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ae_audit.static.domain import operators
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.values import Const, Mapping, Seq, Unknown, Value, python
-from ae_audit.static.interpreter import subscripts
+from ae_audit.static.interpreter import demand, subscripts
 from ae_audit.static.interpreter.registry import Table
 
 TYPE_CHECKING = False
@@ -103,6 +103,8 @@ def _get(run: Run, receiver: Mapping, call: Call) -> Value:
         return receiver.items.pop(key) if call.name == "pop" else receiver.items[key]
     if receiver.rest is not None:
         return receiver.rest
+    if key is not None and call.name == "get" and demand.fill_registries(run, receiver) and key in receiver.items:
+        return receiver.items[key]
     default = call.args[1] if len(call.args) > 1 else Const(None)
     if call.name == "setdefault":
         subscripts.put(receiver, given, default)
