@@ -30,11 +30,17 @@ def did_you_mean(word: str, known: Iterable[str], folder: str = "") -> str:
 
     Of names in a ``folder``, which is no part of the comparison, the whole path is told.
     """
-    from difflib import get_close_matches
+    from difflib import SequenceMatcher, get_close_matches
 
+    wanted = word.casefold()
     names = {name.casefold(): name for name in known}
-    close = get_close_matches(word.casefold(), list(names), n=1, cutoff=0.6)
-    return f" Did you mean '{os.path.join(folder, names[close[0]])}'?" if close else ""
+
+    def likeness(name: str) -> tuple[float, int]:
+        same_places = sum(a == b for a, b in zip(name, wanted, strict=False))  # AE1O1 is AE101, as near as AE211 is
+        return SequenceMatcher(None, name, wanted).ratio(), same_places
+
+    close = max(get_close_matches(wanted, list(names), n=5, cutoff=0.6), key=likeness, default=None)
+    return f" Did you mean '{os.path.join(folder, names[close])}'?" if close is not None else ""
 
 
 def own_failure(error: BaseException) -> str:

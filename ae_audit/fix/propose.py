@@ -11,7 +11,7 @@ from ae_audit.fix.loss import expect_logits, swap_loss
 from ae_audit.fix.source import SourceOf, Texts, parse
 from ae_audit.schema.findings import Edit, Finding, Fix
 from ae_audit.schema.location import Location
-from ae_audit.schema.remedies import DropMetric, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
+from ae_audit.schema.remedies import Advice, DropMetric, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
 from ae_audit.schema.training_setup import Framework, Head, TrainingSetup
 from ae_audit.source.edits import apply
 
@@ -55,6 +55,8 @@ def _edits(remedy: Remedy, finding: Finding, setup: TrainingSetup, texts: Texts)
             known = any(metric.location == finding.location for metric in setup.metrics)
             twice = any(metric.name == to for metric in setup.metrics)
             return _metric(to, finding.location, texts) if known and not twice else None
+        case Advice():
+            return None
 
 
 def _swap_head(to: str, head: Head, framework: Framework, texts: Texts) -> tuple[Edit, ...] | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from ae_audit.rules.registry import find_rule
 from ae_audit.schema.findings import Finding
-from ae_audit.schema.remedies import DropMetric, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
+from ae_audit.schema.remedies import Advice, DropMetric, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
 
 AS_WRITTEN = "as written"
 ALL_FIXES = "all fixes"
@@ -68,7 +68,7 @@ def _experimental(finding: Finding) -> tuple[Remedy, ...]:
     """The remedies that can be tried; none where the harm does not show in a short fit, as the rule says of itself."""
     if not find_rule(finding.code).probed:
         return ()
-    return tuple(remedy for remedy in finding.remedies if not isinstance(remedy, DropMetric))
+    return tuple(remedy for remedy in finding.remedies if not isinstance(remedy, (Advice, DropMetric)))
 
 
 def _combined(groups: Iterable[tuple[Remedy, ...]]) -> tuple[Remedy, ...]:
@@ -94,6 +94,8 @@ def _slots(remedy: Remedy) -> tuple[str, ...]:
             return tuple(name for name, used in (("input", remedy.input), ("target", remedy.target)) if used)
         case DropMetric():
             return ("metric",)
+        case Advice():
+            return ()
 
 
 def _arm(remedies: tuple[Remedy, ...], combined: tuple[Remedy, ...], as_written: ArmPlan) -> ArmPlan:

@@ -136,6 +136,17 @@ def target_is_distribution(setup: TrainingSetup) -> Tri:
     return known
 
 
+def class_count(setup: TrainingSetup) -> int | None:
+    """How many classes the prediction tells apart: its extent along the axis that a categorical loss looks along."""
+    shape, head = setup.head.shape, setup.head
+    if shape is None:
+        return head.units
+    axis = head.axis if head.axis is not None else 1 if setup.framework is Framework.TORCH else -1
+    if len(shape) < 2:
+        return None  # one sample without its batch axis, or one value a sample
+    return shape[axis] if -len(shape) <= axis < len(shape) else head.units
+
+
 def head_known(setup: TrainingSetup) -> bool:
     """Whether anything is known of the values that the output can take."""
     return not setup.head.range.values.unknown

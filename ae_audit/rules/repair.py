@@ -18,7 +18,7 @@ from ae_audit.rules.predicates import (
     structure_of,
     top_of,
 )
-from ae_audit.schema.remedies import ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
+from ae_audit.schema.remedies import Advice, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
 from ae_audit.schema.training_setup import Framework, Relation, Structure, TrainingSetup
 from ae_audit.theory.intervals import UNIT, Interval
 from ae_audit.theory.loss_families import BINARY, CATEGORICAL, OVERLAP, POINTWISE, takes_log_probabilities
@@ -41,6 +41,26 @@ class Repair:
     @property
     def everything(self) -> tuple[Remedy, ...]:
         return (*self.pairing, self.rescale) if self.rescale is not None else self.pairing
+
+
+def class_head(setup: TrainingSetup) -> Advice | None:
+    """The head for a target of several classes that meets a single unit; None where their number is unknown."""
+    reach, hull = setup.target.values.reach, setup.target.values.hull
+    if setup.target.structure is not Structure.CLASS_INDEX or reach is None or not hull.bounded:
+        return None
+    classes = int(hull.hi) + 1
+    if reach.hi < hull.hi or not 2 < classes <= MOST_CLASSES:
+        return None
+    if setup.framework is Framework.TORCH:
+        change = f"nn.Linear(…, {classes}) without an activation, and nn.CrossEntropyLoss on the class indices"
+    else:
+        change = f'Dense({classes}, activation="softmax"), and sparse categorical cross-entropy'
+    return Advice(f"{_COUNTS.get(classes, classes)} classes: {change}")
+
+
+MOST_CLASSES = 1000
+"""more are a vocabulary, or no classes at all"""
+_COUNTS = {3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine", 10: "ten"}
 
 
 def repair(setup: TrainingSetup) -> Repair:

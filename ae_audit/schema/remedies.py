@@ -69,4 +69,14 @@ class DropMetric:
         return f"no {self.metric} metric" if self.to is None else f"{self.to} in place of {self.metric}"
 
 
-Remedy = SwapActivation | SwapLoss | ExpectLogits | Rescale | DropMetric
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """A change of the program's design, in words: another head, other shapes. No experiment can put it in."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+Remedy = SwapActivation | SwapLoss | ExpectLogits | Rescale | DropMetric | Advice

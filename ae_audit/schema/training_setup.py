@@ -171,6 +171,8 @@ class LossUse:
     """the user's own function"""
     alone: Tri = Tri.UNKNOWN
     """whether it is the only comparison of this prediction with data in what is minimised"""
+    raises: str | None = None
+    """what the loss itself said when it refused these values or shapes and the program ended there"""
     location: Location | None = field(default=None, metadata=READ)
     """of the expression that names the loss"""
     trail: tuple[TrailStep, ...] = field(default=(), metadata=READ)

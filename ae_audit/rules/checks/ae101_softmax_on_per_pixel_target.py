@@ -44,6 +44,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ae_audit.rules.base import Example, Rule
+from ae_audit.rules.checks.ae109_softmax_over_batch import over_batch
 from ae_audit.rules.predicates import (
     ROUNDING,
     beaten_by_the_mean,
@@ -125,7 +126,7 @@ class SoftmaxOnPerPixelTarget(Rule):
     )
 
     def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
-        if setup.head.range.constraint is not Constraint.SIMPLEX or setup.head.units == 1:
+        if setup.head.range.constraint is not Constraint.SIMPLEX or setup.head.units == 1 or over_batch(setup):
             return
         if not is_simplex(setup) and structure_of(setup) is not Structure.CONTINUOUS:
             return  # a distribution mapped elsewhere is compared with quantities only

@@ -2,8 +2,10 @@
 
 ## What it finds
 
-`sigmoid` before `BCEWithLogitsLoss` or `BinaryCrossentropy(from_logits=True)`, `softmax` before `CrossEntropyLoss`, and
-other outputs that cannot grow in both directions where the loss applies its own sigmoid or softmax.
+`sigmoid` before `BCEWithLogitsLoss` or `BinaryCrossentropy(from_logits=True)`, `softmax` before `CrossEntropyLoss`,
+and other outputs that cannot grow in both directions where the loss applies its own sigmoid or softmax. Also where two
+calls make the second activation: `F.nll_loss(F.log_softmax(p, dim=1), y)` of a model that ends in a softmax, or the
+logarithm of a softmax of a softmax.
 
 ## Why it hurts
 
@@ -13,9 +15,12 @@ one sigmoid reaches 0.54.
 
 ## How it is decided
 
-- *static*: the loss expects logits, and the range of the output is bounded.
+- *static*: the loss expects logits, and the range of the output is bounded; or the loss expects probabilities, and a
+  softmax of bounded values leaves the likeliest class below 95 %.
 - *backend*: Keras on TensorFlow finds the logits behind a sigmoid or softmax and uses those, so there it trains as it
-  should and only warns: a warning here. Keras on torch or JAX, and torch itself, apply both: an error.
+  should and only warns: a warning here. Keras on torch or JAX, and torch itself, apply both: an error. So do
+  TensorFlow's own `tf.nn.*_with_logits`, which never look behind an activation (at p = ½ and y = 0 they give 0.974,
+  where Keras' loss gives 0.693), and two activations in a row on every backend.
 - *probe*: as written against the program with one of the two removed.
 
 ## When it stays silent
@@ -36,6 +41,7 @@ Changing what the loss expects, or removing the activation, changes what the pro
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from ae_audit.rules.base import Example, Rule
@@ -56,11 +62,15 @@ from ae_audit.schema.findings import Evidence, Severity, UnknownFact, Violation
 from ae_audit.schema.remedies import ExpectLogits, Remedy, SwapActivation
 from ae_audit.schema.training_setup import Framework, Structure, TrainingSetup
 from ae_audit.theory.activations import Constraint
+from ae_audit.theory.intervals import format_number
 from ae_audit.theory.loss_families import BINARY, CATEGORICAL
 from ae_audit.theory.ranges import Tri
 
 LOWEST_LOGIT = -3.0
 """an output that stays above this can never predict less than 5 % (sigmoid(−3) = 0.047)"""
+
+SURE = 0.95
+"""a class that never gets more is never told for sure"""
 
 NARROW = 5.0
 """logits that differ by less than this leave the likeliest of ten classes below 95 % (1 / (1 + 9·exp(−5)) = 0.94)"""
@@ -101,13 +111,29 @@ class ActivationBeforeLogitsLoss(Rule):
     )
 
     def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
-        if not head_known(setup) or not _squeezed(setup):
+        if not head_known(setup):
+            return
+        if _softmax_twice(setup):
+            yield self._twice(setup)
+        if not _squeezed(setup):
             return
         if setup.loss.from_logits is Tri.UNKNOWN and setup.head.activation in {"sigmoid", "softmax"}:
             if setup.loss.name is not None:
                 yield unknown_loss(setup)
         elif setup.loss.from_logits is Tri.YES:
             yield self._violation(setup)
+
+    def _twice(self, setup: TrainingSetup) -> Violation:
+        place = head_place(setup)
+        best = _likeliest(setup)
+        return Violation(
+            message=f"the output is activated twice, last by {activation_words(setup)}: the likeliest class "
+            f"never gets a probability above {format_number(best)}",
+            location=place,
+            remedies=(SwapActivation(setup.head.activation or "softmax"),),
+            spans=spans(setup, but=place, target=False),
+            evidence=evidence(setup, "head", "loss"),
+        )
 
     def _violation(self, setup: TrainingSetup) -> Violation:
         place = head_place(setup)
@@ -125,6 +151,21 @@ class ActivationBeforeLogitsLoss(Rule):
             evidence=(*evidence(setup, "head", "loss"), *_backends(setup)),
             severity=Severity.ERROR if undone is Tri.NO else Severity.WARNING,
         )
+
+
+def _softmax_twice(setup: TrainingSetup) -> bool:
+    """Whether a categorical loss of probabilities is given a softmax of values that are bounded themselves."""
+    if setup.loss.name not in CATEGORICAL or setup.loss.from_logits is not Tri.NO:
+        return False
+    if setup.head.range.constraint not in {Constraint.SIMPLEX, Constraint.LOG_SIMPLEX}:
+        return False
+    return 0.0 < _likeliest(setup) < SURE and setup.head.units != 1
+
+
+def _likeliest(setup: TrainingSetup) -> float:
+    """The highest probability that the output can give to a class."""
+    top = setup.head.range.values.hull.hi
+    return math.exp(min(top, 0.0)) if setup.head.range.constraint is Constraint.LOG_SIMPLEX else top
 
 
 def _squeezed(setup: TrainingSetup) -> bool:

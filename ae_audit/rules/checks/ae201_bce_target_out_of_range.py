@@ -43,6 +43,7 @@ from ae_audit.rules.predicates import (
     LABEL_NOISE,
     LABELS,
     ROUNDING,
+    class_count,
     evidence,
     loss_place,
     spans,
@@ -50,7 +51,7 @@ from ae_audit.rules.predicates import (
     values_words,
 )
 from ae_audit.rules.programs import RAW, SIGNED, dense_keras, dense_torch
-from ae_audit.rules.repair import repair
+from ae_audit.rules.repair import class_head, repair
 from ae_audit.schema.findings import Severity, UnknownFact, Violation
 from ae_audit.schema.training_setup import Framework, Structure, TrainingSetup
 from ae_audit.theory.intervals import UNIT
@@ -100,6 +101,7 @@ class BceTargetOutOfRange(Rule):
     def _violation(self, setup: TrainingSetup) -> Violation:
         place = loss_place(setup)
         change = repair(setup)
+        wider = class_head(setup) if class_count(setup) == 1 else None
         raises = setup.framework is Framework.TORCH and setup.loss.from_logits is Tri.NO
         consequence = "torch raises on the CPU" if raises else "the loss has no floor and runs to −∞"
         bound = setup.certificate
@@ -107,7 +109,11 @@ class BceTargetOutOfRange(Rule):
             message=f"binary cross-entropy needs targets in [0, 1], but the target is {values_words(setup.target)}: "
             f"{consequence}",
             location=place,
-            remedies=(change.rescale,) if change.rescale and change.rescale.target else change.pairing,
+            remedies=(wider,)
+            if wider is not None
+            else (change.rescale,)
+            if change.rescale and change.rescale.target
+            else change.pairing,
             spans=spans(setup, but=place),
             evidence=evidence(setup, "loss", "target"),
             proved=bound is not None and bound.floor == float("-inf"),

@@ -3,25 +3,29 @@
 ## What it finds
 
 An output of shape (N, 1) against targets of shape (N,) in torch; images as (N, 28, 28, 1) against (N, 1, 28, 28); a
-sequence of outputs (N, 30, 1) against one value a sample.
+sequence of outputs (N, 30, 1) against one value a sample. Losses written out (`tf.square(y - prediction)`) as well as
+those of the libraries; and shapes with which the loss raises: ten sigmoids against class indices, class indices under
+`categorical_crossentropy`, one-hot vectors under its sparse form.
 
 ## Why it hurts
 
 Elementwise losses follow the rules of broadcasting: (N, 1) against (N,) compares every prediction with every target, N²
 pairs. The best prediction is then the mean of all targets for every sample, so the loss falls to their variance and
 stays there: R² is 0 at best. torch warns once for `MSELoss`, Keras says nothing; only torch's binary cross-entropy
-refuses.
+refuses, and shapes that cannot be broadcast end the program.
 
 ## How it is decided
 
-- *static* and *runtime*: both shapes are known but for the batch, they differ, and broadcasting makes them one.
+- *static* and *runtime*: both shapes are known but for the batch, they differ, and broadcasting makes them one, or the
+  loss refuses them.
+- *runtime*: also where the loss raised and the program ended there, with the sentence that it raised.
 - *probe*: none: which of the two shapes is meant is for the author to say.
 
 ## When it stays silent
 
-Where an extent is unknown; where Keras itself drops or adds a last axis of extent 1; with losses that take class
-indices, whose target has an axis less; and where the shapes do not broadcast, since the program then stops with an
-error of its own.
+Where an extent is unknown; where Keras itself drops or adds a last axis of extent 1; where every sample still meets
+its own target, in a loss of the program's own: quantiles or the members of an ensemble (N, Q) against (N, 1); and
+where all values of the target are the same, as the labels 1 of "all of these are real".
 
 ## Fix safety
 
@@ -39,10 +43,12 @@ from collections.abc import Iterator
 
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.checks.ae307_target_is_labels import reconstructs_labels
-from ae_audit.rules.predicates import evidence, spans
-from ae_audit.schema.findings import Severity, UnknownFact, Violation
+from ae_audit.rules.predicates import class_count, evidence, loss_words, spans
+from ae_audit.schema.findings import Evidence, Severity, UnknownFact, Violation
+from ae_audit.schema.remedies import Advice, Remedy, SwapLoss
 from ae_audit.schema.training_setup import Framework, TrainingSetup
 from ae_audit.theory.loss_families import BINARY, POINTWISE
+from ae_audit.theory.ranges import Tri
 
 Shape = tuple[int | None, ...]
 _REFUSED = "torch's binary cross-entropy raises where the two differ"
@@ -101,22 +107,97 @@ class BroadcastTarget(Rule):
     )
 
     def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
-        made, wanted = setup.head.shape, setup.target.shape
-        if made is None or wanted is None or setup.loss.name not in POINTWISE | BINARY or reconstructs_labels(setup):
-            return
-        if setup.framework is Framework.KERAS:
-            made, wanted = _same_rank(made, wanted)
-        if not _broadcasts(made, wanted):
+        text, remedies = _fault(setup)
+        if text is None or reconstructs_labels(setup):
             return
         place = setup.location
-        refused = setup.framework is Framework.TORCH and setup.loss.name == "bce" and not setup.loss.custom
         yield Violation(
-            message=f"the prediction is {_words(setup.head.shape)} and its target {_words(setup.target.shape)}: "
-            + (_REFUSED if refused else "broadcasting compares values that do not belong together"),
+            message=text,
             location=place,
+            remedies=remedies,
             spans=spans(setup, but=place),
-            evidence=evidence(setup, "target"),
+            evidence=(*evidence(setup, "target"), *_raised(setup)),
         )
+
+
+Fault = tuple[str | None, tuple[Remedy, ...]]
+_NONE: Fault = (None, ())
+
+
+def _fault(setup: TrainingSetup) -> Fault:
+    """What is wrong with the shapes, and what mends it."""
+    made, wanted = setup.head.shape, setup.target.shape
+    if made is None or wanted is None:
+        return _NONE
+    meet = f"the prediction is {_words(made)} and its target {_words(wanted)}"
+    if setup.loss.name in POINTWISE | BINARY:
+        elementwise = _elementwise(setup, made, wanted)
+        return _NONE if elementwise is None else (f"{meet}: {elementwise}", ())
+    if not setup.loss.custom:
+        return _categorical(setup, made, wanted, meet)
+    return _NONE
+
+
+def _elementwise(setup: TrainingSetup, made: Shape, wanted: Shape) -> str | None:
+    """The harm of comparing value with value."""
+    library = not setup.loss.custom
+    if setup.framework is Framework.KERAS and library:
+        made, wanted = _same_rank(made, wanted)
+    torch_bce = setup.framework is Framework.TORCH and setup.loss.name == "bce" and library
+    same_everywhere = setup.target.values.reach is not None and setup.target.values.hull.width == 0
+    if _broadcasts(made, wanted):
+        if torch_bce:
+            return _REFUSED
+        if same_everywhere or (setup.loss.custom and _each_meets_its_own(made, wanted)):
+            return None
+        return "broadcasting compares values that do not belong together"
+    if library and _clash(made, wanted):
+        return "the loss raises, for no broadcasting makes them one"
+    return None
+
+
+def _each_meets_its_own(made: Shape, wanted: Shape) -> bool:
+    """Whether several predictions of a sample, (N, Q), are compared with its one value, (N, 1)."""
+    return len(made) == len(wanted) == 2 and wanted[1] == 1
+
+
+def _clash(made: Shape, wanted: Shape) -> bool:
+    """Whether no broadcasting makes the two one, whatever the batch (but for one that is as long as another axis)."""
+    if len(made) < 2 or not wanted or None in made[1:] or None in wanted[1:]:
+        return False
+    if len(made) == len(wanted):
+        return any(a != b and 1 not in {a, b} for a, b in zip(made[1:], wanted[1:], strict=True))
+    if len(wanted) == 1:  # (N, 10) and (N,)
+        return made[-1] != 1 and (wanted[0] is None or (wanted[0] == made[0] and wanted[0] != made[-1]))
+    return False
+
+
+def _categorical(setup: TrainingSetup, made: Shape, wanted: Shape, meet: str) -> Fault:
+    """A loss over classes whose target is of the other kind: an index for a vector, or a vector for an index."""
+    name, classes = setup.loss.name, class_count(setup)
+    if classes is None or classes < 2 or None in made[1:] or None in wanted[1:]:
+        return _NONE
+    if setup.framework is Framework.KERAS:
+        indices = len(wanted) == len(made) - 1 or (len(wanted) == len(made) and wanted[-1] == 1)
+        if name == "cce" and indices:
+            return f"{meet}: {loss_words(setup)} needs one-hot vectors, and raises on class indices", (
+                SwapLoss("sparse_cce", setup.loss.from_logits is Tri.YES),
+            )
+        if name == "sparse_cce" and wanted == made and len(made) == 2:
+            return f"{meet}: sparse categorical cross-entropy needs class indices, and raises on vectors", (
+                SwapLoss("cce", setup.loss.from_logits is Tri.YES),
+            )
+    elif name == "sparse_cce" and len(wanted) == len(made) and wanted[1] == 1:
+        return f"{meet}: cross-entropy takes class indices without an axis of their own, and raises", (
+            Advice("squeeze(1) on the target"),
+        )
+    return _NONE
+
+
+def _raised(setup: TrainingSetup) -> Iterator[Evidence]:
+    """What the loss said when the program ended there."""
+    if setup.loss.raises is not None:
+        yield Evidence("runtime", f"the loss raised: {setup.loss.raises}", setup.location)
 
 
 def _same_rank(made: Shape, wanted: Shape) -> tuple[Shape, Shape]:

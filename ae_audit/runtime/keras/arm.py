@@ -17,7 +17,7 @@ from ae_audit.runtime.keras.fused_adam import fused_updates
 from ae_audit.runtime.keras.program import KerasProgram, LossPoint, backend, quiet, to_array
 from ae_audit.runtime.keras.steps import Order, Steps, steps_for
 from ae_audit.runtime.keras.trace import Call
-from ae_audit.schema.remedies import DropMetric, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
+from ae_audit.schema.remedies import Advice, DropMetric, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
 from ae_audit.theory.loss import Link
 from ae_audit.theory.loss_families import link_of
 
@@ -79,6 +79,8 @@ class KerasArm:
                     self._rescale(data, remedy)
                 case DropMetric():
                     raise CannotApply("a metric changes nothing that is learned")
+                case Advice():
+                    raise CannotApply("the change is for the author to make")
         self.link = _link(activated, name, logits)
         self.data = tree().pack_sequence_as(program.batches.data, data)
         self.optimizers = self._fresh_optimizers()

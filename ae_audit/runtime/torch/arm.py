@@ -15,7 +15,7 @@ from ae_audit.runtime.torch import bce, functions, losses
 from ae_audit.runtime.torch.events import LossEvent
 from ae_audit.runtime.torch.graph import Kind, Leaf, Node, Player, Ref, ancestors, plain_value, rederived
 from ae_audit.runtime.torch.heads import ActivationCall, Origin
-from ae_audit.schema.remedies import DropMetric, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
+from ae_audit.schema.remedies import Advice, DropMetric, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
 from ae_audit.theory.loss_families import takes_log_probabilities
 
 
@@ -76,6 +76,8 @@ class Arm:
                     self.target = affine.after(self.target) if targets else self.target
                 case DropMetric():
                     raise CannotApply("a metric has no influence on training")
+                case Advice():
+                    raise CannotApply("the change is for the author to make")
         self.changes_loss = self.spec != spec
         if custom and self.changes_loss and spec.name is None:
             raise CannotApply("the loss is the program's own and cannot be exchanged")
