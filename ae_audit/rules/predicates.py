@@ -147,6 +147,12 @@ def class_count(setup: TrainingSetup) -> int | None:
     return shape[axis] if -len(shape) <= axis < len(shape) else head.units
 
 
+def indices_for_vectors(setup: TrainingSetup) -> bool:
+    """Whether a target with an axis less than the prediction stands where the loss needs a vector for each sample."""
+    made, wanted = setup.head.shape, setup.target.shape
+    return made is not None and wanted is not None and setup.loss.name == "cce" and len(wanted) == len(made) - 1
+
+
 def head_known(setup: TrainingSetup) -> bool:
     """Whether anything is known of the values that the output can take."""
     return not setup.head.range.values.unknown

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from ae_audit.rules.runner import check
 from ae_audit.schema.findings import Severity
 from ae_audit.schema.training_setup import DataFacts, Relation, Structure, TrainingSetup
+from ae_audit.static import analyse_file
 from ae_audit.theory.activations import LINEAR_RANGE, find_activation
 from ae_audit.theory.intervals import UNIT, Interval
 from ae_audit.theory.ranges import Tri, ValueRange
@@ -252,6 +254,17 @@ def test_shapes_with_which_the_loss_raises(
     assert words in violation.message
 
 
+def test_of_class_indices_under_the_loss_for_vectors_the_shapes_are_told_and_no_more() -> None:
+    digits = data(Interval(0.0, 9.0), Structure.CONTINUOUS)
+    subject = setup("softmax", "cce", digits, given=GREY, relation=Relation.OTHER, units=10)
+    assert violations("AE101", subject)
+    assert violations("AE202", subject)
+    clash = shaped(subject, (None, 10), (None,))
+    assert remedies("AE309", clash) == ["sparse_cce as the loss"]
+    assert not violations("AE101", clash)
+    assert not violations("AE202", clash)
+
+
 @pytest.mark.parametrize(
     ("framework", "loss", "made", "wanted"),
     [
@@ -293,3 +306,29 @@ def test_what_the_loss_said_is_evidence() -> None:
     subject = shaped(setup("sigmoid", "bce", CLASSES, given=GREY, framework=TORCH), (None, 10), (None,))
     (violation,) = violations("AE309", replace(subject, loss=replace(subject.loss, raises="sizes differ")))
     assert [one.text for one in violation.evidence if one.kind == "runtime"] == ["the loss raised: sizes differ"]
+
+
+# AE104 on TensorFlow's own losses
+
+
+def test_tensorflows_own_losses_look_behind_no_activation() -> None:
+    source = """
+import tensorflow as tf
+(x, y), _ = tf.keras.datasets.mnist.load_data()
+x = x.reshape(-1, 784).astype("float32") / 255.0
+net = tf.keras.Sequential([tf.keras.Input((784,)), tf.keras.layers.Dense(784, "sigmoid")])
+opt = tf.keras.optimizers.Adam()
+with tf.GradientTape() as tape:
+    loss = tf.reduce_mean({loss})
+opt.apply_gradients(zip(tape.gradient(loss, net.trainable_variables), net.trainable_variables))
+"""
+    own = "tf.nn.sigmoid_cross_entropy_with_logits(labels=x, logits=net(x))"
+    keras = "tf.keras.losses.binary_crossentropy(x, net(x), from_logits=True)"
+    for loss, severity, remedy in (
+        (own, Severity.ERROR, "no activation at the output"),
+        (keras, Severity.WARNING, "from_logits=False"),
+    ):
+        found, _ = check(analyse_file("program.py", source.replace("{loss}", loss).encode()).setups)
+        (finding,) = (one for one in found if one.code == "AE104")
+        assert finding.severity is severity
+        assert [str(each) for each in finding.remedies] == [remedy]

@@ -19,7 +19,7 @@ for name in os.listdir("pictures"):
 for name in os.listdir("others"):
     others.append(cv2.imread("others/" + name, {flag}))
 pictures, others = np.array(pictures) / 255., np.array(others){scaling}
-net = keras.Sequential([keras.Input((64, 64, {channels})), layers.Conv2D({channels}, 3, activation="sigmoid")])
+net = keras.Sequential([keras.Input((64, 64, {channels})), layers.Conv2D({channels}, 1, activation="sigmoid")])
 net.compile("adam", "{loss}", metrics=["accuracy"])
 net.fit(pictures, {target})
 """
@@ -69,6 +69,7 @@ def test_a_forecast_is_no_reconstruction(series: str, windows: str, relation: Re
     (setup,), codes, _ = audited(SERIES.format(series=series, windows=windows, units=10))
     # the same noise on both sides is a fault where it was put on data, and part of the data where these were made up
     spoilt = relation is Relation.SAME and "load" in series
+    codes -= {"AE309"}  # of ten units that meet one value
     assert (setup.relation, codes) == (relation, {"AE308"} if spoilt else set())
 
 

@@ -50,6 +50,7 @@ from ae_audit.rules.predicates import (
     beaten_by_the_mean,
     evidence,
     head_place,
+    indices_for_vectors,
     is_simplex,
     on_tensorflow,
     spans,
@@ -126,7 +127,9 @@ class SoftmaxOnPerPixelTarget(Rule):
     )
 
     def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
-        if setup.head.range.constraint is not Constraint.SIMPLEX or setup.head.units == 1 or over_batch(setup):
+        if setup.head.range.constraint is not Constraint.SIMPLEX or setup.head.units == 1:
+            return
+        if over_batch(setup) or indices_for_vectors(setup):  # which AE109 and AE309 tell of
             return
         if not is_simplex(setup) and structure_of(setup) is not Structure.CONTINUOUS:
             return  # a distribution mapped elsewhere is compared with quantities only

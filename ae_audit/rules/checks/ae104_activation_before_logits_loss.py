@@ -197,12 +197,14 @@ def _backends(setup: TrainingSetup) -> Iterator[Evidence]:
     if setup.backend not in {None, "tensorflow"}:
         yield Evidence("static", f"{shortcut}; on {setup.backend} it takes the {name}'s output for a logit")
     elif setup.head.logits_recoverable is Tri.NO:
-        yield Evidence("static", f"{shortcut}; here something lies between the {name} and the loss")
+        yield Evidence("static", f"{shortcut}; here the loss is not Keras' own, or something lies in between")
     else:
         yield Evidence("static", f"{shortcut}; on torch and JAX it takes the {name}'s output for a logit")
 
 
 def _remedies(setup: TrainingSetup) -> tuple[Remedy, ...]:
+    if setup.framework is Framework.KERAS and "_with_logits" in (setup.loss.written or ""):
+        return (SwapActivation("linear"),)  # the loss is TensorFlow's, which can be told nothing else
     change = repair(setup).pairing
     if change:
         return change

@@ -40,6 +40,7 @@ from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.predicates import (
     BEYOND_PROBABILITY,
     evidence,
+    indices_for_vectors,
     loss_place,
     loss_words,
     spans,
@@ -81,7 +82,7 @@ class CategoricalLossOnReconstruction(Rule):
     )
 
     def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
-        if setup.loss.name not in CATEGORICAL:
+        if setup.loss.name not in CATEGORICAL or indices_for_vectors(setup):
             return
         quantities = _holds_quantities(setup)
         if quantities is Tri.YES:

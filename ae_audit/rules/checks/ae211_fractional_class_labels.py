@@ -138,7 +138,7 @@ def _out_of_bounds(setup: TrainingSetup) -> tuple[str, str] | None:
     ignored = {parameters.get(name, default) for name, default in (("ignore_index", -100), ("ignore_class", None))}
     low, high = reach.lo, reach.hi
     outside = [label for label in (low, high) if not 0 <= label < units and label not in ignored]
-    if not outside or (units == 1 and setup.framework is Framework.KERAS):
+    if not outside or units == 1:  # of a single unit AE209 tells
         return None
     bounds = f"{units} units count from 0 to {units - 1}"
     if high == units and low == 1:

@@ -22,8 +22,8 @@ def logits_recoverable(program: KerasProgram, point: LossPoint, loss: str | None
     Args:
         loss: its canonical name; for a loss that never looks for logits, whether a cross-entropy in its place would.
     """
-    if backend() != "tensorflow":
-        return Tri.NO
+    if backend() != "tensorflow" or (point.call is not None and point.call.symbol.startswith("tensorflow.nn.")):
+        return Tri.NO  # TensorFlow's own losses take what they are given
     if hasattr(point.prediction, "_keras_logits"):
         return Tri.YES
     kind = program.operation_at(point)

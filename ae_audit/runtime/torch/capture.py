@@ -253,6 +253,7 @@ def _loss(site: Site, first: LossEvent, others: Iterable[Site]) -> LossUse:
         weight=first.weight,
         custom=site.custom,
         alone=first.alone,
+        raises=site.raises if first.node is None else None,
         location=site.named_at,
         trail=trail,
     )

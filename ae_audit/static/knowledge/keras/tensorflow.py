@@ -26,7 +26,7 @@ from ae_audit.static.knowledge.spellings import activation as canonical
 from ae_audit.static.knowledge.spellings import loss as canonical_loss
 from ae_audit.theory.activations import arguments as activation_arguments
 from ae_audit.theory.intervals import UNIT, Interval
-from ae_audit.theory.ranges import UNKNOWN_RANGE, ValueRange
+from ae_audit.theory.ranges import UNKNOWN_RANGE, Tri, ValueRange
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
@@ -170,6 +170,8 @@ def _loss(run: Run, name: str, call: Call) -> Value:
         return Unknown(f"the loss «{name}» is not known", call.where)
     target, prediction = call.get(None, "labels", "y_true", "target"), call.get(None, "logits", "y_pred", "output")
     if target is not None and prediction is not None:
+        if isinstance(prediction, Tensor) and name.startswith("tensorflow.nn."):  # which looks behind no activation
+            prediction = replace(prediction, head=replace(prediction.head, logits_recoverable=Tri.NO))
         return losses.compared(run, use, prediction, target, call.where, framework=KERAS)
     return called(run, use, call)
 
