@@ -250,6 +250,7 @@ KNOWN: dict[type, Any] = {
         weight=0.5,
         custom=True,
         alone=Tri.YES,
+        raises="the sizes differ",
         location=ELSEWHERE,
         trail=(TrailStep("loss", ELSEWHERE),),
     ),

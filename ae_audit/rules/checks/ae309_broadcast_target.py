@@ -183,7 +183,7 @@ def _categorical(setup: TrainingSetup, made: Shape, wanted: Shape, meet: str) ->
             return f"{meet}: {loss_words(setup)} needs one-hot vectors, and raises on class indices", (
                 SwapLoss("sparse_cce", setup.loss.from_logits is Tri.YES),
             )
-        if name == "sparse_cce" and wanted == made and len(made) == 2:
+        if name == "sparse_cce" and len(wanted) == len(made) == 2 and wanted[1] == made[1]:
             return f"{meet}: sparse categorical cross-entropy needs class indices, and raises on vectors", (
                 SwapLoss("cce", setup.loss.from_logits is Tri.YES),
             )

@@ -167,7 +167,9 @@ def affine(array: Array, scale: float, shift: float, how: str, where: Where | No
     new_scale = None if array.scale is None else array.scale * scale
     new_shift = None if array.shift is None else array.shift * scale + shift
     structure = array.structure
-    if structure in {Structure.CLASS_INDEX, Structure.ONE_HOT, Structure.DISTRIBUTION} and (scale, shift) != (1.0, 0.0):
+    counted_from_elsewhere = structure is Structure.CLASS_INDEX and scale == 1.0 and float(shift).is_integer()
+    labels = {Structure.CLASS_INDEX, Structure.ONE_HOT, Structure.DISTRIBUTION}
+    if structure in labels and (scale, shift) != (1.0, 0.0) and not counted_from_elsewhere:
         structure = Structure.UNKNOWN
     keep = scale == 1.0 and shift == 0.0
     return replace(
@@ -189,6 +191,8 @@ def _dtype_after(dtype: str | None, scale: float, shift: float) -> str | None:
     """An unknown dtype stays unknown where whole numbers may have stayed whole (``n - 1``)."""
     if dtype is None:
         return None if scale.is_integer() and shift.is_integer() else "float64"
+    if dtype.startswith("int") and scale == 1.0 and float(shift).is_integer():
+        return dtype  # labels - 1
     return "float64" if dtype.startswith(("u", "i")) else dtype
 
 

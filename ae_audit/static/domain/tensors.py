@@ -358,8 +358,8 @@ def logarithm(tensor: Tensor, where: Where) -> Tensor:
     """``log(p)``: remembered, for cross-entropies written out; after a softmax, a log-softmax."""
     head = tensor.head
     if head.range.constraint is Constraint.SIMPLEX and not head.after:
-        activation = find_activation("log_softmax", axis=head.axis)
-        range_ = head.range if activation is None else activation.range
+        activation = find_activation("log")
+        range_ = head.range if activation is None else activation.range_of(head.range)
         return replace(tensor, log_of=tensor, head=replace(head, activation="log_softmax", range=range_,
                                                            location=where.location))  # fmt: skip
     return replace(tensor, log_of=tensor, head=replace(head, range=UNKNOWN_ACTIVATION_RANGE, activation=None),

@@ -245,7 +245,13 @@ def _one_hot(run: Run, first: Value | None, call: Call) -> Value:
     if array is None:
         return Unknown("one-hot vectors of something unknown", call.where)
     values = ValueRange.exactly(Interval(0.0, 1.0))
-    return arrays.recast(array, values, "one_hot()", call.where, structure=Structure.ONE_HOT, structure_axis=-1)
+    depth = call.constant(1, "depth", "num_classes")
+    shape = None if array.shape is None else (*array.shape, depth if isinstance(depth, int) else None)
+    if call.get(2, "axis", "on_value") is not None:
+        shape = None
+    return arrays.recast(
+        array, values, "one_hot()", call.where, structure=Structure.ONE_HOT, structure_axis=-1, shape=shape
+    )
 
 
 def _joined(run: Run, first: Value | None, call: Call) -> Value:

@@ -197,6 +197,12 @@ _SETS: dict[str, tuple[float, float, str]] = {
 _MEASURED = ("load_iris", "load_wine", "load_breast_cancer", "load_boston", "load_diabetes", "fetch_california_housing",
              "fetch_covtype", "fetch_kddcup99", "fetch_lfw_people", "fetch_lfw_pairs",
              "fetch_20newsgroups")  # fmt: skip
+_SIZES = {
+    "load_digits": (1797, 64, 10), "load_iris": (150, 4, 3), "load_wine": (178, 13, 3),
+    "load_breast_cancer": (569, 30, 2), "load_diabetes": (442, 10, None), "load_boston": (506, 13, None),
+    "fetch_california_housing": (20640, 8, None), "fetch_olivetti_faces": (400, 4096, 40),
+}  # fmt: skip
+"""samples, features and classes of the sets that scikit-learn brings along"""
 
 
 @TABLE.function(*(f"sklearn.datasets.{name}" for name in (*_SETS, *_MEASURED)))
@@ -212,6 +218,12 @@ def _bundled(run: Run, call: Call) -> Value:
                      why=f"the measurements of «{name}» have no fixed range")  # fmt: skip
     target = Array(ValueRange(Interval(0.0, math.inf)), "int64", (None,), Structure.CLASS_INDEX, root=run.fresh(),
                    source=f"{source} target", where=call.where)  # fmt: skip
+    samples, features, classes = _SIZES.get(name, (None, None, None))
+    if features is not None and not (name == "load_digits" and call.args):  # fewer classes were asked for
+        data = replace(data, shape=(samples, features))
+        target = replace(target, shape=(samples,))
+        if classes is not None:
+            target = replace(target, values=ValueRange.exactly(Interval(0.0, classes - 1.0)))
     if name in {"load_boston", "load_diabetes", "fetch_california_housing"}:
         target = replace(target, structure=Structure.CONTINUOUS, values=UNKNOWN_RANGE)
     if call.constant(None, "return_X_y") is True:
@@ -249,14 +261,50 @@ def _openml(run: Run, call: Call) -> Value:
     return _bunch(data, target, call)
 
 
+_INDICES = ValueRange(Interval(0.0, math.inf))
+_MADE_CLASSES: dict[str, tuple[int, str, int] | None] = {
+    "make_classification": (5, "n_classes", 2), "make_blobs": (2, "centers", 3), "make_moons": None,
+    "make_circles": None,
+}  # fmt: skip
+"""sets of classes, with the argument that says how many, and how many there are by default (None: always two)"""
+
+
+def _size(call: Call, position: int, name: str, default: int) -> int | None:
+    """A count that a function is told: the default where it is not, None where it is not known."""
+    if not call.given(position, name):
+        return None if call.open else default
+    count = call.constant(position, name)
+    return count if isinstance(count, int) and not isinstance(count, bool) else None
+
+
 @TABLE.function("sklearn.datasets.make_blobs", "sklearn.datasets.make_classification", "sklearn.datasets.make_moons",
                 "sklearn.datasets.make_circles", "sklearn.datasets.make_regression", "sklearn.datasets.make_swiss_roll",
-                "sklearn.datasets.make_s_curve", "sklearn.datasets.make_friedman1")  # fmt: skip
+                "sklearn.datasets.make_s_curve", "sklearn.datasets.make_friedman1",
+                "sklearn.datasets.make_multilabel_classification")  # fmt: skip
 def _made(run: Run, call: Call) -> Value:
-    data = Array(ValueRange(reach=Interval(-0.1, 0.1)), "float64", None, Structure.CONTINUOUS, root=run.fresh(),
-                 where=call.where, source="a made-up data set", synthetic=True)  # fmt: skip
     name = call.name
-    structure = Structure.CLASS_INDEX if "regression" not in name and "roll" not in name else Structure.CONTINUOUS
-    values = ValueRange(Interval(0.0, math.inf)) if structure is Structure.CLASS_INDEX else UNKNOWN_RANGE
-    target = Array(values, "int64", (None,), structure, root=run.fresh(), where=call.where)
+    samples = _size(call, 0, "n_samples", 100)
+    features = {"make_moons": 2, "make_circles": 2, "make_swiss_roll": 3, "make_s_curve": 3}.get(name)
+    if features is None:
+        features = _size(call, 1, "n_features", 2 if name == "make_blobs" else 10 if "friedman" in name else 0)
+    if features == 0:  # another number for each function, and each release
+        features = {"make_classification": 20, "make_regression": 100, "make_multilabel_classification": 20}.get(name)
+    data = Array(ValueRange(reach=Interval(-0.1, 0.1)), "float64", (samples, features), Structure.CONTINUOUS,
+                 root=run.fresh(), where=call.where, source="a made-up data set", synthetic=True)  # fmt: skip
+    if name == "make_multilabel_classification":
+        shape = (samples, _size(call, 2, "n_classes", 5))
+        labels = ValueRange.exactly(Interval(0.0, 1.0))
+        target = Array(labels, "int64", shape, Structure.MULTI_HOT, -1, root=run.fresh(), where=call.where)
+        return Seq([data, target], "tuple")
+    if name in _MADE_CLASSES:
+        where_told = _MADE_CLASSES[name]
+        classes = None if where_told is None else _size(call, where_told[0], where_told[1], where_told[2])
+        classes = 2 if where_told is None else classes
+        known = classes is not None and classes > 0
+        values = ValueRange.exactly(Interval(0.0, classes - 1.0)) if classes and known else _INDICES
+        target = Array(values, "int64", (samples,), Structure.CLASS_INDEX, root=run.fresh(), where=call.where)
+        return Seq([data, target], "tuple")
+    targets = _size(call, 3, "n_targets", 1) if name == "make_regression" else 1
+    target = Array(UNKNOWN_RANGE, "float64", (samples,) if targets == 1 else (samples, targets), Structure.CONTINUOUS,
+                   root=run.fresh(), where=call.where)  # fmt: skip
     return Seq([data, target], "tuple")

@@ -125,6 +125,8 @@ def _recurrent(run: Run, name: str, given: Given, value: Array | Tensor, where: 
     width = hidden * (2 if given("bidirectional") is True else 1) if isinstance(hidden, int) else None
     projected = given("proj_size", 0)
     entering = heads.shape_of(value)
+    if entering is None and given("batch_first") is True:
+        entering = (None, None, None)  # who says where the batch is has one
     shape = shapes.linear(entering, width)
     before = heads.weighed(run, value, name, shape, where)
     activation = given("nonlinearity", "tanh") if name.startswith("RNN") else "tanh"
@@ -158,7 +160,9 @@ def layer_shape(name: str, spec: Layer, given: Given, shape: shapes.Shape | None
         shape = (None,) * (spec.axes + 2)
     if name.endswith("Linear"):
         return shapes.linear(shape, _int(given("out_features")))
-    if name in {"Embedding", "EmbeddingBag"}:
+    if name == "EmbeddingBag":  # of each row, or of each bag that an offset begins
+        return None if shape is None else (shape[0] if len(shape) == 2 else None, _int(given("embedding_dim")))
+    if name == "Embedding":
         return None if shape is None else (*shape, _int(given("embedding_dim")))
     if "ConvTranspose" in name:
         return shapes.transposed_convolution(
