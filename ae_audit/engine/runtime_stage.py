@@ -132,11 +132,17 @@ def _model_request(path: str, given: ModelInput) -> Request:
     }
 
 
+_WITHOUT_NAMESPACES = (
+    "this kernel grants no mount namespace: changes of mode, owner and times of files outside the scratch folder, and "
+    "Unix sockets that have a path, are left to Python's audit hooks"
+)
+
+
 def _weak_spot(confinement: SandboxClosed) -> str | None:
     parts = {"writes": confinement.kernel_writes, "network connections": confinement.kernel_network}
     unheld = [part for part, held in parts.items() if held is False]  # None: the user allows it
     if not unheld:
-        return None
+        return None if "files" in confinement.layers or not confinement.layers else _WITHOUT_NAMESPACES
     return (
         f"this kernel cannot confine {' and '.join(unheld)}; Python's audit hooks did, which stops honest programs only"
     )

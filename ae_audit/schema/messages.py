@@ -38,6 +38,8 @@ class SandboxClosed:
 
     kernel_writes: bool | None
     kernel_network: bool | None
+    layers: tuple[str, ...] = ()
+    """namespaces and the like that are in force besides"""
 
 
 @dataclass(frozen=True, slots=True)

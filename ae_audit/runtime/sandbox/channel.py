@@ -131,7 +131,7 @@ def enter(arguments: list[str] | None = None) -> Session:
     confinement, guard = confine(policy, report)
     os.chdir(order["working_folder"])
     os.environ["PWD"] = order["working_folder"]
-    channel.send(to_json(SandboxClosed(confinement.kernel_writes, confinement.kernel_network)))
+    channel.send(to_json(SandboxClosed(confinement.kernel_writes, confinement.kernel_network, confinement.layers)))
     return Session(order["request"], order["working_folder"], guard, channel)
 
 

@@ -37,6 +37,9 @@ _SIGKILL = 9
 
 _ARCHITECTURES = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}
 """audit architecture and number of ``socket(2)``"""
+_IOCTL_AND_PRLIMIT = {"x86_64": (16, 302), "aarch64": (29, 261)}
+_TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
+"""push characters into a terminal, as if its user had typed them"""
 _IO_URING_SETUP = 425
 _X32_BIT = 0x40000000
 _LOCAL_FAMILIES = (1, 16)
@@ -116,7 +119,36 @@ def refuse_internet_sockets() -> bool:
     known = _ARCHITECTURES.get(platform.machine())
     if known is None or not sys.platform.startswith("linux") or sys.maxsize < 2**32:
         return False
-    program = _socket_filter(*known)
+    return _install(_socket_filter(*known))
+
+
+def refuse_meddling() -> bool:
+    """Make typing into a terminal and setting limits of other processes fail with EPERM."""
+    known = _ARCHITECTURES.get(platform.machine())
+    if known is None or not sys.platform.startswith("linux") or sys.maxsize < 2**32:
+        return False
+    ioctl, prlimit = _IOCTL_AND_PRLIMIT[platform.machine()]
+    load, equal, give = 0x20, 0x15, 0x06
+    allow, refuse = 0x7FFF0000, 0x00050000
+    return _install(
+        [
+            (load, 0, 0, 4),  # the architecture
+            (equal, 0, 8, known[0]),  # a foreign one: allowed here, and refused by the other filter
+            (load, 0, 0, 0),  # the number of the call
+            (equal, 0, 3, ioctl),
+            (load, 0, 0, 24),  # its second argument: the request
+            (equal, 5, 0, _TIOCSTI),
+            (equal, 4, 3, _TIOCLINUX),
+            (equal, 0, 2, prlimit),
+            (load, 0, 0, 16),  # whose limits: 0 are one's own
+            (equal, 0, 1, 0),
+            (give, 0, 0, allow),
+            (give, 0, 0, refuse | errno.EPERM),
+        ]
+    )
+
+
+def _install(program: list[tuple[int, int, int, int]]) -> bool:
     code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *instruction) for instruction in program))
     header = _FilterProgram(len(program), ctypes.cast(code, ctypes.c_void_p))
     return _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(header))

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ae_audit.runtime.sandbox import kernel
+from ae_audit.runtime.sandbox import kernel, namespaces
 
 FILE_BYTES = 2 << 30
 """largest file that the program may write (``RLIMIT_FSIZE``)"""
@@ -75,6 +75,8 @@ class Confinement:
     """the kernel refuses writes outside the scratch folder"""
     kernel_network: bool | None
     """the kernel refuses connections; None where the program may open them"""
+    layers: tuple[str, ...] = ()
+    """namespaces (:mod:`ae_audit.runtime.sandbox.namespaces`), and ``capabilities`` where all are given up"""
 
 
 class Guard:
@@ -230,11 +232,17 @@ class Guard:
             self._refuse("write", real)
 
     def _entry(self, path: Any, folder: int = -1) -> None:
-        """The entry ``path`` itself is about to be removed; one that is not there is the kernel's to complain of."""
+        """The entry ``path`` itself is about to be removed; of one that is not there just that is said.
+
+        The kernel would complain of a read-only file system first, which no program expects.
+        """
         self._unfold(path, folder)
         real = _entry_path(path, folder)
-        if os.path.lexists(real) and not self._may_write(real):
-            self._refuse("write", real)
+        if self._may_write(real):
+            return
+        if not os.path.lexists(real):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        self._refuse("write", real)
 
     def _new_entry(self, path: Any, folder: int = -1) -> None:
         """The entry ``path`` is about to be made, or is there and the call will fail as it always does."""
@@ -292,14 +300,19 @@ def confine(policy: Policy, on_blocked: Callable[[Blocked], None]) -> tuple[Conf
     set_limits(policy)
     kernel.die_with_parent()
     kernel.adopt_orphans()
+    # first, since Landlock keeps the mounts as they are
+    layers = namespaces.enter(policy.writable_paths, network=policy.network)
+    if namespaces.drop_capabilities():
+        layers = (*layers, "capabilities")
     kernel.give_up_privileges()
+    kernel.refuse_meddling()
     writes = kernel.restrict_writes(policy.writable_paths, tcp=not policy.network)
     network = None
     if not policy.network:
         network = kernel.refuse_internet_sockets() or (writes and kernel.landlock_abi() >= 4)
     guard = Guard(policy, on_blocked, kernel_holds_writes=writes)
     guard.install()
-    return Confinement(writes, network), guard
+    return Confinement(writes, network, layers), guard
 
 
 def set_limits(policy: Policy) -> None:

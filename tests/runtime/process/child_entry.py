@@ -7,7 +7,7 @@ interception, stand-ins, the script runner.
 import dataclasses
 import os
 
-from ae_audit.runtime.sandbox import channel, kernel
+from ae_audit.runtime.sandbox import channel, kernel, namespaces
 
 
 def main() -> None:
@@ -15,6 +15,8 @@ def main() -> None:
         kernel.restrict_writes = lambda *_, **__: False
         kernel.refuse_internet_sockets = lambda: False
         kernel.landlock_abi = lambda: 0
+        namespaces.enter = lambda *_, **__: ()
+        namespaces.drop_capabilities = lambda: False
     session = channel.enter()
     if "source" in session.request:
         exec(compile(session.request["source"], "program.py", "exec"), {"__name__": "__main__", "session": session})
