@@ -321,7 +321,11 @@ def beaten_by_the_mean(setup: TrainingSetup) -> bool:
 
 def unknown_target(setup: TrainingSetup) -> UnknownFact:
     """The values of the target are unknown."""
-    return UnknownFact("target range", _why(setup, "the values of the target are not known"))
+    target = setup.target
+    if target.values.unknown:
+        return UnknownFact("target range", _why(setup, "the values of the target are not known"))
+    last = f" ({target.trail[-1].text})" if target.trail else ""
+    return UnknownFact("target range", _why(setup, f"all that is known of the target: it is {target.values}{last}"))
 
 
 def unknown_structure(setup: TrainingSetup) -> UnknownFact:

@@ -41,6 +41,8 @@ class Draft:
     """neither the prediction nor the target is known: a helper with unknown parameters"""
     trained: bool = False
     """``backward`` was seen to be called on it"""
+    unread: bool = False
+    """it is trained on a loss of the program's own in which no comparison was seen"""
 
     @property
     def known(self) -> int:
@@ -70,6 +72,8 @@ def draft(site: Site, marks: Iterable[str]) -> Draft:
         target = replace(target, values=ValueRange(target.values.hull), structure=Structure.UNKNOWN)
         if not UNIT.covers(target.values.hull):
             reasons.append(("target range", "its files may hold masks, of 0 and 1 or of 0 and 255, or photographs"))
+    if target is not None and target.random and site.framework is Framework.TORCH and not site.extra.get("trained"):
+        target = replace(target, values=ValueRange(target.values.hull))  # numbers at random, to try a network out
     model = ModelFacts(name=site.model)
     if isinstance(prediction, Tensor):
         model = ModelFacts(
@@ -88,10 +92,10 @@ def draft(site: Site, marks: Iterable[str]) -> Draft:
     )  # fmt: skip
     if site.completed is not None:
         setup = site.completed(setup)
-    vague = not isinstance(prediction, Tensor) and setup.target.values.unknown
+    vague = setup.target.values.unknown and (not isinstance(prediction, Tensor) or bool(site.extra.get("unread")))
     trained = bool(site.extra.get("trained"))
     reasons.extend(_reasons(site, setup, prediction))
-    return Draft(setup, tuple(reasons), site.evaluation, vague, trained)
+    return Draft(setup, tuple(reasons), site.evaluation, vague, trained, bool(site.extra.get("unread")))
 
 
 def _may_be_mask(target: Array, head: Head, loss: str | None) -> bool:
@@ -168,12 +172,14 @@ def collect(executions: list[Execution]) -> tuple[tuple[TrainingSetup, ...], tup
             passed.setdefault(made.setup.location, set()).add(index)
     for group in groups.values():
         for made in _of_one_place(group, executions, passed[group[0][1].setup.location]):
-            if (made.evaluation and training) or (made.vague and definite):
+            if (made.evaluation and training) or (made.vague and definite and not made.unread):
                 continue
-            setups.append(made.setup)
             where = made.setup.location
+            if not (made.vague and definite):
+                setups.append(made.setup)
             undecided.extend(
                 Undecided(where.path, what, why, where.line, where.cell) for what, why in made.why
+                if not (made.vague and definite) or what == "loss"
             )  # fmt: skip
     if setups and executions[0].quality:  # computed beside the training, and told with the first of its losses
         setups[0] = replace(setups[0], metrics=(*setups[0].metrics, *dict.fromkeys(executions[0].quality)))

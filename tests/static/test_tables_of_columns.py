@@ -47,3 +47,28 @@ def test_other_columns_of_a_table_are_not_known(chosen: str) -> None:
 def test_rows_that_are_written_are_no_column() -> None:
     _, codes, _ = audited(TABLE + 'df.loc[df["Time"] > 5, "Amount"] = -1.0\ndata = df["Amount"]' + MODEL)
     assert "AE102" not in codes
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "DataFrameMapper([(list(df.columns), StandardScaler())])",
+        'DataFrameMapper([(["a"], StandardScaler()), (["b"], None)])',
+        'ColumnTransformer([("s", StandardScaler(), ["a"])], remainder="passthrough")',
+        'make_column_transformer((StandardScaler(), ["a", "b"]))',
+    ],
+)
+def test_columns_that_a_transformer_scales(made: str) -> None:
+    imports = "from sklearn_pandas import DataFrameMapper\n"
+    imports += "from sklearn.compose import ColumnTransformer, make_column_transformer\n"
+    _, codes, _ = audited(TABLE + imports + f"data = {made}.fit_transform(df)" + MODEL)
+    assert "AE102" in codes
+
+
+def test_columns_that_are_all_scaled_to_the_unit_interval() -> None:
+    imports = "from sklearn.compose import ColumnTransformer\nfrom sklearn.preprocessing import MinMaxScaler\n"
+    made = 'ColumnTransformer([("s", MinMaxScaler(), ["a"]), ("t", MinMaxScaler(), ["b"])])'
+    setups, codes, undecided = audited(TABLE + imports + f"data = {made}.fit_transform(df)" + MODEL)
+    assert (setups[0].target.values.hull.lo, setups[0].target.values.hull.hi) == (0.0, 1.0)
+    assert not codes
+    assert not undecided

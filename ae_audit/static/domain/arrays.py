@@ -30,6 +30,7 @@ MAX_PARTS = 4096
 """items of a list that are looked at for its range: more are data pasted into a program, and cost as much to read"""
 QUANTISATION = 1 / 128
 """of the data's width: random values that are no wider fill the steps between bytes, and are no noise"""
+_REAL_OR_FAKE = (ValueRange.exactly(Interval(0.0, 0.0)), ValueRange.exactly(Interval(1.0, 1.0)))
 STANDARDISED_REACH = Interval(-0.4, 1.5)
 """What standardised data surely holds: with mean 0 and variance 1, max·(−min) ≥ 1; pixels reach −0.42 and 2.8."""
 MANY_VALUES = 16
@@ -305,6 +306,8 @@ def mixed(run: Evaluator, left: Array, right: Array, how: str, where: Where | No
     base = replace(base, shape=indexing.together(left.shape, right.shape))
     if noise:
         mixed_in = () if _negligible(other_values, base_values) else (other.root,)
+        if base.synthetic and base.values.reach is not None and base_values in _REAL_OR_FAKE:
+            base = replace(base, structure=Structure.BINARY_LABEL)  # the labels of a judge, made uncertain
         return replace(
             base, values=values, noise=(*base.noise, *mixed_in), where=where or base.where,
             trail=step(base, f"random values are added: {text}", where), standardised=Tri.UNKNOWN,
@@ -435,6 +438,8 @@ def rebased(array: Array, placeholder: Array, actual: Array) -> Array:
         result = affine(actual, array.scale, array.shift, how, array.where)
     elif array.scale is None:
         result = replace(actual, values=array.values, scale=None, shift=None, scalings=array.scalings)
+    if array.shape != placeholder.shape:
+        result = replace(result, shape=array.shape)
     return replace(result, noise=(*result.noise, *array.noise), selection=(*result.selection, *array.selection))
 
 

@@ -177,6 +177,8 @@ def on_arrays(run: Evaluator, symbol: str, left: Array, right: Array, where: Whe
             return replace(arrays.of_constant(run, done), where=where, statistic=_statistics(symbol, left, right),
                            shape=_common_shape(left, right))  # fmt: skip
         return arrays.unknown_array(run, "a computation that fails", where)
+    if symbol in {"+", "-"} and (_noisy_labels(left, right) or _noisy_labels(right, left)):
+        return arrays.mixed(run, left, right, f"«{how}»", where, sign=1.0 if symbol == "+" else -1.0)
     if symbol == "+":
         if b is not None:
             return scaled(left, 1.0, b, f"+ {arrays.short(b)}", where)
@@ -206,6 +208,11 @@ def on_arrays(run: Evaluator, symbol: str, left: Array, right: Array, where: Whe
         return arrays.unknown_array(run, f"the values of «{how}»", where)
     made = arrays.unknown_array(run, f"the values of «{how}»", where)
     return replace(made, synthetic=left.synthetic and right.synthetic)
+
+
+def _noisy_labels(labels: Array, noise: Array) -> bool:
+    """Whether an array of ones or zeros gets noise: it is the array still, and not noise that is moved."""
+    return noise.random and bool(labels.shape) and number(labels) in {0.0, 1.0} and not labels.random
 
 
 def _common_shape(left: Array, right: Array) -> tuple[int | None, ...] | None:

@@ -105,7 +105,7 @@ def _with_number(run: Evaluator, tensor: Tensor, symbol: str, n: float, where: W
     if symbol == "-":
         if reverse:
             made = tensors.rescaled(tensor, -1.0, n, where)
-            return replace(made, complement=not tensor.complement) if n == 1.0 else made
+            return replace(made, complement=not tensor.complement) if abs(n - 1.0) <= tensors.CLOSE else made
         return _epsilon(tensor) if abs(n) <= tensors.CLOSE else tensors.rescaled(tensor, 1.0, -n, where)
     if symbol == "*":
         return tensors.rescaled(tensor, n, 0.0, where)

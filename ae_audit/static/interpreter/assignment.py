@@ -136,6 +136,11 @@ def set_attribute(run: Run, owner: Value, name: str, value: Value, where: Where 
         if isinstance(setter, Function):
             run.call(setter, Call(setter.where, [owner, value]))
             return
+        own = owner.cls.find("__setattr__")
+        if isinstance(own, Function) and own not in run.active:
+            run.call(own, Call(own.where, [owner, Const(name), value]))
+            owner.attrs.setdefault(name, value)
+            return
         owner.attrs[name] = value
     elif isinstance(owner, (Object, Class)):
         former = owner.attrs.get(name)

@@ -172,6 +172,7 @@ def enter(run: Run, function: Function, call: Call, receiver: Value | None = Non
 def bind(run: Run, function: Function, call: Call, scope: Scope) -> None:
     """Bind arguments to parameters; defaults stand for what was not given."""
     spec = function.node.args
+    uncalled = call.where.node is function.node
     positional = [*spec.posonlyargs, *spec.args]
     kwargs = dict(call.kwargs)
     first_default = len(positional) - len(function.defaults)
@@ -188,8 +189,10 @@ def bind(run: Run, function: Function, call: Call, scope: Scope) -> None:
         else:
             scope.names[name] = _parameter(function, name)
     if spec.vararg is not None:
-        rest = _parameter(function, spec.vararg.arg) if call.open else None
-        scope.names[spec.vararg.arg] = Seq(list(call.args[len(positional) :]), "tuple", rest)
+        given = list(call.args[len(positional) :])
+        unknown = _parameter(function, spec.vararg.arg) if call.open or uncalled else None
+        more = Seq(given, "tuple", unknown)
+        scope.names[spec.vararg.arg] = unknown if unknown is not None and not given else more
     for parameter in spec.kwonlyargs:
         name = parameter.arg
         if name in kwargs:
@@ -199,7 +202,7 @@ def bind(run: Run, function: Function, call: Call, scope: Scope) -> None:
         else:
             scope.names[name] = _parameter(function, name)
     if spec.kwarg is not None:
-        rest = _parameter(function, spec.kwarg.arg) if call.open else None
+        rest = _parameter(function, spec.kwarg.arg) if call.open or uncalled else None
         scope.names[spec.kwarg.arg] = Mapping(dict(kwargs), rest)
 
 

@@ -54,6 +54,8 @@ def _key_of(value: Value) -> Any:
         return None if None in parts else parts
     if isinstance(value, Library):
         return ("library", value.name)
+    if isinstance(value, Array) and value.placeholder:
+        return ("placeholder", value.root)
     return None
 
 

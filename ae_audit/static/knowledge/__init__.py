@@ -10,10 +10,12 @@ from ae_audit.static.interpreter.registry import Registry, Table
 BASE = (
     "python.builtins",
     "python.containers",
+    "python.records",
     "python.numpy",
     "python.pandas",
     "python.images",
     "python.sklearn",
+    "python.column_transformers",
     "python.image_quality",
     "python.albumentations",
 )
@@ -25,6 +27,7 @@ KERAS = (
     "keras.training",
     "keras.data",
     "keras.tensorflow",
+    "keras.graphs",
     "keras.segmentation_models",
     "keras.tuner",
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ae_audit.base.records import replace
-from ae_audit.schema.training_setup import Framework, LossUse, Structure
+from ae_audit.schema.training_setup import Framework, Structure
 from ae_audit.static.domain import array_api, arrays, losses, tensors
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.array_shapes import given_shape, moved_shape, shape_like
@@ -15,7 +15,6 @@ from ae_audit.static.domain.values import (
     LossValue,
     Object,
     Seq,
-    Site,
     Tensor,
     Unknown,
     Value,
@@ -384,9 +383,6 @@ def _other(run: Run, name: str, call: Call) -> Value:
         return tensors.opaque(run, found[0].framework, found, f"what «{name}» does to the output is not known")
     if name == "tensorflow.GradientTape":
         return Object("tensorflow.GradientTape", call)
-    short = name.rpartition(".")[2]
-    if name.startswith("tensorflow.train.") and short.endswith("Optimizer"):
-        return Object(f"keras.optimizers.{short.removesuffix('Optimizer')}", call)
     return Unknown(f"what «{name}» returns is not known", call.where)
 
 
@@ -429,30 +425,3 @@ def _tensor_shape(run: Run, receiver: Tensor) -> Value:
 @TABLE.method("array", "get_shape", "set_shape")
 def _get_shape(run: Run, receiver: Array, call: Call) -> Value:
     return run.attribute(receiver, "shape")
-
-
-GRAPH = "it is computed by a graph of TensorFlow 1 (placeholders, sessions), whose data are not followed"
-FED = "it is fed to a graph of TensorFlow 1 (placeholders, sessions), whose data are not followed"
-
-
-@TABLE.function("tensorflow.placeholder", "tensorflow.compat.v1.placeholder")
-def _placeholder(run: Run, call: Call) -> Value:
-    return Unknown(FED, call.where)
-
-
-@TABLE.prefix("tensorflow.train")
-def _of_a_graph(run: Run, name: str, call: Call) -> Value:
-    """The optimizers of TensorFlow 1; the rest of the module saves and queues."""
-    if name.endswith("Optimizer"):
-        return Object("tensorflow.train.Optimizer", call)
-    return Unknown(f"what «{name}» returns is not known", call.where)
-
-
-@TABLE.method("tensorflow.train.Optimizer", "minimize")
-def _minimize_graph(run: Run, receiver: Value, call: Call) -> Value:
-    """Where a graph's loss is minimised: a training of which nothing else is known."""
-    loss = call.get(0, "loss")
-    if loss is not None and not isinstance(loss, (LossValue, Difference)):
-        unknown = Unknown(GRAPH, call.where)
-        run.emit(Site(KERAS, call.where, LossUse(), unknown, unknown, why_loss=GRAPH))
-    return Unknown("a step of training", call.where)
