@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from ae_audit.schema.report import StageError, Undecided
-from ae_audit.static import gradients, sites
+from ae_audit.static import conventions, gradients, sites
 from ae_audit.static.interpreter import imports
 from ae_audit.static.interpreter.program import Execution, explore, fits
 from ae_audit.static.knowledge import registry_for
@@ -39,7 +39,8 @@ def analyse_file(
         for unit in program.broken
     ]  # fmt: skip
     if not program.units:
-        return StaticResult(errors=tuple(errors)) if trains else StaticResult(relevant=False)
+        return StaticResult(errors=tuple(errors)) if trains or named else StaticResult(relevant=False)
+    trains = _assume_imports(program, source, trains, named)
     if trains and not program.broken:
         trains = prefilter.names_training(tree for _, tree in program.units)
     project = Project(path, project_root, modules)
@@ -47,7 +48,7 @@ def analyse_file(
         acts = named and prefilter.acts(tree for _, tree in program.units)
         borrowed = _training_modules(project, program) if acts else b""
         if not borrowed:
-            return StaticResult(relevant=False)
+            return StaticResult(relevant=False, errors=tuple(errors) if named else ())
         source += borrowed
     limit = sys.getrecursionlimit()
     if limit < RECURSION_LIMIT:
@@ -67,8 +68,34 @@ def analyse_file(
     if executions and executions[0].exhausted:
         why = "the program is longer than the static stage follows: what comes late in it was not read"
         undecided = (*undecided, Undecided(path, "part of the program", why))
-    undecided = (*undecided, *_faults(path, executions))
+    undecided = (*undecided, *_assumed(path, executions), *_faults(path, executions))
     return StaticResult(setups, undecided, tuple(errors))
+
+
+def _assume_imports(program: Program, source: bytes, trains: bool, named: bool) -> bool:
+    """Take the usual imports for granted in a snippet that has none; whether it may train."""
+    snippet = (trains or named) and prefilter.plainly_trains(source)
+    if not snippet or not prefilter.imports_nothing(tree for _, tree in program.units):
+        return trains
+    program.assumed = conventions.SNIPPET_TORCH if b".backward(" in source else conventions.SNIPPET_KERAS
+    return True
+
+
+def _assumed(path: str, executions: list[Execution]) -> list[Undecided]:
+    """The names that a snippet uses without importing them, which were taken for those of the frameworks."""
+    names = sorted({
+        mark.removeprefix(conventions.ASSUMED)
+        for execution in executions for mark in execution.marks if mark.startswith(conventions.ASSUMED)
+    })  # fmt: skip
+    if not names:
+        return []
+    shown = ", ".join(f"`{name}`" for name in names[:SHOWN]) + (" and others" if len(names) > SHOWN else "")
+    why = f"nothing is imported in this file: {shown} are taken for what the usual imports bind them to"
+    return [Undecided(path, "imports", why)]
+
+
+SHOWN = 4
+"""names that a sentence lists"""
 
 
 def _training_modules(project: Project, program: Program) -> bytes:

@@ -32,3 +32,9 @@ CONVENTIONAL: dict[str, str] = {
     "train_test_split": "sklearn.model_selection.train_test_split",
 }
 """``datasets`` and the data sets by name are torchvision's: Keras programs write ``keras.datasets`` or ``mnist``."""
+
+SNIPPET_KERAS = ("keras.models", "keras.layers", "keras.optimizers", "keras.callbacks", "keras.losses", "keras.utils")
+SNIPPET_TORCH = ("torch.nn", "torch.utils.data", "torch.optim", "torchvision", "torchvision.datasets")
+"""modules whose names a snippet without any import is taken to know: the usual imports above such a program"""
+ASSUMED = "assumed:"
+"""before a name that a program uses without an import, in the marks of its run"""

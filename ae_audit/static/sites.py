@@ -292,6 +292,8 @@ def _condition(indices: set[int], reached: set[int], executions: list[Execution]
     others = reached - indices
     if 0 in indices:
         taken = [offer for index in sorted(others) for offer in executions[index].plan.taken]
+        asked = {offer.key for offer in executions[0].offers}  # tests that the default run was asked, and no other
+        taken = [offer for offer in taken if offer.key in asked] or taken
         texts = list(dict.fromkeys(offer.default_text for offer in taken))
         demanded = any(offer.demanded for offer in taken)
         return Condition(" and ".join(texts[:3]) or "by default", default=not demanded)

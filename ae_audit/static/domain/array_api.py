@@ -48,7 +48,10 @@ def moved(run: Evaluator, value: Value | None, name: str, where: Where, shape: S
     if isinstance(found, Array):
         return replace(found, shape=shape)
     if isinstance(found, Tensor):
-        return tensors.kept(found, name, shape, untouched=untouched)
+        made = tensors.kept(found, name, shape, untouched=untouched)
+        if made.head.axis is not None or made.head.range.constraint is not None or shape is None:
+            return made
+        return replace(made, head=replace(made.head, units=tensors.features(shape, made.framework)))
     if found is not None:
         return found
     return Unknown(f"what «{name}» gives", where)

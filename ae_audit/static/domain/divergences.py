@@ -20,6 +20,8 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
 HALF = 0.5
 """coefficient of the square and of the exponential in the divergence of two normal distributions"""
 SQUARE, EXPONENTIAL = "square", "exponential"
+MERGED = "merged"
+"""a step that makes one axis of all from the given one on (a text where that is not known)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,25 +166,34 @@ def _reduction(
         shape = (None, None)  # a code is a vector
     rank = len(shape)
     ways: dict[int, str] = {}
-    left = list(range(rank))
+    left: list[tuple[int, ...]] = [(place,) for place in range(rank)]
     for how, axis in steps:
         if not left:
             break
-        if axis is None:
-            chosen = list(left)
-        else:
-            places = axis if isinstance(axis, tuple) else (axis,)
-            if not all(isinstance(place, int) and -len(left) <= place < len(left) for place in places):
-                return None
-            chosen = [left[place] for place in places]
-        for place in chosen:
+        if how == MERGED and isinstance(axis, int):
+            left = [*left[:axis], tuple(place for group in left[axis:] for place in group)]
+            continue
+        chosen = _taken(left, axis)
+        if chosen is None or how == MERGED:
+            return None
+        for place in (place for group in chosen for place in group):
             ways[place] = how
-        left = [place for place in left if place not in chosen]
+        left = [group for group in left if group not in chosen]
     inner = {ways.get(place, "left") for place in range(1, rank) if shape[place] != 1}
     if len(inner) > 1 or "left" in inner:
         return None
     batch = ways.get(0, "mean" if framework is Framework.KERAS else None)  # Keras averages what a loss returns
     return Reduction(next(iter(inner), "sum"), batch, None if weight is None else abs(weight))
+
+
+def _taken(left: list[tuple[int, ...]], axis: object) -> list[tuple[int, ...]] | None:
+    """Those of the axes that are left along which a step goes (None: along all); None where that is not known."""
+    if axis is None:
+        return list(left)
+    places = axis if isinstance(axis, tuple) else (axis,)
+    if not all(isinstance(place, int) and -len(left) <= place < len(left) for place in places):
+        return None
+    return [left[place] for place in places]
 
 
 def _explained(found: Reduction, size: int | None) -> Reduction:

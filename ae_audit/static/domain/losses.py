@@ -6,7 +6,7 @@ from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import Framework, LossUse
 from ae_audit.static.domain import arrays, own_losses
 from ae_audit.static.domain.arguments import Call
-from ae_audit.static.domain.divergences import Pair
+from ae_audit.static.domain.divergences import MERGED, Pair
 from ae_audit.static.domain.values import (
     OF,
     Array,
@@ -274,6 +274,14 @@ def reduced(run: Evaluator, value: Value, how: str, where: Where, axis: object =
         steps = ((how, axis),) if not value.scaled else ((how, "by values of its own"),)
         return LossValue(tuple(replace(term, reductions=(how,), steps=steps) for term in made.terms))
     return value
+
+
+def regrouped(value: LossValue, start: int | None) -> LossValue:
+    """A loss expression of which all axes from ``start`` on become one; None: which, is not known."""
+    step = (MERGED, "some axis" if start is None else start)
+    terms = tuple(replace(term, steps=(*term.steps, step)[:8]) for term in value.terms)
+    pair = None if value.pair is None else value.pair.reduced(step)
+    return replace(value, terms=terms, pair=pair)
 
 
 def squared(value: Difference, where: Where) -> Difference:

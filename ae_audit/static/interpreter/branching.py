@@ -6,7 +6,7 @@ import ast
 
 from ae_audit.static.domain import operators
 from ae_audit.static.domain.environment import Frame
-from ae_audit.static.domain.values import Const, Value
+from ae_audit.static.domain.values import Const, Unknown, Value
 from ae_audit.static.interpreter import exploration
 from ae_audit.static.interpreter.exploration import Offer
 
@@ -30,16 +30,62 @@ def decide(
                 _offer_suggestions(run, test, known)
         return known
     text = text or frame.text.segment(node)
+    asked = _asked(run, node, frame)
+    settled = None if asked is None else _settled(run, asked, frame)
+    if settled is not None:
+        return settled
     key = ("test", frame.name, text)
     taken = run.plan.get(key)
     if taken is not None:
+        _note(run, asked, bool(taken.value))
         return bool(taken.value)
+    _note(run, asked, default)
     if matters:
         positive, negative = text, f"not ({text})"
         offer = Offer(key, not default, negative if default else positive, positive if default else negative,
                       run.uncalled)  # fmt: skip
         run.offers.setdefault((key, not default), offer)
     return default
+
+
+Asked = tuple[Value, str, object, bool]
+"""a value of which nothing is known, as written, what it is compared with, and whether for equality"""
+_EQUAL = "taken to be equal"
+
+
+def _asked(run: Run, node: ast.expr, frame: Frame) -> Asked | None:
+    """What ``kind == "a"`` asks of an unknown ``kind``; None for other tests."""
+    if not isinstance(node, ast.Compare) or len(node.ops) != 1 or not isinstance(node.ops[0], (ast.Eq, ast.NotEq)):
+        return None
+    other = node.comparators[0]
+    if not isinstance(other, ast.Constant) or not isinstance(node.left, (ast.Name, ast.Attribute, ast.Subscript)):
+        return None
+    value = run.evaluate(node.left, frame)
+    if not isinstance(value, Unknown):
+        return None
+    return value, frame.text.segment(node.left), other.value, isinstance(node.ops[0], ast.Eq)
+
+
+def _settled(run: Run, asked: Asked, frame: Frame) -> bool | None:
+    """Whether what was decided of the same value decides the test: what is ``"a"`` is not ``"b"``."""
+    value, written, wanted, equal = asked
+    taken = run.notes.get((_EQUAL, id(value)))
+    if taken is not None:
+        return (taken[1] == wanted) is equal
+    for offer in run.plan.taken:
+        if offer.key[:2] == ("test", frame.name) and offer.value is True and offer.key[2].startswith(f"{written} == "):
+            try:
+                planned = ast.literal_eval(offer.key[2].removeprefix(f"{written} == "))
+            except (ValueError, SyntaxError):
+                continue
+            if planned != wanted:
+                return not equal
+    return None
+
+
+def _note(run: Run, asked: Asked | None, result: bool) -> None:
+    if asked is not None and result is asked[3]:
+        run.notes[_EQUAL, id(asked[0])] = asked[0], asked[2]
 
 
 def _is_plain_flag(node: ast.expr) -> bool:

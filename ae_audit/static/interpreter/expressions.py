@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable
 
 from ae_audit.base.records import replace
-from ae_audit.static.conventions import CONVENTIONAL
+from ae_audit.static.conventions import ASSUMED, CONVENTIONAL
 from ae_audit.static.domain import operators
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.environment import Frame, Scope
@@ -63,9 +63,14 @@ def _name(run: Run, node: ast.Name, frame: Frame) -> Value:
         return Library(builtin)
     for star in run.notes.get("star imports", ()):
         name = run.registry.normalise(f"{star}.{node.id}")
-        if run.registry.knows(name):
+        assumed = star in run.notes.get("assumed", ())
+        if run.registry.knows(name) or (assumed and star == "torch.nn" and node.id.endswith("Loss")):
+            if assumed:
+                run.marks.add(f"{ASSUMED}{node.id}")
             return attributes.library_name(run, f"{star}.{node.id}")
     if node.id in CONVENTIONAL:
+        if run.notes.get("assumed"):
+            run.marks.add(f"{ASSUMED}{node.id}")
         return attributes.library_name(run, CONVENTIONAL[node.id])
     missing = Unknown(f"the name «{node.id}» is not defined in this file", Where(frame.text, node))
     frame.scope.globals_.names.setdefault(node.id, missing)

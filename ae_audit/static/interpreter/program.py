@@ -127,6 +127,8 @@ def _run_units(run: Run, program: Program) -> None:
     scope.names["__file__"] = Const(program.path)
     package = run.project.package_of(program.path)
     run.scopes.append(scope)
+    run.notes.setdefault("star imports", []).extend(program.assumed)
+    run.notes["assumed"] = frozenset(program.assumed)
     for text, tree in program.units:
         run.main_text = text
         run.execute(tree.body, Frame(scope, text, package=package))

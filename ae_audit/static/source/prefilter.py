@@ -24,6 +24,16 @@ def may_train(source: bytes) -> bool:
     return _TRAINS.search(source) is not None and _OWN_IMPORT.search(source) is not None
 
 
+def imports_nothing(trees: Iterable[ast.AST]) -> bool:
+    """Whether a program has no import at all: a snippet, as it stands in a question to a forum."""
+    return not any(isinstance(node, (ast.Import, ast.ImportFrom)) for tree in trees for node in ast.walk(tree))
+
+
+def plainly_trains(source: bytes) -> bool:
+    """Whether the bytes train something, whatever it is."""
+    return _TRAINS.search(source) is not None
+
+
 _NAMED = re.compile(
     "loss|Loss|criterion|cross_?entropy|CrossEntropy|(?<![A-Za-z])(?:mse|MSE)|^fit|^compile$|^backward$|^train$"
     "|train_on_batch|training_step|GradientTape|minimize"

@@ -42,6 +42,8 @@ class Program:
     broken: list[BrokenUnit] = field(default_factory=list)
     outline: Outline | None = None
     """which of its statements a name comes from, once that was asked"""
+    assumed: tuple[str, ...] = ()
+    """modules whose names are taken to be known, of a snippet that imports nothing"""
 
 
 def parse(path: str, source: bytes) -> Program:

@@ -322,8 +322,8 @@ def scaler_step(run: Run, receiver: Any, call: Call) -> Value:
 
 
 _KEEPING = (
-    "item", "detach", "cpu", "cuda", "to", "float", "double", "numpy", "clone", "data", "tolist", "view", "reshape",
-    "squeeze", "unsqueeze", "requires_grad_", "contiguous", "flatten",
+    "item", "detach", "cpu", "cuda", "to", "float", "double", "numpy", "clone", "data", "tolist",
+    "squeeze", "unsqueeze", "requires_grad_", "contiguous",
 )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import Framework
-from ae_audit.static.domain import arrays, operators, tensors, unsigned
+from ae_audit.static.domain import arrays, losses, operators, tensors, unsigned
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.values import (
     Array,
@@ -103,10 +103,27 @@ for _name, _dtype in names.CAST_METHODS.items():
 @operation(*names.REARRANGING)
 def rearrange(run: Run, value: Value, call: Call, name: str) -> Value:
     """The same values at other places."""
-    if isinstance(value, (LossValue, Difference)):
+    if isinstance(value, LossValue):
+        return regrouped(value, call, name)
+    if isinstance(value, Difference):
         return value
     found = carried(run, value)
     return Unknown(f"«{name}»", call.where) if found is None else rearranged(run, found, call, name)
+
+
+def regrouped(value: LossValue, call: Call, name: str) -> LossValue:
+    """A loss that was computed value by value, in another form: ``rec.view(n, -1)``, ``rec.flatten(1)``."""
+    if not value.terms or all(None in {axis for _, axis in term.steps} for term in value.terms):
+        return value  # it is one number by now
+    if name == "flatten":
+        start = call.constant(0, "start_dim", default=0)
+        return losses.regrouped(value, start if isinstance(start, int) and call.get(1, "end_dim") is None else None)
+    if name in {"view", "reshape"}:
+        sizes = [python(item) for item in call.args]
+        if sizes == [-1]:
+            return losses.regrouped(value, 0)
+        return losses.regrouped(value, 1 if len(sizes) == 2 and sizes[1] == -1 and sizes[0] != -1 else None)
+    return value if name in {"squeeze", "unsqueeze", "contiguous"} else losses.regrouped(value, None)
 
 
 @operation(*names.SELECTING)

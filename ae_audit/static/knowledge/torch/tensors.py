@@ -148,6 +148,8 @@ def register() -> None:
             TABLE.methods["tensor", spelling] = _as_method(spelling)
             if spelling not in NUMPY_METHODS:
                 TABLE.methods["array", spelling] = _as_method(spelling)
+            if name in {"view", "reshape", "flatten"}:
+                TABLE.methods["lossvalue", spelling] = _as_method(spelling)
             if name in {"abs", "square", "pow", "sqrt", "mul", "div", "add", "sub", "neg"}:
                 TABLE.methods["difference", spelling] = _as_method(spelling)
                 TABLE.methods["lossvalue", spelling] = _as_method(spelling)
