@@ -11,6 +11,7 @@ from ae_audit.base.errors import UsageError, did_you_mean
 from ae_audit.base.records import dataclass, replace
 from ae_audit.base.version import __version__
 from ae_audit.settings.options import FORMATS, OPTIONS, Kind, Settings
+from ae_audit.settings.programs import file_of_module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
@@ -64,9 +65,18 @@ def read_arguments(arguments: Sequence[str]) -> Request | str:
         return parser.format_help()
     if hasattr(known, "version"):
         return f"ae-audit {__version__}\n"
-    named = (*getattr(known, "paths", ()), *literal)
+    named = tuple(getattr(known, "paths", ()))
+    module = getattr(known, "module", None)
+    if module is not None:
+        if named:
+            raise UsageError(f"-m {module} names the program; {named[0]} beside it names another.")
+        named = (file_of_module(module, os.getcwd()),)
+    elif not named:
+        named, literal = tuple(literal), []
     paths = named or (os.curdir,)
-    settings = _settings(known, paths)
+    settings = replace(_settings(known, paths), arguments=tuple(literal), module=module)
+    if literal and (len(paths) > 1 or not os.path.isfile(paths[0])):
+        raise UsageError("What follows -- are the arguments of one program: name its file before them.")
     return Request(named if settings.hook else paths, settings, _outputs(known))
 
 
@@ -80,7 +90,7 @@ def _parser() -> _Parser:
     setattr(argparse, "_", str)  # noqa: B010
     parser = _Parser(
         prog="ae-audit",
-        usage="ae-audit [options] [PATH ...]",
+        usage="ae-audit [options] [PATH ...] [-- ARGUMENTS ...]",
         description="Finds output activations, losses and data that do not fit together, and proves it.",
         epilog=_EPILOG,
         formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=100),  # given, so that nothing looks it up
@@ -93,6 +103,12 @@ def _parser() -> _Parser:
         nargs="*",
         metavar="PATH",
         help="programs (.py, .ipynb), model files (.keras, .h5, .json, .pt2), folders, - for stdin (default: .)",
+    )
+    parser.add_argument(
+        "-m",
+        dest="module",
+        metavar="MODULE",
+        help="the program is this module, as for python -m; after -- come its arguments",
     )
     groups: dict[str, Any] = {}
     for option in OPTIONS:

@@ -96,7 +96,11 @@ class Recording:
         try:
             with stopped_after(RUN_SHARE * self._request["timeout"], self._has_enough, self._ended_early):
                 outcome = run_script(
-                    path, argv, is_notebook=self._request["notebook"], working_folder=self._working_folder
+                    path,
+                    argv,
+                    is_notebook=self._request["notebook"],
+                    working_folder=self._folder_of(path),
+                    module=self._request["module"],
                 )
         finally:
             for recorder in reversed(self._recorders):
@@ -109,6 +113,15 @@ class Recording:
         self._emit(
             ProgramEnded(outcome.how, outcome.sentence, outcome.line, outcome.cell, outcome.exit_code, outcome.internal)
         )
+
+    def _folder_of(self, path: str) -> str | None:
+        """The folder that stands for the program's own, within the one that stands for the folder it works in."""
+        home = self._request["home"]
+        if home is None or self._working_folder is None:
+            return self._working_folder
+        below = os.path.relpath(os.path.dirname(path), os.path.realpath(home))
+        here = os.path.normpath(os.path.join(self._working_folder, below))
+        return here if os.path.lexists(os.path.join(here, os.path.basename(path))) else None
 
     def _make_up_files(self, path: str) -> None:
         """Have data files that do not exist replaced, in the shape that the program's model takes."""

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatch
 
 from ae_audit.base.errors import UsageError, did_you_mean
-from ae_audit.base.records import dataclass
+from ae_audit.base.records import dataclass, replace
 from ae_audit.settings.data_paths import DataPath, data_path
 from ae_audit.settings.options import Settings
+from ae_audit.settings.programs import ProgramStart
 from ae_audit.source.project_root import project_root
 from ae_audit.source.text import STDIN, is_model_file
 
@@ -44,6 +45,8 @@ class AuditTarget:
     """of a model file: what goes with it"""
     named: bool = False
     """whether the user named this very file"""
+    start: ProgramStart = ProgramStart()
+    """how the program is started"""
 
 
 def discover(paths: Sequence[str], settings: Settings) -> tuple[AuditTarget, ...]:
@@ -61,7 +64,8 @@ def discover(paths: Sequence[str], settings: Settings) -> tuple[AuditTarget, ...
         elif os.path.isdir(path):
             for file in walk(path, settings):
                 run = settings.run and not settings.static
-                target = AuditTarget(file, run, _project_root(file, roots, os.path.abspath(path)))
+                root = _project_root(file, roots, os.path.abspath(path))
+                target = AuditTarget(file, run, root, start=_start(file, settings))
                 found.setdefault(os.path.abspath(file), target)
         elif os.path.exists(path):
             if settings.hook and excluded(path, settings):
@@ -70,11 +74,19 @@ def discover(paths: Sequence[str], settings: Settings) -> tuple[AuditTarget, ...
             if is_model_file(path):
                 target = AuditTarget(path, run and with_model.data is not None, model=with_model)
             else:
-                target = AuditTarget(path, run, project_root=_project_root(path, roots), named=True)
+                root = _project_root(path, roots)
+                target = AuditTarget(path, run, root, named=True, start=_start(path, settings))
             found[os.path.abspath(path)] = target
         else:
             raise _missing(path)
     return tuple(found.values())
+
+
+def _start(path: str, settings: Settings) -> ProgramStart:
+    """How the program at ``path`` is started: as the command line says, else by the first pattern that fits."""
+    base = os.path.dirname(settings.config_file) if settings.config_file else None
+    start = next((start for pattern, start in settings.programs if path_matches(path, pattern, base)), ProgramStart())
+    return replace(start, arguments=settings.arguments or start.arguments, module=settings.module or start.module)
 
 
 def _model_input(paths: Sequence[str], settings: Settings) -> ModelInput:

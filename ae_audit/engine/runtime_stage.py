@@ -10,17 +10,19 @@ from typing import Any
 from ae_audit.base.errors import UsageError
 from ae_audit.base.progress import Progress
 from ae_audit.engine.child_results import MALFORMED, AuditedPlaces, ChildResults
-from ae_audit.engine.discovery import ModelInput
+from ae_audit.engine.discovery import AuditTarget, ModelInput
 from ae_audit.engine.merge import contradictions
 from ae_audit.engine.static_stage import Reading, Run, is_shipped, selected_rules
+from ae_audit.runtime.sandbox.interpreters import FRAMEWORKS, Interpreter, NoInterpreter, choose
 from ae_audit.runtime.sandbox.launch import ChildOutcome, Ending, run_child
 from ae_audit.schema.audited import AuditedSetup
 from ae_audit.schema.codec import to_json
-from ae_audit.schema.messages import HowItEnded, SandboxClosed
+from ae_audit.schema.messages import HowItEnded, ProgramEnded, SandboxClosed
 from ae_audit.schema.report import Note, StageError, Undecided
 from ae_audit.schema.training_setup import Framework, TrainingSetup
 from ae_audit.settings.data_paths import DataPath
 from ae_audit.settings.options import Settings
+from ae_audit.settings.programs import module_of_file
 from ae_audit.source.text import is_model_file
 
 CHILD = "ae_audit.engine.child"
@@ -42,6 +44,10 @@ def run_file(reading: Reading, settings: Settings, progress: Progress) -> Run:
     """
     target = reading.target
     path = target.path
+    try:
+        interpreter = choose(settings.python, target.project_root)
+    except NoInterpreter as error:
+        raise UsageError(f"--python: {settings.python} {error}.") from None
     rules = [rule.code for rule in selected_rules(path, settings) if is_shipped(rule)]
     request = _request(reading, settings, rules)
     if target.model is not None:
@@ -60,10 +66,12 @@ def run_file(reading: Reading, settings: Settings, progress: Progress) -> Run:
             timeout=settings.timeout,
             script=path,
             on_event=results.handle_event,
-            env=_environment(settings),
+            env={**_environment(settings), **dict(target.start.environment)},
             allow_write=settings.allow_write,
             allow_network=settings.allow_network,
             working_folders=(os.getcwd(),),
+            home=_home(target),
+            interpreter=interpreter,
         )
     if results.refused is not None:
         raise UsageError(f"{path}: {results.refused}")
@@ -76,9 +84,21 @@ def run_file(reading: Reading, settings: Settings, progress: Progress) -> Run:
         (
             *reading.notes,
             *(Note(path, text) for text in _notes(results, outcome.ignored)),
+            *(() if interpreter.own else (Note(path, _run_by(interpreter)),)),
             *(Note(path, text) for text in _contradictions(reading.setups, results)),
         ),
     )
+
+
+def _home(target: AuditTarget) -> str | None:
+    """The folder that the program works in, where it is not its own: a module is started from outside its package."""
+    if target.start.folder is not None or target.start.module is None:
+        return target.start.folder
+    return os.getcwd()
+
+
+def _run_by(interpreter: Interpreter) -> str:
+    return f"run with {interpreter.path} (Python {'.'.join(map(str, interpreter.version))})"
 
 
 def _environment(settings: Settings) -> dict[str, str]:
@@ -95,7 +115,9 @@ def _request(reading: Reading, settings: Settings, rules: Sequence[str]) -> Requ
         "shown": path,
         "folder": os.getcwd(),
         "project_root": reading.target.project_root,
-        "argv": [],
+        "argv": list(reading.target.start.arguments),
+        "module": reading.target.start.module,
+        "home": _home(reading.target),
         "notebook": path.endswith(".ipynb"),
         "setups": [to_json(setup) for setup in reading.setups],
         "rules": list(rules),
@@ -198,7 +220,7 @@ def _errors(
         message = None
         if not _trained(results):
             why = f"{program.sentence}, before any training step was seen; what stands here was found by reading"
-            message = f"{why}{_advice(program.sentence, settings)}."
+            message = f"{why}{_advice(path, program, settings)}."
         elif program.exit_code != 0:
             message = f"{_how_many(results, expected)} before the program stopped: {program.sentence}."
         if message is not None:
@@ -240,11 +262,20 @@ def _trained(results: ChildResults) -> bool:
     return any(setup.framework is not Framework.TORCH or setup.optimizer is not None for setup in setups)
 
 
-def _advice(sentence: str, settings: Settings) -> str:
-    """How to go on where a program found no data."""
-    if settings.stand_in or not sentence.startswith(("FileNotFoundError", "NotFoundError")):
-        return ""
-    return "; --stand-in makes up arrays, tables and folders of pictures that are not there"
+def _advice(path: str, ended: ProgramEnded, settings: Settings) -> str:
+    """How to go on where a program did not get to its training."""
+    sentence = ended.sentence
+    if sentence.startswith(("FileNotFoundError", "NotFoundError")) and not settings.stand_in:
+        return "; --stand-in makes up arrays, tables and folders of pictures that are not there"
+    if "attempted relative import" in sentence:
+        module = module_of_file(path, os.getcwd())
+        return f"; run it as a part of its package: ae-audit -m {module}" if module is not None else ""
+    if ended.how is HowItEnded.EXITED and ended.exit_code == 2:
+        program = path if settings.module is None else f"-m {settings.module}"
+        return f"; arguments of the program go after --: ae-audit {program} -- ARGUMENTS"
+    if sentence.startswith("ModuleNotFoundError") and any(f"'{name}'" in sentence for name in FRAMEWORKS):
+        return "; install it beside ae-audit, or name the interpreter of the project with --python"
+    return ""
 
 
 def _notes(results: ChildResults, unreadable: int) -> list[str]:

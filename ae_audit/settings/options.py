@@ -10,6 +10,7 @@ from enum import Enum
 
 from ae_audit.base.records import dataclass
 from ae_audit.schema.findings import Severity
+from ae_audit.settings.programs import ProgramStart
 
 FORMATS = ("full", "concise", "json", "sarif", "github", "gitlab", "junit", "html")
 DEFAULT_EXCLUDE = (
@@ -50,6 +51,7 @@ class Kind(Enum):
     NAME = "a name"
     SCALE = "a factor, and a shift after a comma: 1/255, or 1/127.5,-1"
     MODULES = "a list of module names"
+    PROGRAMS = "a table of patterns, each with how such programs are started"
     SEVERITIES = "a table of rule codes, code prefixes or names, each with a severity"
     RULES_BY_GLOB = "a table of patterns, each with a list of rule codes, code prefixes or names"
 
@@ -136,6 +138,14 @@ class Settings:
     """whether the modules of ``rules`` are imported; never settable in a file"""
     rules_not_imported: tuple[str, ...] = ()
     """modules that the configuration names as rules, where ``project_rules`` was not given"""
+    programs: tuple[tuple[str, ProgramStart], ...] = ()
+    """(pattern, how programs that it stands for are started)"""
+    arguments: tuple[str, ...] = ()
+    """of the program that was named, after ``--``"""
+    module: str | None = None
+    """the name of the program that was named, where it runs as a module"""
+    python: str | None = None
+    """the interpreter that programs run in; None: that of their environment, else ours"""
     config_file: str | None = None
     """the pyproject.toml that was read"""
 
@@ -155,6 +165,14 @@ OPTIONS = (
     Option("static", Kind.SWITCH, "only read source; run nothing"),
     Option("run", Kind.SWITCH, "run the files found in folders too, not only those named", file=False),
     Option("probe", Kind.SWITCH, "settle findings by short fits (the default)", negatable=True),
+    Option("programs", Kind.PROGRAMS, "how programs are started, by file", flag=False),
+    Option(
+        "python",
+        Kind.FILE,
+        "the interpreter to run programs with (default: of $VIRTUAL_ENV, or of .venv or venv in the project)",
+        file=False,
+        metavar="PATH",
+    ),
     Option("timeout", Kind.SECONDS, "time that running one file may take", metavar="SECONDS"),
     Option("seed", Kind.INTEGER, "seed of every random choice", metavar="N"),
     Option("device", Kind.CHOICE, "where short fits run", choices=("auto", "cpu", "cuda")),

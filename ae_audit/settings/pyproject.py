@@ -15,6 +15,7 @@ from ae_audit.base.errors import UsageError, did_you_mean
 from ae_audit.base.records import replace
 from ae_audit.schema.findings import Severity
 from ae_audit.settings.options import OPTIONS, Kind, Option, Settings
+from ae_audit.settings.programs import ProgramStart, starts_from
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
@@ -73,6 +74,10 @@ def settings_from(table: Mapping[str, Any], path: str) -> Settings:
         if not option.file:
             reason = _DECIDED_BY_USERS.get(key, "")
             raise UsageError(f"{_shown(path)}: '{key}' can be given on the command line only{reason}.")
+        if option.kind is Kind.PROGRAMS and isinstance(value, Mapping):
+            base = os.path.dirname(os.path.abspath(path))
+            changes[option.field] = starts_from(value, base, f"{_shown(path)}: '{key}'")
+            continue
         changes[option.field] = checked(option, value, f"{_shown(path)}: '{key}'")
         if option.kind is Kind.FILE:
             changes[option.field] = os.path.join(os.path.dirname(os.path.abspath(path)), changes[option.field])
@@ -145,6 +150,9 @@ def as_toml(settings: Settings) -> str:
     tables: list[str] = []
     for option in OPTIONS:
         value = getattr(settings, option.field)
+        if option.kind is Kind.PROGRAMS:
+            tables += _programs(value)
+            continue
         if option.kind in {Kind.RULES_BY_GLOB, Kind.SEVERITIES}:
             if value:
                 tables += ["", f"[{TABLE}.{option.key}]"]
@@ -154,6 +162,17 @@ def as_toml(settings: Settings) -> str:
             continue
         lines.append(f"{'' if option.file else '# --'}{option.key} = {_toml(value)}")
     return "\n".join([*lines, *tables]) + "\n"
+
+
+def _programs(starts: tuple[tuple[str, ProgramStart], ...]) -> list[str]:
+    lines: list[str] = []
+    for pattern, start in starts:
+        lines += ["", f"[{TABLE}.programs.{_toml(pattern)}]"]
+        lines += [f"arguments = {_toml(start.arguments)}"] if start.arguments else []
+        lines += [f"{key} = {_toml(name)}" for key in ("module", "folder") if (name := getattr(start, key)) is not None]
+        variables = ", ".join(f"{_toml(name)} = {_toml(value)}" for name, value in start.environment)
+        lines += [f"environment = {{ {variables} }}"] if variables else []
+    return lines
 
 
 def _toml(value: object) -> str:

@@ -7,7 +7,7 @@ import pytest
 from ae_audit.base.errors import UsageError
 from ae_audit.schema.findings import Severity
 from ae_audit.settings.options import Settings
-from ae_audit.settings.pyproject import find_config, load_config
+from ae_audit.settings.pyproject import as_toml, find_config, load_config
 
 
 def load(folder: Path, text: str) -> Settings:
@@ -105,3 +105,42 @@ def test_a_file_of_its_own_has_the_keys_at_top_level(folder: Path) -> None:
     (folder / "pyproject.toml").write_text("[project]\n")
     with pytest.raises(UsageError, match=r"has no \[tool.ae-audit\] table"):
         load_config(str(folder / "pyproject.toml"))
+
+
+def test_how_programs_are_started(folder: Path) -> None:
+    (folder / "data").mkdir()
+    settings = load(
+        folder,
+        """
+        [tool.ae-audit.programs."src/train_*.py"]
+        arguments = ["--epochs", "5"]
+        module = "src.train"
+        folder = "data"
+        environment = { MODE = "small" }
+        """,
+    )
+    ((pattern, start),) = settings.programs
+    assert pattern == "src/train_*.py"
+    assert (start.arguments, start.module) == (("--epochs", "5"), "src.train")
+    assert (start.folder, start.environment) == (str(folder / "data"), (("MODE", "small"),))
+    (folder / "again.toml").write_text(as_toml(settings).partition("]\n")[2].replace("tool.ae-audit.", ""), "utf-8")
+    assert load_config(str(folder / "again.toml")).programs == settings.programs
+
+
+@pytest.mark.parametrize(
+    ("entry", "sentence"),
+    [
+        ("5", "'a.py' must be a table with some of arguments, module, folder, environment; got 5."),
+        ("{argument = []}", "unknown key 'argument'. Did you mean 'arguments'?"),
+        ("{arguments = '--x'}", "'arguments' must be a list of strings; got '--x'."),
+        ("{environment = {A = 1}}", "'environment' must be a table of strings"),
+        ("{environment = {PYTHONPATH = 'x'}}", "must not set PYTHONPATH, which the sandbox itself depends on."),
+        ("{environment = {LD_PRELOAD = 'x'}}", "must not set LD_PRELOAD"),
+        ("{module = 5}", "'module' must be a name; got 5."),
+        ("{folder = 'absent'}", "the folder absent does not exist."),
+    ],
+)
+def test_programs_that_cannot_be_started_so(folder: Path, entry: str, sentence: str) -> None:
+    with pytest.raises(UsageError) as error:
+        load(folder, f"[tool.ae-audit.programs]\n'a.py' = {entry}")
+    assert sentence in str(error.value)

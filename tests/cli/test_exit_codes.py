@@ -135,6 +135,11 @@ def test_what_could_not_be_read_counts_as_undecided(write: Write, audit: Audit) 
         ([""], "An empty path stands for no file."),
         (["a\x1b[31m\n.py"], "No such file or folder: a?[31m?.py."),
         (["config", "--selct", "x"], "Did you mean '--select'?"),
+        ([".", "--", "--epochs", "5"], "What follows -- are the arguments of one program"),
+        (["model.py", "model.py", "--", "5"], "What follows -- are the arguments of one program"),
+        (["-m", "package.model"], "there is no package/model.py and no package/model/__main__.py here."),
+        (["-m", "a b"], "-m takes the name of a module, as package.train; got 'a b'."),
+        (["-m", "model", "model.py"], "-m model names the program; model.py beside it names another."),
     ],
 )
 def test_mistakes_give_2_and_a_sentence(write: Write, audit: Audit, arguments: list[str], sentence: str) -> None:

@@ -6,6 +6,8 @@ import ast
 import asyncio
 import builtins
 import contextlib
+import importlib
+import importlib.machinery
 import importlib.metadata
 import inspect
 import linecache
@@ -114,6 +116,7 @@ def run_script(
     *,
     is_notebook: bool | None = None,
     working_folder: str | Path | None = None,
+    module: str | None = None,
 ) -> ScriptOutcome:
     """Run the program at ``path`` as ``__main__``, its own folder first in ``sys.path``.
 
@@ -126,10 +129,11 @@ def run_script(
         is_notebook: None: by the suffix.
         working_folder: the folder that mirrors the script's own; ``__file__`` and ``sys.argv[0]`` then point there, so
             that what the program writes beside itself goes there.
+        module: its name, where it runs as ``python -m`` does: as a part of its package, from the folder of that.
     """
     owner = os.getpid()
     try:
-        outcome = _run(path, argv, is_notebook, working_folder)
+        outcome = _run(path, argv, is_notebook, working_folder, module)
     finally:
         if os.getpid() != owner:
             _exit(0)
@@ -137,12 +141,16 @@ def run_script(
 
 
 def _run(
-    path: str | Path, argv: Sequence[str], is_notebook: bool | None, working_folder: str | Path | None
+    path: str | Path,
+    argv: Sequence[str],
+    is_notebook: bool | None,
+    working_folder: str | Path | None,
+    module: str | None,
 ) -> ScriptOutcome:
     program: Program | None = None
     try:
         program = load_program(path, is_notebook=is_notebook)
-        namespace = _become_main(program, argv, working_folder)
+        namespace = _become_main(program, argv, working_folder, module)
         with _os_exit_caught():
             for code, _ in program.parts:
                 if isinstance(code, SyntaxError):
@@ -159,7 +167,9 @@ def _run(
         return _raised(error, program, Path(os.path.realpath(path)))
 
 
-def _become_main(program: Program, argv: Sequence[str], working_folder: str | Path | None) -> dict[str, Any]:
+def _become_main(
+    program: Program, argv: Sequence[str], working_folder: str | Path | None, module: str | None
+) -> dict[str, Any]:
     shown = program.path if working_folder is None else Path(working_folder) / program.path.name
     main = ModuleType("__main__")
     main.__dict__.update(__builtins__=builtins, __file__=str(shown), __cached__=None, __spec__=None)
@@ -168,7 +178,16 @@ def _become_main(program: Program, argv: Sequence[str], working_folder: str | Pa
         main.__dict__.update(display=_display, get_ipython=NotebookShell)
     sys.modules["__main__"] = main
     sys.argv = [str(shown), *argv]
-    sys.path.insert(0, str(program.path.parent))
+    if module is None:
+        sys.path.insert(0, str(program.path.parent))
+        return main.__dict__
+    name = f"{module}.__main__" if program.path.name == "__main__.py" else module
+    package = name.rpartition(".")[0]
+    sys.path.insert(0, str(program.path.parents[name.count(".")]))
+    main.__package__ = package
+    main.__spec__ = importlib.machinery.ModuleSpec(name, None, origin=str(program.path))
+    if package:
+        importlib.import_module(package)
     return main.__dict__
 
 
@@ -213,7 +232,8 @@ def _display(*_: object, **__: object) -> None:
 def _exited(error: SystemExit, program: Program | None) -> ScriptOutcome:
     code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
     place = _own_place(error, program)
-    text = f": {_shortened(str(error.code))}" if code and not isinstance(error.code, int) else ""
+    said = _said_on_leaving(error) if code and isinstance(error.code, int) else str(error.code)
+    text = f": {_shortened(said)}" if code and said else ""
     call = "os._exit" if isinstance(error, _LeftByOsExit) else "sys.exit"
     return ScriptOutcome(
         HowItEnded.EXITED,
@@ -221,6 +241,16 @@ def _exited(error: SystemExit, program: Program | None) -> ScriptOutcome:
         *_line_and_cell(place),
         exit_code=code,
     )
+
+
+def _said_on_leaving(error: SystemExit) -> str:
+    """What a parser of arguments had to say: it prints that, and leaves with a number."""
+    for frame, _ in reversed(_frames(error)):
+        message = frame.f_locals.get("message")
+        if frame.f_code.co_name == "error" and isinstance(message, str):  # of argparse and what is built on it
+            return message
+    cause = error.__context__
+    return str(getattr(cause, "message", "")) if isinstance(cause, Exception) else ""  # of click
 
 
 def _raised(error: BaseException, program: Program | None, path: Path) -> ScriptOutcome:

@@ -14,7 +14,6 @@ import selectors
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +24,7 @@ from typing import IO, Any
 
 from ae_audit.runtime.sandbox import processes, scratch_dir
 from ae_audit.runtime.sandbox.channel import EVENTS, REQUEST, WHEREABOUTS
+from ae_audit.runtime.sandbox.interpreters import OWN, Interpreter
 from ae_audit.runtime.sandbox.policy import FILE_BYTES
 from ae_audit.schema.messages import Finished
 from ae_audit.source.notebook_cells import CELL_MARK
@@ -163,6 +163,8 @@ def run_child(
     allow_network: bool = False,
     file_bytes: int = FILE_BYTES,
     working_folders: Sequence[str | Path] = (),
+    home: str | Path | None = None,
+    interpreter: Interpreter = OWN,
 ) -> ChildOutcome:
     """Run ``python -m module`` as a confined child (:mod:`ae_audit.runtime.sandbox.channel`) and hear it to its end.
 
@@ -178,6 +180,8 @@ def run_child(
         allow_network: whether it may open connections.
         file_bytes: size of the largest file it may write.
         working_folders: further folders whose entries appear in the working folder (where the command was given).
+        home: the folder that is mirrored as the working folder, where it is not the script's own.
+        interpreter: the Python that the child runs in.
     """
     if not hasattr(os, "mkfifo"):
         return ChildOutcome(Ending.NOT_STARTED, (), stderr="running programs takes Linux or macOS")
@@ -190,7 +194,9 @@ def run_child(
             place = scratch / "work"
             place.mkdir(parents=True)
         else:
-            place = scratch_dir.mirror(Path(script), scratch, map(Path, working_folders))
+            place = scratch_dir.mirror(
+                Path(script), scratch, map(Path, working_folders), None if home is None else Path(home)
+            )
         order = {
             "request": request,
             "scratch": str(scratch),
@@ -202,7 +208,7 @@ def run_child(
         }
         (folder / REQUEST).write_text(json.dumps(order), encoding="utf-8")
         variables = scratch_dir.environment(scratch, network=allow_network, extra=env)
-        return run.through([sys.executable, "-X", "utf8", "-m", module, str(folder)], variables)
+        return run.through(interpreter.command(module, str(folder)), variables)
     finally:
         _remove(folder)
 

@@ -54,23 +54,24 @@ _OFFLINE = {
 }
 
 
-def mirror(script: Path, scratch: Path, also: Iterable[Path] = ()) -> Path:
+def mirror(script: Path, scratch: Path, also: Iterable[Path] = (), home: Path | None = None) -> Path:
     """Mirror the surroundings of ``script`` beneath ``scratch``.
 
     The script's folder is mirrored in depth, the two folders above it (for ``../data``) with what stands beside it.
     Entries of the folders ``also`` (the folder that the command was given in) are added where they clash with none.
+    A ``home`` takes the place of the script's folder: a module is started from the folder of its package.
 
     Returns:
-        The folder in the mirror that stands for the script's own.
+        The folder in the mirror that stands for the script's own, or for ``home``.
     """
-    home = script.resolve().parent
+    script = script.resolve()
+    home = script.parent if home is None else home.resolve()
     above = [folder for folder in list(home.parents)[:2] if _is_ordinary(folder)]
     root = scratch / "surroundings"
     place = root.joinpath(*(folder.name for folder in reversed(above[:-1])), *([home.name] if above else []))
     place.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(OSError):
-        # A copy: the program finds itself here, and what it writes beside itself is written here.
-        shutil.copyfile(script, place / script.resolve().name)
+    if script.parent == home:
+        _copy_program(script, place / script.name)
     budget = [_MOST_ENTRIES]
     _mirror_folder(home, place, _DEEPEST, budget)
     for folder in also:
@@ -81,7 +82,18 @@ def mirror(script: Path, scratch: Path, also: Iterable[Path] = ()) -> Path:
     for folder in above:
         target = target.parent
         _mirror_folder(folder, target, 2 if folder == home.parent else 1, budget)
+    if script.is_relative_to(home):
+        here = place / script.relative_to(home)
+        if here.is_symlink():
+            here.unlink()
+            _copy_program(script, here)
     return place
+
+
+def _copy_program(script: Path, place: Path) -> None:
+    """A copy, no link: the program finds itself in the mirror, and what it writes beside itself is written there."""
+    with contextlib.suppress(OSError):
+        shutil.copyfile(script, place)
 
 
 def _is_ordinary(folder: Path) -> bool:
