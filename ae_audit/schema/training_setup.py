@@ -145,6 +145,9 @@ class Head:
     """what is applied to the activation's output before the loss sees it, innermost first: ``Reshape``, ``Dropout``"""
     sampled: bool = field(default=False, metadata=OWNED)
     """whether the range was found by trying an activation of the program's own: evidence, and no proof"""
+    cut: float | None = field(default=None, metadata=OWNED)
+    """share of the values that a clip at the very end cuts off as the training starts, where no gradient passes:
+    measured, or by reading about a half where a layer's own output, whose mean is 0, is clipped at 0 or above"""
     logits_recoverable: Tri = field(default=Tri.UNKNOWN, metadata=OWNED)
     """whether Keras on TensorFlow finds the logits behind the activation (its output reaches the loss untouched)"""
     location: Location | None = field(default=None, metadata=READ)

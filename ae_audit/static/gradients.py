@@ -1,18 +1,20 @@
 """Whether a hand-written torch loop resets its gradients: told from the syntax of the whole program.
 
-A call may reset them in a helper, a closure or a trainer class; so only a program in which nothing at all is reset, and
-no gradient is even touched, is said not to.
+A call may reset them in a helper, a closure or a trainer class. So what counts is all that can run between two steps of
+a loop: its body, the program's own functions that it calls, and those that call the function which holds it. A reset in
+another loop acquits nobody, and one of another optimizer, or of another network, not this one.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 
-from ae_audit.base.records import replace
+from ae_audit.base.records import dataclass, field, replace
 from ae_audit.schema.location import Location
 from ae_audit.schema.training_setup import Framework, TrainingSetup
-from ae_audit.static.source.sources import Where
+from ae_audit.static.source.sources import Text, Where
 from ae_audit.theory.ranges import Tri
 
 TYPE_CHECKING = False
@@ -31,46 +33,242 @@ _FOREIGN = (
     "distributed.autograd",
 )
 """loops of others, which reset gradients themselves"""
+_LIBRARIES = frozenset(
+    {"torch", "torchvision", "torchaudio", "numpy", "tqdm", "matplotlib", "PIL", "sklearn", "pandas", "scipy", "cv2",
+     "wandb", "tensorboardX", "einops"}
+)  # fmt: skip
+"""packages that reset nobody's gradients"""
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
 def told(setups: tuple[TrainingSetup, ...], program: Program) -> tuple[TrainingSetup, ...]:
     """The set-ups with ``gradients_reset`` and ``backward_location`` filled in where they are torch's."""
     if not any(setup.framework is Framework.TORCH for setup in setups):
         return setups
-    place = _backward_in_a_loop(program)
-    if place is None:
+    loops = list(_training_loops(program))
+    if not loops:
         return setups
     texts = [text.source for text, _ in program.units]
     if any(word in text for text in texts for word in _FOREIGN):
         return setups
-    reset = Tri.YES if any(word in text for text in texts for word in _RESETTING) else Tri.NO
-    if reset is Tri.NO and not _steps(program):
-        reset = Tri.UNKNOWN
+    resets_somewhere = any(word in text for text in texts for word in _RESETTING)
+    if not resets_somewhere:
+        place = loops[0].backwards[0]
+        reset = Tri.NO if any(loop.steps for loop in loops) else Tri.UNKNOWN
+        return tuple(_with(setup, reset, place) for setup in setups)
+    accused = dict(_accused(loops, program, setups))
+    first = loops[0].backwards[0]
     return tuple(
-        replace(setup, gradients_reset=reset, backward_location=place) if setup.framework is Framework.TORCH else setup
-        for setup in setups
+        _with(setup, Tri.NO, accused[index]) if index in accused else _with(setup, Tri.YES, first)
+        for index, setup in enumerate(setups)
     )
 
 
-def _backward_in_a_loop(program: Program) -> Location | None:
+def _with(setup: TrainingSetup, reset: Tri, place: Location) -> TrainingSetup:
+    if setup.framework is not Framework.TORCH:
+        return setup
+    return replace(setup, gradients_reset=reset, backward_location=place)
+
+
+_Part = tuple[Text, ast.AST]
+_Functions = dict[str, list[_Part]]
+
+
+@dataclass(slots=True)
+class _Loop:
+    """A loop in which gradients are computed, and what can run between two of its steps."""
+
+    text: Text
+    node: ast.AST
+    region: list[_Part] = field(default_factory=list)
+    backwards: list[Location] = field(default_factory=list)
+    steps: list[tuple[str, ast.Call]] = field(default_factory=list)
+    """receiver and call of each ``….step()``"""
+    foreign: bool = False
+    """whether a function out of reach is called in it"""
+
+
+def _training_loops(program: Program) -> Iterator[_Loop]:
+    """The outermost loops that compute gradients themselves, or in a function that they call."""
+    functions = _functions(program)
+    outside = _from_elsewhere(program)
     for text, tree in program.units:
-        for loop in _loops(tree):
-            for node in ast.walk(loop):
-                if _is_method_call(node, "backward"):
-                    return Where(text, node).location
-    return None
+        for node in _outermost_loops(tree):
+            loop = _Loop(text, node)
+            loop.region = _region((text, node), tree, functions)
+            for home, part in loop.region:
+                for call in _calls(part):
+                    name = _name(call.func)
+                    if name == "backward":
+                        loop.backwards.append(Where(home, call).location)
+                    elif name == "step" and isinstance(call.func, ast.Attribute):
+                        loop.steps.append((ast.unparse(call.func.value), call))
+                    elif isinstance(call.func, ast.Name) and name in outside:
+                        loop.foreign = True
+            if loop.backwards:
+                yield loop
 
 
-def _loops(tree: ast.AST) -> Iterator[ast.AST]:
-    return (node for node in ast.walk(tree) if isinstance(node, (ast.For, ast.While, ast.AsyncFor)))
+def _accused(
+    loops: Iterable[_Loop], program: Program, setups: tuple[TrainingSetup, ...]
+) -> Iterator[tuple[int, Location]]:
+    """The set-ups whose optimizer's gradients are never reset in its loop, with the place of their gradients."""
+    optimizers = _optimizers(program)
+    for loop in loops:
+        if loop.foreign:
+            continue
+        resets = _resets(loop.region)
+        if resets is None:
+            continue
+        for name, step in loop.steps:
+            if name not in optimizers or not _left_alone(name, resets, optimizers):
+                continue
+            before = [place for place in loop.backwards if place.line <= step.lineno]
+            place = max(before, key=lambda one: one.line, default=None)
+            lines = range(getattr(loop.node, "lineno", 0), step.lineno + 1)
+            candidates = [
+                (setup.location.line, index) for index, setup in enumerate(setups)
+                if place is not None and setup.framework is Framework.TORCH and setup.location.path == place.path
+                and setup.location.cell == place.cell and setup.location.line in lines
+                and setup.location.line <= place.line
+            ]  # fmt: skip
+            if place is not None and candidates:
+                yield max(candidates)[1], place
 
 
-def _steps(program: Program) -> bool:
-    """Whether weights are changed by an optimizer in a loop."""
-    return any(
-        _is_method_call(node, "step") for _, tree in program.units for loop in _loops(tree) for node in ast.walk(loop)
-    )
+def _left_alone(name: str, resets: list[str], optimizers: dict[str, frozenset[str]]) -> bool:
+    """Whether none of ``resets`` (what ``zero_grad()`` is called on) reaches the weights of an optimizer."""
+    mine = optimizers[name]
+    if not mine:
+        return not resets
+    for receiver in resets:
+        if receiver == name:
+            return False
+        reached = optimizers.get(receiver, frozenset({receiver}))
+        known = receiver in optimizers or any(receiver in networks for networks in optimizers.values())
+        if not reached or not known or any(_overlap(one, other) for one in mine for other in reached):
+            return False
+    return True
 
 
-def _is_method_call(node: ast.AST, name: str) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == name
+def _overlap(one: str, other: str) -> bool:
+    """Whether one network is the other or a part of it."""
+    return one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
+
+
+def _optimizers(program: Program) -> dict[str, frozenset[str]]:
+    """The optimizers that the program makes once under a name of their own, with the networks whose weights they move.
+
+    Empty where it is not plain whose weights those are.
+    """
+    found: dict[str, frozenset[str]] = {}
+    twice: set[str] = set()
+    for _, tree in program.units:
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Call) or len(node.targets) != 1:
+                continue
+            weights = node.value.args[:1] + [word.value for word in node.value.keywords if word.arg == "params"]
+            if "optim" not in ast.unparse(node.value.func) and (_name(node.value.func) or "") not in _OPTIMIZERS:
+                continue
+            name = ast.unparse(node.targets[0])
+            if name in found:
+                twice.add(name)
+            found[name] = frozenset(_networks(weights[0])) if weights else frozenset()
+    return {name: networks for name, networks in found.items() if name not in twice}
+
+
+_OPTIMIZERS = frozenset({"Adam", "AdamW", "SGD", "RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam", "LBFGS"})
+
+
+def _networks(weights: ast.AST) -> Iterator[str]:
+    """What ``….parameters()`` is called on."""
+    for call in _calls(weights):
+        if isinstance(call.func, ast.Attribute) and call.func.attr in {"parameters", "named_parameters"}:
+            yield ast.unparse(call.func.value)
+
+
+def _resets(region: Iterable[_Part]) -> list[str] | None:
+    """What ``zero_grad()`` is called on; None where gradients are also reset in another way."""
+    receivers: list[str] = []
+    for _, part in region:
+        for node in ast.walk(part):
+            if isinstance(node, ast.Attribute) and node.attr == "grad" and isinstance(node.value, ast.expr):
+                if ast.unparse(node.value) not in {"torch.autograd", "autograd"}:
+                    return None
+            elif isinstance(node, ast.Call):
+                name = _name(node.func)
+                if name == "zero_grad" and isinstance(node.func, ast.Attribute):
+                    receivers.append(ast.unparse(node.func.value))
+                elif name in {"zero_grad", "requires_grad_"}:
+                    return None
+    return receivers
+
+
+def _functions(program: Program) -> _Functions:
+    """The functions and methods of the file, by name."""
+    found: _Functions = {}
+    for text, tree in program.units:
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                found.setdefault(node.name, []).append((text, node))
+    return found
+
+
+def _from_elsewhere(program: Program) -> frozenset[str]:
+    """The names that the file imports from modules that may be the program's own."""
+    names: set[str] = set()
+    for _, tree in program.units:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom):
+                root = (node.module or "").partition(".")[0]
+                if node.level or (root not in _LIBRARIES and root not in sys.stdlib_module_names):
+                    names.update(alias.asname or alias.name for alias in node.names)
+    return frozenset(names)
+
+
+def _region(loop: _Part, tree: ast.AST, functions: _Functions) -> list[_Part]:
+    """All that can run between two steps of a loop, as far as it is in the file."""
+    holder = next((each for each in ast.walk(tree) if isinstance(each, _FUNCTIONS) and _holds(each, loop[1])), None)
+    region = [loop, *(_callers(holder, functions) if holder is not None else ())]
+    waiting = list(region)
+    while waiting:
+        for call in _calls(waiting.pop()[1]):
+            for part in functions.get(_name(call.func) or "", ()):
+                if not any(part[1] is known for _, known in region):
+                    region.append(part)
+                    waiting.append(part)
+    return region
+
+
+def _callers(function: ast.AST, functions: _Functions) -> list[_Part]:
+    """The functions of the file that call one that holds a loop: they may reset what it adds to."""
+    name = getattr(function, "name", None)
+    return [
+        part for parts in functions.values() for part in parts
+        if part[1] is not function and any(_name(call.func) == name for call in _calls(part[1]))
+    ]  # fmt: skip
+
+
+def _holds(outer: ast.AST, inner: ast.AST) -> bool:
+    return outer is not inner and any(node is inner for node in ast.walk(outer))
+
+
+def _outermost_loops(tree: ast.AST) -> Iterator[ast.AST]:
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop(0)
+        if isinstance(node, (ast.For, ast.While, ast.AsyncFor)):
+            yield node
+        else:
+            waiting.extend(ast.iter_child_nodes(node))
+
+
+def _calls(tree: ast.AST) -> Iterator[ast.Call]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+
+
+def _name(function: ast.expr) -> str | None:
+    """The last part of what is called."""
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else None

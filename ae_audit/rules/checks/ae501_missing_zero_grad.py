@@ -2,7 +2,8 @@
 
 ## What it finds
 
-A hand-written loop that calls `backward()` and `optimizer.step()` again and again, and nowhere `zero_grad()`.
+A hand-written loop that calls `backward()` and `optimizer.step()` again and again, and in which nothing resets the
+gradients of that optimizer: no `zero_grad()` at all, or one of another optimizer, another network or another loop.
 
 ## Why it hurts
 
@@ -12,14 +13,16 @@ momentum of 1, which never forgets; the loss falls at first, then swings and oft
 
 ## How it is decided
 
-- *static*: no call that resets gradients reaches the loop: `optimizer.zero_grad()`, `model.zero_grad()`,
-  `p.grad = None`, `p.grad.zero_()`, a fresh optimizer's `zero_grad` in a function that the loop calls.
-- *runtime*: at the second `backward()` the gradients of the first are still there.
+- *static*: of all that can run between two steps of the loop (its body, the functions that it calls and those that call
+  the function it is in) nothing resets the optimizer's gradients: `optimizer.zero_grad()`, `model.zero_grad()` of a
+  network whose weights it was given, `p.grad = None`, `p.grad.zero_()`.
+- *runtime*: from one step of the optimizer to the next its gradients are never reset.
 
 ## When it stays silent
 
 In Keras, where gradients do not accumulate; with a single step; where gradients are reset now and then on purpose
-(accumulation over several batches); and where the loop calls something that could not be followed.
+(accumulation over several batches); where it is not plain whose gradients a call resets (`for opt in optimizers:
+opt.zero_grad()`); and where the loop calls something that could not be followed.
 
 ## Fix safety
 

@@ -65,6 +65,8 @@ class _Path:
     scale: float = 1.0
     shift: float = 0.0
     disturbed: bool = False
+    clip: tuple[float, float, float] | None = None
+    """the bounds of a clip of a layer's own output, and the share of the values that it cut off"""
     reshaped: bool = False
 
 
@@ -129,6 +131,7 @@ def trace_head(
         logits_recoverable=logits_recoverable,
         location=location,
         others=tuple(others),
+        cut=path.clip[2] if path.clip is not None else _cut_by(call, activation),
         trail=(TrailStep(f"the model's output comes from {described}", location),),
     )
     return Traced(head, call, inner)
@@ -143,7 +146,7 @@ def _walk(calls: Sequence[Call], tensor: Any, path: _Path) -> Found | None:
         makers = [call for call in calls if call.gives(tensor)]
         found = _activation_among(makers)
         if found is not None and found[1] != "linear":
-            return found
+            return None if path.clip is not None else found
         step = next((call for call in makers if _kind(call) is not None and _source(call, tensor) is not None), None)
         if step is not None:
             source = _source(step, tensor)
@@ -151,6 +154,9 @@ def _walk(calls: Sequence[Call], tensor: Any, path: _Path) -> Found | None:
             name = step.symbol.rpartition(".")[2]
             if kind == "affine":
                 affine = _affine(_numbers(source), _numbers(tensor))
+                if affine is None and path.clip is None and (path.scale, path.shift) == (1.0, 0.0):
+                    path.clip = _clip(_numbers(source), _numbers(tensor))
+                    affine = None if path.clip is None else (1.0, 0.0)
                 if affine is None:
                     return None
                 path.shift += path.scale * affine[1]
@@ -275,6 +281,8 @@ def _kind(call: Call) -> str | None:
         "divide",
         "negative",
         "Normalization",
+        "Clip",
+        "clip",
     }:
         return "affine"
     return None
@@ -314,7 +322,7 @@ def _range(calls: Sequence[Call], call: Call, activation: Activation | None, pat
     if activation is None:
         return UNKNOWN_ACTIVATION_RANGE
     if activation.name == "linear":
-        return LINEAR_RANGE
+        return LINEAR_RANGE if path.clip is None else LINEAR_RANGE.clip(path.clip[0], path.clip[1])
     units = None
     if call.outputs and activation.constraint is not None:
         units = int(call.outputs[0].shape[activation.axis if activation.axis is not None else -1])
@@ -393,6 +401,27 @@ def _affine(x: Array, y: Array) -> tuple[float, float] | None:
         return None
     size = float(np.abs(y).max())
     return _rounded(scale, abs(scale)), _rounded(shift, max(size, abs(shift)))
+
+
+def _clip(x: Array, y: Array) -> tuple[float, float, float] | None:
+    """Bounds, and the share of ``x`` outside them, where ``y`` is ``x`` clipped."""
+    x, y = x.reshape(-1), y.reshape(-1)
+    if x.size != y.size or x.size < 2 or not (np.isfinite(x).all() and np.isfinite(y).all()):
+        return None
+    low, high = float(y.min()), float(y.max())
+    outside = float(np.mean((x < low) | (x > high)))
+    if not outside or not np.array_equal(np.clip(x, low, high), y):
+        return None
+    return low if (y == low).sum() > 1 else -np.inf, high if (y == high).sum() > 1 else np.inf, outside
+
+
+def _cut_by(call: Call, activation: Activation | None) -> float | None:
+    """The share of a layer's own output that an activation which is a clip cuts off."""
+    hull = None if activation is None else activation.range.values.hull
+    if hull is None or activation is None or activation.name not in {"hard_tanh", "relu"} or not hull.bounded:
+        return None
+    values = _numbers(call.inputs[0]) if call.inputs else np.empty(0)
+    return float(np.mean((values < hull.lo) | (values > hull.hi))) if values.size else None
 
 
 def _rounded(value: float, size: float) -> float:

@@ -15,7 +15,7 @@ from ae_audit.runtime.measure.large_arrays import facts_of_whole
 from ae_audit.runtime.measure.relations import relation_of
 from ae_audit.runtime.torch.arm import Arm, input_ref
 from ae_audit.runtime.torch.corruption import corruption
-from ae_audit.runtime.torch.events import Chunk, LossEvent, Site, chunks_for, observed
+from ae_audit.runtime.torch.events import Chunk, LossEvent, Site, Step, chunks_for, observed
 from ae_audit.runtime.torch.graph import Kind, Ref, ancestors
 from ae_audit.runtime.torch.heads import Origin
 from ae_audit.runtime.torch.losses import LossSpec
@@ -138,6 +138,7 @@ def _capture(
         loss=_loss(site, first, recorder.sites.values()),
         model=_model(recorder.models, first),
         optimizer=_optimizer(chunks),
+        gradients_reset=_gradients_reset(chunks),
         variational=site.variational,
         seen_by=("runtime",),
     )
@@ -226,6 +227,7 @@ def _head(first: LossEvent) -> Head:
         others=origin.others,
         trail=tuple(TrailStep(text, origin.location) for text in origin.trail),
         sampled=origin.sampled,
+        cut=origin.cut,
     )
 
 
@@ -277,6 +279,12 @@ def _optimizer(chunks: Sequence[Chunk]) -> str | None:
         return None
     last = chunks[0].events[-1]
     return getattr(getattr(last, "optimizer", None), "name", None)
+
+
+def _gradients_reset(chunks: Sequence[Chunk]) -> Tri:
+    """Whether the optimizer that steps on the loss starts each of its steps from nothing."""
+    last = chunks[0].events[-1] if chunks else None
+    return last.optimizer.gradients_reset if isinstance(last, Step) else Tri.UNKNOWN
 
 
 def _with_data(

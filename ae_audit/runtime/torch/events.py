@@ -103,12 +103,21 @@ class Site:
         }
 
 
+LOOKED_AT = 4
+"""parameters of an optimizer whose gradients are looked at"""
+
+
 @dataclass(eq=False, slots=True)
 class OptimizerRecord:
     """An optimizer as it was before its first step."""
 
     optimizer: torch.optim.Optimizer
     groups: list[tuple[list[torch.nn.Parameter], dict[str, Any]]]
+    steps: int = 0
+    resets: int = 0
+    """steps before which the gradients had been reset since the one before"""
+    reset: bool = True
+    """whether the gradients of its parameters were reset since its last step"""
 
     @classmethod
     def of(cls, optimizer: torch.optim.Optimizer) -> OptimizerRecord:
@@ -125,6 +134,24 @@ class OptimizerRecord:
     @property
     def parameters(self) -> list[torch.nn.Parameter]:
         return [parameter for parameters, _ in self.groups for parameter in parameters]
+
+    def look_for_reset(self) -> None:
+        """See whether the program reset the gradients itself (``p.grad = None``), of the first few weights."""
+        if self.steps and not self.reset:
+            seen = [parameter.grad for parameter in self.parameters[:LOOKED_AT]]
+            self.reset = all(gradient is None or not bool(gradient.any()) for gradient in seen)
+
+    def stepped(self) -> None:
+        """It is about to step."""
+        self.look_for_reset()
+        self.resets += bool(self.steps and self.reset)
+        self.steps += 1
+        self.reset = False
+
+    @property
+    def gradients_reset(self) -> Tri:
+        """Whether gradients are reset between its steps."""
+        return Tri.UNKNOWN if self.steps < 2 else Tri.of(self.resets > 0)
 
     def fresh(self) -> torch.optim.Optimizer:
         """A new optimizer of the same class and settings over the same parameters, without any state."""

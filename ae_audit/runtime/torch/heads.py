@@ -67,6 +67,10 @@ class Origin:
     """how it is known, where it was tried out"""
     sampled: bool = False
     """whether the range was found by trying"""
+    bare: bool = False
+    """what a layer with weights gave, moved at most"""
+    cut: float | None = None
+    """share of the values that a clip of it cut off"""
 
     @property
     def bounded(self) -> bool:
@@ -84,6 +88,7 @@ class Origin:
 
 
 LINEAR = Origin("linear", LINEAR_RANGE)
+WEIGHED = replace(LINEAR, bare=True)
 UNKNOWN = Origin(None, UNKNOWN_ACTIVATION_RANGE)
 NOT_BY_VALUE = "what activates the output does not go value by value: what it can give is not known"
 OWN_CALLS = "the program computes the activation of its output itself, which cannot be exchanged"
@@ -129,7 +134,7 @@ class HeadFollower:
                 return origin
             return replace(UNKNOWN, written=written, location=location, trail=(NOT_BY_VALUE,))
         if found.name is None:
-            if origin is LINEAR and _covers_everything(found.range):
+            if origin in {LINEAR, WEIGHED} and _covers_everything(found.range):
                 return origin
             trail = (sentence(written or "the output", found),)
             shape = tuple(tensor.shape)
@@ -194,7 +199,7 @@ class HeadFollower:
         if activation is not None:
             return self._after_activation(activation, first, output, holder)
         if name in functions.WEIGHTED:
-            return LINEAR if self._from_model(args, kwargs) else None
+            return WEIGHED if self._from_model(args, kwargs) else None
         if name in functions.RECURRENT:
             found = find_activation(functions.RECURRENT[name])
             layer = f"nn.{name.upper()}"
@@ -223,7 +228,8 @@ class HeadFollower:
             return LINEAR if not origin.bounded else origin.then(functions.NORMALISING[name], LINEAR_RANGE)
         if name in {"clamp", "clip", "clamp_min", "clamp_max"}:
             lo, hi = _clip_bounds(name, args, kwargs)
-            return origin.then("Clip", origin.range.clip(lo, hi))
+            cut = _share_cut(first, lo, hi) if origin.bare else None
+            return replace(origin.then("Clip", origin.range.clip(lo, hi)), bare=False, cut=cut)
         if name == "neg":
             return origin.then("Affine", origin.range.affine(-1.0, 0.0))
         if name == "pad":
@@ -256,6 +262,9 @@ class HeadFollower:
             return replace(before.then(name, range), last=last, inner=(*before.inner, *before.last), others=others)
         plain = tuple(sorted((key, value) for key, value in parameters.items() if key != "axis"))
         made = Origin(name, range, plain, axis, tuple(output.shape), (), written, location, last)
+        hull = range.values.hull
+        if name in {"hard_tanh", "relu"} and hull.bounded and before is not None and before.bare:
+            made = replace(made, cut=_share_cut(first, hull.lo, hull.hi))
         if before is None or before.activation in {None, "linear"} or not _ONLY_MOVED.issuperset(before.after):
             return made
         others = (*before.others, before.location)
@@ -450,6 +459,12 @@ def _clip_bounds(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> tupl
         high = kwargs.get("max", args[2] if len(args) > 2 else None)
     lo, hi = _constant(low), _constant(high)
     return (REAL_LINE.lo if lo is None else lo), (REAL_LINE.hi if hi is None else hi)
+
+
+def _share_cut(before: torch.Tensor, lo: float, hi: float) -> float | None:
+    """The share of values that lie outside the bounds of a clip, which passes no gradient there."""
+    values = before.detach()
+    return float(((values < lo) | (values > hi)).float().mean()) if values.nelement() else None
 
 
 def _with_value(values: ValueRange, value: float) -> ValueRange:

@@ -336,6 +336,8 @@ class TorchRecorder(GuardedCalls):
 
     def note_backward(self, root: Ref) -> None:
         """Gradients of ``root`` are wanted: it is what the program minimises."""
+        for record in self.optimizers.values():
+            record.look_for_reset()
         nodes = ancestors([root])
         if isinstance(root.source, Leaf):
             return
@@ -383,6 +385,9 @@ class TorchRecorder(GuardedCalls):
 
     def zeroed(self, parameters: Sequence[torch.nn.Parameter]) -> None:
         """Gradients are being reset."""
+        reset = {id(parameter) for parameter in parameters}
+        for record in self.optimizers.values():
+            record.reset = record.reset or any(id(parameter) in reset for parameter in record.parameters)
         with self._guarded():
             if not self._paused and not self._enough.all_complete(self.sites.values()):
                 self._sink.append(Zeroed(tuple(parameters)))
@@ -421,6 +426,7 @@ class TorchRecorder(GuardedCalls):
                 if id(parameter) not in self.initial:
                     with self.quietly():
                         self.initial[id(parameter)] = (parameter, self.copy(parameter))
+        record.stepped()
         event = Step(record)
         if not self._enough.all_complete(self.sites.values()):
             self._sink.append(event)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
 
 FIRST_LAYERS = 3
 """layers after the input among which a normalisation is looked for: a reshape, a convolution and the one behind it"""
+HALF = 0.5
+"""of a layer's own output, as the training starts, what lies below 0"""
 CLOSE = 1e-3
 """what is added to or cut from a prediction without moving it: the 1e-7 of a logarithm, up to a visible change"""
 _MOVES = {"reshape", "view", "flatten", "unflatten", "squeeze", "unsqueeze", "expand_dims", "permute", "transpose"}
@@ -85,10 +87,11 @@ def through_weights(
 ) -> Tensor:
     """After a layer with weights (dense, convolution, recurrent): every value can come out, no activation yet."""
     base = entering(run, framework, value if isinstance(value, list) else [value])
-    return _after(base, layer, False, Head(
+    made = _after(base, layer, False, Head(
         activation="linear", written=where.written, range=LINEAR_RANGE, units=units, shape=shape,
         location=where.location, trail=(TrailStep(f"{layer} without activation produces every value", where.location),),
     ))  # fmt: skip
+    return replace(made, bare=True)
 
 
 def weights(framework: Framework, shape: Shape, units: int | None = None) -> Tensor:
@@ -160,12 +163,19 @@ def activated(
         logits_recoverable=Tri.YES if framework is Framework.KERAS else Tri.UNKNOWN,
         location=place.location,
         others=_chain(head) if previous else (),
+        cut=HALF if base.bare and clips(name, range_) else None,
         trail=(*trail, TrailStep(f"{name}{previous} produces {produced}", place.location))[-8:],
     )
     base = without_number(base)
     return replace(base, head=made, why=base.why if before.unknown and range_.unknown else None, log_of=None,
-                   complement=False, activation_of=base, divergence=None,
+                   complement=False, bare=False, activation_of=base, divergence=None,
                    parts=((divergences.EXPONENTIAL, 1.0),) if name == "exponential" else ())  # fmt: skip
+
+
+def clips(name: str, range_: ActivationRange) -> bool:
+    """Whether an activation is a clip whose lower end is 0 or more: a hard tanh, or a relu that ends somewhere."""
+    hull = range_.values.hull
+    return name in {"hard_tanh", "relu"} and hull.bounded and hull.width > 0 and hull.lo >= 0.0
 
 
 def _chain(head: Head) -> tuple[Location | None, ...]:
@@ -276,7 +286,7 @@ def combined(tensor: Tensor, array: Array | None, sign: float, where: Where) -> 
     fed = tensor.fed if array is None or array in tensor.fed or array.random else (*tensor.fed, array)[:8]
     variational = Tri.YES if array is not None and array.random else tensor.variational
     if head.activation == "linear" and head.range == LINEAR_RANGE:
-        return replace(tensor, fed=fed, variational=variational)
+        return replace(tensor, fed=fed, variational=variational, bare=False)
     hull = head.range.values.hull
     how = "noise" if array is not None and array.random else where.written
     if array is not None:
@@ -294,7 +304,7 @@ def rescaled(tensor: Tensor, scale: float, shift: float, where: Where) -> Tensor
     if scale == 1.0 and shift == 0.0:
         return tensor
     if head.activation == "linear" and head.range == LINEAR_RANGE and scale != 0:
-        return tensor
+        return tensor if shift == 0.0 else replace(tensor, bare=False)
     if scale == 0:
         return replace(tensor, head=replace(head, range=ActivationRange.exactly(Interval(shift, shift))))
     range_ = head.range.affine(scale, shift)
@@ -322,8 +332,9 @@ def clipped(tensor: Tensor, lo: float | None, hi: float | None) -> Tensor:
     hull = head.range.values.hull
     if known and hull.bounded and low <= hull.lo + CLOSE and high >= hull.hi - CLOSE:
         return replace(tensor, head=replace(head, logits_recoverable=Tri.NO))
-    return replace(tensor, head=replace(head, range=range_, after=(*head.after, "clip")[:8],
-                                        logits_recoverable=Tri.NO))  # fmt: skip
+    cut = HALF if tensor.bare and known and 0.0 <= low < high else None
+    return replace(tensor, bare=False, head=replace(head, range=range_, after=(*head.after, "clip")[:8], cut=cut,
+                                                    logits_recoverable=Tri.NO))  # fmt: skip
 
 
 def unknown_range(tensor: Tensor, where: Where) -> Tensor:

@@ -354,6 +354,8 @@ class Tensor(Value):
     """``1 - p`` of a prediction p"""
     activation_of: Tensor | None = None
     """what the activation was applied to, where it was the last thing done"""
+    bare: bool = False
+    """what a layer with weights gave, moved or scaled at most: as the training starts its values lie about 0"""
     parts: tuple[tuple[str, float], ...] = ()
     """coefficients of a square and an exponential that were added up: the elements of a divergence, perhaps"""
     divergence: Divergence | None = None
