@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from ae_audit.base.errors import AuditError, own_failure
 from ae_audit.base.progress import Progress
@@ -27,6 +28,7 @@ from ae_audit.source.text import Sources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from ae_audit.engine.cache import Cache
     from ae_audit.rules.base import Rule
     from ae_audit.static import Modules
 
@@ -71,21 +73,67 @@ def audit_statically(
     kept = sources or Sources()
     progress.begin(len(targets))
     jobs = settings.jobs or _cores()
+    folder = _cache_folder(targets, settings, progress)
     if len(targets) > MANY_FILES and jobs > 1:
-        yield from _in_processes(targets, settings, progress, kept, jobs)
+        yield from _in_processes(targets, settings, progress, kept, jobs, folder)
         return
     from ae_audit.static import Modules
 
     modules = Modules()
-    for target in targets:
-        progress.step(target.path, "reading")
-        yield audit_file(target, settings, kept, modules)
-        progress.done(target.path)
+    with _opened(folder, settings) as cache:
+        for target in targets:
+            progress.step(target.path, "reading")
+            yield audit_file(target, settings, kept, modules, cache)
+            progress.done(target.path)
 
 
-def audit_file(target: AuditTarget, settings: Settings, sources: Sources, modules: Modules | None = None) -> FileAudit:
+def audit_file(
+    target: AuditTarget, settings: Settings, sources: Sources, modules: Modules, cache: Cache | None = None
+) -> FileAudit:
     """One file, by reading alone; a failure of ours is told and costs no other file its audit."""
-    return judged_and_finished(read_safely(target, sources, modules), settings, sources)
+    if cache is None:
+        return judged_and_finished(read_safely(target, sources, modules), settings, sources)
+    known = cache.get(target, sources, modules)
+    if known is None:
+        modules.project = None
+        known = judged_and_finished(read_safely(target, sources, modules), settings, sources)
+        cache.put(known, sources, modules.asked())
+    return known
+
+
+def _cache_folder(targets: Sequence[AuditTarget], settings: Settings, progress: Progress) -> str | None:
+    """Where the cache of an audit is; None where there is none, which is said to those who ask for much."""
+    if len(targets) <= 1 or not settings.cache:  # before anything is imported
+        return None
+    from ae_audit.engine.cache import Cache, CacheError, cache_folder
+
+    folder = cache_folder(targets, settings)
+    if folder is not None:
+        try:
+            Cache(folder, settings).close()
+        except CacheError as error:
+            progress.step(folder, f"no cache ({error})")
+            return None
+    return folder
+
+
+@contextmanager
+def _opened(folder: str | None, settings: Settings) -> Iterator[Cache | None]:
+    """The cache in ``folder``, for as long as one process reads."""
+    if folder is None:
+        yield None
+        return
+    from ae_audit.engine.cache import Cache, CacheError
+
+    try:
+        cache = Cache(folder, settings)
+    except CacheError:
+        yield None
+        return
+    try:
+        yield cache
+    finally:
+        cache.close()
 
 
 def read_safely(target: AuditTarget, sources: Sources, modules: Modules | None = None) -> Reading:
@@ -252,12 +300,17 @@ def _cores() -> int:
 
 
 def _in_processes(
-    targets: Sequence[AuditTarget], settings: Settings, progress: Progress, sources: Sources, jobs: int
+    targets: Sequence[AuditTarget],
+    settings: Settings,
+    progress: Progress,
+    sources: Sources,
+    jobs: int,
+    folder: str | None,
 ) -> Iterator[FileAudit]:
     chunk = max(1, min(32, len(targets) // (jobs * 4)))
     chunks = [targets[start : start + chunk] for start in range(0, len(targets), chunk)]
     while chunks:
-        for audits in _as_far_as_workers_live(chunks, settings, sources, jobs):
+        for audits in _as_far_as_workers_live(chunks, (settings, sources, folder), jobs):
             for audit in audits:
                 progress.step(audit.target.path, "reading")
                 yield audit
@@ -266,7 +319,7 @@ def _in_processes(
         if chunks:  # a worker died, which ends them all: find out over which file, and go on
             for target in chunks.pop(0):
                 progress.step(target.path, "reading")
-                alone = [*_as_far_as_workers_live([[target]], settings, sources, 1)]
+                alone = [*_as_far_as_workers_live([[target]], (settings, sources, folder), 1)]
                 unread = _unreadable(target, _DIED)
                 yield alone[0][0] if alone else judged_and_finished(unread, settings, sources)
                 progress.done(target.path)
@@ -276,7 +329,7 @@ _DIED = "the process that read it died (it may have run out of memory); the othe
 
 
 def _as_far_as_workers_live(
-    chunks: Sequence[Sequence[AuditTarget]], settings: Settings, sources: Sources, jobs: int
+    chunks: Sequence[Sequence[AuditTarget]], how: tuple[Settings, Sources, str | None], jobs: int
 ) -> Iterator[list[FileAudit]]:
     """The audits of one chunk after the other; ends before the first that a dying worker left unread."""
     from concurrent.futures import ProcessPoolExecutor
@@ -284,18 +337,20 @@ def _as_far_as_workers_live(
 
     pool = ProcessPoolExecutor(jobs, initializer=_ignore_interrupts)
     try:
-        yield from pool.map(_audit_chunk, list(chunks), [settings] * len(chunks), [sources] * len(chunks))
+        yield from pool.map(_audit_chunk, list(chunks), [how] * len(chunks))
     except BrokenProcessPool:
         return
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _audit_chunk(targets: Sequence[AuditTarget], settings: Settings, sources: Sources) -> list[FileAudit]:
+def _audit_chunk(targets: Sequence[AuditTarget], how: tuple[Settings, Sources, str | None]) -> list[FileAudit]:
     from ae_audit.static import Modules
 
+    settings, sources, folder = how
     modules = Modules()
-    return [audit_file(target, settings, sources, modules) for target in targets]
+    with _opened(folder, settings) as cache:
+        return [audit_file(target, settings, sources, modules, cache) for target in targets]
 
 
 def _ignore_interrupts() -> None:

@@ -104,6 +104,8 @@ class Settings:
     """seconds that the run of one file may take"""
     seed: int = 0
     device: str = "auto"
+    cache: bool = True
+    """whether what reading finds is kept for the next audit of the same files"""
     jobs: int = 0
     """processes; 0: as many as there are cores"""
     fail_on: Severity = Severity.ERROR
@@ -176,6 +178,7 @@ OPTIONS = (
     Option("timeout", Kind.SECONDS, "time that running one file may take", metavar="SECONDS"),
     Option("seed", Kind.INTEGER, "seed of every random choice", metavar="N"),
     Option("device", Kind.CHOICE, "where short fits run", choices=("auto", "cpu", "cuda")),
+    Option("cache", Kind.SWITCH, "keep what reading finds for the next audit (the default)", negatable=True),
     Option("jobs", Kind.INTEGER, "processes for reading many files; 0: one a core", metavar="N"),
     Option(
         "data",
