@@ -172,3 +172,34 @@ def test_data_changed_in_place_by_a_module_that_was_not_asked_for_yet(tmp_path: 
     write(tmp_path, steps="def shrink(data):\n    data /= 255.0\n")
     setup = trained(tmp_path, "from steps import shrink", "1.0", f"{PLAIN}\nshrink(x)")
     assert str(setup.target.values) == "[0, 1]"
+
+
+def test_a_registry_is_searched_without_reading_what_enters_nothing_there(tmp_path: Path) -> None:
+    write(tmp_path, zoo__registry=REGISTRY, zoo__models=REGISTERED,
+          zoo__others="from .registry import make\n@make\ndef other():\n    pass\nheavy = 1\n",
+          zoo__plain="KNOWN = {'a': 1}\ndef known(name):\n    return KNOWN.get(name, 255.0)\n")  # fmt: skip
+    (tmp_path / "zoo" / "__init__.py").write_text(
+        "from .registry import make\nfrom .plain import known\n"
+        "from .models import auto_encoder\nfrom .others import other\n"
+    )
+    modules = Counted()
+    source = TRAIN.format(imports="import zoo", divisor="zoo.known('b')", model=PLAIN)
+    (setup,) = read(tmp_path, source, modules).setups
+    assert str(setup.target.values) == "[0, 1]"
+    assert set(modules.loaded) == {"__init__", "plain"}
+    assert trained(tmp_path, "import zoo", model="zoo.make('ae')").head.activation == "softmax"
+
+
+def test_in_a_librarys_own_sources_what_is_known_of_it_counts(tmp_path: Path) -> None:
+    dense = "class Dense:\n    def __init__(self, units, activation=None):\n        self.units = register(units)\n"
+    write(
+        tmp_path, keras__src__layers__core__dense=dense, keras__src__models__sequential="class Sequential:\n    pass\n"
+    )
+    for folder in ("keras", "keras/src", "keras/src/layers", "keras/src/layers/core", "keras/src/models"):
+        (tmp_path / folder / "__init__.py").write_text("")
+    setup = trained(
+        tmp_path,
+        "from keras.src.layers.core.dense import Dense\nfrom keras.src.models.sequential import Sequential",
+        model="Sequential([Dense(784, activation='softmax')])",
+    )
+    assert setup.head.activation == "softmax"

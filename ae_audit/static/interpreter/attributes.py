@@ -58,10 +58,19 @@ def find(run: Run, value: Value, name: str) -> Value | None:
     return None
 
 
+def known_to_tables(run: Run, name: str) -> Value | None:
+    """What the tables know under a qualified name, in the library's own sources too: following these says no more."""
+    public = run.registry.public(name)
+    return None if public is None else library_name(run, public)
+
+
 def _of_module(run: Run, value: Module, name: str) -> Value | None:
+    known = known_to_tables(run, f"{value.name}.{name}")
+    if known is not None and name not in value.scope.names:
+        return known
     found = value.scope.own(name)
     if found is None and value.path is not None and value.path.endswith("__init__.py"):
-        from ae_audit.static.interpreter.imports import module_at
+        from ae_audit.static.interpreter.demand import module_at
 
         found = module_at(run, f"{value.name}.{name}", value.path)  # imported by whichever module
     return found

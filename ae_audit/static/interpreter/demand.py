@@ -11,10 +11,11 @@ import ast
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
+from ae_audit.base.records import dataclass
 from ae_audit.static.domain.environment import Frame, Scope
-from ae_audit.static.domain.values import Const, Instance, Mapping, Module, Seq, Value
+from ae_audit.static.domain.values import Const, Instance, Mapping, Module, Value
 from ae_audit.static.interpreter.budget import MAX_STEPS
-from ae_audit.static.source.outline import Outline
+from ae_audit.static.source.outline import Outline, imported_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
@@ -66,12 +67,14 @@ class Waiting:
         return None
 
     def names(self) -> list[str]:
-        """Those that wait, public names of starred modules included."""
+        """Those that wait, public names of starred modules included; none is asked for."""
         found = list(self._names)
         for star in self._stars:
             module = star()
-            if module is not None:
-                found.extend(name for name in module.scope.every() if not name.startswith("_"))
+            if module is not None and module.scope.waiting is not self:
+                scope = module.scope
+                public = [*scope.names, *(() if scope.waiting is None else scope.waiting.names())]
+                found.extend(name for name in public if not name.startswith("_"))
         return found
 
 
@@ -79,6 +82,11 @@ class Reading:
     """A module of the project in one run, as far as it was read."""
 
     __slots__ = ("_done", "_frames", "_outline", "_run", "module")
+
+    @property
+    def outline(self) -> Outline:
+        """Of the module."""
+        return self._outline
 
     def __init__(self, run: Run, module: Module, program: Program, package: str) -> None:
         self.module = module
@@ -99,10 +107,14 @@ class Reading:
     def _supply(self, group: tuple[int, ...], name: str) -> Value | None:
         self.execute(group)
         found = self.module.scope.names.get(name)
-        if isinstance(found, (Mapping, Seq)):
-            self._run.registries.add(id(found))
+        if isinstance(found, Mapping):
+            self._run.registries[id(found)] = Written(found, self._outline, name)
         elif isinstance(found, Instance):
-            self._run.registries.update(id(part) for part in found.attrs.values() if isinstance(part, Mapping))
+            self._run.registries.update(
+                (id(part), Written(part, outline_of_class(self._run, found), place))
+                for place, part in found.attrs.items()
+                if isinstance(part, Mapping)
+            )
         # an import in the group waits in its turn for what it binds
         return found if found is not None else self.module.scope.own(name)
 
@@ -116,20 +128,42 @@ class Reading:
             with _at_module_level(self._run, self.module.scope):
                 self._run.execute([node], self._frames[id(text)])
 
-    def fill_registries(self) -> None:
-        """Run the imports and the decorated definitions, which may enter something elsewhere."""
-        self.execute(self._outline.imports)
-        waiting = self.module.scope.waiting
-        if waiting is not None:
-            waiting.names()  # reads what is starred
-        for place in self._outline.imports:
-            _, node = self._outline.statements[place]
-            if isinstance(node, (ast.Import, ast.ImportFrom)):
-                for alias in node.names:
-                    self.module.scope.own((alias.asname or alias.name).partition(".")[0])
+    def enter(self, decorators: frozenset[str]) -> None:
+        """Run the definitions that are decorated by functions or methods of these names."""
         for place in self._outline.registering:
             _, node = self._outline.statements[place]
-            self.module.scope.own(node.name)  # type: ignore[attr-defined]
+            names = {getattr(part, "attr", getattr(part, "id", "")) for part in _decorating(node)}
+            if names & decorators:
+                self.module.scope.own(node.name)  # type: ignore[attr-defined]
+
+    def read_imports(self) -> None:
+        """Read the modules that this one imports, without asking anything of them."""
+        for place in (*self._outline.imports, *self._outline.stars):
+            text, node = self._outline.statements[place]
+            frame = self._frames[id(text)]
+            for name in imported_names(node, frame.package):
+                if self._run.project.owns(name, text.path) and self._run.project.find(name, text.path) is not None:
+                    module_at(self._run, name, text.path)
+
+
+def _decorating(node: ast.stmt) -> Iterator[ast.expr]:
+    for decorator in getattr(node, "decorator_list", ()):
+        yield decorator.func if isinstance(decorator, ast.Call) else decorator
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A dictionary that a module or an instance in it holds under ``name``; ``outline`` is that of its writers."""
+
+    container: Mapping
+    outline: Outline | None
+    name: str
+
+
+def outline_of_class(run: Run, value: Instance) -> Outline | None:
+    """The outline of the module that the class of an instance stands in."""
+    found = next((one for one in run.readings if one.module.path == value.cls.text.path), None)
+    return None if found is None else found.outline
 
 
 def outline_of(program: Program) -> Outline:
@@ -184,16 +218,31 @@ def defer(scope: Scope, name: str, supplier: Supplier) -> None:
     scope.waiting.put(name, supplier)
 
 
-def fill_registries(run: Run, container: object) -> bool:
+def module_at(run: Run, name: str, importer: str) -> Module | None:
+    """The project's own module of that name, as the file ``importer`` finds it; None where the project has none."""
+    known = run.modules.get(name)
+    if known is not None:
+        return known
+    found = run.project.find(name, importer)
+    return None if found is None else read_module(run, name, found)
+
+
+def fill_registries(run: Run, container: Mapping) -> bool:
     """Before an entry of a module's dictionary is missed: run the decorators that may put it there.
 
-    False where that was done already, or the dictionary is no module's own.
+    False where that was done already, or no function of the dictionary's module writes into it.
     """
-    if id(container) not in run.registries or run.registries_filled == len(run.readings):
+    registry = run.registries.pop(id(container), None)
+    if registry is None or registry.outline is None:
+        return False
+    writers = registry.outline.writers(registry.name)
+    if not writers:
         return False
     number = 0
     while number < len(run.readings) and run.steps > REGISTERED_STEPS:
-        run.readings[number].fill_registries()
+        run.readings[number].read_imports()
         number += 1
-    run.registries_filled = len(run.readings)
+    for reading in list(run.readings):
+        if run.steps > REGISTERED_STEPS:
+            reading.enter(writers)
     return True

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from ae_audit.static.domain.environment import Frame, Signal
 from ae_audit.static.domain.values import Library, Module, Unknown, Value
 from ae_audit.static.interpreter import attributes, demand
+from ae_audit.static.source.outline import absolute, imported_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
@@ -84,16 +85,6 @@ def _star(run: Run, name: str, frame: Frame) -> None:
         run.marks.add("tf.keras")
 
 
-def absolute(node: ast.ImportFrom, package: str) -> str:
-    """The dotted name that ``from … import`` names in a module of ``package``."""
-    name = node.module or ""
-    if node.level:
-        parents = package.split(".") if package else []
-        base = parents[: max(len(parents) - (node.level - 1), 0)]
-        name = ".".join([*base, *([name] if name else [])])
-    return name
-
-
 def first_party(project: Project, program: Program) -> Iterator[Program]:
     """The modules of the project that a program imports, and those that they import, each once."""
     waiting, seen = [program], {program.path}
@@ -111,15 +102,13 @@ def first_party(project: Project, program: Program) -> Iterator[Program]:
 def _names(program: Program, package: str) -> Iterator[str]:
     for _, tree in program.units:
         for node in ast.walk(tree):
-            if isinstance(node, ast.Import):
-                yield from (alias.name for alias in node.names)
-            elif isinstance(node, ast.ImportFrom):
-                name = absolute(node, package)
-                yield name
-                yield from (f"{name}.{alias.name}" if name else alias.name for alias in node.names)
+            yield from imported_names(node, package)
 
 
 def _imported(run: Run, name: str, what: str, node: ast.ImportFrom, frame: Frame) -> Value:
+    known = attributes.known_to_tables(run, f"{name}.{what}") if name else None
+    if known is not None:
+        return known
     module = module_named(run, name, frame) if name else None
     if module is not None:
         found = module.scope.own(what)
@@ -137,13 +126,4 @@ def _imported(run: Run, name: str, what: str, node: ast.ImportFrom, frame: Frame
 
 def module_named(run: Run, name: str, frame: Frame) -> Module | None:
     """The project's own module of that name; None where the project has none."""
-    return module_at(run, name, frame.text.path)
-
-
-def module_at(run: Run, name: str, importer: str) -> Module | None:
-    """The same, as the file ``importer`` finds it."""
-    known = run.modules.get(name)
-    if known is not None:
-        return known
-    found = run.project.find(name, importer)
-    return None if found is None else demand.read_module(run, name, found)
+    return demand.module_at(run, name, frame.text.path)

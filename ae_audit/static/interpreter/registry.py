@@ -97,6 +97,7 @@ class Registry:
             self.aliases.update(table.aliases)
             self.prefixes.update(table.prefixes)
         self._normal: dict[str, str] = {}
+        self._public: dict[tuple[str, str], str] = {}
         self._lines: dict[str, tuple[str, ...]] = {}
 
     def normalise(self, name: str) -> str:
@@ -124,6 +125,20 @@ class Registry:
 
     def knows(self, name: str) -> bool:
         return name in self.functions or name in self.constants or name in self.bases
+
+    def public(self, name: str) -> str | None:
+        """``name`` where it is known, else the known name of the same library that ends alike; None: there is none.
+
+        In a library's own sources ``keras.src.layers.core.dense.Dense`` is ``keras.layers.Dense``.
+        """
+        if not self._public:
+            kinds = {kind for kind, _ in self.methods}
+            for known in sorted((*self.functions, *self.bases, *kinds), key=len, reverse=True):
+                root, dot, rest = known.partition(".")
+                if dot:
+                    self._public[root, rest.rpartition(".")[2]] = known  # the shortest is entered last
+        root, _, rest = name.partition(".")
+        return name if self.knows(self.normalise(name)) else self._public.get((root, rest.rpartition(".")[2]))
 
     def line(self, kind: str) -> tuple[str, ...]:
         """A kind and all that it inherits from, nearest first."""

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from typing import Any
 
-    from ae_audit.static.interpreter.demand import Reading
+    from ae_audit.static.interpreter.demand import Reading, Written
     from ae_audit.static.source.projects import Project
 
 
@@ -43,10 +43,8 @@ class Run:
         self.modules: dict[str, Module] = {}
         self.readings: list[Reading] = []
         """the same, as far as they were read"""
-        self.registries: set[int] = set()
+        self.registries: dict[int, Written] = {}
         """dictionaries that modules hold, by identity: decorators may enter something there"""
-        self.registries_filled = 0
-        """how many of the modules had their decorators run"""
         self.marks: set[str] = set()
         """what the program was seen to do: ``tf.keras``, ``backend:torch``, ``no_grad`` …"""
         self.finishers: list[Any] = []

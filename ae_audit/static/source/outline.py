@@ -22,7 +22,7 @@ _IMPORTING = (ast.Import, ast.ImportFrom)
 class Outline:
     """The statements of a module, sorted by what asks for them."""
 
-    __slots__ = ("groups", "imports", "registering", "stars", "statements", "unasked")
+    __slots__ = ("_writers", "groups", "imports", "registering", "stars", "statements", "unasked")
 
     def __init__(self, units: list[tuple[Text, ast.Module]]) -> None:
         self.statements: list[tuple[Text, ast.stmt]] = [
@@ -38,7 +38,21 @@ class Outline:
         """imports of names, each by its statement"""
         self.registering: list[int] = []
         """definitions with decorators, which may enter them elsewhere"""
+        self._writers: dict[str, frozenset[str]] = {}
         self._read()
+
+    def writers(self, name: str) -> frozenset[str]:
+        """The functions, methods included, that put something into the dictionary or attribute ``name``."""
+        known = self._writers.get(name)
+        if known is None:
+            known = self._writers[name] = frozenset(
+                part.name
+                for _, node in self.statements
+                for part in ast.walk(node)
+                if isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef))
+                if any(_puts_into(inner, name) for inner in ast.walk(part))
+            )
+        return known
 
     def _read(self) -> None:
         touched = [set(_touched(node)) for _, node in self.statements]
@@ -87,6 +101,38 @@ class Outline:
             done |= names
             group = tuple(sorted(places))
             self.groups.update(dict.fromkeys(names, group))
+
+
+def absolute(node: ast.ImportFrom, package: str) -> str:
+    """The dotted name that ``from … import`` names in a module of ``package``."""
+    name = node.module or ""
+    if node.level:
+        parents = package.split(".") if package else []
+        base = parents[: max(len(parents) - (node.level - 1), 0)]
+        name = ".".join([*base, *([name] if name else [])])
+    return name
+
+
+def imported_names(node: ast.AST, package: str) -> Iterator[str]:
+    """The modules that an import may name, in a module of ``package``: what is imported may be one too."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        name = absolute(node, package)
+        yield name
+        yield from (f"{name}.{alias.name}" if name else alias.name for alias in node.names)
+
+
+def _puts_into(node: ast.AST, name: str) -> bool:
+    holder: ast.expr | None = None
+    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
+        holder = node.value
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _PUTTING:
+        holder = node.func.value
+    return getattr(holder, "attr", getattr(holder, "id", None)) == name
+
+
+_PUTTING = frozenset({"update", "setdefault", "__setitem__"})
 
 
 def _is_idle(node: ast.stmt) -> bool:
