@@ -128,12 +128,13 @@ def audit_at(
     captures = _captures(model, x, y, loss, optimizer, batch_size, location)
 
     from ae_audit.engine.settling import certified, judged, settled
-    from ae_audit.probe import ProbeOptions
+    from ae_audit.probe import ProbeOptions, tried
     from ae_audit.schema.audited import numbered
 
     options = ProbeOptions(seed=seed) if probe else None
     audited = numbered(
-        settled(capture, judged(certified(capture.setup, capture.targets), rules), options) for capture in captures
+        settled(capture, judged(tried(capture, certified(capture.setup, capture.targets)), rules), options)
+        for capture in captures
     )
     return PresentedReport(
         tuple(finding for item in audited for finding in item.findings),

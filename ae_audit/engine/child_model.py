@@ -11,6 +11,7 @@ from typing import Any
 from ae_audit.engine.merge import match
 from ae_audit.engine.settling import certified, judged
 from ae_audit.engine.telling import Emit, settle_and_tell
+from ae_audit.probe import tried
 from ae_audit.rules.registry import select_rules
 from ae_audit.runtime.capture import Capture
 from ae_audit.runtime.data_files.model_checks import CannotLoad, LoadedModel, Shape, check_target, in_words
@@ -84,7 +85,7 @@ class ModelRecording:
             setup = self._described(capture.setup, fed, target)
             index = match(setup, self._static)
             setup = certified(setup, capture.targets, None if index is None else self._static[index])
-            audited = judged(setup, self._rules)
+            audited = judged(tried(capture, setup), self._rules)
             self._emit(SetupSeen(number, index, audited))
             self._settle(number, capture, audited, 1 / (len(captures) - number))
 

@@ -17,6 +17,7 @@ from ae_audit.base.errors import own_failure
 from ae_audit.engine.merge import match, match_all, merge, relocated, to_be_seen, without_values
 from ae_audit.engine.settling import certified, judged
 from ae_audit.engine.telling import Emit, settle_and_tell
+from ae_audit.probe import tried
 from ae_audit.rules.registry import select_rules
 from ae_audit.runtime.capture import Capture
 from ae_audit.runtime.compat import answer_old_names
@@ -151,7 +152,7 @@ class Recording:
                     setup = replace(setup, target=target, input=fed)
                     self._emit(SetupSeen(number, index, judged(setup, self._rules)))
                     continue  # an experiment on made-up values settles nothing
-                audited = judged(certified(seen, capture.targets, known), self._rules)
+                audited = judged(tried(capture, certified(seen, capture.targets, known)), self._rules)
                 self._emit(SetupSeen(number, index, audited))
                 with _Guarded(self._emit, RunStage.PROBE):
                     self._probe(number, capture, audited, 1 / (count - number))

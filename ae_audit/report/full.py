@@ -186,7 +186,7 @@ def _add_brief(page: Page, heading: str, findings: Sequence[Finding]) -> None:
         condition = f" (when `{finding.condition}`)" if finding.condition is not None else ""
         page.paragraph(finding.message + condition, indent=4, hang=4)
         for evidence in finding.evidence:
-            if evidence.kind in {"certificate", "probe"} or _is_reason(evidence):
+            if evidence.kind in {"certificate", "ideal", "probe"} or _is_reason(evidence):
                 page.paragraph(evidence.text, indent=4, hang=4, style="dim")
 
 

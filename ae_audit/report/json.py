@@ -13,6 +13,7 @@ import math
 from ae_audit.base.version import __version__
 from ae_audit.report.phrases import counts
 from ae_audit.schema.findings import Arm, Evidence, Finding, Fix, Severity, Verdict
+from ae_audit.schema.ideal import Ideal
 from ae_audit.schema.location import Location, TrailStep
 from ae_audit.schema.report import Report
 from ae_audit.schema.training_setup import Certificate, DataFacts, Head, LossUse, TrainingSetup
@@ -161,6 +162,7 @@ def _setup(setup: TrainingSetup) -> Json:
         "condition": None if setup.condition is None else setup.condition.text,
         "floor": None if certificate is None else certificate.floor,
         "certificate": None if certificate is None else _certificate(certificate),
+        "ideal": None if setup.ideal is None else _ideal(setup.ideal),
         "seen_by": list(setup.seen_by),
     }
 
@@ -224,6 +226,24 @@ def _certificate(certificate: Certificate) -> Json:
         "attainable_r2": certificate.attainable_r2,
         "floor": certificate.floor,
         "mean_prediction_loss": certificate.mean_prediction_loss,
+    }
+
+
+def _ideal(ideal: Ideal) -> Json:
+    return {
+        "outcome": ideal.outcome.value,
+        "samples": ideal.samples,
+        "of_samples": ideal.of_samples,
+        "values": ideal.values,
+        "r2": ideal.r2,
+        "correlation": ideal.correlation,
+        "start_loss": ideal.start_loss,
+        "end_loss": ideal.end_loss,
+        "target_loss": ideal.target_loss,
+        "shuffled_loss": ideal.shuffled_loss,
+        "reachable": ideal.reachable,
+        "dead_share": ideal.dead_share,
+        "why": ideal.why,
     }
 
 

@@ -32,6 +32,8 @@ class Example:
     note: str = ""
     fixed: str | None = None
     """the source after the rule's fix, where there is one"""
+    by_running: bool = False
+    """whether reading alone does not see the loss for what it is"""
 
 
 class Rule(ABC):
@@ -52,6 +54,8 @@ class Rule(ABC):
     """whether it can only be seen on real values, by running, and never in the source"""
     probed: ClassVar[bool] = True
     """whether an experiment can settle it"""
+    silenced_by: ClassVar[tuple[str, ...]] = ()
+    """codes, or their beginnings, of rules that give the reason: where one of them speaks this one does not"""
     bad: ClassVar[tuple[Example, ...]] = ()
     good: ClassVar[tuple[Example, ...]] = ()
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from enum import Enum
 
 from ae_audit.schema.findings import Evidence, Span, UnknownFact
+from ae_audit.schema.ideal import Ideal, Outcome
 from ae_audit.schema.location import Location, TrailStep
 from ae_audit.schema.training_setup import DataFacts, Framework, Structure, TrainingSetup
 from ae_audit.theory.activations import ELEMENTWISE, Constraint, find_activation
@@ -269,6 +270,8 @@ def _evidence(setup: TrainingSetup, parts: tuple[str, ...]) -> Iterator[Evidence
             yield _measured(part, data)
     if setup.certificate is not None and "target" in parts:
         yield from _certificate(setup)
+    if setup.ideal is not None and setup.ideal.misses and "target" in parts:
+        yield _ideal(setup.ideal)
 
 
 def _measured(part: str, data: DataFacts) -> Evidence:
@@ -306,13 +309,49 @@ def _certificate(setup: TrainingSetup) -> Iterator[Evidence]:
     yield Evidence("certificate", text, None, figures)
 
 
+def _ideal(ideal: Ideal) -> Evidence:
+    part = f"{ideal.samples} of {ideal.of_samples}" if ideal.samples < ideal.of_samples else str(ideal.samples)
+    text = (
+        f"even a network that could output anything ends at R² {number_words(ideal.r2)} (correlation "
+        f"{number_words(ideal.correlation)}) under this loss; the target itself costs "
+        f"{number_words(ideal.target_loss)}, what it ends at {number_words(ideal.end_loss)}"
+    )
+    if ideal.outcome is Outcome.UNREACHABLE:
+        text += f"; the output layer comes as near to the target as R² {number_words(ideal.reachable)}"
+    elif ideal.outcome is Outcome.BLIND:
+        text += f", the targets of other samples {number_words(ideal.shuffled_loss)}"
+    elif ideal.outcome is Outcome.DEAD:
+        text += f"; where the network starts {ideal.dead_share or 0.0:.1%} of the values have no gradient"
+    text += f" ({part} samples, {ideal.values} free values, fitted by damped Adam)"
+    figures = (
+        ("outcome", ideal.outcome.value),
+        ("r2", ideal.r2),
+        ("correlation", ideal.correlation),
+        ("target_loss", ideal.target_loss),
+        ("end_loss", ideal.end_loss),
+        ("shuffled_loss", ideal.shuffled_loss),
+        ("reachable", ideal.reachable),
+        ("samples", ideal.samples),
+    )
+    return Evidence("ideal", text, None, figures)
+
+
+def number_words(value: float | None) -> str:
+    """A figure with three significant digits, for a sentence."""
+    return "unknown" if value is None else format_number(float(f"{value:.3g}")).replace("-", "−")
+
+
+NO_BETTER = 0.01
+"""R² below which weights do not beat the mean by anything that counts"""
+
+
 def beaten_by_the_mean(setup: TrainingSetup) -> bool:
     """Whether the certificate proves that no weights do better than predicting the mean target.
 
     A range that was found by trying proves nothing.
     """
     bound = setup.certificate
-    beaten = bound is not None and bound.attainable_r2 is not None and bound.attainable_r2 <= 0
+    beaten = bound is not None and bound.attainable_r2 is not None and bound.attainable_r2 < NO_BETTER
     return beaten and not setup.head.sampled
 
 

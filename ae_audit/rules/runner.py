@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from ae_audit.base.records import replace
 from ae_audit.rules.base import Rule
-from ae_audit.rules.registry import select_rules
+from ae_audit.rules.registry import all_rules, select_rules
 from ae_audit.schema.audited import AuditedSetup, numbered
 from ae_audit.schema.findings import Finding, Severity, Undecided, UnknownFact, Verdict, Violation
 from ae_audit.schema.location import Location
@@ -54,12 +54,26 @@ def judge(setup: TrainingSetup, rules: Iterable[Rule]) -> AuditedSetup:
     unknown: dict[str, tuple[UnknownFact, list[str]]] = {}
     for rule in rules:
         for outcome in rule.check(setup):
+            if _is_explained(rule, setup):
+                break
             if isinstance(outcome, Violation):
                 findings.append(_finding(rule, outcome))
             else:
                 unknown.setdefault(outcome.what, (outcome, []))[1].append(rule.code)
     undecided = dict.fromkeys(_undecided(setup, fact, codes) for fact, codes in unknown.values())
     return AuditedSetup(setup, tuple(sorted(findings, key=_order)), tuple(undecided))
+
+
+def _is_explained(rule: Rule, setup: TrainingSetup) -> bool:
+    """Whether a rule that gives the reason, selected or not, finds an error or a warning in the set-up."""
+    if not rule.silenced_by:
+        return False
+    reasons = (other for other in all_rules() if other is not rule and other.code.startswith(rule.silenced_by))
+    return any(
+        isinstance(outcome, Violation) and (outcome.severity or reason.severity) is not Severity.INFO
+        for reason in reasons
+        for outcome in reason.check(setup)
+    )
 
 
 def under_conditions(audited: Sequence[AuditedSetup]) -> tuple[AuditedSetup, ...]:

@@ -42,6 +42,57 @@ class Evaluation:
     targets: Array
 
 
+@dataclass(frozen=True, slots=True)
+class Played:
+    """One evaluation of a loss: its value, the gradient by the free values (flat), and the prediction that it saw."""
+
+    loss: float
+    gradient: FloatArray
+    prediction: FloatArray
+
+
+class FreeNetwork(Protocol):
+    """A network that could output anything, in the place of the program's own: free values before the output layer.
+
+    The free values are those that the last weights give, before the output activation and whatever follows it; where
+    that path was not found, the prediction itself. Everything else stays as it was captured. Losses are those of the
+    term that is minimised, with its sign; what does not depend on the prediction is left out or constant.
+    """
+
+    @property
+    def own(self) -> FloatArray:
+        """The free values that the program's own network starts with, shape (values,)."""
+
+    @property
+    def direct(self) -> bool:
+        """Whether the free values are the prediction itself, so that nothing stands between them and the loss."""
+
+    @property
+    def target(self) -> Array:
+        """As the loss sees it, batch axis first."""
+
+    @property
+    def of_samples(self) -> int:
+        """Samples in the captured batch, of which those that are free may be a part."""
+
+    @property
+    def beside(self) -> bool:
+        """Whether something else that is minimised depends on the same prediction."""
+
+    def play(self, free: FloatArray) -> Played:
+        """The program's loss of free values."""
+
+    def cost(self, prediction: FloatArray) -> Played:
+        """The program's loss of a prediction given directly; the gradient is by the prediction's values."""
+
+    def approach(self, free: FloatArray, wanted: FloatArray) -> Played:
+        """Half the summed squared distance of the prediction from ``wanted``, in place of the program's loss."""
+
+
+class NotJudged(Exception):
+    """A loss that an ideal network cannot be asked about; the text says why, for the report."""
+
+
 class Trial(Protocol):
     """One arm with one seed: the model from its initial weights, under the arm's remedies."""
 
@@ -91,4 +142,12 @@ class Capture(Protocol):
 
         Raises:
             CannotApply: if a remedy cannot be applied here.
+        """
+
+    def free_network(self, remedies: Sequence[Remedy]) -> FreeNetwork:
+        """A network that could output anything, under the program's loss as the remedies change it.
+
+        Raises:
+            CannotApply: if a remedy cannot be applied here.
+            NotJudged: if the loss cannot be played on other predictions.
         """

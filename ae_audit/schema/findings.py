@@ -28,7 +28,7 @@ class Verdict(Enum):
     STATIC = "static"
     """follows from the facts of the setup; nothing was computed on data"""
     PROVED = "proved"
-    """the certificate alone decides: no weights can do better"""
+    """the certificate or the ideal network decides: no weights can do better"""
     CONFIRMED = "confirmed"
     """with the fix the program beat that without it by a margin, in every seed that it took to tell"""
     REFUTED = "refuted"
@@ -60,7 +60,7 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One piece of evidence. ``kind`` is ``static``, ``runtime``, ``certificate`` or ``probe``."""
+    """One piece of evidence. ``kind`` is ``static``, ``runtime``, ``certificate``, ``ideal`` or ``probe``."""
 
     kind: str
     text: str

@@ -10,6 +10,7 @@ from __future__ import annotations
 from enum import Enum
 
 from ae_audit.base.records import dataclass, field
+from ae_audit.schema.ideal import Ideal
 from ae_audit.schema.location import Location, TrailStep
 from ae_audit.schema.merging import BOTH, INSIDE, JUDGED, OWNED, READ, RUN, fact, goes_with
 from ae_audit.theory.activations import UNKNOWN_ACTIVATION_RANGE, ActivationRange
@@ -302,6 +303,8 @@ class TrainingSetup:
     variational: VariationalTerms | None = field(default=None, metadata=INSIDE)
     """where a divergence of a code is part of what is minimised"""
     certificate: Certificate | None = None
+    ideal: Ideal | None = None
+    """what a network that could output anything makes of this loss; None where none was tried"""
     condition: Condition | None = field(default=None, metadata=OWNED)
     """none of a set-up that ran"""
     seen_by: tuple[str, ...] = field(default=("static",), metadata=BOTH)

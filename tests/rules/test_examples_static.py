@@ -24,10 +24,10 @@ def examples(kind: str) -> list[object]:
     ]
 
 
-def audit(source: str) -> tuple[tuple[Finding, ...], tuple[TrainingSetup, ...]]:
+def audit(source: str, *, seen: bool = True) -> tuple[tuple[Finding, ...], tuple[TrainingSetup, ...]]:
     result = analyse_file("example.py", source.encode())
     assert not result.errors
-    assert result.setups, "no training setup was found"
+    assert result.setups or not seen, "no training setup was found"
     findings, _ = check(result.setups)
     return findings, result.setups
 
@@ -39,14 +39,14 @@ def codes(findings: tuple[Finding, ...], rule: Rule) -> list[str]:
 
 @pytest.mark.parametrize(("rule", "example"), examples("bad"))
 def test_bad_examples_give_exactly_their_codes(rule: Rule, example: Example) -> None:
-    findings, _ = audit(example.source)
+    findings, _ = audit(example.source, seen=not example.by_running)
     seen = codes(findings, rule)
-    assert seen == ([] if rule.needs_data else sorted(example.codes))
+    assert seen == ([] if rule.needs_data or example.by_running else sorted(example.codes))
 
 
 @pytest.mark.parametrize(("rule", "example"), examples("good"))
 def test_good_examples_give_nothing(rule: Rule, example: Example) -> None:
-    findings, _ = audit(example.source)
+    findings, _ = audit(example.source, seen=not example.by_running)
     assert codes(findings, rule) == []
 
 

@@ -14,6 +14,7 @@ from ae_audit.runtime.keras import variables
 from ae_audit.runtime.keras.arm import KerasArm
 from ae_audit.runtime.keras.batches import arrays_of
 from ae_audit.runtime.keras.heads import Traced
+from ae_audit.runtime.keras.ideal import FreeKeras
 from ae_audit.runtime.keras.program import KerasProgram, LossPoint, backend
 from ae_audit.schema.remedies import Remedy
 from ae_audit.schema.training_setup import TrainingSetup
@@ -89,6 +90,15 @@ class KerasCapture:
                     from_logits=self._setup.loss.from_logits is Tri.YES,
                 )
         return KerasTrial(self._program, self._arms[key], seed, self.batch_size)
+
+    def free_network(self, remedies: Sequence[Remedy]) -> FreeKeras:
+        """A network that could output anything, under this loss.
+
+        Raises:
+            CannotApply: if a remedy cannot be applied here.
+            NotJudged: if the loss cannot be played on other predictions.
+        """
+        return FreeKeras(self._setup, self._program, self._point, self._head, remedies)
 
     def close(self) -> None:
         """Put the model's captured state back."""

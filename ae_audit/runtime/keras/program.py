@@ -158,9 +158,9 @@ class KerasProgram:
                 self.only = None
             raise
 
-    def watched_step(self) -> Watch:
+    def watched_step(self, samples: int = WATCHED_SAMPLES) -> Watch:
         """Run the program's training step once on a few samples, without updating weights, and watch it."""
-        data = self.first(WATCHED_SAMPLES)
+        data = self.first(samples)
         with ExitStack() as stack:
             stack.enter_context(self._looking())
             watch = stack.enter_context(watching(self.modules, self.locate))

@@ -103,12 +103,21 @@ class ArmPlayer:
     Args:
         losses_here: the loss computations that the arm is about.
         evaluating: leave out dropout.
+        cut: takes the part of a recorded value that belongs to the samples that are played; all by default.
     """
 
-    def __init__(self, arm: Arm, losses_here: Sequence[LossEvent], *, evaluating: bool = False) -> None:
+    def __init__(
+        self,
+        arm: Arm,
+        losses_here: Sequence[LossEvent],
+        *,
+        evaluating: bool = False,
+        cut: Callable[[torch.Tensor], torch.Tensor] = lambda value: value,
+    ) -> None:
         self._arm = arm
+        self._cut = cut
         self._evaluating = evaluating
-        self._player = Player(self._leaf_value, self._perform)
+        self._player = Player(lambda node, place, leaf: cut(self._leaf_value(node, place, leaf)), self._perform)
         self._losses = {loss.node.serial: loss for loss in losses_here if loss.node is not None}
         self._swaps: dict[int, dict[tuple[str, int], str]] = {}
         self._heads: dict[int, list[Ref]] = {}
@@ -135,10 +144,18 @@ class ArmPlayer:
     def value(self, ref: Ref) -> torch.Tensor:
         return self._player.value(ref)
 
+    def preset(self, ref: Ref, value: torch.Tensor) -> None:
+        """Give a result instead of running its node."""
+        self._player.preset(ref, value)
+
+    def arguments(self, node: Node) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """With which a node is called here; what it depends on must have run."""
+        return self._player.arguments(node)
+
     def target(self, loss: LossEvent) -> torch.Tensor:
         """The target as the loss sees it under this arm."""
         if isinstance(loss.target.source, Leaf):
-            return self._target_value(loss.target.source)
+            return self._cut(self._target_value(loss.target.source))
         return self._player.value(loss.target)
 
     def _prepare(self, loss: LossEvent) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from ae_audit.runtime.capture import Array
+from ae_audit.runtime.capture import Array, NotJudged
 from ae_audit.runtime.measure.large_arrays import facts_of_whole
 from ae_audit.runtime.measure.relations import relation_of
 from ae_audit.runtime.torch.arm import Arm, input_ref
@@ -18,6 +18,7 @@ from ae_audit.runtime.torch.corruption import corruption
 from ae_audit.runtime.torch.events import Chunk, LossEvent, Site, Step, chunks_for, observed
 from ae_audit.runtime.torch.graph import Kind, Ref, ancestors
 from ae_audit.runtime.torch.heads import Origin
+from ae_audit.runtime.torch.ideal import FreeTorch
 from ae_audit.runtime.torch.losses import LossSpec
 from ae_audit.runtime.torch.modules import ModelWatch, modules_of
 from ae_audit.runtime.torch.tensor_refs import size_in_bytes
@@ -101,6 +102,17 @@ class TorchCapture:
         """
         arm = Arm(remedies, self._first.origin, self._first.spec, self.setup.loss.custom)
         return TorchTrial(self._recording, arm, seed)
+
+    def free_network(self, remedies: Sequence[Remedy]) -> FreeTorch:
+        """A network that could output anything, under the loss of the first recorded step.
+
+        Raises:
+            CannotApply: if a remedy cannot be applied here.
+            NotJudged: if the loss cannot be played on other predictions.
+        """
+        if not self._recording.chunks:
+            raise NotJudged("no training step on this loss was seen")
+        return FreeTorch(self._recording, self._recording.chunks[0], remedies)
 
 
 def captures_of(recorder: TorchRecorder) -> tuple[TorchCapture, ...]:
@@ -252,13 +264,19 @@ def _loss(site: Site, first: LossEvent, others: Iterable[Site]) -> LossUse:
         from_logits=Tri.of(spec.from_logits),
         parameters=spec.parameters,
         reduction=spec.reduction,
-        weight=first.weight,
+        weight=_weight(first),
         custom=site.custom,
         alone=first.alone,
         raises=site.raises if first.node is None else None,
         location=site.named_at,
         trail=trail,
     )
+
+
+def _weight(first: LossEvent) -> float | None:
+    """With which the loss enters what is minimised; what torch calls cosine similarity is 1 less that loss."""
+    similarity = first.node is not None and first.node.name == "cosine_similarity"
+    return -first.weight if similarity and first.weight is not None else first.weight
 
 
 def _model(models: ModelWatch, first: LossEvent) -> ModelFacts:

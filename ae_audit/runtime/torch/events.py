@@ -280,12 +280,12 @@ def weights_in(root: Ref) -> dict[int, float]:
             continue
         found[node.serial] = factor
         if not node.is_module:
-            waiting.extend(reversed(_terms(node, factor)))
+            waiting.extend(reversed(weight_of_part(node, factor)))
     return found
 
 
-def _terms(node: Node, factor: float) -> list[tuple[Ref, float]]:
-    """What a sum or a multiple is made of, each with its factor."""
+def weight_of_part(node: Node, factor: float) -> list[tuple[Ref, float]]:
+    """What a sum or a multiple is made of, each with its factor; nothing where it is neither."""
     refs = [leaf for leaf in node.leaves if isinstance(leaf, Ref)]
     numbers = [_number(leaf) for leaf in node.leaves]
     constants = [number for number in numbers if number is not None]

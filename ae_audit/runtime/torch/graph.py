@@ -348,7 +348,8 @@ class Player:
         assert isinstance(ref.source, Node)
         self._values[ref.source.serial][ref.index] = value
 
-    def _run(self, node: Node) -> list[Any]:
+    def arguments(self, node: Node) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """With which the node is called; what it depends on must have run."""
         flat: list[Any] = []
         for place, leaf in enumerate(node.leaves):
             if not isinstance(leaf, Ref):
@@ -358,6 +359,10 @@ class Player:
             else:
                 flat.append(self._values[leaf.source.serial][leaf.index])
         args, kwargs = pytree.tree_unflatten(flat, node.spec)
+        return args, kwargs
+
+    def _run(self, node: Node) -> list[Any]:
+        args, kwargs = self.arguments(node)
         if node.in_place:
             args = (args[0].clone(), *args[1:])
         for parameter, with_grad in node.weights:

@@ -352,17 +352,17 @@ def arithmetic(run: Evaluator, symbol: str, left: Value, right: Value, where: Wh
     left_value = _as_loss(run, left, where)
     right_value = _as_loss(run, right, where)
     if symbol in {"+", "-"} and left_value is not None and right_value is not None:
-        return _sum(run, left_value, right_value, where)
+        return _sum(run, left_value, right_value if symbol == "+" else weighted(right_value, -1.0), where)
     if left_value is not None and right_value is None:
         if symbol in {"+", "-"}:
             return _with_more(left_value, right)
         if symbol in {"*", "/"}:
-            return _weighted(left_value, None if b is None or b == 0 else (b if symbol == "*" else 1.0 / b))
+            return weighted(left_value, None if b is None or b == 0 else (b if symbol == "*" else 1.0 / b))
     if right_value is not None and left_value is None:
         if symbol in {"+", "-"}:
-            return _with_more(right_value, left)
+            return _with_more(right_value if symbol == "+" else weighted(right_value, -1.0), left)
         if symbol == "*":
-            return _weighted(right_value, a)
+            return weighted(right_value, a)
     return left_value or right_value or Unknown("a loss expression of unknown form", where)
 
 
@@ -392,7 +392,8 @@ def _as_loss(run: Evaluator, value: Value, where: Where) -> LossValue | None:
     return None
 
 
-def _weighted(value: LossValue, factor: float | None) -> LossValue:
+def weighted(value: LossValue, factor: float | None) -> LossValue:
+    """A multiple of a loss; ``factor`` is None where it is not known."""
     terms = tuple(
         replace(term, weight=None if factor is None or term.weight is None else term.weight * factor)
         for term in value.terms

@@ -159,7 +159,9 @@ def compared(run: Run, use: LossUse, call: Call) -> Value:
     if use.name in ONLY_CLASS_INDEX and isinstance(target, Array):
         target = replace(target, structure=Structure.CLASS_INDEX)
     use, why = losses.turned_round(use) if turned else (use, None)
-    return losses.compared(run, use, prediction, target, call.where, framework=Framework.TORCH, why=why)
+    value = losses.compared(run, use, prediction, target, call.where, framework=Framework.TORCH, why=why)
+    # torch gives the similarity itself; the loss of that name is what it lacks of 1
+    return losses.weighted(value, -1.0) if use.name == "cosine_similarity" else value
 
 
 def fixed(value: Value | None) -> float | None:
@@ -205,6 +207,8 @@ def cosine_embedding(run: Run, call: Call) -> Value:
     if first is None or second is None or labels is None or number(labels) != 1.0:
         return unknown(run, "cosine_embedding_loss", call) if pairs.items else Unknown("a similarity", call.where)
     alike = run.call(Library(f"{FUNCTIONAL}.cosine_similarity"), Call(call.where, [first, second]))
+    if isinstance(alike, LossValue):
+        alike = losses.weighted(alike, -1.0)
     how = call.constant(None, "reduction", default="mean")
     return losses.reduced(run, alike, how, call.where) if how in {"mean", "sum"} else alike
 

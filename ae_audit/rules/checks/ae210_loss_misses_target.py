@@ -1,0 +1,206 @@
+"""A loss that rewards something else than its target, whatever the network.
+
+## What it finds
+
+A loss with its sign reversed (`loss = -F.mse_loss(output, images)`), a similarity that is minimised, a Dice or Jaccard
+loss on raw logits or against masks of 0 and 255, a loss that costs the same whatever the answers are, an output without
+gradient where training starts: any pair of head and loss, also the program's own, under which no network arrives at the
+target.
+
+## Why it hurts
+
+The loss falls, and the predictions leave the target. Under the negative of the mean squared error a dense autoencoder
+of MNIST ends at R² −13.3; under a Dice loss on raw logits the loss falls below −8 (it should end at 0), and the
+correlation of mask and prediction is −1.
+
+## How it is decided
+
+- *static*: a loss that surely is the only one, compares value with value, and enters what is minimised with a negative
+  sign; a similarity that enters with a positive one.
+- *ideal*: the network is replaced by one that could output anything. Its values before the output activation are free,
+  a set for each sample, and the program's own loss is minimised over them from two starts. The rule fires where (a) the
+  output layer cannot produce the target on the loss's own scale, (b) what does not resemble the target (correlation
+  below 0.9) costs materially less than the target itself, (c) the targets of other samples cost as little as a sample's
+  own, and a constant no more, or (d) the loss has no gradient where the network starts.
+
+## When it stays silent
+
+Where another rule says why (`AE101`, `AE102`, `AE201`, `AE209`, `AE309` …). Where the target can be produced and
+nothing that was found costs less: perceptual, spectral and SSIM losses, correlation and scale-invariant losses,
+smoothed labels, quantiles, masks and weights. Not judged, and named so, are losses that are linear in the prediction
+(policy gradients, critics), that order samples rather than match them (survival, ranking), that pass another network's
+weights, or that pull the other way beside other terms on the same prediction, and targets that do not vary.
+
+## Fix safety
+
+There is no automatic fix: only the author knows what the loss was to be.
+
+## References
+
+- Bishop, *Pattern Recognition and Machine Learning* (2006), section 1.5.5: loss functions and what minimises them.
+- Milletari et al., *V-Net* (2016), section 3: the Dice loss is defined on probabilities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ae_audit.rules.base import Example, Rule
+from ae_audit.rules.predicates import (
+    LABELS,
+    evidence,
+    loss_place,
+    loss_words,
+    number_words,
+    spans,
+    structure_of,
+)
+from ae_audit.rules.programs import dense_keras, dense_torch
+from ae_audit.schema.findings import Severity, UnknownFact, Violation
+from ae_audit.schema.ideal import Ideal, Outcome
+from ae_audit.schema.training_setup import Framework, TrainingSetup
+from ae_audit.theory.loss_families import BINARY, POINTWISE
+from ae_audit.theory.ranges import Tri
+
+FUNCTIONAL = "import torch\nfrom torch import nn\n"
+WITH_F = "import torch\nfrom torch import nn\nfrom torch.nn import functional as F\n"
+
+TORCH = dense_torch(
+    "nn.Linear(32, 784)",
+    "nn.Sigmoid()",
+    criterion=None,
+    step=["loss = -F.mse_loss(model(images), images.flatten(1))"],
+).replace(FUNCTIONAL, WITH_F)
+
+DICE = dense_torch(
+    "nn.Linear(32, 784)",
+    criterion=None,
+    step=[
+        "masks = (images.flatten(1) > 0.5).float()",
+        "scores = model(images)",
+        "overlap = (scores * masks).sum()",
+        "loss = 1 - (2 * overlap + 1) / (scores.sum() + masks.sum() + 1)",
+    ],
+)
+
+KERAS_DICE = """\
+import keras
+from keras import layers, ops
+
+(x_train, _), _ = keras.datasets.mnist.load_data()
+x_train = x_train.reshape(-1, 784).astype("float32") / 255.0
+masks = (x_train > 0.5).astype("float32")
+
+
+def dice_loss(y_true, y_pred):
+    overlap = ops.sum(y_true * y_pred)
+    return 1 - (2 * overlap + 1) / (ops.sum(y_true) + ops.sum(y_pred) + 1)
+
+
+segmenter = keras.Sequential([
+    keras.Input(shape=(784,)),
+    layers.Dense(32, activation="relu"),
+    layers.Dense(784),
+])
+segmenter.compile(optimizer="adam", loss=dice_loss)
+segmenter.fit(x_train, masks, epochs=1, batch_size=256)
+"""
+
+SIMILARITY = dense_keras(
+    "layers.Dense(784)", compiled="loss=lambda y_true, y_pred: -keras.losses.mean_squared_error(y_true, y_pred)"
+)
+
+
+class LossMissesTarget(Rule):
+    """Under this loss no network arrives at the target."""
+
+    code = "AE210"
+    name = "loss-misses-target"
+    severity = Severity.ERROR
+    probed = False
+    silenced_by = ("AE1", "AE20", "AE211", "AE305", "AE307", "AE309")
+    bad = (
+        Example(Framework.TORCH, TORCH, codes=("AE210",)),
+        Example(Framework.TORCH, DICE, codes=("AE210",), by_running=True),
+        Example(Framework.KERAS, KERAS_DICE, codes=("AE210",), by_running=True),
+        Example(Framework.KERAS, SIMILARITY, codes=("AE210",)),
+    )
+    good = (
+        Example(Framework.TORCH, TORCH.replace("= -F.mse", "= F.mse")),
+        Example(
+            Framework.TORCH,
+            DICE.replace("784),\n)", "784),\n    nn.Sigmoid(),\n)"),
+            note="on probabilities",
+            by_running=True,
+        ),
+        Example(Framework.KERAS, KERAS_DICE.replace("Dense(784)", 'Dense(784, activation="sigmoid")'), by_running=True),
+        Example(Framework.KERAS, SIMILARITY.replace("-keras.", "keras.")),
+    )
+
+    def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
+        ideal = setup.ideal
+        if ideal is None:
+            if _reversed_by_reading(setup):
+                yield self._violation(setup, _reversed_words(setup), proved=False)
+            return
+        if ideal.outcome is Outcome.NOT_JUDGED:
+            if setup.loss.name is None and ideal.why is not None:
+                yield UnknownFact("loss", f"not judged: {ideal.why}")
+            return
+        if ideal.misses:
+            text = _reversed_words(setup) if _is_reversed(setup) else _words(setup, ideal)
+            yield self._violation(setup, text, proved=True)
+
+    def _violation(self, setup: TrainingSetup, text: str, *, proved: bool) -> Violation:
+        place = loss_place(setup)
+        return Violation(
+            message=text,
+            location=place,
+            spans=spans(setup, but=place),
+            evidence=evidence(setup, "head", "loss", "target"),
+            proved=proved,
+        )
+
+
+def _words(setup: TrainingSetup, ideal: Ideal) -> str:
+    loss = loss_words(setup)
+    target, end = number_words(ideal.target_loss), number_words(ideal.end_loss)
+    if ideal.outcome is Outcome.UNREACHABLE:
+        return (
+            f"the output layer cannot produce what {loss} rewards most: the target itself would cost {target}, and the "
+            f"best that any weights could output costs {end}"
+        )
+    if ideal.outcome is Outcome.BLIND:
+        return (
+            f"{loss} costs the same whatever the predictions say of their own targets: with each sample's target "
+            f"{target}, with those of other samples {number_words(ideal.shuffled_loss)}"
+        )
+    if ideal.outcome is Outcome.DEAD:
+        return f"{loss} has no gradient where the network starts, at {number_words(ideal.start_loss)}: it cannot learn"
+    return f"{loss} rewards something else than the target: the target itself costs {target}, what beats it {end}"
+
+
+def _reversed_words(setup: TrainingSetup) -> str:
+    if setup.loss.name == "cosine_similarity":
+        return "the sign of the loss is reversed: the similarity of prediction and target is minimised"
+    weight = number_words(setup.loss.weight)
+    return (
+        f"the sign of the loss is reversed: what is minimised, {loss_words(setup)} times {weight}, falls as the "
+        "prediction leaves the target"
+    )
+
+
+def _is_reversed(setup: TrainingSetup) -> bool:
+    """Whether the loss, of which the least value is at the target, enters with a negative weight."""
+    loss = setup.loss
+    known = loss.name in POINTWISE or loss.name in BINARY or loss.name == "cosine_similarity"
+    return known and loss.weight is not None and loss.weight < 0.0
+
+
+def _reversed_by_reading(setup: TrainingSetup) -> bool:
+    """The same where nothing else is minimised with it, and the target is no label: no attack on a classifier."""
+    labelled = setup.reconstruction is not Tri.YES and (structure_of(setup) in LABELS or setup.loss.name in BINARY)
+    return _is_reversed(setup) and setup.loss.alone is Tri.YES and not labelled
+
+
+RULE = LossMissesTarget()

@@ -1,0 +1,231 @@
+"""The ideal network of a torch program: free values before its output layer, under the loss on its tape."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ae_audit.runtime.capture import Array, FloatArray, NotJudged, Played
+from ae_audit.runtime.torch import functions
+from ae_audit.runtime.torch.arm import Arm, ArmPlayer
+from ae_audit.runtime.torch.events import Chunk, LossEvent, backwards
+from ae_audit.runtime.torch.graph import Node, Ref, ancestors
+from ae_audit.runtime.torch.head_path import HeadPath, NoPath, path_to
+from ae_audit.runtime.torch.loss_terms import LossTerm, term_of
+from ae_audit.runtime.torch.trial import Recording
+from ae_audit.schema.remedies import Remedy, SwapActivation
+
+MOST_VALUES = 1 << 14
+"""free values; where a batch has more, its first samples are taken, as many as hold that many"""
+MOST_WHOLE = 1 << 18
+"""of a batch that cannot be divided, since its loss holds a figure of all of it"""
+FEWEST_SAMPLES = 4
+MOST_SAMPLES = 256
+
+
+class FreeTorch:
+    """Implements :class:`ae_audit.runtime.capture.FreeNetwork` by playing the first recorded step."""
+
+    def __init__(self, recording: Recording, chunk: Chunk, remedies: Sequence[Remedy]) -> None:
+        """Raises: CannotApply, NotJudged."""
+        loss = chunk.losses[0]
+        loss_remedies = [remedy for remedy in remedies if not isinstance(remedy, SwapActivation)]
+        Arm(remedies, loss.origin, loss.spec, recording.custom)  # raises where one of them cannot be applied
+        self._recording = recording
+        self._chunk = chunk
+        self._loss = loss
+        self._arm = Arm(loss_remedies, loss.origin, loss.spec, recording.custom)
+        self._swapped = next((remedy.to for remedy in remedies if isinstance(remedy, SwapActivation)), None)
+        if loss.node is None or not isinstance(loss.prediction.source, Node):
+            raise NotJudged("the loss is computed out of sight, inside a model")
+        self._term: LossTerm = term_of(_root_of(chunk, loss), loss)
+        self._observe()
+
+    # --- what a free network is asked -------------------------------------------------------------------------------
+
+    own: FloatArray
+    target: Array
+    direct: bool
+    of_samples: int
+
+    @property
+    def beside(self) -> bool:
+        return self._term.beside
+
+    def play(self, free: FloatArray) -> Played:
+        with self._ready():
+            parts = self._parts(free)
+            prediction = self._produce(parts)
+            value = self._value(prediction)
+            return _played(value, parts, prediction)
+
+    def cost(self, prediction: FloatArray) -> Played:
+        with self._ready():
+            given = self._tensor(prediction, self._prediction).requires_grad_()
+            return _played(self._value(given), [given], given)
+
+    def approach(self, free: FloatArray, wanted: FloatArray) -> Played:
+        with self._ready():
+            parts = self._parts(free)
+            prediction = self._produce(parts)
+            goal = self._tensor(wanted, self._prediction)
+            return _played(0.5 * (prediction - goal).square().sum(), parts, prediction)
+
+    # --- from the tape ----------------------------------------------------------------------------------------------
+
+    def _observe(self) -> None:
+        """Run the step once as it was, and keep what the loss and the output layer need of it."""
+        loss, recording = self._loss, self._recording
+        weights = recording.weights(0)
+        path: HeadPath | None = None
+        with recording.devices.pretending(), weights.installed(), torch.random.fork_rng(), torch.enable_grad():
+            torch.manual_seed(0)
+            player = self._player()
+            player.run(ancestors([*self._term.refs, loss.prediction, loss.target]))
+            with torch.no_grad(), contextlib.suppress(NoPath):
+                path = path_to(loss.prediction, player.arguments)
+            self._known = {
+                (ref.source.serial, ref.index): player.value(ref).detach()
+                for node in self._term.nodes
+                for ref in node.refs()
+                if isinstance(ref.source, Node) and ref.source.serial not in self._term.serials
+            }
+            prediction = player.value(loss.prediction).detach()
+            target = player.target(loss).detach()
+        if not prediction.is_floating_point() or not prediction.dim():
+            raise NotJudged("the prediction is no array of numbers")
+        self._batch = len(prediction)
+        self.of_samples = self._batch
+        self._path = path
+        self._taken = self._batch
+        self._choose_part(prediction, target)
+
+    def _choose_part(self, prediction: torch.Tensor, target: torch.Tensor) -> None:
+        """Take the first samples where all of them are too many, if the loss lets itself be asked about a part."""
+        per_sample = max(1, prediction.nelement() // max(1, self._batch))
+        wanted = min(MOST_SAMPLES, max(FEWEST_SAMPLES, MOST_VALUES // per_sample), self._batch)
+        sizes = (wanted, self._batch) if self._term.divisible else (self._batch,)
+        for taken in sizes:
+            if taken > wanted and prediction.nelement() > MOST_WHOLE:
+                raise NotJudged(f"a batch of {prediction.nelement()} values is too large, and its loss has no parts")
+            self._taken = taken
+            self._prediction = self._cut(prediction)
+            self.target = _array(self._cut(target))
+            self._make_free(prediction)
+            try:
+                made = self.play(self.own)
+            except Exception:
+                if taken == self._batch:
+                    raise
+                continue
+            if made.prediction.shape == tuple(self._prediction.shape):
+                return
+        raise NotJudged("the step gives another prediction when it is played again")
+
+    def _make_free(self, prediction: torch.Tensor) -> None:
+        if self._swapped is not None:
+            self._ends = [self._cut(self._before_activation(prediction))]
+        elif self._path is not None:
+            self._ends = [self._cut(value) for _, value in self._path.ends]
+            if sum(end.nelement() for end in self._ends) > 8 * self._prediction.nelement() + MOST_VALUES:
+                self._path = None
+        if self._swapped is None and self._path is None:
+            self._ends = [self._prediction]
+        self.direct = self._swapped in {None, "linear"} and (self._path is None or not self._path.nodes)
+        self.own = np.concatenate([_array(end).ravel() for end in self._ends]).astype(np.float64)
+
+    def _before_activation(self, prediction: torch.Tensor) -> torch.Tensor:
+        """What an exchanged activation is given: what the last weights gave, where that has the prediction's shape."""
+        if self._path is not None and len(self._path.ends) == 1:
+            value = self._path.ends[0][1]
+            if value.shape == prediction.shape:
+                return value
+            if value.nelement() == prediction.nelement():
+                return value.reshape(prediction.shape)
+        return 0.1 * torch.randn(prediction.shape, generator=torch.Generator().manual_seed(0)).to(prediction)
+
+    def _produce(self, parts: Sequence[torch.Tensor]) -> torch.Tensor:
+        if self._swapped is not None:
+            axis = None if self._loss.origin is None else self._loss.origin.axis
+            return functions.apply_activation(self._swapped, parts[0], axis)
+        if self._path is None:
+            return parts[0]
+        return self._path.prediction(parts, self._loss.prediction, self._cut)
+
+    def _value(self, prediction: torch.Tensor) -> torch.Tensor:
+        """The loss of a prediction; of several values their sum."""
+        player = self._player()
+        player.preset(self._loss.prediction, prediction)
+        for node in self._term.nodes:
+            for ref in node.refs():
+                source = ref.source
+                if isinstance(source, Node) and (source.serial, ref.index) in self._known:
+                    player.preset(ref, self._cut(self._known[source.serial, ref.index]))
+        player.preset(self._loss.prediction, prediction)
+        player.run(self._term.nodes)
+        total = torch.zeros((), dtype=torch.float64, device=prediction.device)
+        for ref, factor in self._term.parts:
+            value = prediction if ref.source is self._loss.prediction.source else player.value(ref)
+            total = total + factor * value.sum().double()
+        return total
+
+    def _player(self) -> ArmPlayer:
+        return ArmPlayer(self._arm, self._chunk.losses, cut=self._cut)
+
+    def _cut(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The part of a tensor that belongs to the samples taken."""
+        taken, batch = getattr(self, "_taken", 0), getattr(self, "_batch", 0)
+        if taken == batch or not tensor.dim():
+            return tensor
+        axis = next((axis for axis, extent in enumerate(tensor.shape) if extent == batch), None)
+        return tensor if axis is None else tensor.narrow(axis, 0, taken)
+
+    def _parts(self, free: FloatArray) -> list[torch.Tensor]:
+        parts, start = [], 0
+        for end in self._ends:
+            values = free[start : start + end.nelement()]
+            start += end.nelement()
+            parts.append(self._tensor(values, end).requires_grad_())
+        return parts
+
+    def _tensor(self, values: NDArray[Any], like: torch.Tensor) -> torch.Tensor:
+        return torch.as_tensor(np.asarray(values), dtype=like.dtype).reshape(like.shape).to(like.device)
+
+    @contextlib.contextmanager
+    def _ready(self) -> Iterator[None]:
+        with self._recording.devices.pretending(), torch.random.fork_rng(), torch.enable_grad():
+            torch.manual_seed(0)
+            threads = torch.get_num_threads()
+            torch.set_num_threads(1)  # so few values are done sooner than other threads are woken
+            try:
+                yield
+            finally:
+                torch.set_num_threads(threads)
+
+
+def _root_of(chunk: Chunk, loss: LossEvent) -> Ref:
+    for backward in backwards(chunk.events):
+        if any(one is loss for one in backward.losses):
+            return backward.root
+    raise NotJudged("what is minimised was not seen")
+
+
+def _played(value: torch.Tensor, parts: Sequence[torch.Tensor], prediction: torch.Tensor) -> Played:
+    gradients: Sequence[torch.Tensor | None] = [None] * len(parts)
+    if value.requires_grad:
+        gradients = torch.autograd.grad(value, list(parts), allow_unused=True)
+    flat = [
+        np.zeros(part.nelement()) if gradient is None else _array(gradient).astype(np.float64).ravel()
+        for part, gradient in zip(parts, gradients, strict=True)
+    ]
+    return Played(float(value.detach()), np.concatenate(flat), _array(prediction).astype(np.float64))
+
+
+def _array(tensor: torch.Tensor) -> NDArray[Any]:
+    tensor = tensor.detach().to("cpu")
+    return (tensor.float() if tensor.dtype in {torch.bfloat16, torch.float16} else tensor).numpy()

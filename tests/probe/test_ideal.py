@@ -1,0 +1,208 @@
+"""The ideal network on losses written here, without a framework: where it ends, and when it accuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ae_audit.probe.ideal import descend, judge
+from ae_audit.runtime.capture import NotJudged, Played
+from ae_audit.schema.ideal import Outcome
+from ae_audit.schema.location import Location
+from ae_audit.schema.training_setup import Framework, LossUse, TrainingSetup
+
+Array = NDArray[np.float64]
+Loss = Callable[[Array, Array], tuple[float, Array]]
+"""of prediction and target: the value, and its gradient by the prediction"""
+
+RANDOM = np.random.default_rng(7)
+GREY = RANDOM.random((24, 6))
+LABELS = (RANDOM.random((24, 6)) < 0.4).astype(np.float64)
+
+
+def sigmoid(z: Array) -> Array:
+    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * z)))
+
+
+class Network:
+    """A free network whose loss and head are plain functions."""
+
+    beside = False
+
+    def __init__(self, loss: Loss, target: Array, head: str = "linear", own: Array | None = None) -> None:
+        self._loss = loss
+        self.target: NDArray[Any] = target
+        self._head = head
+        self.direct = head == "linear"
+        self.own = (0.05 * np.random.default_rng(3).standard_normal(target.shape) if own is None else own).ravel()
+        self.of_samples = len(target)
+        self._shape = target.shape
+
+    def _made(self, free: Array) -> tuple[Array, Array]:
+        z = free.reshape(self._shape)
+        if self._head == "sigmoid":
+            p = sigmoid(z)
+            return p, p * (1.0 - p)
+        if self._head == "clip":
+            return np.clip(z, 0.0, 1.0), ((z > 0.0) & (z < 1.0)).astype(np.float64)
+        return z, np.ones_like(z)
+
+    def play(self, free: Array) -> Played:
+        prediction, slope = self._made(free)
+        value, gradient = self._loss(prediction, self.target)
+        return Played(value, (gradient * slope).ravel(), prediction)
+
+    def cost(self, prediction: Array) -> Played:
+        value, gradient = self._loss(prediction, self.target)
+        return Played(value, gradient.ravel(), prediction)
+
+    def approach(self, free: Array, wanted: Array) -> Played:
+        prediction, slope = self._made(free)
+        return Played(
+            0.5 * float(np.square(prediction - wanted).sum()), ((prediction - wanted) * slope).ravel(), prediction
+        )
+
+
+def setup(name: str | None = None) -> TrainingSetup:
+    return TrainingSetup(Framework.TORCH, Location("p.py", 1), loss=LossUse(name=name, custom=name is None))
+
+
+def squares(p: Array, y: Array) -> tuple[float, Array]:
+    return float(np.square(p - y).mean()), 2.0 * (p - y) / p.size
+
+
+def reversed_squares(p: Array, y: Array) -> tuple[float, Array]:
+    value, gradient = squares(p, y)
+    return -value, -gradient
+
+
+def dice(p: Array, y: Array) -> tuple[float, Array]:
+    above, below = 2.0 * (p * y).sum() + 1.0, p.sum() + y.sum() + 1.0
+    return float(1.0 - above / below), -2.0 * y / below + above / below**2
+
+
+def pairs(p: Array, y: Array) -> tuple[float, Array]:
+    """``(N, 1)`` against ``(N,)``: every prediction meets every target."""
+    gaps = p.reshape(-1, 1) - y.reshape(1, -1)
+    return float(np.square(gaps).mean()), (2.0 * gaps.mean(axis=1) / p.size).reshape(p.shape)
+
+
+def quantile(p: Array, y: Array) -> tuple[float, Array]:
+    gap = y - p
+    return float(np.maximum(0.9 * gap, -0.1 * gap).mean()), np.where(gap > 0, -0.9, 0.1) / p.size
+
+
+def cosine(p: Array, y: Array) -> tuple[float, Array]:
+    a, b = np.linalg.norm(p, axis=1, keepdims=True) + 1e-9, np.linalg.norm(y, axis=1, keepdims=True) + 1e-9
+    similarity = (p * y).sum(axis=1, keepdims=True) / (a * b)
+    return float(1.0 - similarity.mean()), -(y / (a * b) - similarity * p / a**2) / len(p)
+
+
+def masked(p: Array, y: Array) -> tuple[float, Array]:
+    mask = np.arange(p.shape[1]) < 3
+    return float((np.square(p - y) * mask).mean()), 2.0 * (p - y) * mask / p.size
+
+
+def survival(risk: Array, event: Array) -> tuple[float, Array]:
+    """Cox' partial likelihood over samples sorted by time: what happened is weighed, and no target."""
+    at_risk = np.logaddexp.accumulate(risk[::-1], axis=0)[::-1]
+    value = -((risk - at_risk) * event).mean()
+    later = np.tril(np.ones((len(risk), len(risk)))) > 0  # whoever is still there when an event happens
+    share = np.where(later, np.exp(np.minimum(risk - at_risk.T, 0.0)), 0.0) @ event
+    return float(value), (share - event) / risk.size
+
+
+def reward(p: Array, y: Array) -> tuple[float, Array]:
+    return float(-(p * (y - 0.5)).mean()), -(y - 0.5) / p.size
+
+
+@pytest.mark.parametrize(
+    ("loss", "head", "target"),
+    [
+        (squares, "linear", GREY),
+        (squares, "sigmoid", GREY),
+        (squares, "linear", 255.0 * GREY),
+        (quantile, "linear", GREY),
+        (cosine, "linear", GREY),
+        (masked, "linear", GREY),
+        (dice, "sigmoid", LABELS),
+    ],
+)
+def test_right_pairs_arrive(loss: Loss, head: str, target: Array) -> None:
+    ideal = judge(Network(loss, target, head), setup())
+    assert ideal.outcome is Outcome.ARRIVES
+    assert ideal.correlation is not None
+    assert ideal.correlation > 0.95
+
+
+@pytest.mark.parametrize(
+    ("loss", "head", "target", "outcome"),
+    [
+        (reversed_squares, "sigmoid", GREY, Outcome.BEATEN),
+        (reversed_squares, "linear", GREY, Outcome.BEATEN),
+        (dice, "linear", LABELS, Outcome.BEATEN),
+        (dice, "sigmoid", 255.0 * LABELS, Outcome.UNREACHABLE),
+        (pairs, "linear", GREY[:, :1], Outcome.BLIND),
+        (lambda p, y: (0.0, np.zeros_like(p)), "sigmoid", GREY, Outcome.BLIND),
+    ],
+)
+def test_wrong_pairs_miss(loss: Loss, head: str, target: Array, outcome: Outcome) -> None:
+    assert judge(Network(loss, target, head), setup()).outcome is outcome
+
+
+def test_a_known_loss_that_no_output_can_serve_misses() -> None:
+    ideal = judge(Network(squares, 255.0 * GREY, "sigmoid"), setup("mse"))
+    assert ideal.outcome is Outcome.UNREACHABLE
+    assert ideal.reachable is not None
+    assert ideal.reachable < 0.0
+
+
+def test_a_start_without_gradient_is_dead() -> None:
+    ideal = judge(Network(squares, 0.2 + 0.6 * GREY, "clip", own=np.full(GREY.shape, -3.0)), setup("mse"))
+    assert ideal.outcome is Outcome.DEAD
+    assert ideal.dead_share == 1.0
+
+
+def test_a_start_that_is_dead_in_half_of_its_values_accuses_nobody() -> None:
+    ideal = judge(Network(squares, GREY, "clip"), setup("mse"))
+    assert not ideal.misses
+
+
+@pytest.mark.parametrize(
+    ("loss", "why"),
+    [(reward, "linear"), (survival, "against one another")],
+)
+def test_what_weighs_predictions_by_data_is_named_and_not_judged(loss: Loss, why: str) -> None:
+    target = (np.random.default_rng(1).random((40, 1)) < 0.5).astype(np.float64)
+    with pytest.raises(NotJudged, match=why):
+        judge(Network(loss, target), setup())
+
+
+def test_a_target_that_does_not_vary_is_not_judged() -> None:
+    with pytest.raises(NotJudged, match="does not vary"):
+        judge(Network(squares, np.ones((8, 1))), setup("mse"))
+
+
+def test_a_reversed_term_beside_others_is_not_judged() -> None:
+    network = Network(reversed_squares, GREY)
+    network.beside = True
+    with pytest.raises(NotJudged, match="beside others"):
+        judge(network, setup("mse"))
+
+
+def test_equal_networks_give_equal_figures() -> None:
+    assert judge(Network(quantile, GREY), setup()) == judge(Network(quantile, GREY), setup())
+
+
+def test_a_gradient_that_has_vanished_is_not_blown_up_to_a_step() -> None:
+    def play(free: Array) -> Played:
+        noise = 1e-9 * np.sign(free)
+        return Played(0.0, noise, free)
+
+    start = np.array([0.3, -0.2])
+    led = descend(play, start, 1.0, greatest=1.0)
+    assert np.abs(led.last.prediction - start).max() < 1e-3

@@ -1,0 +1,237 @@
+"""The ideal network of torch programs: the captured loss, played on other predictions; right programs stay silent."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+
+import pytest
+
+from ae_audit.probe.ideal import ideal_of
+from ae_audit.schema.ideal import Ideal, Outcome
+from ae_audit.schema.remedies import ExpectLogits, SwapActivation, SwapLoss
+from tests.runtime.torch.conftest import Recorded
+
+SILENT = {Outcome.ARRIVES, Outcome.ELSEWHERE, Outcome.NOT_JUDGED}
+
+
+def program(step: str, *, head: str = "nn.Sigmoid()", before: str = "", outputs: int = 16) -> str:
+    """A dense net on ``images`` of 16 values, whose training step computes ``loss`` from ``x``, ``i`` and ``net``."""
+    lines = textwrap.indent(textwrap.dedent(step).strip(), "        ")
+    return (
+        f"{textwrap.dedent(before)}\n"
+        f"net = nn.Sequential(nn.Linear(16, 12), nn.ReLU(), nn.Linear(12, {outputs}), {head})\n"
+        "optimizer = torch.optim.Adam(net.parameters())\n"
+        "for epoch in range(2):\n"
+        "    for i in torch.arange(400).split(80):\n"
+        "        x = images[i]\n"
+        f"{lines}\n"
+        "        optimizer.zero_grad()\n"
+        "        loss.backward()\n"
+        "        optimizer.step()\n"
+    )
+
+
+@pytest.fixture
+def ideal(record: Callable[..., Recorded]) -> Callable[..., Ideal]:
+    def of(step: str, remedies: tuple[object, ...] = (), **options: object) -> Ideal:
+        capture = record(program(step, **options)).only  # type: ignore[arg-type]
+        return ideal_of(capture, capture.setup, remedies)  # type: ignore[arg-type]
+
+    return of
+
+
+LABELS = "labels = (images.mean(1) * 7).long() % 4\n"
+MASKS = "masks = (images > images.mean()).float()\n"
+MEANS = "means = images.mean(1)\n"
+
+RIGHT = {
+    "mse": ("loss = F.mse_loss(net(x), x)", {}),
+    "bce": ("loss = F.binary_cross_entropy(net(x), x)", {}),
+    "logits": ("loss = F.binary_cross_entropy_with_logits(net(x), x)", {"head": "nn.Identity()"}),
+    "written out": (
+        "p = net(x).clamp(1e-6, 1 - 1e-6)\nloss = -(x * p.log() + (1 - x) * (1 - p).log()).mean()",
+        {},
+    ),
+    "classes": ("loss = F.cross_entropy(net(x), labels[i])", {"head": "nn.Identity()", "before": LABELS, "outputs": 4}),
+    "label smoothing": (
+        "loss = F.cross_entropy(net(x), labels[i], label_smoothing=0.1)",
+        {"head": "nn.Identity()", "before": LABELS, "outputs": 4},
+    ),
+    "ignored places": (
+        "y = labels[i].clone()\ny[::3] = -100\nloss = F.cross_entropy(net(x), y)",
+        {"head": "nn.Identity()", "before": LABELS, "outputs": 4},
+    ),
+    "class weights": (
+        "loss = F.cross_entropy(net(x), labels[i], weight=torch.tensor([1.0, 5.0, 1.0, 0.5]))",
+        {"head": "nn.Identity()", "before": LABELS, "outputs": 4},
+    ),
+    "focal": (
+        "ce = F.cross_entropy(net(x), labels[i], reduction='none')\nloss = ((1 - torch.exp(-ce)) ** 2 * ce).mean()",
+        {"head": "nn.Identity()", "before": LABELS, "outputs": 4},
+    ),
+    "dice": (
+        "p, y = net(x), masks[i]\nloss = 1 - (2 * (p * y).sum() + 1) / (p.sum() + y.sum() + 1)",
+        {"before": MASKS},
+    ),
+    "dice and bce": (
+        "p, y = net(x), masks[i]\n"
+        "loss = F.binary_cross_entropy(p, y) + 1 - (2 * (p * y).sum() + 1) / (p.sum() + y.sum() + 1)",
+        {"before": MASKS},
+    ),
+    "tversky of each sample": (
+        "p, y = net(x), masks[i]\nhit = (p * y).sum(1)\n"
+        "loss = (1 - (hit + 1) / (hit + 0.7 * ((1 - p) * y).sum(1) + 0.3 * (p * (1 - y)).sum(1) + 1)).mean()",
+        {"before": MASKS},
+    ),
+    "quantile": ("gap = x - net(x)\nloss = torch.maximum(0.9 * gap, -0.1 * gap).mean()", {"head": "nn.Identity()"}),
+    "masked": ("keep = (x > 0.2).float()\nloss = ((net(x) - x) ** 2 * keep).sum() / keep.sum()", {}),
+    "weighted": ("loss = ((net(x) - x) ** 2 * (1 + 9 * x)).mean()", {}),
+    "root": ("loss = torch.sqrt(F.mse_loss(net(x), x))", {}),
+    "psnr": ("loss = -10 * torch.log10(1 / F.mse_loss(net(x), x))", {}),
+    "cosine": ("loss = 1 - F.cosine_similarity(net(x), x, dim=1).mean()", {"head": "nn.Identity()"}),
+    "correlation": (
+        "p = net(x)\na, b = p - p.mean(1, keepdim=True), x - x.mean(1, keepdim=True)\n"
+        "loss = 1 - ((a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1) + 1e-6)).mean()",
+        {"head": "nn.Identity()"},
+    ),
+    "spectral": (
+        "loss = (torch.fft.rfft(net(x)).abs() - torch.fft.rfft(x).abs()).abs().mean()",
+        {"head": "nn.Identity()"},
+    ),
+    "total variation beside": (
+        "p = net(x)\nloss = F.mse_loss(p, x) + 0.01 * (p[:, 1:] - p[:, :-1]).abs().mean()",
+        {},
+    ),
+    "gaussian likelihood": (
+        "p = net(x)\nloss = F.gaussian_nll_loss(p[:, :16], x, F.softplus(p[:, 16:]) + 1e-3)",
+        {"head": "nn.Identity()", "outputs": 32},
+    ),
+    "mixup": (
+        "other = torch.randperm(len(i))\np = net(0.3 * x + 0.7 * x[other])\n"
+        "loss = 0.3 * F.cross_entropy(p, labels[i]) + 0.7 * F.cross_entropy(p, labels[i][other])",
+        {"head": "nn.Identity()", "before": LABELS, "outputs": 4},
+    ),
+    "distillation": (
+        "p = net(x)\nwith torch.no_grad():\n    soft = teacher(x).softmax(1)\n"
+        "loss = F.kl_div(p.log_softmax(1), soft, reduction='batchmean') + F.cross_entropy(p, labels[i])",
+        {"head": "nn.Identity()", "before": LABELS + "teacher = nn.Linear(16, 4)\n", "outputs": 4},
+    ),
+    "policy gradient": (
+        "scores = net(x).log_softmax(1)\nchosen = scores.gather(1, labels[i][:, None])[:, 0]\n"
+        "loss = -(chosen * (means[i] - means.mean())).mean()",
+        {"head": "nn.Identity()", "before": LABELS + MEANS, "outputs": 4},
+    ),
+    "physics residual": (
+        "t = x.clone().requires_grad_()\nu = net(t)\n"
+        "(slope,) = torch.autograd.grad(u.sum(), t, create_graph=True)\n"
+        "loss = ((slope[:, :1] + u - means[i][:, None]) ** 2).mean()",
+        {"head": "nn.Identity()", "before": MEANS, "outputs": 1},
+    ),
+    "ranking": (
+        "s = net(x)[:, 0]\nhigher = (means[i][:, None] > means[i][None, :]).float()\n"
+        "loss = (higher * F.softplus(s[None, :] - s[:, None])).mean()",
+        {"head": "nn.Identity()", "before": MEANS, "outputs": 1},
+    ),
+    "triplet": (
+        "a, b, c = net(x), net(x + 0.01), net(x.flip(0))\nloss = F.triplet_margin_loss(a, b, c)",
+        {"head": "nn.Identity()"},
+    ),
+    "contrastive": (
+        "a, b = F.normalize(net(x), dim=1), F.normalize(net(x + 0.01), dim=1)\n"
+        "loss = F.cross_entropy(a @ b.T / 0.1, torch.arange(len(i)))",
+        {"head": "nn.Identity()"},
+    ),
+    "survival": (
+        "risk = net(x)[:, 0]\norder = means[i].argsort(descending=True)\nevent = (labels[i] > 0).float()[order]\n"
+        "risk = risk[order]\nloss = -((risk - risk.logcumsumexp(0)) * event).sum() / event.sum()",
+        {"head": "nn.Identity()", "before": LABELS + MEANS, "outputs": 1},
+    ),
+    "heat map focal": (
+        "y = torch.where(x > 0.8 * x.max(), torch.ones_like(x), x)\np = net(x).clamp(1e-4, 1 - 1e-4)\n"
+        "peak = (y == 1).float()\nup = (1 - p) ** 2 * p.log() * peak\n"
+        "down = (1 - y) ** 4 * p ** 2 * (1 - p).log() * (1 - peak)\nloss = -(up + down).sum() / peak.sum()",
+        {},
+    ),
+    "perceptual": (
+        "loss = F.mse_loss(features(net(x)), features(x))",
+        {"before": "features = nn.Linear(16, 8)\nfor p in features.parameters():\n    p.requires_grad_(False)\n"},
+    ),
+    "critic": ("loss = net(x + 0.1).mean() - net(x).mean()", {"head": "nn.Identity()", "outputs": 1}),
+    "several quantiles": (
+        "gap = means[i][:, None] - net(x)\nq = torch.tensor([0.1, 0.5, 0.9])\n"
+        "loss = torch.maximum(q * gap, (q - 1) * gap).mean()",
+        {"head": "nn.Identity()", "before": MEANS, "outputs": 3},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_right_programs_are_not_accused(name: str, record: Callable[..., Recorded]) -> None:
+    step, options = RIGHT[name]
+    for capture in record(program(step, **options)).captures:
+        ideal = ideal_of(capture, capture.setup)
+        assert ideal.outcome in SILENT, ideal
+
+
+WRONG = {
+    "negated": ("loss = -F.mse_loss(net(x), x)", {}, Outcome.BEATEN),
+    "negated by hand": ("loss = -((net(x) - x) ** 2).mean()", {}, Outcome.BEATEN),
+    "similarity minimised": (
+        "loss = F.cosine_similarity(net(x), x, dim=1).mean()",
+        {"head": "nn.Identity()"},
+        Outcome.BEATEN,
+    ),
+    "psnr minimised": ("loss = 10 * torch.log10(1 / F.mse_loss(net(x), x))", {}, Outcome.BEATEN),
+    "dice on logits": (
+        "p, y = net(x), masks[i]\nloss = 1 - (2 * (p * y).sum() + 1) / (p.sum() + y.sum() + 1)",
+        {"head": "nn.Identity()", "before": MASKS},
+        Outcome.BEATEN,
+    ),
+    "dice on bytes": (
+        "p, y = net(x), 255 * masks[i]\nloss = 1 - (2 * (p * y).sum() + 1) / (p.sum() + y.sum() + 1)",
+        {"before": MASKS},
+        Outcome.UNREACHABLE,
+    ),
+    "broadcast": ("loss = ((net(x) - means[i]) ** 2).mean()", {"before": MEANS, "outputs": 1}, Outcome.BLIND),
+    "softmax over pixels": ("loss = F.binary_cross_entropy(net(x), x)", {"head": "nn.Softmax(1)"}, Outcome.UNREACHABLE),
+    "sigmoid twice": ("loss = F.binary_cross_entropy_with_logits(net(x), x)", {}, Outcome.UNREACHABLE),
+    "bytes": ("loss = F.mse_loss(net(x), 255 * x)", {}, Outcome.UNREACHABLE),
+    "clipped away": (
+        "loss = F.mse_loss((net(x) - 9).clamp(0, 1), 0.2 + 0.6 * x)",
+        {"head": "nn.Identity()"},
+        Outcome.DEAD,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_programs_miss(name: str, ideal: Callable[..., Ideal]) -> None:
+    step, options, outcome = WRONG[name]
+    assert ideal(step, **options).outcome is outcome
+
+
+def test_remedies_are_played_too(ideal: Callable[..., Ideal]) -> None:
+    step = "loss = F.binary_cross_entropy_with_logits(net(x), x)"
+    assert ideal(step, (ExpectLogits(False),)).outcome is Outcome.ARRIVES
+    assert ideal(step, (SwapActivation("linear"),)).outcome is Outcome.ARRIVES
+    assert ideal(step, (SwapLoss("mse"),)).outcome is Outcome.ARRIVES
+
+
+def test_a_part_of_a_large_batch_is_taken_and_told(ideal: Callable[..., Ideal]) -> None:
+    seen = ideal("loss = F.mse_loss(net(x), x.repeat(1, 40))", outputs=640)
+    assert seen.outcome is Outcome.ARRIVES
+    assert seen.samples < seen.of_samples == 80
+
+
+def test_playing_changes_neither_weights_nor_random_numbers(record: Callable[..., Recorded]) -> None:
+    import torch
+
+    capture = record(program("loss = F.mse_loss(net(x), x)")).only
+    before = [parameter.detach().clone() for parameter, _ in capture._recording.parameters]
+    state = torch.get_rng_state()
+    first = ideal_of(capture, capture.setup)
+    assert ideal_of(capture, capture.setup) == first
+    assert torch.equal(torch.get_rng_state(), state)
+    for (parameter, _), value in zip(capture._recording.parameters, before, strict=True):
+        assert torch.equal(parameter, value)
