@@ -39,4 +39,4 @@ def settled(
     """``audited`` with the verdicts that the probe of its capture reaches; without one (None) as it is."""
     if probe is None or not audited.findings:
         return audited
-    return replace(audited, findings=settle(capture, audited.findings, probe, progress))
+    return replace(audited, findings=settle(capture, audited.findings, probe, progress, audited.setup))

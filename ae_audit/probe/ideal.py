@@ -233,6 +233,9 @@ class _Judgement:
         """Whether the loss does not tell a sample's own target from others', nor a constant from it."""
         truth = self._truth
         constant = self._network.cost(truth.constant).loss
+        tried = [truth.cost, shuffled, constant, self._start.loss]
+        if max(tried) - min(tried) <= NO_COST:
+            return True  # what moves the ends then is rounding
         spread = max(abs(truth.cost), abs(shuffled), *(abs(played.loss) for played in ends), FEW)
         same = SAME_COST * spread + NO_COST
         if not abs(shuffled - truth.cost) <= same:

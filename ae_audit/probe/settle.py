@@ -12,11 +12,13 @@ from functools import partial
 
 from ae_audit.probe.bounds import bound_of
 from ae_audit.probe.forks import side_by_side
+from ae_audit.probe.ideal_contests import IdealContests, with_ideal
 from ae_audit.probe.plan import ArmPlan, Contest, Plan, plan
 from ae_audit.probe.score import NoScore, r2_score
 from ae_audit.probe.verdicts import LEARNED, PLAINLY, SOMETHING, Comparison, Scores, compare
 from ae_audit.runtime.capture import CannotApply, Capture, Trial
 from ae_audit.schema.findings import Arm, Evidence, Finding, Verdict
+from ae_audit.schema.training_setup import TrainingSetup
 from ae_audit.theory.intervals import format_number
 
 CHUNK = 25
@@ -69,28 +71,34 @@ def settle(
     findings: Sequence[Finding],
     options: ProbeOptions,
     progress: Callable[[str], None] = lambda _: None,
+    setup: TrainingSetup | None = None,
 ) -> tuple[Finding, ...]:
-    """The findings of one captured setup (worst first), each with its verdict and the probe's evidence.
+    """The findings of one captured setup (worst first), each with its verdict and the evidence of the experiments.
 
     A finding without a remedy that can be tried is returned as it is; a proved one stays proved and gains evidence.
+    ``setup`` is the capture's, with what more is known of it. What the ideal network confirms is confirmed, also where
+    no time is left for steps of the real one.
     """
     outline = plan(findings)
     if outline is None:
         return tuple(findings)
+    ideal = IdealContests(capture, capture.setup if setup is None else setup, progress).evidence(findings, outline)
     bench = _Bench(capture, options, progress)
+    settled = _probed(bench, findings, outline)
+    return tuple(with_ideal(finding, ideal.get(index)) for index, finding in enumerate(settled))
+
+
+def _probed(bench: _Bench, findings: Sequence[Finding], outline: Plan) -> list[Finding]:
     settled = list(findings)
     try:
         steps = bench.pilot(outline)
     except (_OutOfTime, NoScore) as stop:
-        return tuple(
-            _with_verdict(finding, Verdict.INCONCLUSIVE, _gave_up(bench, stop))
-            if index in outline.contests
-            else finding
-            for index, finding in enumerate(findings)
-        )
+        for index in outline.contests:
+            settled[index] = _with_verdict(findings[index], Verdict.INCONCLUSIVE, _gave_up(bench, stop))
+        return settled
     for index, contests in outline.contests.items():
         settled[index] = _judge(bench, findings[index], outline, contests, steps)
-    return tuple(settled)
+    return settled
 
 
 class _Bench:

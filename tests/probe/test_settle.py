@@ -13,7 +13,7 @@ import pytest
 from ae_audit.probe import ProbeOptions, settle
 from ae_audit.probe.bounds import bound_of
 from ae_audit.probe.verdicts import PLAINLY
-from ae_audit.runtime.capture import Array, CannotApply, Evaluation
+from ae_audit.runtime.capture import Array, CannotApply, Evaluation, FloatArray, Played
 from ae_audit.schema.findings import Finding, Severity, Verdict
 from ae_audit.schema.location import Location
 from ae_audit.schema.remedies import Remedy, Rescale, SwapActivation, SwapLoss
@@ -306,3 +306,56 @@ def test_steps_that_would_outlast_the_time_are_not_begun(monkeypatch: pytest.Mon
     assert settled.verdict is Verdict.INCONCLUSIVE
     assert "--timeout gives it more" in settled.evidence[0].text
     assert clock.now == 50.0, "a third 25 steps would have ended at 75 s"
+
+
+class FreeOutputs:
+    """What an ideal network is asked, on the same digits: squared errors behind an activation."""
+
+    beside = False
+
+    def __init__(self, target: Array, activation: str) -> None:
+        self.target = target[:32]
+        self.of_samples = len(target)
+        self.direct = activation == "linear"
+        self.own = 0.05 * np.random.default_rng(0).standard_normal(self.target.size)
+
+    def play(self, free: FloatArray) -> Played:
+        if self.direct:
+            return self.cost(free)
+        made = 0.5 * (1.0 + np.tanh(0.5 * free))
+        played = self.cost(made)
+        return Played(played.loss, played.gradient * made * (1.0 - made), played.prediction)
+
+    def cost(self, prediction: FloatArray) -> Played:
+        made = prediction.reshape(self.target.shape)
+        gap = made - self.target
+        return Played(float(np.square(gap).mean()), (2.0 * gap / gap.size).ravel(), made)
+
+    def approach(self, free: FloatArray, wanted: FloatArray) -> Played:
+        played = self.play(free)
+        return Played(played.loss, played.gradient, played.prediction)
+
+
+class Raw(NumpyCapture):
+    """Digits out of the reach of a sigmoid, with a way of trying free outputs."""
+
+    def free_network(self, remedies: Sequence[Remedy]) -> FreeOutputs:
+        swapped = next((remedy.to for remedy in remedies if isinstance(remedy, SwapActivation)), self.activation)
+        return FreeOutputs(4.0 * self.targets, swapped)
+
+
+def test_the_ideal_network_confirms_where_no_step_could_be_taken() -> None:
+    setup = TrainingSetup(Framework.TORCH, Location("a.py", 1), loss=LossUse(name="mse"))
+    remedy = finding(SwapActivation("linear"))
+    (settled,) = settle(Raw("sigmoid", setup=setup), [remedy], ProbeOptions(budget=0.0))
+    assert settled.verdict is Verdict.CONFIRMED
+    assert [evidence.kind for evidence in settled.evidence] == ["probe", "ideal"]
+    assert "budget" in settled.evidence[0].text
+    assert dict(settled.evidence[1].figures)["r2_with_fix"] == pytest.approx(1.0, abs=0.01)
+
+
+def test_the_ideal_network_confirms_nothing_where_both_arrive() -> None:
+    setup = TrainingSetup(Framework.TORCH, Location("a.py", 1), loss=LossUse(name="mse"))
+    (settled,) = settle(Raw("linear", setup=setup), [finding(SwapActivation("linear"))], ProbeOptions(budget=0.0))
+    assert settled.verdict is Verdict.INCONCLUSIVE
+    assert [evidence.kind for evidence in settled.evidence] == ["probe"]

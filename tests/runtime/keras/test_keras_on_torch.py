@@ -13,6 +13,7 @@ import pytest
 ELSEWHERE = [
     "test_keras_dense.py",
     "test_keras_heads.py",
+    "test_keras_ideal.py",
     "test_keras_live.py",
     "test_keras_own_steps.py",
     "test_keras_ways_of_training.py",
