@@ -33,6 +33,8 @@ def command_line(inputs: Mapping[str, str]) -> list[str]:
     wanted = isolated == "true" or (isolated == "auto" and inputs.get("GITHUB_EVENT_NAME") in _FROM_OTHERS)
     if wanted and not chosen:
         options.append("--isolated")
+    if inputs.get("GITHUB_EVENT_NAME") in _FROM_OTHERS and "--untrusted" not in options:
+        options.append("--untrusted")
     if inputs.get("AUDIT_SARIF"):
         options += ["--sarif-output", inputs["AUDIT_SARIF"]]
     return [*options, "--", *_paths(inputs.get("AUDIT_PATHS", ""))]

@@ -11,6 +11,7 @@ from ae_audit.base.errors import UsageError
 from ae_audit.base.progress import Progress
 from ae_audit.engine.child_results import MALFORMED, AuditedPlaces, ChildResults
 from ae_audit.engine.discovery import AuditTarget, ModelInput
+from ae_audit.engine.doubt import Doubted
 from ae_audit.engine.merge import contradictions
 from ae_audit.engine.static_stage import Reading, Run, is_shipped, selected_rules
 from ae_audit.runtime.sandbox.interpreters import FRAMEWORKS, Interpreter, NoInterpreter, choose
@@ -78,8 +79,8 @@ def run_file(reading: Reading, settings: Settings, progress: Progress) -> Run:
     return Run(
         target,
         reading.relevant or bool(results.seen),
-        _completed(reading.setups, results),
-        _still_unknown(reading, results),
+        _completed(reading.setups, results, settings.untrusted),
+        reading.reasons if settings.untrusted else _still_unknown(reading, results),
         (*reading.errors, *_errors(path, outcome, results, settings, reading.setups)),
         (
             *reading.notes,
@@ -170,15 +171,20 @@ def _weak_spot(confinement: SandboxClosed) -> str | None:
     )
 
 
-def _completed(read: Sequence[TrainingSetup], results: ChildResults) -> tuple[TrainingSetup | AuditedSetup, ...]:
-    """What reading found, each set-up replaced by what was seen of it; what only running showed comes after."""
-    taken: dict[int, AuditedSetup] = {}
+def _completed(
+    read: Sequence[TrainingSetup], results: ChildResults, untrusted: bool
+) -> tuple[TrainingSetup | AuditedSetup | Doubted, ...]:
+    """What reading found, each set-up replaced by what was seen of it; what only running showed comes after.
+
+    Of an ``untrusted`` program what was seen is put beside it.
+    """
+    taken: dict[int, AuditedSetup | Doubted] = {}
     more: list[AuditedSetup] = []
     for seen in results.seen:
         if seen.read is None or seen.read in taken:
             more.append(seen.audited)
         else:
-            taken[seen.read] = seen.audited
+            taken[seen.read] = Doubted(read[seen.read], seen.audited) if untrusted else seen.audited
     return (*(taken.get(position, setup) for position, setup in enumerate(read)), *more)
 
 

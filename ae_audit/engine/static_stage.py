@@ -19,6 +19,7 @@ from ae_audit.base.progress import Progress
 from ae_audit.base.records import dataclass, replace
 from ae_audit.engine.assembly import FileAudit
 from ae_audit.engine.discovery import AuditTarget, path_matches
+from ae_audit.engine.doubt import Doubted, only_adding
 from ae_audit.engine.severity_overrides import overridden
 from ae_audit.schema.audited import AuditedSetup
 from ae_audit.schema.report import Note, StageError, Undecided
@@ -58,7 +59,7 @@ class Run:
 
     target: AuditTarget
     relevant: bool
-    setups: tuple[TrainingSetup | AuditedSetup, ...]
+    setups: tuple[TrainingSetup | AuditedSetup | Doubted, ...]
     """those that ran are judged by our own rules and settled"""
     reasons: tuple[Undecided, ...]
     """facts that neither stage found out"""
@@ -153,7 +154,10 @@ def judged_and_finished(found: Reading | Run, settings: Settings, sources: Sourc
     except AuditError:
         raise
     except Exception as error:  # a bug of ours on this one file
-        setups = tuple(item if isinstance(item, AuditedSetup) else AuditedSetup(item) for item in found.setups)
+        setups = tuple(
+            item if isinstance(item, AuditedSetup) else AuditedSetup(item.setup if isinstance(item, Doubted) else item)
+            for item in found.setups
+        )
         errors = (*found.errors, internal_error(found.target.path, "static", error))
         return FileAudit(found.target, found.relevant, setups, found.reasons, errors, found.notes)
 
@@ -195,7 +199,9 @@ def judge(found: Reading | Run, settings: Settings) -> FileAudit:
     own = [rule for rule in rules if not is_shipped(rule)]  # the child knows ours alone
     judging = (rule for rule in rules if target.run or not rule.needs_data)
 
-    def judged(setup: TrainingSetup | AuditedSetup) -> AuditedSetup:
+    def judged(setup: TrainingSetup | AuditedSetup | Doubted) -> AuditedSetup:
+        if isinstance(setup, Doubted):
+            return only_adding(judge_setup(setup.setup, rules), judged(setup.claimed))
         if not isinstance(setup, AuditedSetup):
             return judge_setup(setup, rules)
         more = judge_setup(setup.setup, own)

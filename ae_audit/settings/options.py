@@ -134,6 +134,8 @@ class Settings:
     allow_write: tuple[str, ...] = ()
     """folders that audited programs may write in; never settable in a file, as ``run``"""
     allow_network: bool = False
+    untrusted: bool = False
+    """whether what a program's run says may only add to what reading found; never settable in a file"""
     stand_in: bool = False
     """whether data files that a program asks for and that do not exist are made up"""
     project_rules: bool = False
@@ -218,6 +220,13 @@ OPTIONS = (
         "a folder that programs may write in (may be repeated)",
         file=False,
         metavar="DIR",
+        group="sandbox",
+    ),
+    Option(
+        "untrusted",
+        Kind.SWITCH,
+        "for programs of others: a run adds findings and evidence and withdraws none",
+        file=False,
         group="sandbox",
     ),
     Option("allow-network", Kind.SWITCH, "let programs open network connections", file=False, group="sandbox"),
