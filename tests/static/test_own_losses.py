@@ -138,3 +138,19 @@ def test_labels_with_much_noise_leave_their_range() -> None:
     critic.train_on_batch(tf.random.normal((64, 8)), labels)
     """)
     assert "AE201" in codes
+
+
+def test_an_exercise_in_gradients_is_no_training() -> None:
+    source = """
+    import torch
+    x = torch.tensor([2.0, 3.0], requires_grad=True)
+    y = torch.FloatTensor([1, 2])
+    (y * y).mean().backward()
+    """
+    assert not analyse_file("program.py", textwrap.dedent(source).encode()).setups
+
+
+def test_the_logarithm_of_an_output_keeps_its_head() -> None:
+    setup = setup_of(trained("loss = -torch.mean(torch.log(torch.sigmoid(judge(x))) + 1)"))
+    assert setup.loss.name is None
+    assert setup.head.activation == "sigmoid"

@@ -108,3 +108,38 @@ def test_a_cross_entropy_with_an_epsilon_in_both_logarithms() -> None:
     )
     assert setup.loss.name == "bce"
     assert not found
+
+
+def test_the_weight_of_a_line_is_a_weight() -> None:
+    (setup,), _, _ = read("""
+    import numpy as np
+    import tensorflow as tf
+    xs, ys = np.linspace(0, 1, 50), np.linspace(2, 4, 50)
+    X, Y = tf.placeholder("float"), tf.placeholder("float")
+    W, b = tf.Variable(np.random.randn(), name="weight"), tf.Variable(0.0, name="bias")
+    cost = tf.reduce_sum(tf.pow(tf.add(tf.multiply(X, W), b) - Y, 2)) / 100
+    optimizer = tf.train.GradientDescentOptimizer(0.1).minimize(cost)
+    with tf.Session() as sess:
+        for x, y in zip(xs, ys):
+            sess.run(optimizer, feed_dict={X: x, Y: y})
+    """)
+    assert (setup.head.activation, setup.loss.name) == ("linear", "mse")
+    assert setup.target.values.hull.hi == 4.0
+
+
+def test_labels_meet_what_an_unknown_function_makes_of_a_placeholder() -> None:
+    (setup,), _, _ = read("""
+    import tensorflow as tf
+    from tensorflow.contrib import rnn
+    from tensorflow.examples.tutorials.mnist import input_data
+    mnist = input_data.read_data_sets("d", one_hot=True)
+    X, Y = tf.placeholder("float", [None, 28, 28]), tf.placeholder("float", [None, 10])
+    outputs, states = rnn.static_rnn(rnn.BasicLSTMCell(64), tf.unstack(X, 28, 1), dtype=tf.float32)
+    logits = tf.matmul(outputs[-1], tf.Variable(tf.random_normal([64, 10])))
+    loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(logits=logits, labels=Y))
+    step = tf.train.AdamOptimizer().minimize(loss)
+    images, labels = mnist.train.next_batch(64)
+    tf.Session().run(step, feed_dict={X: images.reshape((64, 28, 28)), Y: labels})
+    """)
+    assert setup.loss.name == "cce"
+    assert setup.target.structure.value == "one-hot"

@@ -94,6 +94,8 @@ class InputTargetScaleMismatch(Rule):
     )
 
     def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
+        if setup.head.activation is None and setup.head.range.unknown and setup.input.values.unknown:
+            return  # a network out of reach, whose output may be scaled as its target is
         if setup.reconstruction is not Tri.YES or structure_of(setup) in LABELS or setup.loss.name in CATEGORICAL:
             return
         scale = _scale(setup)

@@ -186,7 +186,7 @@ def observe(
     """
     if "collecting losses" in run.notes or not is_eager(term.prediction):
         return
-    if not trains and _is_written_number(term):
+    if not trains and (_is_written_number(term) or (isinstance(term.target, Array) and term.target.placeholder)):
         return
     prediction = term.prediction
     if isinstance(prediction, Unknown) and not isinstance(term.target, (Array, Unknown)):

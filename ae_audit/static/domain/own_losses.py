@@ -23,6 +23,8 @@ def trained(run: Evaluator, value: Value, optimizer: str | None, where: Where | 
         return
     if isinstance(value, Tensor) and value.fed and not any(array.placeholder for array in value.fed):
         _report(run, value, optimizer, where)
+    elif isinstance(value, Array) and value.why is None:
+        return  # gradients of an expression in numbers alone: no model is trained
     elif isinstance(value, (Unknown, Array)) and where is not None:
         reason = value.reason if isinstance(value, Unknown) else value.why or "it is computed from data alone"
         _emit(run, Framework.TORCH, where, where, Unknown(reason), Unknown(reason), reason, optimizer)

@@ -158,7 +158,7 @@ def _one_sided_mean(left: Tensor, right: Tensor) -> Head | None:
     """``relu(h) + eps * std``: the head of a mean that cannot take one of the signs."""
     for mean, spread in ((left, right), (right, left)):
         drawn = spread.variational is Tri.YES and mean.variational is not Tri.YES
-        if drawn and mean.head.activation in _ONE_SIDED:
+        if drawn and mean.head.activation in _ONE_SIDED - {"exponential"}:  # which is the mean of no code
             return mean.head
     return None
 

@@ -345,7 +345,8 @@ def unknown_range(tensor: Tensor, where: Where) -> Tensor:
 
 def remembering(made: Tensor, outputs: Iterable[Value], where: Where) -> Tensor:
     """``made`` of outputs in a way that is not followed, with the first of them: a loss may end there."""
-    first = next((v for v in outputs if isinstance(v, Tensor) and v.fed and v.head.activation is not None), None)
+    seen = [v.log_of or v for v in outputs if isinstance(v, Tensor)]
+    first = next((v for v in seen if v.fed and v.head.activation is not None), None)
     return made if made.met is not None or first is None else replace(made, met=Meeting(first, None, where))
 
 
@@ -373,8 +374,9 @@ def logarithm(tensor: Tensor, where: Where) -> Tensor:
         range_ = head.range if activation is None else activation.range_of(head.range)
         return replace(tensor, log_of=tensor, head=replace(head, activation="log_softmax", range=range_,
                                                            location=where.location))  # fmt: skip
-    return replace(tensor, log_of=tensor, head=replace(head, range=UNKNOWN_ACTIVATION_RANGE, activation=None),
+    made = replace(tensor, log_of=tensor, head=replace(head, range=UNKNOWN_ACTIVATION_RANGE, activation=None),
                    why="a logarithm of the output")  # fmt: skip
+    return remembering(made, [tensor], where)
 
 
 def concatenated(run: Evaluator, values: list[Value], where: Where, framework: Framework) -> Value:

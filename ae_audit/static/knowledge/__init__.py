@@ -41,6 +41,7 @@ TORCH = (
     "torch.torchvision_data",
     "torch.torchvision_steps",
     "torch.torchvision_models",
+    "torch.model_zoo",
     "torch.lightning",
 )
 MODULES = (*BASE[:-1], *KERAS, *TORCH, BASE[-1])

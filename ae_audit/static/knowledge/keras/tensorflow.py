@@ -119,6 +119,10 @@ def _interpolated(name: str, call: Call) -> bool:
 def _starts_weights(first: Value | None, call: Call) -> bool:
     """Whether a variable is said to be trained, or begins as weights do: drawn at random or all alike."""
     said = call.constant(1, "trainable")
+    if said is None and isinstance(first, Const) and isinstance(first.value, float):
+        return True  # the weight of a line
+    if said is None and isinstance(first, Array) and first.random:
+        return True
     if said is not None or not isinstance(first, Array):
         return said is True
     blank = first.values.reach is not None and first.values.hull.width == 0 and first.why is None
@@ -379,8 +383,10 @@ _NAMED: dict[str, Any] = {
 
 def _other(run: Run, name: str, call: Call) -> Value:
     found = [tensor for value in call.values() for tensor in run.find_tensors(value)]
-    if found:
-        return tensors.opaque(run, found[0].framework, found, f"what «{name}» does to the output is not known")
+    to_come = [value for value in call.values() if isinstance(value, Array) and value.placeholder]
+    if found or to_come:
+        why = f"what «{name}» does to the output is not known"
+        return tensors.opaque(run, found[0].framework if found else KERAS, [*found, *to_come], why)
     if name == "tensorflow.GradientTape":
         return Object("tensorflow.GradientTape", call)
     return Unknown(f"what «{name}» returns is not known", call.where)

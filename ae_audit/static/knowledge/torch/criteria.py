@@ -281,7 +281,7 @@ def array_backward(run: Run, receiver: Any, call: Call) -> Value:
     out_of_reach = operators.calls_out_of_reach(run, receiver)
     for each in out_of_reach:
         unknown_backward(run, each, call)
-    if not out_of_reach:
+    if not out_of_reach and "torch optimizer" in run.notes:  # without one it is an exercise in gradients
         losses.trained(run, receiver, where=call.where)
     return NONE
 
