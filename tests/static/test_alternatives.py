@@ -7,6 +7,9 @@ import textwrap
 import pytest
 
 from ae_audit.static import StaticResult, analyse_file
+from ae_audit.static.interpreter import program
+from ae_audit.static.interpreter.run import Run
+from ae_audit.static.source.projects import Program
 
 
 def analyse(source: str) -> StaticResult:
@@ -259,3 +262,33 @@ def test_an_attribute_or_element_that_a_loop_counts_is_unknown_in_it(begin: str,
     turn = count + chosen if late else chosen + count
     result = analyse(f"{DATA}{begin}\nfor name in names:\n{turn}    build(act).fit(x, x)\n")
     assert {setup.head.activation for setup in result.setups} == {"tanh", "sigmoid"}
+
+
+@pytest.mark.parametrize(
+    ("more", "runs"),
+    [
+        ("def show(kind='bars'):\n    print('lines' if kind == 'lines' else kind)\n", 1),
+        ("class Plot:\n    def show(self, kind='bars'):\n        print('lines' if kind == 'lines' else kind)\n", 1),
+        ("def again(act='relu'):\n    build('tanh' if act == 'tanh' else act).fit(x, x)\n", 2),
+        (
+            "class Trainer:\n    def configure(self, act='relu'):\n        kind = str(act)\n"
+            "        self.act = 'tanh' if act == 'tanh' else kind\n"
+            "    def run(self):\n        build(self.act).fit(x, x)\n",
+            2,
+        ),
+    ],
+    ids=["function", "method", "training", "class that trains"],
+)
+def test_an_option_of_what_nothing_calls_is_tried_where_it_may_decide_a_loss(
+    more: str, runs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans: list[str] = []
+    original = program.execute
+
+    def noting(run: Run, read: Program) -> bool:
+        plans.append(run.plan.text)
+        return original(run, read)
+
+    monkeypatch.setattr(program, "execute", noting)
+    analyse_file("p.py", (DATA + "build('sigmoid').fit(x, x)\n" + more).encode())
+    assert len(plans) == runs

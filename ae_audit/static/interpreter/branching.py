@@ -43,7 +43,7 @@ def decide(
     if matters:
         positive, negative = text, f"not ({text})"
         offer = Offer(key, not default, negative if default else positive, positive if default else negative,
-                      run.uncalled)  # fmt: skip
+                      run.origin)  # fmt: skip
         run.offers.setdefault((key, not default), offer)
     return default
 
@@ -130,7 +130,7 @@ def _decided(run: Run, known: bool, node: ast.If, frame: Frame) -> bool:
     taken = run.plan.get(key)
     if taken is not None:
         return bool(taken.value)
-    offer = Offer(key, not known, negated if known else text, text if known else negated, run.uncalled)
+    offer = Offer(key, not known, negated if known else text, text if known else negated, run.origin)
     skipped, part = (node.orelse, "else") if known else (node.body, "then")
     if run.project.syntax.of(node, skipped, part).trains:
         run.offers.setdefault((key, not known), offer)

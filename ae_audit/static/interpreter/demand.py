@@ -177,7 +177,8 @@ def outline_of(program: Program) -> Outline:
 def _at_module_level(run: Run, scope: Scope) -> Iterator[None]:
     """While a module's own statements are run, wherever in the program their names were asked for."""
     kept = run.functions, run.classes, run.loops, run.turning, run.uncalled, run.active
-    unmarked = "no_grad" in run.marks
+    unmarked, importing = "no_grad" in run.marks, run.importing
+    run.importing = True
     run.functions, run.classes, run.loops, run.turning, run.uncalled, run.active = [], [], 0, [], None, []
     run.marks.discard("no_grad")
     run.scopes.append(scope)
@@ -185,6 +186,7 @@ def _at_module_level(run: Run, scope: Scope) -> Iterator[None]:
         yield
     finally:
         run.scopes.pop()
+        run.importing = importing
         run.functions, run.classes, run.loops, run.turning, run.uncalled, run.active = kept
         if unmarked:
             run.marks.add("no_grad")

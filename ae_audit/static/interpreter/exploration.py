@@ -17,6 +17,8 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from typing import Any
 
 Key = tuple[str, ...]
+IMPORTED = -1
+"""stands for the modules of the project, where a decision is met while one is read"""
 DECIDED = "decided"
 """begins the key of a test that the program decides, which only a search for its training undoes"""
 
@@ -32,7 +34,7 @@ class Offer:
     default_text: str
     """and when it is not"""
     uncalled: int | None = field(default=None, compare=False)
-    """the function that was being entered although nothing calls it, by its node"""
+    """the function that was being entered although nothing calls it, by its node; ``IMPORTED``: an imported module"""
     demanded: bool = field(default=False, compare=False)
     """whether the user must choose: what it goes against is no default"""
 

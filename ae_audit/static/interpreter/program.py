@@ -11,7 +11,7 @@ from ae_audit.static.domain.environment import Frame, Scope
 from ae_audit.static.domain.values import Const, Instance, Site
 from ae_audit.static.interpreter import calls, classes
 from ae_audit.static.interpreter.budget import FINISHING_STEPS, MAX_STEPS, BudgetSpentError
-from ae_audit.static.interpreter.exploration import DECIDED, Offer, Plan
+from ae_audit.static.interpreter.exploration import DECIDED, IMPORTED, Offer, Plan
 from ae_audit.static.interpreter.registry import Registry
 from ae_audit.static.interpreter.run import Run
 from ae_audit.static.source.sources import Where
@@ -64,11 +64,8 @@ def explore(registry: Registry, project: Project, program: Program) -> list[Exec
             Execution(plan, run.sites, exhausted, run.marks, tuple(run.offers.values()), run.faults, run.called,
                       tuple(run.notes.get("image quality", ())))
         )  # fmt: skip
-        fruitful = {site.extra.get("uncalled") for site in run.sites}
         for identity, offer in run.offers.items():
-            if identity in seen:
-                continue
-            if offer.key[0] in {"soft", DECIDED} or offer.uncalled is None or offer.uncalled in fruitful:
+            if identity not in seen and _matters(offer, run):
                 seen.add(identity)
                 pending.append(plan.with_(offer))
         pending.sort(key=lambda waiting: (len(waiting.taken), waiting.taken[-1].key[0] != "soft"))
@@ -76,6 +73,23 @@ def explore(registry: Registry, project: Project, program: Program) -> list[Exec
             undoing = True
             pending.append(Plan())
     return done
+
+
+def _matters(offer: Offer, run: Run) -> bool:
+    """Whether another way of an offer may lead to another loss, after a run that met it.
+
+    What nothing calls only matters to the losses in it; an option of a method, to those of its class, whose attributes
+    it may decide; what a module of the project decides while it is read, where there is any loss.
+    """
+    if offer.key[0] == DECIDED or offer.uncalled is None:
+        return True
+    if offer.uncalled == IMPORTED:
+        return bool(run.sites)
+    fruitful = {site.extra.get("uncalled") for site in run.sites}
+    if offer.key[0] != "soft":
+        return offer.uncalled in fruitful
+    owners = run.owners
+    return owners.get(offer.uncalled, offer.uncalled) in {owners.get(node, node) for node in fruitful if node}
 
 
 def fits(executions: list[Execution]) -> bool:
@@ -154,6 +168,7 @@ def _enter_the_uncalled(run: Run) -> None:
                 continue
             receiver = instances.get(id(cls)) or run.notes.get(("instance", id(cls.node)))
             run.uncalled = id(method.node)
+            run.owners[id(method.node)] = id(cls.node)
             if method.name in EVALUATION_METHODS:
                 run.marks.add("no_grad")
             calls.with_unknowns(run, method, receiver or Instance(cls))

@@ -9,7 +9,7 @@ from ae_audit.static.domain.environment import Frame, Scope, Signal
 from ae_audit.static.domain.values import Array, Class, Const, Function, Module, Seq, Site, Soft, Tensor, Unknown, Value
 from ae_audit.static.interpreter import attributes, calls, expressions, statements
 from ae_audit.static.interpreter.budget import MAX_SITES, MAX_STEPS, PARTS_A_STEP, BudgetSpentError
-from ae_audit.static.interpreter.exploration import Offer, Plan
+from ae_audit.static.interpreter.exploration import IMPORTED, Offer, Plan
 from ae_audit.static.interpreter.registry import Registry
 from ae_audit.static.source.sources import Text, Where
 
@@ -54,6 +54,10 @@ class Run:
         self.main_text: Text | None = None
         self.uncalled: int | None = None
         """the function that is being entered although nothing calls it, by its node"""
+        self.importing = False
+        """whether a module of the project is being read, wherever it is asked for"""
+        self.owners: dict[int, int] = {}
+        """methods that are entered although nothing calls them, with their classes, by their nodes"""
         self.loops = 0
         """how many loops of an unknown number of turns are being run"""
         self.turning: list[str] = []
@@ -85,6 +89,11 @@ class Run:
             self.steps -= steps
             if self.steps < 0:
                 raise BudgetSpentError
+
+    @property
+    def origin(self) -> int | None:
+        """Where a decision is met: the function that nothing calls, ``IMPORTED``, or None for the program itself."""
+        return IMPORTED if self.importing else self.uncalled
 
     def fresh(self) -> int:
         """A new identity."""
@@ -166,7 +175,7 @@ class Run:
             key = ("soft", soft.source)
             self.offers.setdefault(
                 (key, type(value).__name__, value),
-                Offer(key, value, f"{soft.source} == {value!r}", f"{soft.source} == {default!r}", self.uncalled,
+                Offer(key, value, f"{soft.source} == {value!r}", f"{soft.source} == {default!r}", self.origin,
                       demanded is not None),
             )  # fmt: skip
 
