@@ -90,8 +90,9 @@ class Recording:
         path, argv = self._request["path"], self._request["argv"]
         old_names = answer_old_names(self._interception.watch, path)
         FirstParty(path, self._request["project_root"]).install()
-        absent = AbsentPackages(UserCode(path), lambda name: self._emit(PackageAbsent(name)))
-        absent.install()
+        AbsentPackages(
+            UserCode(path), lambda name: self._emit(PackageAbsent(name)), lambda text: self._emit(Noted(text))
+        ).install()
         if self._request["stand_in"]:
             self._make_up_files(path)
         try:

@@ -143,6 +143,7 @@ NAMES: dict[str, dict[str, str | Successor]] = {
     "backend": keras_backend.NAMES,
     "models": {"Input": "keras:Input"},
 }
+_WRAPPERS = Successor("ae_audit.runtime.host.accommodations.keras_wrappers", "an estimator that does the same")
 _ENGINE = {"Input": "keras:Input", "Layer": "keras.layers:Layer", "InputSpec": "keras.layers:InputSpec"}
 _ENGINE |= {"InputLayer": "keras.layers:InputLayer", "Network": "keras:Model", "Container": "keras:Model"}
 
@@ -154,6 +155,7 @@ def install(watch: ImportWatch, names: OldNames, uses: Uses) -> None:
     for prefix in prefixes:
         for old, new in MODULES.items():
             names.module(f"{prefix}.{old}", new)
+        names.module(f"{prefix}.wrappers.scikit_learn", _WRAPPERS)
         for module in _ENGINE_MODULES:
             names.names(f"{prefix}.engine{module}", _ENGINE)
         for old, table in NAMES.items():

@@ -9,7 +9,7 @@ from typing import Any
 
 from ae_audit.runtime.compat.arguments import DROPPED, Renamed, take_old_arguments
 from ae_audit.runtime.compat.names import OldNames, Successor
-from ae_audit.runtime.compat.uses import Uses
+from ae_audit.runtime.compat.uses import REFUSED, Uses
 from ae_audit.runtime.host.imports import ImportWatch
 
 _HERE = "ae_audit.runtime.compat.sklearn"
@@ -56,7 +56,9 @@ NAMES: dict[str, dict[str, str | Successor]] = {
     },
 }
 ARGUMENTS: dict[str, dict[str, Renamed]] = {
-    "sklearn.preprocessing": {"OneHotEncoder": {"sparse": "sparse_output"}},
+    "sklearn.preprocessing": {
+        "OneHotEncoder": {"sparse": "sparse_output", "categorical_features": DROPPED, "n_values": DROPPED}
+    },
     "sklearn.cluster": {
         "KMeans": {"n_jobs": DROPPED, "precompute_distances": DROPPED},
         "AgglomerativeClustering": {"affinity": "metric"},
@@ -73,6 +75,7 @@ def install(watch: ImportWatch, names: OldNames, uses: Uses) -> None:
         names.module(old, new)
     for module, table in NAMES.items():
         names.names(module, table)
+    watch.when_imported("sklearn.preprocessing", functools.partial(_encode_some_columns, uses=uses))
     for module, classes in ARGUMENTS.items():
         watch.when_imported(module, functools.partial(_arguments, classes=classes, uses=uses))
 
@@ -83,6 +86,23 @@ def _arguments(module: ModuleType, classes: dict[str, Renamed], uses: Uses) -> N
         if cls is not None:
             shown = f"{module.__name__}.{name}"
             take_old_arguments(cls, "__init__", renamed, uses, shown=shown, library="sklearn")
+
+
+def _encode_some_columns(module: ModuleType, uses: Uses) -> None:
+    """``OneHotEncoder(categorical_features=[0])``, which left the other columns as they were, behind the encoded."""
+    cls = module.OneHotEncoder
+
+    def new(kind: Any, *args: Any, **kwargs: Any) -> Any:
+        chosen = kwargs.get("categorical_features")
+        if chosen is None or isinstance(chosen, str):
+            return object.__new__(kind)
+        from sklearn.compose import ColumnTransformer
+
+        what = "a ColumnTransformer of that encoder stood in for it"
+        uses.tell("OneHotEncoder(categorical_features=…)", "sklearn", what, gone=REFUSED)
+        return ColumnTransformer([("encoded", cls(), chosen)], remainder="passthrough", sparse_threshold=1.0)
+
+    cls.__new__ = new
 
 
 def linear_assignment(costs: Any) -> Any:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ae_audit.runtime.host.accommodations.inert import AbsentValue
+from ae_audit.runtime.host.accommodations.inert import AbsentValue, Inert
 from ae_audit.runtime.host.patching import replaced
 from ae_audit.runtime.host.user_code import Place, UserCode
 from ae_audit.runtime.keras import batches as keras_data
@@ -179,6 +179,10 @@ class KerasRecorder:
             location = self._code.location()
             if location is not None:
                 self._compiled[id(model)] = location
+            if args and isinstance(args[0], Inert):  # of a package that is absent: as good as any for a few steps
+                args = ("adam", *args[1:])
+            if isinstance(kwargs.get("optimizer"), Inert):
+                kwargs["optimizer"] = "adam"
             return original(model, *args, **kwargs)
 
         return compile_

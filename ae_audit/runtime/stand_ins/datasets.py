@@ -295,6 +295,28 @@ def _olivetti(return_X_y: bool = False, **_: Any) -> tuple[Any, str]:
     return _bunch(images.reshape(400, 4096), part.labels, return_X_y, images=images), SYNTHETIC
 
 
+def _lfw(
+    resize: float | None = 0.5,
+    min_faces_per_person: int | None = 0,
+    color: bool = False,
+    slice_: Any = (slice(70, 195), slice(78, 172)),
+    return_X_y: bool = False,
+    **_: Any,
+) -> tuple[Any, str]:
+    import numpy as np
+
+    from ae_audit.runtime.stand_ins.samples import pictures
+
+    extents = [part.stop - part.start for part in slice_] if slice_ is not None else [250, 250]
+    height, width = (int((resize or 1.0) * extent) for extent in extents)
+    length, people = (1288, 7) if (min_faces_per_person or 0) >= 70 else (3023, 62)
+    part = pictures(length, height, width, 3 if color else 1, people, seed=9, train=True)
+    images = part.all_images().astype("float32") / 255.0
+    names = np.array([f"Person {number}" for number in range(people)])
+    data = images.reshape(length, -1)
+    return _bunch(data, part.all_labels("int64"), return_X_y, images=images, target_names=names), SYNTHETIC
+
+
 def _fetch_california(return_X_y: bool = False, as_frame: bool = False, **_: Any) -> tuple[Any, str]:
     x, y = _california(20640)
     names = ["MedInc", "HouseAge", "AveRooms", "AveBedrms", "Population", "AveOccup", "Latitude", "Longitude"]
@@ -315,5 +337,6 @@ def _bunch(data: Any, target: Any, as_pair: bool, **details: Any) -> Any:
 _SCIKIT_LEARN: dict[str, dict[str, Callable[..., tuple[Any, str] | None]]] = {
     "sklearn.datasets._openml": {"fetch_openml": _openml},
     "sklearn.datasets._olivetti_faces": {"fetch_olivetti_faces": _olivetti},
+    "sklearn.datasets._lfw": {"fetch_lfw_people": _lfw},
     "sklearn.datasets._california_housing": {"fetch_california_housing": _fetch_california},
 }

@@ -6,9 +6,14 @@ from them: :attr:`FileStandIns.used` says that there are any. Of a table at leas
 
 from __future__ import annotations
 
+import builtins
 import functools
+import importlib
 import inspect
+import io
 import os
+import pickle
+import re
 import tempfile
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -21,6 +26,8 @@ from ae_audit.runtime.host.imports import ImportWatch
 from ae_audit.runtime.stand_ins.shape_clues import Clues, is_label
 from ae_audit.runtime.stand_ins.virtual_paths import PICTURES, InventedPaths
 
+_PICKLED = (".pkl", ".pickle", ".p", ".pck", ".joblib")
+_WEIGHTS = re.compile(r"model|weight|checkpoint|ckpt|state|best|epoch|net(?![a-z])", re.IGNORECASE)
 SAMPLES = 512
 """of an array or rows of a table: a few batches of the usual sizes"""
 USUAL_WIDTH = 16
@@ -55,6 +62,12 @@ class FileStandIns:
             self._watch.when_imported("numpy", functools.partial(self._replace, name=name, make=self._array))
         for name in ("read_csv", "read_table", "read_parquet", "read_excel"):
             self._watch.when_imported("pandas", functools.partial(self._replace, name=name, make=self._table))
+        self._watch.when_imported("pandas", functools.partial(self._replace, name="read_pickle", make=self._array))
+        for module in ("joblib.numpy_pickle", "joblib"):
+            self._watch.when_imported(module, functools.partial(self._replace, name="load", make=self._array))
+        for module in ("torch.serialization", "torch"):
+            self._watch.when_imported(module, functools.partial(self._replace, name="load", make=self._tensor))
+        self._pickles()
         for name in ("matplotlib.image", "skimage.io", "imageio.v2"):
             self._watch.when_imported(name, lambda module: self._replace(module, "imread", self.picture))
         self._watch.when_imported("PIL.Image", lambda module: self._replace(module, "open", self._pil_picture))
@@ -88,6 +101,37 @@ class FileStandIns:
 
         setattr(module, name, read)
 
+    def _pickles(self) -> None:
+        """``pickle.load(open(…, "rb"))`` of a file that is not there."""
+        original_open, original_load = builtins.open, pickle.load
+
+        @functools.wraps(original_open)
+        def open_(file: Any, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
+            try:
+                return original_open(file, mode, *args, **kwargs)
+            except FileNotFoundError:
+                named = isinstance(file, (str, os.PathLike)) and os.fspath(file).lower().endswith(_PICKLED)
+                if not named or "b" not in mode or "r" not in mode:
+                    raise
+                made = self._array(os.fspath(file))
+                if made is None:
+                    raise
+                return _PickledArray(made)
+
+        @functools.wraps(original_load)
+        def load(file: Any, *args: Any, **kwargs: Any) -> Any:
+            return file.array if isinstance(file, _PickledArray) else original_load(file, *args, **kwargs)
+
+        builtins.open, pickle.load = open_, load
+
+    def _tensor(self, path: str) -> Any:
+        """Data that were saved as tensors; what is named like weights is none."""
+        if _WEIGHTS.search(os.path.basename(path)):
+            return None
+        made = self._array(path)
+        torch: Any = importlib.import_module("torch")
+        return torch.as_tensor(made) if isinstance(made, np.ndarray) else None
+
     def _array(self, path: str) -> Any:
         if self._clues.sample is None and not is_label(os.path.basename(path)):
             return None
@@ -110,8 +154,6 @@ class FileStandIns:
         return np.arange(count) % self._clues.classes
 
     def _table(self, path: str) -> Any:
-        import importlib
-
         pandas = importlib.import_module("pandas")
         # a program that writes no width takes that of the table
         width = USUAL_WIDTH if self._clues.sample is None else int(np.prod(self._clues.sample))
@@ -246,6 +288,14 @@ def _days(pandas: Any, limits: Sequence[str]) -> Any:
     known = sorted(pandas.to_datetime(list(limits) or [_USUAL_DAY]))
     first = known[0] - pandas.Timedelta(days=SAMPLES // 2)
     return pandas.date_range(first, known[-1] + pandas.Timedelta(days=SAMPLES // 2), periods=SAMPLES).normalize()
+
+
+class _PickledArray(io.BytesIO):
+    """An open file that holds a pickled array."""
+
+    def __init__(self, array: Array) -> None:
+        super().__init__()
+        self.array = array
 
 
 class _Archive(dict[str, Array]):

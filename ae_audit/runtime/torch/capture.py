@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 MOST_ARRAY_BYTES = 8 << 20
 """of targets, and of inputs, that facts are computed on"""
+SAME_DATA = 0.25
+"""of their span, by which the ends of two parts of the same data may differ"""
 COMPARED = 4
 """batches of which input and target are compared"""
 
@@ -126,7 +128,33 @@ def captures_of(recorder: TorchRecorder) -> tuple[TorchCapture, ...]:
     unused = [site for site in recorder.sites.values() if site.unused]
     with recorder.quietly(), torch.no_grad():
         captures = [_capture(recorder, site, site.trained, evaluated) for site in trained or unused or evaluated]
-    return tuple(sorted(captures, key=lambda capture: capture.setup.location))
+    captures.sort(key=lambda capture: capture.setup.location)
+    return tuple(
+        capture
+        for index, capture in enumerate(captures)
+        if not any(_repeats(capture.setup, before.setup) for before in captures[:index])
+    )
+
+
+def _repeats(setup: TrainingSetup, before: TrainingSetup) -> bool:
+    """Whether a set-up is one that was seen before at its place: another fold of the same data, another width."""
+    if (setup.location, setup.loss, setup.optimizer) != (before.location, before.loss, before.optimizer):
+        return False
+    heads = [(head.activation, head.parameters, head.range, head.after) for head in (setup.head, before.head)]
+    return heads[0] == heads[1] and all(map(_alike, (setup.target, setup.input), (before.target, before.input)))
+
+
+def _alike(data: DataFacts, before: DataFacts) -> bool:
+    """Whether two summaries may be of parts of the same data."""
+    if data.structure is not before.structure or data.dtype != before.dtype:
+        return False
+    (low, high), (first, last) = (_ends(facts) for facts in (data, before))
+    margin = SAME_DATA * max(high - low, last - first)
+    return abs(low - first) <= margin and abs(high - last) <= margin
+
+
+def _ends(facts: DataFacts) -> tuple[float, float]:
+    return (0.0, 0.0) if facts.measured is None else (facts.measured.quantiles[0], facts.measured.quantiles[-1])
 
 
 def _capture(

@@ -61,6 +61,8 @@ class SiteKey:
     name: str
     via: Location | None = None
     """of a function that computes several losses: where what takes the gradients calls it"""
+    training: int = 0
+    """which of several trainings of other models at that place, counted from 0"""
 
 
 @dataclass(eq=False, slots=True)
@@ -87,6 +89,8 @@ class Site:
     held: int = 0
     """bytes of the batches that are kept for it"""
     complete: bool = False
+    weights: frozenset[int] = frozenset()
+    """of the model that it trains, by identity"""
     variational: VariationalTerms | None = None
     """measured, where a divergence of a code is minimised with it"""
     looked_for_divergence: int = 0
@@ -319,6 +323,14 @@ def bytes_held(root: Ref) -> int:
     nodes = ancestors([root])
     leaves = sum(size_in_bytes(leaf.value) for leaf in leaves_of(nodes) if leaf.value is not None)
     return leaves + sum(size_in_bytes(node.sample) for node in nodes if node.sample is not None)
+
+
+def weights_behind(prediction: Ref) -> frozenset[int]:
+    """The weights that a prediction is computed with, by identity."""
+    nodes = ancestors([prediction])
+    own = (id(parameter) for node in nodes for parameter, _ in node.weights)
+    free = (id(leaf) for node in nodes for leaf in node.leaves if isinstance(leaf, torch.nn.Parameter))
+    return frozenset((*own, *free))
 
 
 def observed(ref: Ref) -> torch.Tensor | None:

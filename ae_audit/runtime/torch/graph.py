@@ -268,7 +268,10 @@ class Tape:
 
 def _storage(tensor: torch.Tensor) -> int:
     """Where the values of a tensor lie; one number for all that look at the same memory, 0 where there is none."""
-    return tensor.untyped_storage().data_ptr() if tensor.layout is torch.strided else 0
+    try:
+        return tensor.untyped_storage().data_ptr()
+    except (RuntimeError, NotImplementedError):  # sparse, or wrapped by torch.func
+        return 0
 
 
 def is_live(tensor: torch.Tensor) -> bool:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch.nn.modules.loss import _Loss
 
 from ae_audit.runtime.host.user_code import UserCode
 from ae_audit.runtime.torch import functions, losses
-from ae_audit.runtime.torch.events import LossEvent, Site, SiteKey
+from ae_audit.runtime.torch.events import LossEvent, Site, SiteKey, weights_behind
 from ae_audit.runtime.torch.graph import Node, Ref, ancestors
 from ae_audit.runtime.torch.handwritten_losses import custom_losses, recognise
 from ae_audit.runtime.torch.heads import HeadFollower
 from ae_audit.runtime.torch.modules import ModelWatch, spelled
 from ae_audit.schema.location import Location
 
+MOST_TRAININGS = 8
+"""of other models at one place that are told apart: a grid search makes hundreds"""
 EVALUATIONS = 4
 """computations of a loss outside training that are kept"""
 
@@ -38,13 +41,21 @@ class LossSites:
         self._met: set[SiteKey] = set()
         self.found: dict[SiteKey, Site] = {}
 
-    def at(self, location: Location | None, name: str, via: Location | None = None) -> Site:
-        """The site of a loss of that name at that place, where it is called from ``via``."""
+    def at(self, location: Location | None, name: str, prediction: Ref, via: Location | None = None) -> Site:
+        """The site of a loss of that name at that place, where it is called from ``via``.
+
+        One that was recorded to its end is left to the model that it trained: another model's training is another one.
+        """
         key = (
             SiteKey(None, 0, 0, None, name, via)
             if location is None
             else SiteKey(location.path, location.line, location.column, location.cell, name, via)
         )
+        while (known := self.found.get(key)) is not None and known.complete and known.weights:
+            others = weights_behind(prediction)
+            if not others or key.training >= MOST_TRAININGS or not known.weights.isdisjoint(others):
+                break
+            key = replace(key, training=key.training + 1)
         if key not in self.found:
             self.found[key] = Site(key, None, None, None)
             if key not in self._met:
@@ -60,7 +71,7 @@ class LossSites:
             via = self._user.where_they_meet(loss.callers, now)
             if before is None or before.key.via is not None or via is None or via == before.location:
                 continue
-            site = loss.site = self.at(before.location, before.key.name, via)
+            site = loss.site = self.at(before.location, before.key.name, loss.prediction, via)
             if site.location is None:
                 site.location, site.named_at, site.written = before.location, before.named_at, before.written
             site.raises = site.raises or before.raises
@@ -74,7 +85,7 @@ class LossSites:
         module = self._models.innermost
         is_criterion = isinstance(module, _Loss)
         named_at = self._models.built_at(module) if is_criterion and module is not None else None
-        site = self.at(location, call.spec.name or functions.short_name(call.function))
+        site = self.at(location, call.spec.name or functions.short_name(call.function), prediction)
         if site.location is None:
             site.location, site.named_at = location, named_at or location
             site.written = self._user.text(named_at) or (spelled(module) if is_criterion else self._user.text(location))
@@ -111,7 +122,8 @@ class LossSites:
             if loss.constant is not None and recognise(loss, factor) is None:
                 continue  # a norm that is to be 1, a margin: no loss of a prediction
             via = self._user.where_they_meet(loss.value.callers, now)
-            site = self.at(loss.value.location, "hand-written", None if via == loss.value.location else via)
+            via = None if via == loss.value.location else via
+            site = self.at(loss.value.location, "hand-written", loss.prediction, via)
             if site.spec is None:
                 recognised = recognise(loss, factor)
                 site.spec, site.weight = recognised or (losses.LossSpec(None, reduction=None), factor)

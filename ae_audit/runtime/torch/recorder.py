@@ -19,6 +19,7 @@ from ae_audit.runtime.host.accommodations.cuda_on_cpu import CpuInstead
 from ae_audit.runtime.host.accommodations.short_loaders import short_loops
 from ae_audit.runtime.host.accommodations.single_process import NOTE as PROCESSES_NOTE
 from ae_audit.runtime.host.accommodations.single_process import OneProcess
+from ae_audit.runtime.host.further_trainings import further_trainings
 from ae_audit.runtime.host.user_code import UserCode
 from ae_audit.runtime.measure.variational import ATTEMPTS
 from ae_audit.runtime.torch import functions, losses
@@ -33,6 +34,7 @@ from ae_audit.runtime.torch.events import (
     Step,
     Zeroed,
     bytes_held,
+    weights_behind,
     weights_in,
 )
 from ae_audit.runtime.torch.graph import Kind, Leaf, Node, Ref, Tape, ancestors
@@ -87,7 +89,9 @@ class TorchRecorder(GuardedCalls):
         """every optimized parameter, by identity, with its value before the first step"""
         self.tape = Tape(self._open_owner_of)
         self.heads = HeadFollower(self._describe_activation)
-        self._enough = Enough(expected_losses, max_steps, deadline, patience, stop)
+        self._enough = Enough(
+            expected_losses, max_steps, deadline, patience, stop, lambda: further_trainings(self.user.callers())
+        )
         self._sites = LossSites(self.user, self.models, self.heads, self._enough.news)
         self._cut_loops = cut_loops
         self._devices = CpuInstead()
@@ -365,6 +369,7 @@ class TorchRecorder(GuardedCalls):
         noted = {id(loss) for site in sites.values() for loss in site.trained}
         for loss in wanted:
             if loss.site is not None and id(loss) not in noted:
+                loss.site.weights = loss.site.weights or weights_behind(loss.prediction)
                 loss.site.trained.append(loss)
                 loss.site.unused.clear()
                 loss.site.held += held

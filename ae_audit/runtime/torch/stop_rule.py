@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from ae_audit.runtime.torch.events import Site, SiteKey
 from ae_audit.schema.location import Location
@@ -32,6 +32,7 @@ class Enough:
         deadline: ``time.monotonic()`` at which the program is ended if any loss was seen.
         patience: seconds of processor time that the program may go on without a new loss.
         stop: the exception that ends the program; None never ends it.
+        more_to_come: asked whether the program, by its source, has another training before it.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Enough:
         deadline: float | None,
         patience: float,
         stop: type[BaseException] | None,
+        more_to_come: Callable[[], bool] = lambda: False,
     ) -> None:
         self._wanted = [
             {(os.path.realpath(place.path), place.cell, line) for line in _lines(place)} for place in expected
@@ -49,6 +51,7 @@ class Enough:
         self._deadline = deadline
         self._patience = patience
         self._stop = stop
+        self._more_to_come = more_to_come
         self._made = time.monotonic()
         self._last_news = time.process_time()
         self._began: dict[SiteKey, float] = {}
@@ -68,7 +71,9 @@ class Enough:
             return
         self.in_time(sites)
         waited = time.process_time() - self._last_news
-        if self.all_complete(sites) and (waited > self._patience or self._all_expected(sites)):
+        if not self.all_complete(sites):
+            return
+        if waited > self._patience or (self._all_expected(sites) and not self._more_to_come()):
             raise self._stop
 
     def in_time(self, sites: Iterable[Site]) -> None:

@@ -21,7 +21,7 @@ Run = Callable[[str], ScriptOutcome]
 def absent(tmp_path: Path) -> Iterator[tuple[Run, list[str]]]:
     told: list[str] = []
     script = tmp_path / "program.py"
-    finder = AbsentPackages(UserCode(script), told.append)
+    finder = AbsentPackages(UserCode(script), told.append, told.append)
 
     def run(program: str) -> ScriptOutcome:
         script.write_text(textwrap.dedent(program))
@@ -31,7 +31,7 @@ def absent(tmp_path: Path) -> Iterator[tuple[Run, list[str]]]:
     finder.install()
     yield run, told
     sys.meta_path.remove(finder)
-    for name in [name for name in sys.modules if name.partition(".")[0] in {*told, "IPython"}]:
+    for name in [name for name in sys.modules if name.partition(".")[0] in {*told, "IPython", "optuna", "keras_tuner"}]:
         del sys.modules[name]
     sys.path[:], sys.modules["__main__"], sys.argv = path, main, argv
 
@@ -242,3 +242,49 @@ def test_trainers_and_optimizers_of_torch(absent: tuple[Run, list[str]]) -> None
             """
         )
     )
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        """
+        import optuna
+        seen = []
+        def objective(trial):
+            seen.append((trial.suggest_int("n", 4, 8), trial.suggest_float("lr", 0.1, 1, log=True)))
+            trial.report(0.5, 1)
+            if trial.should_prune():
+                raise optuna.exceptions.TrialPruned()
+            return 0.5
+        study = optuna.create_study(direction="minimize", sampler=optuna.samplers.TPESampler(seed=0))
+        study.optimize(objective, n_trials=100)
+        assert seen == [(4, 0.1)]
+        assert (study.best_params, study.best_value) == ({"n": 4, "lr": 0.1}, 0.5)
+        """,
+        """
+        import keras_tuner as kt
+        class Model:
+            fitted = []
+            def fit(self, x, y, epochs): self.fitted.append((x, y, epochs))
+        def build(hp):
+            assert hp.Int("n", 4, 8, step=2) == 4 and hp.Choice("a", ["relu", "tanh"]) == "relu"
+            return Model()
+        for given in (build, type("Space", (kt.HyperModel,), {"build": lambda self, hp: build(hp)})()):
+            tuner = kt.RandomSearch(given, objective="val_loss", max_trials=9)
+            tuner.search(1, 2, epochs=3)
+            tuner.results_summary()
+            assert tuner.get_best_hyperparameters()[0].get("n") == 4
+            assert isinstance(tuner.get_best_models()[0], Model)
+        assert Model.fitted == [(1, 2, 3)] * 2
+        """,
+    ],
+    ids=["optuna", "keras tuner"],
+)
+def test_searches_run_one_trial(absent: tuple[Run, list[str]], program: str) -> None:
+    if any(importlib.util.find_spec(name) is not None for name in ("optuna", "keras_tuner")):
+        pytest.skip("it is installed")
+    run, told = absent
+    completes(run(program))
+    assert [text.partition(": ")[2] for text in told] == [
+        "one trial was run in its place, with the first value of each choice"
+    ]

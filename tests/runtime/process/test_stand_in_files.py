@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
 import filecmp
 import glob
 import os
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,8 @@ OF_OS_PATH = ("exists", "lexists", "isfile", "getsize", "getmtime", "getctime")
 
 def put_back_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
     """All that inventing paths replaces."""
-    replaced = {os: OF_OS, os.path: OF_OS_PATH, glob: ("glob", "iglob"), Path: OF_PATH}
+    replaced: dict[Any, tuple[str, ...]] = {os: OF_OS, os.path: OF_OS_PATH, glob: ("glob", "iglob"), Path: OF_PATH}
+    replaced |= {builtins: ("open",), pickle: ("load",)}
     for owner, names in replaced.items():
         for name in names:
             if hasattr(owner, name):
@@ -198,3 +201,23 @@ def test_what_is_walked_is_told_of_before_it_is_opened(made_up: FileStandIns, op
     (told,) = made_up.used
     assert told.startswith("nowhere/input does not exist: a folder of 64 pictures")
     assert made_up.guessed_ranks is (opened_by == "the program")
+
+
+def test_a_pickled_array_that_is_not_there(made_up: FileStandIns, tmp_path: Path) -> None:
+    with open(tmp_path / "train.pkl", "rb") as file:
+        assert pickle.load(file).shape == (512, 16, 16, 3)
+    assert "train.pkl does not exist: 512 samples of the shape (16, 16, 3)" in made_up.used[0]
+    with open(tmp_path / "kept.pkl", "wb") as file:
+        pickle.dump({"x": 1}, file)
+    with open(tmp_path / "kept.pkl", "rb") as file:
+        assert pickle.load(file) == {"x": 1}
+    for name, mode in (("train.pkl", "r"), ("notes.txt", "rb")):
+        with pytest.raises(FileNotFoundError):
+            open(tmp_path / name, mode)  # noqa: SIM115
+
+
+def test_tensors_are_made_up_and_weights_are_not(monkeypatch: pytest.MonkeyPatch, made_up: FileStandIns) -> None:
+    pytest.importorskip("torch")
+    assert tuple(made_up._tensor("data/train_x.pt").shape) == (512, 16, 16, 3)
+    for name in ("model.pt", "best.pth", "checkpoint_3.pt", "net.pth", "generator_weights.pt"):
+        assert made_up._tensor(name) is None

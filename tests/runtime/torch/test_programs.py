@@ -541,3 +541,39 @@ def test_a_trial_call_on_memory_that_nobody_filled(record, value):
         """).only.setup
     assert setup.head.activation == "silu"
     assert setup.head.range.values.hull.lo == pytest.approx(-0.2785 / 0.7, abs=1e-3)
+
+
+TRAIN = """
+def train(model, epochs=40):
+    optimizer = torch.optim.Adam(model.parameters())
+    for epoch in range(epochs):
+        loss = F.mse_loss(model(images), images)
+        optimizer.zero_grad(); loss.backward(); optimizer.step()
+    return loss.item()
+
+def make(*last):
+    return nn.Sequential(nn.Linear(16, 16), *last)
+"""
+
+
+@pytest.mark.parametrize(
+    ("calls", "heads"),
+    [
+        ("train(make())\ntrain(make(nn.Sigmoid()))\ntrain(make(nn.Tanh()))", ["linear", "sigmoid", "tanh"]),
+        ("for last in [[nn.Sigmoid()], [nn.Tanh()]]:\n    train(make(*last))", ["sigmoid", "tanh"]),
+        (
+            "def main():\n    a = train(make())\n    if a > 0:\n        b = train(make(nn.ReLU()))\nmain()",
+            ["linear", "relu"],
+        ),
+        ("for fold in range(5):\n    train(make(nn.Sigmoid()))", ["sigmoid"]),
+        ("train(make(nn.Sigmoid()))\nraise RuntimeError('never reached')", ["sigmoid"]),
+    ],
+    ids=["lines", "loop", "function", "folds", "once"],
+)
+def test_every_training_through_one_function(record: Record, calls: str, heads: list[str]) -> None:
+    """Another model's training is another one; folds of the same model and data are one."""
+    run = record(TRAIN + calls, expected=(12,))
+    assert [capture.setup.head.activation for capture in run.captures] == heads
+    assert {capture.setup.location.line for capture in run.captures} == {run.line_of("loss = F.mse_loss")}
+    assert all(capture.setup.optimizer == "Adam" for capture in run.captures)
+    assert run.outcome.how in {HowItEnded.STOPPED, HowItEnded.COMPLETED}

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType, ModuleType
 from typing import Any
 
+from ae_audit.runtime.host.accommodations import absent_tuners
 from ae_audit.runtime.host.accommodations.inert import Inert
 from ae_audit.runtime.host.scripts import NotebookShell
 from ae_audit.runtime.host.user_code import UserCode
@@ -30,6 +31,12 @@ _NEVER = frozenset(
     | {"absl", "click", "configargparse", "docopt", "fire", "gin", "hydra", "jsonargparse", "omegaconf", "plac"}
     | {"sacred", "simple_parsing", "tap", "typer", "tyro", "yacs"}
 )
+_ONE_TRIAL = "one trial was run in its place, with the first value of each choice"
+_IN_PART = {
+    **dict.fromkeys(("optuna", "keras_tuner", "kerastuner"), _ONE_TRIAL),
+    "scikeras": "estimators of our own fitted the models in its place",
+}
+"""what stands in for some packages does a part of what they do"""
 _ENDING = frozenset({"exit", "quit", "_exit"})
 _CATCHING = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 
@@ -39,12 +46,14 @@ class AbsentPackages:
 
     Args:
         user: tells the program's own imports from those of libraries, which know what to do without.
-        on_absent: told of each package that something stands in for.
+        on_absent: told of each package that something stands in for which does nothing.
+        note: told in a sentence of one that something stands in for which does a part.
     """
 
-    def __init__(self, user: UserCode, on_absent: Callable[[str], None]) -> None:
+    def __init__(self, user: UserCode, on_absent: Callable[[str], None], note: Callable[[str], None]) -> None:
         self._user = user
         self._on_absent = on_absent
+        self._note = note
         self._guarded: dict[str, list[range]] = {}
 
     def install(self) -> None:
@@ -70,10 +79,21 @@ class AbsentPackages:
         root = "google.colab" if spec.name.startswith("google.colab") else spec.name.partition(".")[0]
         host = root in _HOSTS
         if spec.name == root and not host and root != "google":
-            self._on_absent(root)
+            if root in _IN_PART:
+                self._note(f"`{root}` is not installed here: {_IN_PART[root]}")
+            else:
+                self._on_absent(root)
         return (_MODULES.get(spec.name) or _AbsentModule)(spec.name, self._user, empty=host)
 
-    def exec_module(self, module: ModuleType) -> None: ...
+    def exec_module(self, module: ModuleType) -> None:
+        """Give the module what it has besides what does nothing."""
+        module.__dict__.update(absent_tuners.NAMES.get(module.__name__, {}))
+        if module.__name__ == "scikeras.wrappers":
+            from ae_audit.runtime.host.accommodations import keras_wrappers
+
+            module.__dict__.update(
+                KerasClassifier=keras_wrappers.ScikerasClassifier, KerasRegressor=keras_wrappers.ScikerasRegressor
+            )
 
     def _is_wanted(self, frame: FrameType | None) -> bool:
         """Whether the program's own code imports, and does not say what to do without."""
