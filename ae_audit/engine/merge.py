@@ -88,6 +88,7 @@ def without_values(seen: TrainingSetup, *, ranks: bool) -> TrainingSetup:
         input=bare(seen.input),
         validation_target=None,
         validation_input=None,
+        mixed=None,
         relation=seen.relation if same else Relation.UNKNOWN,
         relation_scale=None,
     )

@@ -248,6 +248,18 @@ class VariationalTerms:
 
 
 @dataclass(frozen=True, slots=True)
+class Sampler:
+    """How a variational code is drawn, ``mean + spread · noise``, beside the variance that its divergence charges."""
+
+    drawn: float | None
+    """k, where the spread is ``exp(k · output)`` of a layer; None where it is that output itself"""
+    charged: float
+    """k, where the divergence takes ``exp(k · output)`` of the same layer for the variance"""
+    location: Location | None = None
+    """of the spread"""
+
+
+@dataclass(frozen=True, slots=True)
 class Certificate:
     """What holds of this setup for *any* weights, computed on the captured data without training.
 
@@ -302,6 +314,12 @@ class TrainingSetup:
     """of the call that computes the gradients, in a hand-written loop"""
     variational: VariationalTerms | None = field(default=None, metadata=INSIDE)
     """where a divergence of a code is part of what is minimised"""
+    sampler: Sampler | None = None
+    """where a variational code is drawn and charged with what one layer puts out"""
+    generated: Head | None = field(default=None, metadata=INSIDE)
+    """the output of a bounded generator that the same network is given elsewhere, in place of this input"""
+    mixed: DataFacts | None = field(default=None, metadata=INSIDE)
+    """the data that unit noise was mixed with to make the input, where the target is that noise"""
     certificate: Certificate | None = None
     ideal: Ideal | None = None
     """what a network that could output anything makes of this loss; None where none was tried"""

@@ -14,12 +14,14 @@ from ae_audit.schema.training_setup import (
     Head,
     ModelFacts,
     Relation,
+    Sampler,
     Structure,
     TrainingSetup,
 )
 from ae_audit.static.domain import arrays, divergences, tensors
 from ae_audit.static.domain.values import Array, Difference, Site, Tensor, Unknown, Value
 from ae_audit.static.interpreter.program import Execution
+from ae_audit.theory.activations import ActivationRange
 from ae_audit.theory.intervals import UNIT
 from ae_audit.theory.loss_families import POINTWISE
 from ae_audit.theory.loss_names import GENERAL
@@ -43,6 +45,12 @@ class Draft:
     """``backward`` was seen to be called on it"""
     unread: bool = False
     """it is trained on a loss of the program's own in which no comparison was seen"""
+    entry: Location | None = None
+    """the first layer with weights that the data enter"""
+    bounded: tuple[tuple[Location, Head], ...] = ()
+    """layers that a bounded output enters on the way to the prediction"""
+    predicted: Head | None = None
+    """the output of the model that predicted the input"""
 
     @property
     def known(self) -> int:
@@ -89,13 +97,31 @@ def draft(site: Site, marks: Iterable[str]) -> Draft:
         relation=relation, relation_scale=scale, model=model, metrics=tuple(site.metrics),
         validation_target=_facts(site.validation_target), validation_input=_facts(site.validation_input),
         optimizer=site.optimizer, variational=divergences.terms(site.extra.get("pair"), site.framework),
+        sampler=_sampler(prediction, site), mixed=_facts(arrays.mixed_with_noise(input_, target)),
     )  # fmt: skip
     if site.completed is not None:
         setup = site.completed(setup)
     vague = setup.target.values.unknown and (not isinstance(prediction, Tensor) or bool(site.extra.get("unread")))
     trained = bool(site.extra.get("trained"))
     reasons.extend(_reasons(site, setup, prediction))
-    return Draft(setup, tuple(reasons), site.evaluation, vague, trained, bool(site.extra.get("unread")))
+    entry, bounded = (prediction.entry, prediction.bounded) if isinstance(prediction, Tensor) else (None, ())
+    predicted = None if input_ is None else input_.predicted
+    if input_ is not None and predicted is not None:  # it may have been rescaled since
+        predicted = replace(predicted, range=ActivationRange(ValueRange(input_.values.hull)))
+    unread = bool(site.extra.get("unread"))
+    return Draft(setup, tuple(reasons), site.evaluation, vague, trained, unread, entry, bounded, predicted)
+
+
+def _sampler(prediction: Value, site: Site) -> Sampler | None:
+    """How the code of a variational network is drawn, and what its divergence takes for the variance."""
+    pair = site.extra.get("pair")
+    divergence = site.extra.get("charged") if pair is None else pair.divergence
+    if not isinstance(prediction, Tensor) or prediction.drawn is None or divergence is None:
+        return None
+    drawn, charged = prediction.drawn, divergence.exponent
+    if charged is None or charged.multiple is None or charged.layer != drawn.layer:
+        return None
+    return Sampler(drawn.multiple, charged.multiple, drawn.where.location)
 
 
 def _may_be_mask(target: Array, head: Head, loss: str | None) -> bool:
@@ -162,6 +188,7 @@ def collect(executions: list[Execution]) -> tuple[tuple[TrainingSetup, ...], tup
             groups.setdefault(key, []).append((index, made))
     _mark_measurements(groups)
     _add_validation(groups)
+    _add_generated(groups)
     training = any(not made.evaluation for group in groups.values() for _, made in group)
     definite = any(not made.vague for group in groups.values() for _, made in group)
     setups: list[TrainingSetup] = []
@@ -223,6 +250,27 @@ def _add_validation(groups: dict[tuple[object, ...], list[tuple[int, Draft]]]) -
             if found is not None:
                 changed = replace(setup, validation_target=found.target, validation_input=found.input)
                 group[place] = (index, replace(made, setup=changed))
+
+
+def _add_generated(groups: dict[tuple[object, ...], list[tuple[int, Draft]]]) -> None:
+    """What a generator puts in place of the data before the very layer that they enter."""
+    everything = [(index, made) for group in groups.values() for index, made in group]
+    for group in groups.values():
+        for place, (index, made) in enumerate(group):
+            if made.entry is None or made.predicted is not None:
+                continue
+            fakes = [_entering(other, made.entry) for run, other in everything if run == index and other is not made]
+            found = next((head for head in fakes if head is not None), None)
+            if found is not None:
+                group[place] = (index, replace(made, setup=replace(made.setup, generated=found)))
+
+
+def _entering(made: Draft, layer: Location) -> Head | None:
+    """The bounded output that enters the layer on the way to this prediction; None where there is none, or several."""
+    if made.entry == layer:
+        return made.predicted
+    heads = [head for place, head in made.bounded if place == layer]
+    return heads[0] if len(heads) == 1 else None
 
 
 def _of_one_place(group: list[tuple[int, Draft]], executions: list[Execution], reached: set[int]) -> list[Draft]:

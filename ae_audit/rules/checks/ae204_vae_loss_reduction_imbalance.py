@@ -1,9 +1,11 @@
-"""The two terms of a variational loss are not reduced alike.
+"""The two terms of a variational loss are weighed as by nobody's choice.
 
 ## What it finds
 
 A reconstruction that is averaged over the values of a sample beside a divergence (KL) that is summed over the latents,
 or the reverse, with nothing that makes up for it: `F.mse_loss(output, x) - 0.5 * torch.sum(1 + v - m**2 - v.exp())`.
+And both averaged, where a sample has many more values than its code: over 784 pixels and 2 latents the divergence
+weighs 392 times what it should.
 
 ## Why it hurts
 
@@ -25,8 +27,9 @@ reconstructions are fine and samples drawn from the prior are not.
 
 ## When it stays silent
 
-Both summed, or both averaged; a factor that makes up for it (`784 * bce`, `kl / 784`); any other weight on one of the
-terms, a β of the author's own choice, known or not. Where a size that the ratio needs is unknown, it is undecided.
+Both summed; both averaged, where a sample has less than ten times the values of its code; a factor that makes up for it
+(`784 * bce`, `kl / 784`); any other weight on one of the terms, a β of the author's own choice, known or not. Where
+a size that the ratio needs is unknown, it is undecided.
 
 ## Fix safety
 
@@ -168,7 +171,7 @@ class VaeLossReductionImbalance(Rule):
         stage = "static" if found.batch is None else "runtime"
         yield Violation(
             message=f"the reconstruction is {_words(found, code=False)} and the divergence {_words(found, code=True)}: "
-            f"the divergence weighs {beta} times what it does in the bound{more}",
+            f"the divergence weighs {beta} times what it does in the bound{more}{_assumed(setup, ratio, open_ends)}",
             location=place,
             spans=tuple(
                 Span(where, label)
@@ -192,7 +195,7 @@ def _factors(setup: TrainingSetup, found: VariationalTerms) -> tuple[Factor, ...
     if None in (ours.sample, ours.batch, theirs.sample, theirs.batch):
         return None
     batch = (ours.batch == "mean") - (theirs.batch == "mean")
-    if ours.sample == theirs.sample and batch == 0:
+    if ours.sample == theirs.sample == "sum" and batch == 0:
         return None
     factors: list[Factor] = [("the batch size", found.batch, batch)] if batch else []
     if ours.sample == "mean":
@@ -222,6 +225,16 @@ def _ratio(factors: tuple[Factor, ...]) -> tuple[float, list[str]]:
     unknown = [(words, power) for words, size, power in factors if size is None]
     towards = [words for words, power in unknown if (ratio > 1 and power < 0) or (ratio < 1 and power > 0)]
     return (1.0, towards) if towards else (ratio, [words for words, _ in unknown])
+
+
+def _assumed(setup: TrainingSetup, ratio: float, open_ends: list[str]) -> str:
+    """Of a squared error, which is the likelihood of a normal distribution: which spread about each value it assumes.
+
+    Summed it is that of a variance of ½; a divergence that weighs β times as much makes a variance of β / 2 of it.
+    """
+    if setup.loss.name != "mse" or open_ends:
+        return ""
+    return f", as for values with a standard deviation of {format_number((ratio / 2) ** 0.5)} about the prediction"
 
 
 def _words(found: VariationalTerms, *, code: bool) -> str:

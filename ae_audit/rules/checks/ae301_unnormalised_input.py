@@ -22,6 +22,7 @@ raw ones and reaches 0.72 on the others. (Relu throughout, with Adam, can bear i
 
 With class indices, one-hot vectors and token indices (an `Embedding` first); where the model begins with a
 normalisation (`Rescaling`, `Normalization`, batch norm) or with a pretrained network, whose own preparation decides;
+where noise was mixed into the input to be predicted (AE703 speaks of the data before that);
 and up to ±100, which holds standardised data with outliers, percentages and the lightness of Lab images. Where it is
 unknown whether the model normalises, it says so.
 
@@ -104,7 +105,7 @@ class UnnormalisedInput(Rule):
         first = [layer.casefold() for layer in setup.model.first_layers]
         if any("embedding" in layer or layer.startswith(PRETRAINED) for layer in first):
             return
-        if setup.model.normalises_input is Tri.YES:
+        if setup.model.normalises_input is Tri.YES or setup.mixed is not None:  # of a mixture with noise, AE703 speaks
             return
         if setup.model.normalises_input is Tri.UNKNOWN:
             yield UnknownFact("input normalisation", "it is not known whether the model itself scales its raw input")

@@ -14,7 +14,7 @@ from ae_audit.runtime.capture import Array, NotJudged
 from ae_audit.runtime.measure.large_arrays import facts_of_whole
 from ae_audit.runtime.measure.relations import relation_of
 from ae_audit.runtime.torch.arm import Arm, input_ref
-from ae_audit.runtime.torch.corruption import corruption
+from ae_audit.runtime.torch.corruption import corruption, mixed_with_noise
 from ae_audit.runtime.torch.events import Chunk, LossEvent, Site, Step, chunks_for, observed
 from ae_audit.runtime.torch.graph import Kind, Ref, ancestors
 from ae_audit.runtime.torch.heads import Origin
@@ -347,7 +347,9 @@ def _with_data(
         seen = target  # looking once is enough
     else:
         seen = facts_of_whole(inputs, role=input_role) if inputs.size else DataFacts()
-    return replace(setup, target=target, input=seen, relation=relation, relation_scale=scale)
+    data = _array(mixed_with_noise(pairs[0][0], first.target)) if pairs else None
+    mixed = None if data is None else facts_of_whole(data)
+    return replace(setup, target=target, input=seen, relation=relation, relation_scale=scale, mixed=mixed)
 
 
 def _relation(

@@ -8,7 +8,7 @@ import torch
 
 from ae_audit.runtime.measure.relations import MANY_VALUES
 from ae_audit.runtime.torch.functions import DROPPING, RANDOM
-from ae_audit.runtime.torch.graph import Kind, Leaf, Node, Ref
+from ae_audit.runtime.torch.graph import Kind, Leaf, Node, Ref, ancestors
 from ae_audit.schema.training_setup import Relation
 
 CORRUPTING = (
@@ -40,6 +40,29 @@ def corruption(entry: Ref | None, target: Ref) -> Relation | None:
         # one value a sample is measured, and measurements are noisy: that is a regression
         return Relation.NOISED_TARGET if _many_values(entry) else Relation.OTHER
     return None
+
+
+def mixed_with_noise(entry: Ref | None, target: Ref) -> torch.Tensor | None:
+    """The data that ``a · data + b · noise`` was made of, where the target is that noise as it was drawn.
+
+    None where that was not seen, or the data entered as they are, as in a schedule whose noise explodes.
+    """
+    if entry is None or entry.kind is not Kind.NOISE or not _is_normal(target) or not corrupted(entry, target):
+        return None
+    size = math.prod(_shape(entry) or ())
+    found: dict[int, torch.Tensor] = {}
+    for node in ancestors([entry]):
+        if node.name != "mul":
+            continue
+        for ref in node.refs():
+            value = ref.source.value if isinstance(ref.source, Leaf) else None
+            if value is not None and value.nelement() == size > 1:
+                found[id(ref.source)] = value
+    return next(iter(found.values())) if len(found) == 1 else None
+
+
+def _is_normal(ref: Ref) -> bool:
+    return _drawn(ref) and any(node.name in {"randn", "randn_like"} for node in ancestors([ref]))
 
 
 def corrupted(made: Ref, base: Ref) -> bool:

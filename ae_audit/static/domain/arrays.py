@@ -26,6 +26,8 @@ ABSOLUTE = "abs()"
 """how ``abs`` is told in the trail of an array"""
 MAX_ROWS = 1024
 """lists in a list, and in those, that are looked at for their range"""
+MAX_FACTORS = 6
+"""arrays that are remembered of a sum of products: a mixture has four"""
 MAX_PARTS = 4096
 """items of a list that are looked at for its range: more are data pasted into a program, and cost as much to read"""
 QUANTISATION = 1 / 128
@@ -294,6 +296,7 @@ def mixed(run: Evaluator, left: Array, right: Array, how: str, where: Where | No
     swapped = left.random and not right.random
     (base, base_values), (other, other_values) = reversed(terms) if swapped else terms
     noise = other.random and other.root != base.root
+    factors = (*left.factors, *right.factors, *((other,) if noise else ()))[:MAX_FACTORS]
     try:
         hull = base_values.hull.add(other_values.hull)
         reach = None
@@ -309,7 +312,7 @@ def mixed(run: Evaluator, left: Array, right: Array, how: str, where: Where | No
         if base.synthetic and base.values.reach is not None and base_values in _REAL_OR_FAKE:
             base = replace(base, structure=Structure.BINARY_LABEL)  # the labels of a judge, made uncertain
         return replace(
-            base, values=values, noise=(*base.noise, *mixed_in), where=where or base.where,
+            base, values=values, noise=(*base.noise, *mixed_in), where=where or base.where, factors=factors,
             trail=step(base, f"random values are added: {text}", where), standardised=Tri.UNKNOWN,
             dtype=base.dtype if base.dtype and base.dtype.startswith("f") else "float64",
         )  # fmt: skip
@@ -320,7 +323,7 @@ def mixed(run: Evaluator, left: Array, right: Array, how: str, where: Where | No
                        trail=step(base, text, where))  # fmt: skip
     return replace(
         base, values=values, root=run.fresh(), selection=(), scale=1.0, shift=0.0, structure=Structure.UNKNOWN,
-        scalings=(), noise=(), placeholder=False, synthetic=base.synthetic and other.synthetic,
+        scalings=(), noise=(), placeholder=False, synthetic=base.synthetic and other.synthetic, factors=factors,
         where=where, trail=step(base, text, where),
         why=base.why or other.why or (None if not values.unknown else f"{how} joins two arrays"),
     )  # fmt: skip
@@ -338,6 +341,7 @@ def matrix_product(run: Evaluator, left: Array, right: Array, where: Where) -> A
 def product(run: Evaluator, left: Array, right: Array, how: str, where: Where | None) -> Array:
     """``left * right`` for two arrays neither of which is constant (a mask, a weight map)."""
     values = ValueRange(left.values.hull.multiply(right.values.hull))
+    factors = (*(left.factors or (left,)), *(right.factors or (right,)))[:MAX_FACTORS]
     base, other = (right, left) if left.random and not right.random else (left, right)
     noise = (*base.noise, other.root) if other.random else base.noise
     known_same = other.random or base.root == other.root
@@ -349,6 +353,7 @@ def product(run: Evaluator, left: Array, right: Array, how: str, where: Where | 
         scalings=base.scalings if other.random else (*base.scalings, how),
         structure=Structure.UNKNOWN if base.structure in LABELS else base.structure,
         why=base.why or other.why, synthetic=base.synthetic and other.synthetic,
+        factors=factors,
     )  # fmt: skip
 
 
@@ -455,3 +460,18 @@ def why_unknown(value: Value) -> str | None:
 def short(value: float) -> str:
     """A number as a report shows it."""
     return format_number(value)
+
+
+def mixed_with_noise(input_: Array | None, target: Array | None) -> Array | None:
+    """The data that ``a · data + b · noise`` was made of, where the target is that noise, of unit variance.
+
+    None where that is not known, or the data entered as they are, as in a schedule whose noise explodes.
+    """
+    if input_ is None or target is None or not target.random or target.standardised is not Tri.YES:
+        return None
+    if target.root not in {factor.root for factor in input_.factors if factor.random}:
+        return None
+    found = [
+        item for item in input_.factors if not item.random and not item.synthetic and item.values.reach is not None
+    ]
+    return found[0] if len({item.root for item in found}) == 1 else None

@@ -15,7 +15,7 @@ from ae_audit.static.source.sources import Where
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
-    from ae_audit.static.domain.values import Step
+    from ae_audit.static.domain.values import Exponent, Step
 
 HALF = 0.5
 """coefficient of the square and of the exponential in the divergence of two normal distributions"""
@@ -43,9 +43,16 @@ def after(symbol: str, left: Value, right: Value, result: Value) -> Value:
         return result
     parts = _parts(symbol, left, right)
     divergence = _divergence(symbol, left, right)
-    if parts == result.parts and divergence == result.divergence:
+    exponent = _exponent(left, right) if parts else result.exponent
+    if (parts, divergence, exponent) == (result.parts, result.divergence, result.exponent):
         return result
-    return replace(result, parts=parts, divergence=divergence)
+    return replace(result, parts=parts, divergence=divergence, exponent=exponent)
+
+
+def _exponent(left: Value, right: Value) -> Exponent | None:
+    """Of a sum in which one exponential is."""
+    found = [value.exponent for value in (left, right) if isinstance(value, Tensor) and value.exponent is not None]
+    return found[0] if len(found) == 1 else None
 
 
 def _parts(symbol: str, left: Value, right: Value) -> tuple[tuple[str, float], ...]:
@@ -114,7 +121,7 @@ def reduced(value: Tensor, made: Value, how: str, axis: object, where: Where) ->
         square, exponential = parts.get(SQUARE, 0.0), parts.get(EXPONENTIAL, 0.0)
         if square == 0.0 or not math.isclose(square, exponential, rel_tol=1e-6):
             return made
-        divergence = Divergence(square / HALF, (), value.head.shape, where)
+        divergence = Divergence(square / HALF, (), value.head.shape, where, value.exponent)
     return replace(made, divergence=replace(divergence, steps=(*divergence.steps, (how, axis))[:8]), parts=())
 
 

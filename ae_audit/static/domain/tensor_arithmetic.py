@@ -7,7 +7,7 @@ import math
 from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import Framework, Head
 from ae_audit.static.domain import divergences, losses, tensors
-from ae_audit.static.domain.values import Array, Difference, Meeting, Tensor, Value, number
+from ae_audit.static.domain.values import Array, Difference, Exponent, Meeting, Tensor, Value, number
 from ae_audit.static.source.sources import Where
 from ae_audit.theory.activations import LINEAR_RANGE, ActivationRange
 from ae_audit.theory.intervals import Interval
@@ -82,7 +82,9 @@ def _arithmetic(run: Evaluator, symbol: str, left: Value, right: Value, where: W
     if symbol in {"+", "-"}:
         return tensors.combined(tensor, array, 1.0, where)
     if array.random:
-        return replace(tensor, variational=Tri.YES, latent=tensor.latent or _one_sided_log_variance(tensor))
+        drawn = _stretching(tensor, where) if symbol == "*" else None
+        return replace(tensor, variational=Tri.YES, latent=tensor.latent or _one_sided_log_variance(tensor),
+                       drawn=drawn or tensor.drawn)  # fmt: skip
     if symbol == "*":
         hull = tensor.head.range.values.hull.multiply(array.values.hull)
         return replace(tensor, head=replace(tensor.head, range=ActivationRange(ValueRange(hull)),
@@ -144,6 +146,16 @@ def squared(run: Evaluator, tensor: Tensor, where: Where) -> Value:
 
 
 _ONE_SIDED = frozenset({"relu", "relu6", "sigmoid", "softplus", "exponential", "hard_sigmoid"})
+
+
+def _stretching(tensor: Tensor, where: Where) -> Exponent | None:
+    """What stretches noise that is multiplied by ``tensor``: the exponential of a layer's output, or that output."""
+    head = tensor.head
+    if head.activation == "exponential" and not head.after:
+        return tensor.exponent
+    if head.activation == "linear" and head.range == LINEAR_RANGE and head.location is not None:
+        return Exponent(head.location, None, where)
+    return None
 
 
 def _one_sided_log_variance(tensor: Tensor) -> Head | None:

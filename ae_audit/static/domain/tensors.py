@@ -9,7 +9,7 @@ from ae_audit.base.records import replace
 from ae_audit.schema.location import Location, TrailStep
 from ae_audit.schema.training_setup import Framework, Head, Parameter
 from ae_audit.static.domain import arrays, divergences, indexing
-from ae_audit.static.domain.values import Array, Difference, Meeting, Seq, Tensor, Unknown, Value
+from ae_audit.static.domain.values import Array, Difference, Exponent, Meeting, Seq, Tensor, Unknown, Value
 from ae_audit.static.source.sources import Where
 from ae_audit.theory.activations import (
     LINEAR_RANGE,
@@ -30,6 +30,8 @@ FIRST_LAYERS = 3
 """layers after the input among which a normalisation is looked for: a reshape, a convolution and the one behind it"""
 HALF = 0.5
 """of a layer's own output, as the training starts, what lies below 0"""
+MAX_BOUNDED = 8
+"""bounded outputs on the way through a network that are remembered: a generator's, and a few hidden ones"""
 CLOSE = 1e-3
 """what is added to or cut from a prediction without moving it: the 1e-7 of a logarithm, up to a visible change"""
 _MOVES = {"reshape", "view", "flatten", "unflatten", "squeeze", "unsqueeze", "expand_dims", "permute", "transpose"}
@@ -47,6 +49,9 @@ def entering(run: Evaluator, framework: Framework, values: Iterable[Value]) -> T
     model: str | None = None
     latent: Head | None = None
     met: Meeting | None = None
+    drawn: Exponent | None = None
+    entry: Location | None = None
+    bounded: tuple[tuple[Location, Head], ...] = ()
     for value in values:
         if isinstance(value, Difference):
             value = as_tensor(value)
@@ -63,6 +68,9 @@ def entering(run: Evaluator, framework: Framework, values: Iterable[Value]) -> T
             model = model or value.model
             latent = latent or value.latent
             met = value.met if met is None or met.moved or met.target is None else met
+            drawn = drawn or value.drawn
+            entry = entry or value.entry
+            bounded = (*bounded, *(item for item in value.bounded if item not in bounded))[:MAX_BOUNDED]
         else:
             array = run.as_array(value)
             if array is not None and array.shape != () and array not in fed:
@@ -71,7 +79,7 @@ def entering(run: Evaluator, framework: Framework, values: Iterable[Value]) -> T
                 why = why or value.reason
     return Tensor(
         framework, Head(), fed, first, Tri.UNKNOWN if normalises is None else normalises, variational, why, model,
-        latent=latent, met=met,
+        latent=latent, met=met, drawn=drawn, entry=entry, bounded=bounded,
     )  # fmt: skip
 
 
@@ -87,6 +95,10 @@ def through_weights(
 ) -> Tensor:
     """After a layer with weights (dense, convolution, recurrent): every value can come out, no activation yet."""
     base = entering(run, framework, value if isinstance(value, list) else [value])
+    if isinstance(value, Tensor) and value.first_layers and value.head.activation not in {None, "linear"} and (
+        value.head.range.values.hull.bounded
+    ):  # fmt: skip
+        base = replace(base, bounded=(*base.bounded, (where.location, value.head))[:MAX_BOUNDED])
     made = _after(base, layer, False, Head(
         activation="linear", written=where.written, range=LINEAR_RANGE, units=units, shape=shape,
         location=where.location, trail=(TrailStep(f"{layer} without activation produces every value", where.location),),
@@ -108,7 +120,7 @@ def _after(base: Tensor, layer: str, normalising: bool, head: Head) -> Tensor:
         passed_unknown = base.why is not None  # what came before the first layer is out of reach
         normalises = Tri.YES if normalising or scaled_inside else Tri.UNKNOWN if passed_unknown else Tri.NO
     return replace(base, head=head, first_layers=first, normalises=normalises, why=None, log_of=None, complement=False,
-                   met=None)  # fmt: skip
+                   met=None, entry=base.entry or head.location)  # fmt: skip
 
 
 def opaque(
@@ -151,6 +163,9 @@ def activated(
     trail = head.trail if head.activation not in {None, "linear"} else ()
     if name == "linear":
         return replace(base, head=replace(head, written=written or head.written, location=place.location))
+    exponent = None
+    if name == "exponential" and head.activation == "linear" and head.location is not None:
+        exponent = Exponent(head.location, base.multiple, where)
     previous = f" applied to the output of {head.activation}" if head.activation not in {None, "linear"} else ""
     made = Head(
         activation=name,
@@ -168,7 +183,7 @@ def activated(
     )
     base = without_number(base)
     return replace(base, head=made, why=base.why if before.unknown and range_.unknown else None, log_of=None,
-                   complement=False, bare=False, activation_of=base, divergence=None,
+                   complement=False, bare=False, activation_of=base, divergence=None, multiple=1.0, exponent=exponent,
                    parts=((divergences.EXPONENTIAL, 1.0),) if name == "exponential" else ())  # fmt: skip
 
 
@@ -304,7 +319,8 @@ def rescaled(tensor: Tensor, scale: float, shift: float, where: Where) -> Tensor
     if scale == 1.0 and shift == 0.0:
         return tensor
     if head.activation == "linear" and head.range == LINEAR_RANGE and scale != 0:
-        return tensor if shift == 0.0 else replace(tensor, bare=False)
+        multiple = None if shift != 0.0 or tensor.multiple is None else tensor.multiple * scale
+        return replace(tensor, multiple=multiple, bare=tensor.bare and shift == 0.0)
     if scale == 0:
         return replace(tensor, head=replace(head, range=ActivationRange.exactly(Interval(shift, shift))))
     range_ = head.range.affine(scale, shift)

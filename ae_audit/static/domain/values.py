@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 
 from ae_audit.base.records import dataclass, field
-from ae_audit.schema.location import TrailStep
+from ae_audit.schema.location import Location, TrailStep
 from ae_audit.schema.training_setup import DataFacts, Framework, Head, LossUse, Relation, Structure
 from ae_audit.static.source.sources import Text, Where
 from ae_audit.theory.ranges import UNKNOWN_RANGE, Tri, ValueRange
@@ -292,6 +292,10 @@ class Array(Value):
     """arithmetic on bytes that left their range"""
     pictured: bool = False
     """pixels of files that only a run would open: photographs, or masks of two values"""
+    factors: tuple[Array, ...] = ()
+    """the arrays of products that were multiplied and added up to make this: ``a * x + b * noise``"""
+    predicted: Head | None = None
+    """the output of the model that predicted these data"""
 
     @property
     def facts(self) -> DataFacts:
@@ -331,6 +335,18 @@ class Divergence:
     shape: tuple[int | None, ...] | None
     """of the code, batch first"""
     where: Where
+    exponent: Exponent | None = None
+    """what the variance is the exponential of"""
+
+
+@dataclass(frozen=True, slots=True)
+class Exponent:
+    """A multiple of what a layer puts out: what a variance, or a deviation, is the exponential of."""
+
+    layer: Location
+    multiple: float | None
+    """None where no exponential was taken: the output itself stretches the noise"""
+    where: Where
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,6 +380,16 @@ class Tensor(Value):
     """the head of a mean or log-variance with a one-sided activation, in a variational code on the way here"""
     met: Meeting | None = None
     """the data that a prediction met in arithmetic that is no known loss: a loss of the program's own, perhaps"""
+    multiple: float | None = 1.0
+    """by what the output of the last layer was multiplied since, and by nothing else; None where it was moved too"""
+    exponent: Exponent | None = None
+    """of the exponential that is part of this"""
+    drawn: Exponent | None = None
+    """what stretches the noise of a code that was sampled on the way here"""
+    entry: Location | None = None
+    """the first layer with weights on the way here"""
+    bounded: tuple[tuple[Location, Head], ...] = ()
+    """layers that a bounded activation entered on the way here, each with that output"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -469,7 +469,8 @@ def _predict(run: Run, receiver: Value, call: Call) -> Value:
 
             hull = value.head.range.values.hull
             return Array(ValueRange(hull), "float32", value.head.shape, root=run.fresh(), where=where,
-                         source="predictions of a model", why="they are predictions of a model")  # fmt: skip
+                         source="predictions of a model", why="they are predictions of a model",
+                         predicted=value.head if hull.bounded else None)  # fmt: skip
         if isinstance(value, Seq):
             return Seq([as_data(item) for item in value.items], value.kind)
         return value

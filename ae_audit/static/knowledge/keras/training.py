@@ -11,6 +11,7 @@ from ae_audit.static.domain.values import (
     Array,
     Const,
     Difference,
+    Divergence,
     Function,
     Instance,
     Library,
@@ -225,6 +226,7 @@ def train(
             if item not in pending and implicit_target and _within(run, model, item[0])
         )  # fmt: skip
     context = _Context(model, inputs, call, made, val_inputs, val_targets)
+    context.charged = _charged(pending, outputs)
     for value, where in pending:
         _added(run, context, value, where, outputs)
     if made is None and not pending:
@@ -265,7 +267,7 @@ def _no_target(inputs: Value | None) -> Unknown:
 class _Context:
     """What the sites of one ``fit`` have in common."""
 
-    __slots__ = ("call", "inputs", "made", "model", "val_inputs", "val_targets")
+    __slots__ = ("call", "charged", "inputs", "made", "model", "val_inputs", "val_targets")
 
     def __init__(self, model: Value, inputs: Value | None, call: Call, made: Compiled | None,
                  val_inputs: Value | None, val_targets: Value | None) -> None:  # fmt: skip
@@ -275,11 +277,15 @@ class _Context:
         self.made = made
         self.val_inputs = val_inputs
         self.val_targets = val_targets
+        self.charged: Divergence | None = None
+        """the divergence that a layer adds to the loss of the only output"""
 
 
 def replace_targets(context: _Context, val_target: Value | None) -> _Context:
     """The same ``fit`` with the validation target of one output."""
-    return _Context(context.model, context.inputs, context.call, context.made, context.val_inputs, val_target)
+    made = _Context(context.model, context.inputs, context.call, context.made, context.val_inputs, val_target)
+    made.charged = context.charged
+    return made
 
 
 def _within(run: Run, model: Value, loss: Value) -> bool:
@@ -477,9 +483,22 @@ def _emit(
             input=input_, metrics=metrics, validation_input=None if val_input is None else run.as_array(val_input),
             validation_target=None if context.val_targets is None else run.as_array(context.val_targets),
             optimizer=None if made is None else made.optimizer, model=model_name(context.model), why_loss=why,
-            extra={"latent": latent, "pair": pair},
+            extra={"latent": latent, "pair": pair or _pair(context, use, prediction, target_ or target)},
         )
     )  # fmt: skip
+
+
+def _charged(added: list[tuple[Value, Where]], outputs: list[Value]) -> Divergence | None:
+    """The divergence among the losses that were added to the loss of the only output."""
+    found = [value.divergence for value, _ in added if isinstance(value, Tensor) and value.divergence is not None]
+    return found[0] if len(found) == len(outputs) == 1 else None
+
+
+def _pair(context: _Context, use: LossUse, prediction: Value, target: Value) -> Pair | None:
+    """The compiled loss and the divergence that a layer adds to it."""
+    if context.charged is None or use.custom or not isinstance(prediction, Tensor):
+        return None
+    return Pair(LossTerm(use, prediction, target, context.call.where, use.weight or 1.0), context.charged)
 
 
 def _scaled_inside(prediction: Value, input_: Array | None) -> Value:

@@ -29,7 +29,7 @@ from ae_audit.static.knowledge.torch import heads
 from ae_audit.static.knowledge.torch.shape_ops import cast
 from ae_audit.static.knowledge.torch.torchvision_steps import dtype_name
 from ae_audit.theory.intervals import REAL_LINE, Interval
-from ae_audit.theory.ranges import ValueRange
+from ae_audit.theory.ranges import Tri, ValueRange
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
@@ -132,6 +132,7 @@ def _creator(name: str) -> Callable[[Run, Call], Value]:
             where=call.where,
             source=f"torch.{name}",
             random=name in names.RANDOM,
+            standardised=Tri.of(True if plain == "randn" else None),
             synthetic=name in names.RANDOM or plain in _SPACED,
             structure=Structure.CONTINUOUS if name in names.RANDOM and plain != "randint" else Structure.UNKNOWN,
             why="it is not filled" if plain in {"empty", "new"} else None,
