@@ -89,6 +89,8 @@ def without_values(seen: TrainingSetup, *, ranks: bool) -> TrainingSetup:
         validation_target=None,
         validation_input=None,
         mixed=None,
+        entering=None,
+        asked=None,
         relation=seen.relation if same else Relation.UNKNOWN,
         relation_scale=None,
     )

@@ -318,6 +318,10 @@ class TrainingSetup:
     """where a variational code is drawn and charged with what one layer puts out"""
     generated: Head | None = field(default=None, metadata=INSIDE)
     """the output of a bounded generator that the same network is given elsewhere, in place of this input"""
+    entering: DataFacts | None = field(default=None, metadata=INSIDE)
+    """the input as the first weights get it, where the model itself scales it before"""
+    asked: DataFacts | None = field(default=None, metadata=INSIDE)
+    """other data of the input's source that the trained model is given, scaled otherwise than the input was"""
     mixed: DataFacts | None = field(default=None, metadata=INSIDE)
     """the data that unit noise was mixed with to make the input, where the target is that noise"""
     certificate: Certificate | None = None

@@ -98,6 +98,7 @@ def draft(site: Site, marks: Iterable[str]) -> Draft:
         validation_target=_facts(site.validation_target), validation_input=_facts(site.validation_input),
         optimizer=site.optimizer, variational=divergences.terms(site.extra.get("pair"), site.framework),
         sampler=_sampler(prediction, site), mixed=_facts(arrays.mixed_with_noise(input_, target)),
+        asked=_facts(site.extra.get("asked")), entering=_entering_facts(prediction, input_),
     )  # fmt: skip
     if site.completed is not None:
         setup = site.completed(setup)
@@ -110,6 +111,22 @@ def draft(site: Site, marks: Iterable[str]) -> Draft:
         predicted = replace(predicted, range=ActivationRange(ValueRange(input_.values.hull)))
     unread = bool(site.extra.get("unread"))
     return Draft(setup, tuple(reasons), site.evaluation, vague, trained, unread, entry, bounded, predicted)
+
+
+def _entering_facts(prediction: Value, input_: Array | None) -> DataFacts | None:
+    """The input as the first weights get it, where the model scaled it on the way."""
+    if not isinstance(prediction, Tensor) or input_ is None:
+        return None
+    found = [
+        array for array in prediction.fed if array.root == input_.root and len(array.scalings) > len(input_.scalings)
+    ]
+    if len(found) == 1:
+        return found[0].facts
+    inside = prediction.fed[0] if len(prediction.fed) == 1 else None
+    if inside is None or not inside.placeholder or not inside.scalings or not inside.scale or inside.shift is None:
+        return None
+    # the place of data in a model that is built before any are known
+    return arrays.affine(input_, inside.scale, inside.shift, inside.scalings[-1], inside.where).facts
 
 
 def _sampler(prediction: Value, site: Site) -> Sampler | None:

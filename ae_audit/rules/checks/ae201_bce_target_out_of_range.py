@@ -35,6 +35,7 @@ Rescaling the data or replacing the loss changes what the program computes: unsa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from ae_audit.rules.base import Example, Rule
@@ -53,7 +54,7 @@ from ae_audit.rules.predicates import (
 from ae_audit.rules.programs import RAW, SIGNED, dense_keras, dense_torch
 from ae_audit.rules.repair import class_head, repair
 from ae_audit.schema.findings import Severity, UnknownFact, Violation
-from ae_audit.schema.training_setup import Framework, Structure, TrainingSetup
+from ae_audit.schema.training_setup import DataFacts, Framework, Structure, TrainingSetup
 from ae_audit.theory.intervals import UNIT
 from ae_audit.theory.loss_families import BINARY
 from ae_audit.theory.ranges import Tri
@@ -91,7 +92,8 @@ class BceTargetOutOfRange(Rule):
         target = setup.target
         if setup.loss.name not in BINARY or reconstructs_labels(setup):
             return  # of labels in the place of images, AE307 tells
-        slack = LABEL_NOISE if setup.framework is Framework.KERAS and target.structure in LABELS else ROUNDING
+        labels = target.structure in LABELS or _noisy_labels(target)
+        slack = LABEL_NOISE if setup.framework is Framework.KERAS and labels else ROUNDING
         outside = target.values.leaves(UNIT, slack)
         if outside is Tri.YES:
             yield self._violation(setup)
@@ -118,6 +120,13 @@ class BceTargetOutOfRange(Rule):
             evidence=evidence(setup, "loss", "target"),
             proved=bound is not None and bound.floor == float("-inf"),
         )
+
+
+def _noisy_labels(target: DataFacts) -> bool:
+    """Whether the values seen, one a sample, lie about 0 and 1: labels of an adversarial net with noise."""
+    if target.measured is None or math.prod(extent or 1 for extent in (target.shape or (None, 2))[1:]) != 1:
+        return False
+    return all(min(abs(value), abs(value - 1)) <= LABEL_NOISE for value in target.measured.quantiles)
 
 
 RULE = BceTargetOutOfRange()

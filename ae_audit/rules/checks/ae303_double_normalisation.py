@@ -2,8 +2,9 @@
 
 ## What it finds
 
-`ToTensor()`, which already divides by 255, and then `/ 255`; the same division in two places of a program. What reaches
-the network spans a hundredth of the range it should.
+`ToTensor()`, which already divides by 255, and then `/ 255`; the same division in two places of a program; `/ 255`
+outside and a `Rescaling` layer inside, or a model of the library that scales its input itself (EfficientNet,
+MobileNetV3). What reaches the network spans a hundredth of the range it should.
 
 ## Why it hurts
 
@@ -14,6 +15,7 @@ learned is a black image. R² stays near or below 0 for as long as the outputs' 
 ## How it is decided
 
 - *static* and *runtime*: both ends of the range of input or target are known, and it is narrower than 0.02.
+- *static*: the same of the input behind the scaling that the model itself does before its first weights.
 - *probe*: as written against the data multiplied back.
 
 ## When it stays silent
@@ -37,7 +39,7 @@ from collections.abc import Iterator
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.predicates import LABELS, evidence, spans, structure_of, values_words
 from ae_audit.rules.programs import SCALED, dense_keras, dense_torch
-from ae_audit.schema.findings import Severity, UnknownFact, Violation
+from ae_audit.schema.findings import Evidence, Severity, UnknownFact, Violation
 from ae_audit.schema.remedies import Rescale
 from ae_audit.schema.training_setup import DataFacts, Framework, Relation, Structure, TrainingSetup
 
@@ -73,6 +75,9 @@ class DoubleNormalisation(Rule):
         given = setup.input.structure not in LABELS and _narrow(setup.input)
         wanted = structure_of(setup) not in LABELS and _narrow(setup.target)
         if not given and not wanted:
+            inside = setup.entering
+            if inside is not None and _narrow(inside) and setup.input.structure not in LABELS:
+                yield self._inside(setup, inside)
             return
         part, data = ("target", setup.target) if wanted else ("input", setup.input)
         place = setup.location
@@ -84,6 +89,18 @@ class DoubleNormalisation(Rule):
             spans=spans(setup, but=place),
             evidence=evidence(setup, part),
         )
+
+    def _inside(self, setup: TrainingSetup, inside: DataFacts) -> Violation:
+        """The data are scaled, and the model scales them again before its first weights."""
+        place = setup.location
+        return Violation(
+            message=f"the input is {values_words(setup.input)}, and the model scales it once more, to {inside.values}: "
+            "scale outside or inside, not both",
+            location=place,
+            spans=spans(setup, but=place, loss=False),
+            evidence=(*evidence(setup, "input"), *(Evidence("static", step.text, step.location)
+                                                   for step in inside.trail[len(setup.input.trail):])),
+        )  # fmt: skip
 
 
 def _narrow(data: DataFacts) -> bool:

@@ -1,8 +1,10 @@
-"""Training data are scaled, validation data are not, or otherwise.
+"""Training data are scaled, what the model is given later is not, or otherwise.
 
 ## What it finds
 
-`fit(x_train, x_train, validation_data=(x_test, x_test))` where only one of the two was divided by 255.
+`fit(x_train, x_train, validation_data=(x_test, x_test))` where only one of the two was divided by 255; and a trained
+model that is asked about data which were scaled otherwise: `predict(x_test)` on raw bytes, `model(images)` after
+`ToTensor()` alone where training had `Normalize` as well.
 
 ## Why it hurts
 
@@ -13,11 +15,15 @@ by it picks at random. Predictions on data prepared like the validation data are
 ## How it is decided
 
 - *static* and *runtime*: the spans of training and validation data are known and differ by a factor of ten or more.
+- *static*: data of one source, whose raw values are known, reach training and use (`predict`, `evaluate`, a call)
+  through scalings that are known and differ.
 - *probe*: none; the training itself is not at fault.
 
 ## When it stays silent
 
-Below that factor, and where one of the spans is unknown.
+Below that factor, and where one of the spans is unknown. Of what the model is given later: data of another source,
+random tensors, noise, data that the program makes, files whose values are not known, and data that it is trained on as
+well.
 
 ## Fix safety
 
@@ -35,7 +41,7 @@ from collections.abc import Iterator
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.predicates import LABELS, evidence, span_of, spans, values_words
 from ae_audit.rules.programs import SCALED, dense_keras
-from ae_audit.schema.findings import Severity, UnknownFact, Violation
+from ae_audit.schema.findings import Evidence, Severity, Span, UnknownFact, Violation
 from ae_audit.schema.training_setup import DataFacts, Framework, TrainingSetup
 
 FACTOR = 10.0
@@ -50,17 +56,51 @@ KERAS = dense_keras(
 )
 
 
+TORCH = """\
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+from torchvision import datasets, transforms
+
+transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))])
+train_loader = DataLoader(datasets.MNIST("data", download=True, transform=transform), batch_size=256)
+test_loader = DataLoader(datasets.MNIST("data", train=False, transform=transforms.ToTensor()), batch_size=256)
+
+model = nn.Sequential(nn.Flatten(), nn.Linear(784, 32), nn.ReLU(), nn.Linear(32, 784), nn.Tanh())
+criterion = nn.MSELoss()
+optimizer = torch.optim.Adam(model.parameters())
+
+for images, _ in train_loader:
+    loss = criterion(model(images), images.flatten(1))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+model.eval()
+with torch.no_grad():
+    for images, _ in test_loader:
+        output = model(images)
+"""
+
+
 class TrainValidationScaleMismatch(Rule):
     """Training and validation data are on different scales."""
 
     code = "AE304"
     name = "train-validation-scale-mismatch"
     severity = Severity.ERROR
-    frameworks = (Framework.KERAS,)
-    """a loop in torch is not told which data are for validation"""
     probed = False
-    bad = (Example(Framework.KERAS, KERAS, codes=("AE304",)),)
-    good = (Example(Framework.KERAS, KERAS.replace('astype("float32")\n', 'astype("float32") / 255.0\n')),)
+    bad = (
+        Example(Framework.KERAS, KERAS, codes=("AE304",)),
+        Example(Framework.TORCH, TORCH, codes=("AE304",)),
+    )
+    good = (
+        Example(Framework.KERAS, KERAS.replace('astype("float32")\n', 'astype("float32") / 255.0\n')),
+        Example(
+            Framework.TORCH,
+            TORCH.replace("train=False, transform=transforms.ToTensor()", "train=False, transform=transform"),
+        ),
+    )
 
     def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
         for part, trained, validated in (
@@ -77,6 +117,17 @@ class TrainValidationScaleMismatch(Rule):
                     evidence=evidence(setup, part),
                 )
                 return
+        if setup.asked is not None and setup.input.structure not in LABELS:
+            place = setup.location
+            where = setup.asked.location
+            yield Violation(
+                message=f"the model is trained on {values_words(setup.input)}, but then given {setup.asked.values} of "
+                "the same source: what it is given later must be scaled as in training",
+                location=place,
+                spans=(Span(where, "given later"),) if where is not None and where != place else (),
+                evidence=(*evidence(setup, "input"),
+                          *(Evidence("static", step.text, step.location) for step in setup.asked.trail)),
+            )  # fmt: skip
 
 
 def _differ(trained: DataFacts, validated: DataFacts) -> bool:

@@ -26,6 +26,8 @@ ABSOLUTE = "abs()"
 """how ``abs`` is told in the trail of an array"""
 MAX_ROWS = 1024
 """lists in a list, and in those, that are looked at for their range"""
+SAME_SCALE = 0.02
+"""by which the ends of two ranges may differ that are one: 255 and 256, a rounding"""
 MAX_FACTORS = 6
 """arrays that are remembered of a sum of products: a mixture has four"""
 MAX_PARTS = 4096
@@ -460,6 +462,33 @@ def why_unknown(value: Value) -> str | None:
 def short(value: float) -> str:
     """A number as a report shows it."""
     return format_number(value)
+
+
+def scaled_otherwise(trained: Array | None, other: Array | None) -> bool:
+    """Whether two arrays of one source, of the same raw values, were brought to different scales."""
+    if trained is None or other is None or trained.source is None or trained.source != other.source:
+        return False
+    if trained.selection != other.selection or trained.synthetic or other.synthetic or trained.predicted is not None:
+        return False
+    raw = [_before(array) for array in (trained, other)]
+    if raw[0] is None or raw[1] is None or not _close(raw[0].lo, raw[1].lo) or not _close(raw[0].hi, raw[1].hi):
+        return False
+    hulls = trained.values.hull, other.values.hull
+    return not (_close(hulls[0].lo, hulls[1].lo) and _close(hulls[0].hi, hulls[1].hi))
+
+
+def _before(array: Array) -> Interval | None:
+    """The values of the root, where they and all that was done to them are known to the number."""
+    hull, reach = array.values.hull, array.values.reach
+    if array.noise or not array.scale or array.shift is None or reach is None or not hull.bounded:
+        return None
+    if not _close(hull.lo, reach.lo) or not _close(hull.hi, reach.hi) or hull.width == 0:
+        return None
+    return hull.affine(1.0 / array.scale, -array.shift / array.scale)
+
+
+def _close(one: float, other: float) -> bool:
+    return math.isclose(one, other, rel_tol=SAME_SCALE, abs_tol=SAME_SCALE)
 
 
 def mixed_with_noise(input_: Array | None, target: Array | None) -> Array | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from ae_audit.base.records import replace
-from ae_audit.schema.training_setup import Framework, LossUse
+from ae_audit.schema.training_setup import DataFacts, Framework, LossUse, MetricUse
 from ae_audit.static.domain import arrays, own_losses
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.divergences import MERGED, Pair
@@ -29,6 +31,8 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.static.domain.evaluator import Evaluator
 
 _POSITIVE, _NEGATIVE = "t·log(p)", "(1-t)·log(1-p)"
+QUALITY = "image quality"
+"""the key among a run's notes of the measures of image quality that it computes"""
 EPSILON = 1e-3
 """what is added to an error for the sake of a root or a division changes neither"""
 OVERLAPS = frozenset({"dice", "tversky"})
@@ -291,7 +295,17 @@ def squared(value: Difference, where: Where) -> Difference:
 
 def rooted(value: LossValue) -> LossValue:
     """The root of a loss, which is smallest where the loss is; how it weighs against a divergence is another matter."""
-    return replace(value, pair=None)
+    return replace(value, pair=None, rooted=True)
+
+
+def decibels(run: Evaluator, value: LossValue, where: Where) -> None:
+    """``log10(peak² / mse)``: a PSNR written out, noted with the span that it is told of."""
+    if value.peak is None or value.peak <= 0 or len(value.terms) != 1 or value.terms[0].use.name != "mse":
+        return
+    span = value.peak if value.rooted else math.sqrt(value.peak)
+    target = value.terms[0].target
+    data = target.facts if isinstance(target, Array) and target.values.reach is not None else DataFacts()
+    run.notes.setdefault(QUALITY, []).append(MetricUse("psnr", where.written, where.location, span, data))
 
 
 def absolute(value: Difference, where: Where) -> Difference:
@@ -363,6 +377,8 @@ def arithmetic(run: Evaluator, symbol: str, left: Value, right: Value, where: Wh
             return _with_more(right_value if symbol == "+" else weighted(right_value, -1.0), left)
         if symbol == "*":
             return weighted(right_value, a)
+        if symbol == "/" and a is not None:
+            return replace(right_value, peak=a, pair=None)
     return left_value or right_value or Unknown("a loss expression of unknown form", where)
 
 

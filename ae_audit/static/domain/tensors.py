@@ -32,6 +32,9 @@ HALF = 0.5
 """of a layer's own output, as the training starts, what lies below 0"""
 MAX_BOUNDED = 8
 """bounded outputs on the way through a network that are remembered: a generator's, and a few hidden ones"""
+ENTERED = "what enters networks"
+"""the key among a run's notes of the data that enter each first layer"""
+MAX_ENTERED = 12
 CLOSE = 1e-3
 """what is added to or cut from a prediction without moving it: the 1e-7 of a logarithm, up to a visible change"""
 _MOVES = {"reshape", "view", "flatten", "unflatten", "squeeze", "unsqueeze", "expand_dims", "permute", "transpose"}
@@ -95,6 +98,8 @@ def through_weights(
 ) -> Tensor:
     """After a layer with weights (dense, convolution, recurrent): every value can come out, no activation yet."""
     base = entering(run, framework, value if isinstance(value, list) else [value])
+    if base.entry is None and base.fed:
+        _note_entry(run, where.location, base.fed)
     if isinstance(value, Tensor) and value.first_layers and value.head.activation not in {None, "linear"} and (
         value.head.range.values.hull.bounded
     ):  # fmt: skip
@@ -104,6 +109,14 @@ def through_weights(
         location=where.location, trail=(TrailStep(f"{layer} without activation produces every value", where.location),),
     ))  # fmt: skip
     return replace(made, bare=True)
+
+
+def _note_entry(run: Evaluator, layer: Location, fed: tuple[Array, ...]) -> None:
+    """Remember which data enter a network, and at which layer."""
+    known = run.notes.setdefault(ENTERED, {}).setdefault(layer, [])
+    for array in fed:
+        if not array.placeholder and len(known) < MAX_ENTERED and array not in known:
+            known.append(array)
 
 
 def weights(framework: Framework, shape: Shape, units: int | None = None) -> Tensor:

@@ -452,6 +452,10 @@ class LossValue(Value):
     """something else is added that is not known: another comparison, perhaps"""
     pair: Pair | None = None
     """its only comparison and the divergence of a code, as they were when they were added up"""
+    rooted: bool = False
+    """its root was taken"""
+    peak: float | None = None
+    """what was divided by it: the square of the peak in a PSNR, or the peak by its root"""
 
     @property
     def alone(self) -> Tri:

@@ -6,6 +6,7 @@ import ast
 
 from ae_audit.base.records import dataclass, field
 from ae_audit.schema.training_setup import MetricUse
+from ae_audit.static.domain import usage
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.environment import Frame, Scope
 from ae_audit.static.domain.values import Const, Instance, Site
@@ -60,6 +61,7 @@ def explore(registry: Registry, project: Project, program: Program) -> list[Exec
         exhausted = execute(run, program)
         used = left if exhausted else left - run.steps
         left, needed = left - used, needed or used
+        usage.attach(run.sites, run.notes)
         done.append(
             Execution(plan, run.sites, exhausted, run.marks, tuple(run.offers.values()), run.faults, run.called,
                       tuple(run.notes.get("image quality", ())))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ae_audit.base.records import dataclass, field, replace
 from ae_audit.schema.training_setup import Framework
-from ae_audit.static.domain import tensors
+from ae_audit.static.domain import tensors, usage
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.values import Array, Const, Instance, Mapping, Object, Seq, Tensor, Unknown, Value
 from ae_audit.static.interpreter.registry import Table
@@ -429,6 +429,12 @@ def _multi_gpu(run: Run, call: Call) -> Value:
     return call.args[0] if call.args else Unknown("an unknown model", call.where)
 
 
+_SIGNED = (".inception_", ".xception.", ".mobilenet.", ".mobilenet_v2.", ".nasnet.", ".resnet_v2.")
+"""libraries whose ``preprocess_input`` takes [0, 255] to [-1, 1]"""
+_UNCHANGED = (".efficientnet", ".mobilenet_v3.", ".convnext.")
+"""libraries whose models scale their input themselves, and whose ``preprocess_input`` does nothing"""
+
+
 @TABLE.prefix("keras.applications", "efficientnet")
 def _application(run: Run, name: str, call: Call) -> Value:
     short = name.rpartition(".")[2]
@@ -439,19 +445,34 @@ def _application(run: Run, name: str, call: Call) -> Value:
         from ae_audit.static.domain import arrays
         from ae_audit.theory.ranges import UNKNOWN_RANGE
 
+        if any(mode in name for mode in _SIGNED):
+            return arrays.affine(array, 1 / 127.5, -1.0, "preprocess_input()", call.where)
+        if any(mode in name for mode in _UNCHANGED):
+            return array
         return arrays.recast(array, UNKNOWN_RANGE, "preprocess_input()", call.where, why=f"what «{name}» makes of it")
     if not short[:1].isupper():
         return Unknown(f"what «{name}» returns is not known", call.where)
     given = call.get(None, "input_tensor")
     shape = call.constant(None, "input_shape")
     start = given if given is not None else placeholder(run, shape, None, call.where)
-    if call.constant(None, "include_top", default=True) is False:
-        out: Value = tensors.opaque(run, KERAS, [start], f"the features of «{short}»", short)
+    if isinstance(start, Array) and _scales_itself(short) and call.constant(None, "include_preprocessing") is not False:
+        from ae_audit.static.domain import arrays
+
+        start_inside: Value = arrays.affine(start, 1 / 255, 0.0, f"the layer inside {short}", call.where)
     else:
-        base = tensors.through_weights(run, KERAS, start, short, call.where)
+        start_inside = start
+    if call.constant(None, "include_top", default=True) is False:
+        out: Value = tensors.opaque(run, KERAS, [start_inside], f"the features of «{short}»", short)
+    else:
+        base = tensors.through_weights(run, KERAS, start_inside, short, call.where)
         out = tensors.activated(run, base, "softmax", call.where, framework=KERAS, axis=-1)
     made = Object("keras.Model", call, state=Graph(inputs=[start], outputs=[out]))
     return made
+
+
+def _scales_itself(name: str) -> bool:
+    """Whether a model of the library divides bytes by 255 in its first layer, or does the like."""
+    return name.startswith(("EfficientNet", "MobileNetV3", "ConvNeXt", "RegNet"))
 
 
 @TABLE.method("keras.Model", "predict", "predict_on_batch", "predict_generator")
@@ -459,6 +480,7 @@ def _predict(run: Run, receiver: Value, call: Call) -> Value:
     """What a trained model makes of data: data again, within the range of the head."""
     inputs = call.get(0, "x") or Unknown("a missing input", call.where)
     where = call.where
+    note_asked(run, receiver, inputs)
     run.notes["predicting"] = True
     made = run.call(receiver, Call(where, [inputs]))
     run.notes.pop("predicting", None)
@@ -478,8 +500,23 @@ def _predict(run: Run, receiver: Value, call: Call) -> Value:
     return as_data(made)
 
 
+def note_asked(run: Run, model: Value, inputs: Value | None) -> None:
+    """Remember what a model is asked apart from training."""
+    array = run.as_array(inputs) if inputs is not None else None
+    if array is not None and not array.placeholder:
+        known = run.notes.setdefault(usage.ASKED, {}).setdefault(id(model), (model, []))[1]
+        known.extend([array] if len(known) < tensors.MAX_ENTERED else [])
+
+
+@TABLE.method("keras.Model", "evaluate", "evaluate_generator", "test_on_batch")
+def _evaluate(run: Run, receiver: Value, call: Call) -> Value:
+    """A loss of data: what they are counts, not what it is."""
+    note_asked(run, receiver, call.get(0, "x", "generator"))
+    return Unknown(f"what «{call.name}» gives", call.where)
+
+
 @TABLE.method("keras.Model", "summary", "save", "save_weights", "load_weights", "to_json", "get_config", "count_params",
-              "reset_states", "export", "evaluate", "evaluate_generator", "test_on_batch")  # fmt: skip
+              "reset_states", "export")  # fmt: skip
 def _aside(run: Run, receiver: Value, call: Call) -> Value:
     return Unknown(f"what «{call.name}» gives", call.where)
 

@@ -483,7 +483,10 @@ def _emit(
             input=input_, metrics=metrics, validation_input=None if val_input is None else run.as_array(val_input),
             validation_target=None if context.val_targets is None else run.as_array(context.val_targets),
             optimizer=None if made is None else made.optimizer, model=model_name(context.model), why_loss=why,
-            extra={"latent": latent, "pair": pair or _pair(context, use, prediction, target_ or target)},
+            extra={
+                "latent": latent, "model": id(context.model),
+                "pair": pair or _pair(context, use, prediction, target_ or target),
+            },
         )
     )  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ae_audit.static.domain import arrays, operators
+from ae_audit.static.domain import arrays, losses, operators
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.values import (
     Array,
@@ -222,6 +222,8 @@ def _convert(run: Run, call: Call) -> Value:
         except Exception:
             return Unknown("a conversion that fails", call.where)
         return Const(result, value.where, value.soft and Soft(value.soft.source))
+    if name == "sqrt" and isinstance(value, LossValue):
+        return losses.rooted(value)
     if name in {"abs", "pow"} and isinstance(value, (Array, Tensor, Difference)):
         from ae_audit.static.domain import array_api, operators
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import Framework, Structure
-from ae_audit.static.domain import array_api, arrays, comparisons
+from ae_audit.static.domain import array_api, arrays, comparisons, losses
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.array_shapes import moved_shape
 from ae_audit.static.domain.values import (
@@ -312,9 +312,11 @@ def _sqrt(run: Run, call: Call) -> Value:
     return array_api.rooted(run, _first(call), call.where)
 
 
-@TABLE.function("numpy.log", "numpy.log1p", "numpy.log2", "numpy.log10")
+@TABLE.function("numpy.log", "numpy.log1p", "numpy.log2", "numpy.log10", "math.log10")
 def _log(run: Run, call: Call) -> Value:
     value = _first(call)
+    if isinstance(value, LossValue) and call.name == "log10":
+        losses.decibels(run, value, call.where)
     if isinstance(value, Const) and isinstance(value.value, (int, float)) and value.value > 0:
         return Const(getattr(math, call.name)(value.value), call.where)
     return array_api.logarithm(run, value, call.where)

@@ -93,6 +93,8 @@ def unary(run: Run, value: Value, call: Call, name: str) -> Value:
 
 
 def _elementwise(run: Run, value: Value, name: str, call: Call) -> Value:
+    if isinstance(value, LossValue) and name == "log10":
+        losses.decibels(run, value, call.where)
     if isinstance(value, (LossValue, Difference)):
         return value
     found = carried(run, value)

@@ -337,17 +337,6 @@ def loss_kept(run: Run, receiver: Any, call: Call) -> Value:
     return receiver if isinstance(receiver, LossValue) else NONE
 
 
-@TABLE.method("lossvalue", "view", "reshape", "flatten")
-def loss_reshaped(run: Run, receiver: Any, call: Call) -> Value:
-    """The values under another shape: ``view(n, -1)`` and ``flatten(1)`` make a row of each sample's."""
-    if not isinstance(receiver, LossValue):
-        return NONE
-    ends = [number(call.get(place)) for place in (0, 1)]
-    if call.name == "flatten":
-        return losses.reshaped(receiver, rows=ends[0] == 1.0)
-    return losses.reshaped(receiver, rows=len(call.args) == 2 and ends[1] == -1.0)
-
-
 @TABLE.method("lossvalue", "mean", "sum", "nanmean", "nansum")
 @TABLE.method("difference", "mean", "sum", "nanmean", "nansum")
 def loss_reduced(run: Run, receiver: Any, call: Call) -> Value:

@@ -150,6 +150,8 @@ def register() -> None:
                 TABLE.methods["array", spelling] = _as_method(spelling)
             if name in {"view", "reshape", "flatten"}:
                 TABLE.methods["lossvalue", spelling] = _as_method(spelling)
+            if name in {"clamp", "clip"}:  # of a residual, which is a prediction then
+                TABLE.methods["difference", spelling] = _as_method(spelling)
             if name in {"abs", "square", "pow", "sqrt", "mul", "div", "add", "sub", "neg"}:
                 TABLE.methods["difference", spelling] = _as_method(spelling)
                 TABLE.methods["lossvalue", spelling] = _as_method(spelling)
