@@ -107,6 +107,8 @@ def draft(site: Site, marks: Iterable[str]) -> Draft:
     reasons.extend(_reasons(site, setup, prediction))
     entry, bounded = (prediction.entry, prediction.bounded) if isinstance(prediction, Tensor) else (None, ())
     predicted = None if input_ is None else input_.predicted
+    if input_ is not None and input_.random:  # what a generator begins with is no data
+        entry = None
     if input_ is not None and predicted is not None:  # it may have been rescaled since
         predicted = replace(predicted, range=ActivationRange(ValueRange(input_.values.hull)))
     unread = bool(site.extra.get("unread"))

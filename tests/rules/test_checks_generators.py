@@ -67,6 +67,22 @@ def test_predictions_that_are_rescaled_before_the_discriminator() -> None:
     assert found(KERAS.replace("train_on_batch(fake", "train_on_batch((fake + 1) / 2"), "AE701") == []
 
 
+def test_the_noise_that_a_stacked_model_is_given_is_no_data() -> None:
+    stacked = """
+gan = keras.Sequential([generator, discriminator])
+gan.compile(optimizer="adam", loss="binary_crossentropy")
+for step in range(100):
+    gan.train_on_batch(np.random.normal(size=(64, 32)), np.ones((64, 1)))
+"""
+    right = KERAS.replace("/ 255.0", "/ 127.5 - 1.0")
+    assert found(right + stacked, "AE701") == []
+    functional = stacked.replace(
+        "keras.Sequential([generator, discriminator])",
+        "keras.Model(z := keras.Input((32,)), discriminator(generator(z)))",
+    )
+    assert found(right + functional, "AE701") == []
+
+
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [

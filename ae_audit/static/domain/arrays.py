@@ -26,6 +26,9 @@ ABSOLUTE = "abs()"
 """how ``abs`` is told in the trail of an array"""
 MAX_ROWS = 1024
 """lists in a list, and in those, that are looked at for their range"""
+OTHER_SCALE = 10.0
+"""times the width of one range from which another is surely no darker or brighter form of the same data"""
+SIGNED = Interval(-1.0, 1.0)
 SAME_SCALE = 0.02
 """by which the ends of two ranges may differ that are one: 255 and 256, a rounding"""
 MAX_FACTORS = 6
@@ -473,8 +476,12 @@ def scaled_otherwise(trained: Array | None, other: Array | None) -> bool:
     raw = [_before(array) for array in (trained, other)]
     if raw[0] is None or raw[1] is None or not _close(raw[0].lo, raw[1].lo) or not _close(raw[0].hi, raw[1].hi):
         return False
-    hulls = trained.values.hull, other.values.hull
-    return not (_close(hulls[0].lo, hulls[1].lo) and _close(hulls[0].hi, hulls[1].hi))
+    own, given = trained.values.hull, other.values.hull
+    if _close(own.lo, given.lo) and _close(own.hi, given.hi):
+        return False
+    far = not 1 / OTHER_SCALE < given.width / own.width < OTHER_SCALE
+    # darker images, or images turned into their negatives, are given on purpose
+    return far or any(_close(given.lo, habit.lo) and _close(given.hi, habit.hi) for habit in (raw[0], UNIT, SIGNED))
 
 
 def _before(array: Array) -> Interval | None:
