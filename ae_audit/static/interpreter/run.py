@@ -21,6 +21,10 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.static.source.projects import Project
 
 
+MAX_ENTRIES = 8
+"""entries of a registry that are tried, where it is not known which is asked for"""
+
+
 class Run:
     """The state of one execution, and the interface that knowledge handlers use."""
 
@@ -159,6 +163,17 @@ class Run:
         """A default that a user may override; under a plan, what the plan makes of it."""
         offer = self.plan.get(("soft", source))
         return Const(value if offer is None else offer.value, where, Soft(source))
+
+    def choose(self, written: str, names: tuple[Any, ...]) -> Any:
+        """One of the entries of a registry (``models[config["name"]]``), under another plan another."""
+        key = ("entry", written)
+        offer = self.plan.get(key)
+        if offer is not None:
+            return offer.value
+        for name in names[1:MAX_ENTRIES]:
+            other = Offer(key, name, f"{written} is {name!r}", f"{written} is {names[0]!r}", self.uncalled, True)
+            self.offers.setdefault((key, type(name).__name__, name), other)
+        return names[0]
 
     def offer_values(self, soft: Soft, default: Any, values: tuple[Any, ...]) -> None:
         """Note that a default is compared with ``values``: each is an alternative of its own."""

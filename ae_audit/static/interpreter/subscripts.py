@@ -11,7 +11,9 @@ from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.environment import Frame
 from ae_audit.static.domain.values import (
     Array,
+    Class,
     Const,
+    Function,
     Instance,
     Library,
     Mapping,
@@ -153,6 +155,8 @@ def item(run: Run, value: Value, key: Value, where: Where) -> Value:
             return value.rest
         if known is not None and demand.fill_registries(run, value) and known in value.items:
             return value.items[known]
+        if known is None and value.items and all(isinstance(each, (Class, Function)) for each in value.items.values()):
+            return value.items[run.choose(where.written, tuple(value.items))]
         return Unknown(f"the entry «{where.written}» of a dictionary", where)
     if isinstance(value, Const) and isinstance(value.value, (str, bytes, tuple)) and isinstance(key, Const):
         try:

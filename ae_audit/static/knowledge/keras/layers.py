@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 from ae_audit.base.records import replace
-from ae_audit.schema.training_setup import Framework
+from ae_audit.schema.training_setup import Framework, Structure
 from ae_audit.static.domain import array_api, arrays, tensors
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.values import (
@@ -29,7 +29,8 @@ from ae_audit.static.knowledge.spellings import activation as canonical
 from ae_audit.static.source.sources import Where
 from ae_audit.theory.activation_names import keras_layers as activation_layers
 from ae_audit.theory.activations import arguments as activation_arguments
-from ae_audit.theory.ranges import UNKNOWN_RANGE
+from ae_audit.theory.intervals import Interval
+from ae_audit.theory.ranges import UNKNOWN_RANGE, ValueRange
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
@@ -82,8 +83,9 @@ def _layer(run: Run, name: str, call: Call) -> Value:
 _MERGE_FUNCTIONS = {"concatenate": "Concatenate", "add": "Add", "subtract": "Subtract", "multiply": "Multiply",
                     "average": "Average", "maximum": "Maximum", "minimum": "Minimum", "dot": "Dot",
                     "merge": "Merge"}  # fmt: skip
-for _row in ({*DENSE, *CONVOLUTIONS, *RECURRENT, *NORMALISING, *WEIGHTED, *MOVING, *PASSING, *MERGING, "Flatten",
-              "Reshape", "Activation", "Lambda", "Rescaling", "TimeDistributed", "Bidirectional",
+VECTORIZING = {"TextVectorization", "StringLookup", "IntegerLookup", "Hashing", "Discretization"}
+for _row in ({*VECTORIZING, *DENSE, *CONVOLUTIONS, *RECURRENT, *NORMALISING, *WEIGHTED, *MOVING, *PASSING, *MERGING,
+              "Flatten", "Reshape", "Activation", "Lambda", "Rescaling", "TimeDistributed", "Bidirectional",
               *activation_layers()}):  # fmt: skip
     TABLE.bases[f"keras.layers.{_row}"] = ("keras.Layer",)
 
@@ -411,12 +413,26 @@ def _merged(run: Run, name: str, inputs: Value | None, call: Call) -> Value:
     return total
 
 
+def _vectorized(run: Run, name: str, inputs: Value, call: Call) -> Value:
+    """``TextVectorization``, ``StringLookup`` …: numbers of words, from 0 to below the size of the vocabulary."""
+    array = run.as_array(inputs)
+    if array is None:
+        return tensors.opaque(run, KERAS, [inputs], f"what «{name}» makes of an output", name)
+    most, length = call.constant(0, "max_tokens", "num_bins"), call.constant(None, "output_sequence_length")
+    top = float(most - 1) if isinstance(most, int) and most > 0 else math.inf
+    words = name == "TextVectorization"
+    shape = (None, length if isinstance(length, int) else None) if words else array.shape
+    return arrays.recast(array, ValueRange(Interval(0.0, top)), f"{name}()", call.where, dtype="int64", shape=shape,
+                         structure=Structure.CLASS_INDEX)  # fmt: skip
+
+
 Handler = Callable[["Run", str, Value, Call], Value]
 _HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(DENSE, _dense), **dict.fromkeys(CONVOLUTIONS, _convolution),
     **dict.fromkeys(RECURRENT, _recurrent), **dict.fromkeys(NORMALISING, _normalising), "Normalization": _standardising,
     **dict.fromkeys(WEIGHTED, _weighted), **dict.fromkeys(MOVING, _moving), **dict.fromkeys(PASSING, _passing),
     "Flatten": _flatten, "Reshape": _reshape, "Activation": _activation, "Lambda": _lambda, "Rescaling": _rescaling,
+    **dict.fromkeys(VECTORIZING, _vectorized),
     "TimeDistributed": _wrapper, "Bidirectional": _wrapper,
 }  # fmt: skip
 

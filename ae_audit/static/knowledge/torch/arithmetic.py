@@ -86,6 +86,7 @@ def logarithm(run: Run, value: Value, call: Call, name: str) -> Value:
 
 
 @operation("exp", "sin", "cos", "erf", "atan", "arctan", "log1p", "log2", "log10", "expm1", "sign", "floor", "ceil")
+@operation("cumsum", "cumprod", "lgamma", "digamma", "erfc", "erfinv", "exp2", "acosh", "asinh", "atanh", "sgn")
 @operation("round", "reciprocal", "rsqrt", "sinh", "cosh", "tan", "asin", "acos", "frac", "trunc")
 def unary(run: Run, value: Value, call: Call, name: str) -> Value:
     """Other functions of one number."""

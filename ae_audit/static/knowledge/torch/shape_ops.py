@@ -21,6 +21,7 @@ from ae_audit.static.domain.values import (
 from ae_audit.static.knowledge.torch import functional as names
 from ae_audit.static.knowledge.torch import heads
 from ae_audit.static.knowledge.torch.declare import OPERATIONS, Operation, carried, operation
+from ae_audit.static.knowledge.torch.einops_shapes import arranged
 from ae_audit.static.knowledge.torch.layer_call import Given, layer_shape
 from ae_audit.static.knowledge.torch.layers import LAYERS
 from ae_audit.static.knowledge.torch.permute import rearranged
@@ -252,4 +253,10 @@ def shape_value(shape: tuple[int | None, ...]) -> Seq:
 def rearrange_by_words(run: Run, value: Value, call: Call, name: str) -> Value:
     """``einops.rearrange(x, "b c h w -> b (c h w)")``."""
     found = carried(run, value)
-    return Unknown(f"«{name}»", call.where) if found is None else heads.moved(found, None)
+    if found is None:
+        return Unknown(f"«{name}»", call.where)
+    pattern = call.constant(1, "pattern")
+    sizes = {key: python(item) for key, item in call.kwargs.items()}
+    known = {key: item for key, item in sizes.items() if isinstance(item, int)}
+    shape = arranged(pattern, heads.shape_of(found), known) if isinstance(pattern, str) else None
+    return heads.moved(found, shape)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from ae_audit.schema.training_setup import Framework
 from ae_audit.static.domain import arrays, tensors
 from ae_audit.static.domain.arguments import Call
-from ae_audit.static.domain.values import Array, Tensor, Unknown, Value
+from ae_audit.static.domain.values import Array, Seq, Tensor, Unknown, Value
 from ae_audit.static.interpreter.registry import Table
 from ae_audit.static.knowledge.torch import arithmetic, heads, shape_ops  # noqa: F401  (imported for the operations that it declares)
 from ae_audit.static.knowledge.torch import functional as names
@@ -164,6 +164,32 @@ def einops(run: Run, call: Call) -> Value:
     return (
         Unknown("a tensor", call.where) if value is None else shape_ops.rearrange_by_words(run, value, call, call.name)
     )
+
+
+@TABLE.function("einops.reduce", "einops.einops.reduce")
+def einops_reduced(run: Run, call: Call) -> Value:
+    """``einops.reduce(x, "b c h w -> b c", "mean")``: averages and extremes lie among the values, sums do not."""
+    value = call.get(0, "tensor")
+    if value is None or call.constant(2, "reduction") not in {"mean", "max", "min"}:
+        return Unknown("a tensor that is reduced", call.where)
+    return shape_ops.rearrange_by_words(run, value, call, call.name)
+
+
+@TABLE.function("einops.pack")
+def einops_packed(run: Run, call: Call) -> Value:
+    """``pack([x], "b * d")``: the tensor under another shape, and what it takes to undo that."""
+    given = call.get(0, "tensors")
+    items = given.items if isinstance(given, Seq) else []
+    first = carried(run, items[0]) if len(items) == 1 else None
+    packed: Value = Unknown("tensors packed together", call.where) if first is None else heads.moved(first, None)
+    return Seq([packed, Unknown("the shapes of what was packed", call.where)], "tuple")
+
+
+@TABLE.function("einops.unpack")
+def einops_unpacked(run: Run, call: Call) -> Value:
+    """``unpack(x, shapes, "b * d")``: a list of tensors."""
+    found = carried(run, call.args[0]) if call.args else None
+    return Unknown("a tensor", call.where) if found is None else Seq([], "list", rest=heads.moved(found, None))
 
 
 TABLE.aliases["itertools.izip"] = "builtins.zip"
