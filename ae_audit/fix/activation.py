@@ -41,7 +41,28 @@ def swap_activation(to: str, place: Location | None, framework: Framework, texts
     if text is None or node is None or _shared(node, text, texts):
         return None
     edit = (_keras if framework is Framework.KERAS else _torch)(to, node, text, texts)
-    return None if edit is None else (edit,)
+    return None if edit is None else (_without_choice(edit, node, text),)
+
+
+def _without_choice(edit: Edit, node: ast.expr, text: Text) -> Edit:
+    """``edit``, or one for a whole choice (``Sigmoid() if wide else Tanh()``) of which it makes both arms the same."""
+    choice = text.parents.get(node)
+    if not isinstance(choice, ast.IfExp) or node is choice.test:
+        return edit
+    other = choice.orelse if node is choice.body else choice.body
+    start, end = text.span(node)
+    place = edit.location
+    assert place.end_line is not None
+    assert place.end_column is not None
+    edited = text.offset(place.line, place.column), text.offset(place.end_line, place.end_column)
+    if not start <= edited[0] <= edited[1] <= end:
+        return edit
+    made = f"{text.source[start : edited[0]]}{edit.text}{text.source[edited[1] : end]}"
+    try:
+        same = ast.dump(ast.parse(made, mode="eval").body) == ast.dump(other)
+    except SyntaxError:
+        return edit
+    return text.replace(choice, text.text(other)) if same else edit
 
 
 def _shared(node: ast.expr, text: Text, texts: Texts) -> bool:

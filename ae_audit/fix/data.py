@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 from ae_audit.fix.source import Text, Texts, dotted
+from ae_audit.fix.twins import twins_in_use
 from ae_audit.schema.findings import Edit
 from ae_audit.schema.location import Location
 from ae_audit.schema.remedies import Rescale
@@ -45,6 +46,10 @@ def _before_fit(remedy: Rescale, setup: TrainingSetup, texts: Texts) -> tuple[Ed
     statement = _statement(text, call)
     if names is None or statement is None or _in_a_loop(text, statement):
         return None
+    more = twins_in_use(text, call, names) if remedy.input else []
+    if more is None:
+        return None
+    names = [*names, *more]
     start = text.span(statement)[0]
     line_start = text.line_starts[statement.lineno - 1]
     indent = text.source[line_start:start]

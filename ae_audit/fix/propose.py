@@ -12,8 +12,9 @@ from ae_audit.fix.source import SourceOf, Texts, parse
 from ae_audit.schema.findings import Edit, Finding, Fix
 from ae_audit.schema.location import Location
 from ae_audit.schema.remedies import Advice, DropMetric, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
-from ae_audit.schema.training_setup import Framework, Head, TrainingSetup
+from ae_audit.schema.training_setup import Framework, Head, Structure, TrainingSetup
 from ae_audit.source.edits import apply
+from ae_audit.theory.ranges import Tri
 
 
 def propose(finding: Finding, setup: TrainingSetup | None, source_of: SourceOf) -> Fix | None:
@@ -37,7 +38,13 @@ def propose(finding: Finding, setup: TrainingSetup | None, source_of: SourceOf) 
     edits = list(kept) if _sound(kept, texts) else []
     metrics = [remedy.metric for remedy in finding.remedies if isinstance(remedy, DropMetric)]
     only_shown = len(metrics) == len(finding.remedies) and not _looked_up(metrics, finding.location, texts)
-    return Fix(description, safe=bool(edits) and only_shown, edits=tuple(edits))
+    safe = bool(edits) and only_shown and setup is not None and _holds_quantities(setup)
+    return Fix(description, safe=safe, edits=tuple(edits))
+
+
+def _holds_quantities(setup: TrainingSetup) -> bool:
+    """Whether the target is known to hold no labels, of which a metric of classes tells something after all."""
+    return setup.target.structure is Structure.CONTINUOUS or setup.reconstruction is Tri.YES
 
 
 def _edits(remedy: Remedy, finding: Finding, setup: TrainingSetup, texts: Texts) -> tuple[Edit, ...] | None:

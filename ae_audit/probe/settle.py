@@ -18,7 +18,7 @@ from ae_audit.probe.score import NoScore, r2_score
 from ae_audit.probe.verdicts import LEARNED, PLAINLY, SOMETHING, Comparison, Scores, compare
 from ae_audit.runtime.capture import CannotApply, Capture, Trial
 from ae_audit.schema.findings import Arm, Evidence, Finding, Verdict
-from ae_audit.schema.training_setup import TrainingSetup
+from ae_audit.schema.training_setup import NOTHING_TO_SPEAK_OF, TrainingSetup
 from ae_audit.theory.intervals import format_number
 
 CHUNK = 25
@@ -242,7 +242,7 @@ class _Bench:
         if arm.remedies not in self._bounds:
             self._bounds[arm.remedies] = bound_of(self.capture, arm.remedies)
         bound = self._bounds[arm.remedies]
-        return bound is not None and bound <= 0
+        return bound is not None and bound < NOTHING_TO_SPEAK_OF
 
     def _fit(self, arm: ArmPlan, seed: int, steps: int, enough: float = math.inf) -> _Run:
         self._restart_clock_of_fork()

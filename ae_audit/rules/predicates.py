@@ -8,7 +8,7 @@ from enum import Enum
 from ae_audit.schema.findings import Evidence, Span, UnknownFact
 from ae_audit.schema.ideal import Ideal, Outcome
 from ae_audit.schema.location import Location, TrailStep
-from ae_audit.schema.training_setup import DataFacts, Framework, Structure, TrainingSetup
+from ae_audit.schema.training_setup import NOTHING_TO_SPEAK_OF, DataFacts, Framework, Structure, TrainingSetup
 from ae_audit.theory.activations import ELEMENTWISE, Constraint, find_activation
 from ae_audit.theory.intervals import UNIT, Interval, format_number
 from ae_audit.theory.loss_families import POINTWISE, TAKES_CLASS_INDEX
@@ -26,9 +26,14 @@ BEYOND_PROBABILITY = 0.01
 LABEL_NOISE = 0.1
 """by which noise may carry the labels of an adversarial net beyond 0 and 1: Keras' clipped loss survives it"""
 
+NEARLY = 1e-3
+"""share of the variance by which float32 sums of two values may be off"""
+
 NEGLIGIBLE_SHARE, NEGLIGIBLE_LOSS = 5e-4, 5e-5
 """what a certificate would print as 0.0 % out of reach, and as an R² of at most 1"""
 
+FULL_SCALES = (255.0, 65535.0)
+"""the highest values of images of 8 and of 16 bits"""
 SIGNED_UNIT = Interval(-1.0, 1.0)
 
 
@@ -65,7 +70,7 @@ def top_of(data: DataFacts) -> float | None:
     top = data.values.hull.hi
     if scale_of(data) is not Scale.NON_NEGATIVE or top == float("inf"):
         return None
-    for full_scale in (255.0, 65535.0):
+    for full_scale in FULL_SCALES:
         # a batch of 8-bit images need not hold a 255
         if 0.5 * full_scale < top <= full_scale:
             return full_scale
@@ -106,6 +111,18 @@ def exactly_binary(data: DataFacts) -> Tri:
     if data.structure in {Structure.BINARY_LABEL, Structure.MULTI_HOT, Structure.ONE_HOT} or data.dtype == "bool":
         return Tri.YES
     return Tri.NO if data.structure in {Structure.CONTINUOUS, Structure.DISTRIBUTION} else Tri.UNKNOWN
+
+
+def two_valued(data: DataFacts) -> bool:
+    """Whether the data surely hold two values and nothing between, as the masks of 0 and 255 do.
+
+    Of all values between two ends those at the ends themselves, and they alone, vary as much as their mean allows.
+    """
+    seen = data.measured
+    if seen is None or seen.non_finite:
+        return False
+    most = (seen.mean - seen.quantiles[0]) * (seen.quantiles[-1] - seen.mean)
+    return most > 0 and seen.std**2 > (1 - NEARLY) * most
 
 
 def is_simplex(setup: TrainingSetup) -> bool:
@@ -341,17 +358,13 @@ def number_words(value: float | None) -> str:
     return "unknown" if value is None else format_number(float(f"{value:.3g}")).replace("-", "−")
 
 
-NO_BETTER = 0.01
-"""R² below which weights do not beat the mean by anything that counts"""
-
-
 def beaten_by_the_mean(setup: TrainingSetup) -> bool:
-    """Whether the certificate proves that no weights do better than predicting the mean target.
+    """Whether the certificate proves that no weights beat predicting the mean target by anything that counts.
 
     A range that was found by trying proves nothing.
     """
     bound = setup.certificate
-    beaten = bound is not None and bound.attainable_r2 is not None and bound.attainable_r2 < NO_BETTER
+    beaten = bound is not None and bound.attainable_r2 is not None and bound.attainable_r2 < NOTHING_TO_SPEAK_OF
     return beaten and not setup.head.sampled
 
 

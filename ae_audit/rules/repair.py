@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ae_audit.base.records import dataclass, replace
 from ae_audit.rules.predicates import (
+    FULL_SCALES,
     LABELS,
     ROUNDING,
     SIGNED_UNIT,
@@ -29,7 +30,7 @@ from ae_audit.theory.ranges import Tri
 class Repair:
     """One change to each part, None where the part may stay as it is."""
 
-    activation: SwapActivation | None = None
+    activation: SwapActivation | Advice | None = None
     loss: SwapLoss | ExpectLogits | None = None
     rescale: Rescale | None = None
 
@@ -72,7 +73,32 @@ def repair(setup: TrainingSetup) -> Repair:
     else:
         change = _for_quantities(setup)
     # in the place of a sigmoid behind a relu nothing does: it is the relu that must go
-    return replace(change, activation=None) if fed_narrowly(setup) else change
+    if fed_narrowly(setup):
+        return replace(change, activation=None)
+    recurrent = _recurrent(setup)
+    if recurrent is not None and change.activation is not None:
+        # its activation is a part of the cell, which without it is no such layer any more
+        return replace(change, activation=Advice(f"a linear layer behind the {recurrent}"))
+    return change
+
+
+def _recurrent(setup: TrainingSetup) -> str | None:
+    """The recurrent layer whose state is the output itself."""
+    written = setup.head.written or ""
+    if setup.head.activation not in {"tanh", "relu"}:
+        return None
+    found = next((name for name in ("LSTM", "GRU", "RNN") if name in written), None)
+    return None if found is None else f"nn.{found}" if setup.framework is Framework.TORCH else found
+
+
+def _is_measurement(setup: TrainingSetup) -> bool:
+    """Whether the target holds quantities of no habitual scale, one or a few a sample: prices, ages, distances."""
+    target, shape = setup.target, setup.target.shape
+    if scale_of(target) is not Scale.NON_NEGATIVE or top_of(target) in FULL_SCALES or setup.reconstruction is Tri.YES:
+        return False
+    if shape is None:
+        shape = setup.head.shape
+    return shape is not None and len(shape) <= 2
 
 
 def _for_quantities(setup: TrainingSetup) -> Repair:
@@ -84,7 +110,10 @@ def _for_quantities(setup: TrainingSetup) -> Repair:
         suits_bce = scale is Scale.UNIT or (scale is Scale.NON_NEGATIVE and top_of(setup.target) is not None)
         on_logits = _leaves_free(setup) and (logits or setup.framework is Framework.TORCH)
         swap = SwapLoss("bce", from_logits=on_logits) if suits_bce else SwapLoss("mse")
-    elif name in BINARY and (scale is Scale.FREE or (scale is Scale.NON_NEGATIVE and top_of(setup.target) is None)):
+    elif name in BINARY and (
+        scale is Scale.FREE
+        or (scale is Scale.NON_NEGATIVE and (top_of(setup.target) is None or _is_measurement(setup)))
+    ):
         swap = SwapLoss("mse")
     if swap is not None:
         name, logits = swap.to, swap.from_logits
@@ -145,7 +174,7 @@ def wasted(hull: Interval, box: Interval) -> bool:
 def _rescale(setup: TrainingSetup, *, signed: bool, unit: bool) -> Rescale | None:
     """The division that brings raw data onto the unit interval (onto [-1, 1] where ``signed``)."""
     labels = structure_of(setup) in LABELS
-    target_top = None if labels else top_of(setup.target)
+    target_top = None if labels or _is_measurement(setup) else top_of(setup.target)
     input_top = None if setup.input.structure in LABELS else top_of(setup.input)
     shared = setup.relation is Relation.SAME
     top = target_top or input_top

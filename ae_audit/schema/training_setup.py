@@ -247,6 +247,10 @@ class VariationalTerms:
     """of the divergence"""
 
 
+NOTHING_TO_SPEAK_OF = 0.01
+"""R² below which no weights beat predicting the mean target by anything that counts"""
+
+
 @dataclass(frozen=True, slots=True)
 class Sampler:
     """How a variational code is drawn, ``mean + spread · noise``, beside the variance that its divergence charges."""

@@ -17,8 +17,8 @@ of MNIST digits scores about 0.81, the share of exact zeros, and a blurred one n
 
 ## When it stays silent
 
-With labels, one-hot and binary targets, where accuracy means what it says. Where it is unknown what the target holds,
-it says so for reconstructions and is silent elsewhere.
+With labels, one-hot and binary targets, and masks of two values (0 and 255), where accuracy means what it says.
+Where it is unknown what the target holds, it says so for reconstructions and is silent elsewhere.
 
 ## Fix safety
 
@@ -35,7 +35,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ae_audit.rules.base import Example, Rule
-from ae_audit.rules.predicates import LABELS, evidence, exactly_binary, spans, structure_of, unknown_structure
+from ae_audit.rules.predicates import (
+    LABELS,
+    evidence,
+    exactly_binary,
+    spans,
+    structure_of,
+    two_valued,
+    unknown_structure,
+)
 from ae_audit.rules.programs import dense_keras
 from ae_audit.schema.findings import Severity, UnknownFact, Violation
 from ae_audit.schema.remedies import DropMetric
@@ -116,7 +124,7 @@ def _continuous(setup: TrainingSetup) -> Tri:
     target = setup.target
     structure = structure_of(setup)
     one_class = target.values.hull.width == 0 and target.values.hull.lo in {0.0, 1.0}  # «all of these are real»
-    if structure in LABELS or one_class or exactly_binary(target) is Tri.YES:
+    if structure in LABELS or one_class or exactly_binary(target) is Tri.YES or two_valued(target):
         return Tri.NO
     if structure is Structure.CONTINUOUS:
         return Tri.YES

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from ae_audit.base.records import replace
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.values import Array, Mapping, Object, Seq, Tensor, Unknown, Value, is_const, python
 from ae_audit.static.knowledge.torch import heads, shapes
@@ -134,6 +135,8 @@ def _recurrent(run: Run, name: str, given: Given, value: Array | Tensor, where: 
         out: Value = before
     else:
         out = heads.activated(run, before, activation if activation in {"tanh", "relu"} else "tanh", {}, where)
+    if isinstance(out, Tensor):
+        out = replace(out, head=replace(out.head, written=f"nn.{name}"))
     if name in {"RNNCell", "GRUCell"}:
         return out
     if name == "LSTMCell":
