@@ -51,6 +51,8 @@ class Draft:
     """layers that a bounded output enters on the way to the prediction"""
     predicted: Head | None = None
     """the output of the model that predicted the input"""
+    eager: bool = False
+    """it was computed value by value, in a loop of the program's own"""
 
     @property
     def known(self) -> int:
@@ -112,7 +114,8 @@ def draft(site: Site, marks: Iterable[str]) -> Draft:
     if input_ is not None and predicted is not None:  # it may have been rescaled since
         predicted = replace(predicted, range=ActivationRange(ValueRange(input_.values.hull)))
     unread = bool(site.extra.get("unread"))
-    return Draft(setup, tuple(reasons), site.evaluation, vague, trained, unread, entry, bounded, predicted)
+    return Draft(setup, tuple(reasons), site.evaluation, vague, trained, unread, entry, bounded, predicted,
+                 "term" in site.extra)  # fmt: skip
 
 
 def _entering_facts(prediction: Value, input_: Array | None) -> DataFacts | None:
@@ -234,14 +237,17 @@ def collect(executions: list[Execution]) -> tuple[tuple[TrainingSetup, ...], tup
 
 
 def _mark_measurements(groups: dict[tuple[object, ...], list[tuple[int, Draft]]]) -> None:
-    """In torch, a loss that nothing is trained on measures a head that is trained elsewhere: scores, test losses."""
+    """A loss that nothing is trained on, of a head or in a line that is trained on elsewhere, measures: a test loss."""
+    places = {made.setup.location for group in groups.values() for _, made in group if made.trained}
     trained = {
         made.setup.head.location for group in groups.values() for _, made in group
         if made.trained and made.setup.head.location is not None
     }  # fmt: skip
     for group in groups.values():
         for place, (index, made) in enumerate(group):
-            if made.setup.framework is Framework.TORCH and not made.trained and made.setup.head.location in trained:
+            of_trained_head = made.setup.framework is Framework.TORCH and made.setup.head.location in trained
+            beside_training = made.eager and made.setup.location in places
+            if not made.trained and (of_trained_head or beside_training):
                 group[place] = (index, replace(made, evaluation=True))
 
 

@@ -154,3 +154,35 @@ def test_the_logarithm_of_an_output_keeps_its_head() -> None:
     setup = setup_of(trained("loss = -torch.mean(torch.log(torch.sigmoid(judge(x))) + 1)"))
     assert setup.loss.name is None
     assert setup.head.activation == "sigmoid"
+
+
+def test_a_loss_that_is_shown_is_not_the_one_that_is_trained() -> None:
+    setups, codes, _ = audited("""
+    class Net(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.flat, self.out = layers.Flatten(), layers.Dense(10)
+
+        def call(self, x, is_training=False):
+            x = self.out(self.flat(x))
+            if not is_training:
+                x = tf.nn.softmax(x)
+            return x
+
+    net = Net()
+    optimizer = tf.optimizers.Adam()
+
+    def cross_entropy_loss(x, y):
+        return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=tf.cast(y, tf.int64), logits=x))
+
+    def run_optimization(x, y):
+        with tf.GradientTape() as tape:
+            loss = cross_entropy_loss(net(x, is_training=True), y)
+        optimizer.apply_gradients(zip(tape.gradient(loss, net.trainable_variables), net.trainable_variables))
+
+    for step in range(100):
+        run_optimization(x[:64], y[:64])
+        print(cross_entropy_loss(net(x[:64]), y[:64]))
+    """)
+    assert [setup.head.activation for setup in setups] == ["linear"]
+    assert "AE104" not in codes

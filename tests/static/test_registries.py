@@ -104,3 +104,48 @@ def test_words_are_numbered_below_the_size_of_the_vocabulary() -> None:
     assert setup.target.structure.value == "class index"
     assert setup.target.values.hull.hi == 9999.0
     assert not [finding for finding in check([setup])[0] if finding.severity.value == "error"]
+
+
+def test_equal_words_are_numbered_once() -> None:
+    text = " ".join(f"w{number % 40}" for number in range(60))
+    (setup,) = setups_of(f"""
+sentence = "{text}".split()
+index = {{word: number for number, word in enumerate(set(sentence))}}
+model = nn.Linear(8, len(index))
+optimizer = torch.optim.Adam(model.parameters())
+for _ in range(9):
+    loss = F.cross_entropy(model(torch.rand(1, 8)), torch.LongTensor([index["w39"]]))
+    optimizer.zero_grad(); loss.backward(); optimizer.step()
+    """)
+    assert setup.head.units == 40
+    assert setup.target.values.hull.hi == 39.0
+
+
+def test_one_entry_of_a_long_list_stands_for_no_other() -> None:
+    (setup,) = setups_of("""
+index = {f"w{number}": number for number in range(2000)}
+numbers = {word: len(word) for word in ("aa " * 200).split()}
+squares = [number * number for number in list(range(60)) + list(range(60))]
+model = nn.Linear(8, 4000)
+optimizer = torch.optim.Adam(model.parameters())
+for _ in range(9):
+    loss = F.cross_entropy(model(torch.rand(1, 8)), torch.LongTensor([squares[100]]))
+    optimizer.zero_grad(); loss.backward(); optimizer.step()
+    """)
+    assert setup.target.values.unknown or setup.target.values.hull.hi >= 40 * 40
+
+
+def test_a_function_in_a_pipeline_of_albumentations_is_called() -> None:
+    (setup,) = setups_of("""
+import albumentations as A
+import cv2
+pipeline = A.Compose([A.HorizontalFlip(), A.Lambda(image=lambda image, **others: image / 127.5 - 1)])
+image = pipeline(image=cv2.imread("a.png"))["image"]
+model = nn.Sequential(nn.Linear(3, 3), nn.Tanh())
+optimizer = torch.optim.Adam(model.parameters())
+for _ in range(9):
+    x = torch.from_numpy(image).float()
+    loss = F.mse_loss(model(x), x)
+    optimizer.zero_grad(); loss.backward(); optimizer.step()
+    """)
+    assert (setup.input.values.hull.lo, setup.input.values.hull.hi) == (-1.0, 1.0)

@@ -318,7 +318,8 @@ def _generate(run: Run, node: Any, generators: list[ast.comprehension], frame: F
     iterable = evaluate(run, first.iter, frame)
     items, rest = run.iterate(iterable, Where(frame.text, first.iter))
     made.open = made.open or (isinstance(iterable, Seq) and iterable.open)
-    if len(items) > MAX_COMPREHENSION:
+    cut = len(items) > MAX_COMPREHENSION
+    if cut:
         items, rest = items[:1], items[-1]
     for item in items:
         assign(run, first.target, item, frame)
@@ -335,6 +336,12 @@ def _generate(run: Run, node: Any, generators: list[ast.comprehension], frame: F
         made.rest = some.items[0] if some.items else some.rest
         if some_mapping.items or some_mapping.rest:
             mapping.rest = some_mapping.rest or next(iter(some_mapping.items.values()))
+        if cut:  # one of many numbers or texts stands for none of the others
+            made.rest, mapping.rest = _any_other(made.rest), _any_other(mapping.rest)
+
+
+def _any_other(value: Value | None) -> Value | None:
+    return Unknown("an entry of a list too long to be followed") if isinstance(value, Const) else value
 
 
 def _formatted(run: Run, node: ast.JoinedStr, frame: Frame) -> Value:

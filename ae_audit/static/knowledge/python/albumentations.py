@@ -65,6 +65,12 @@ def through(run: Run, receiver: Value, array: Array, where: Where) -> Array:
         return array if rest is None else arrays.unknown_array(run, "a pipeline of unknown transforms", where)
     if name == "Normalize":
         return _normalised(run, given, array, place)
+    if name == "Lambda":
+        function = given.get(0, "image")
+        made = None if function is None else run.as_array(run.call(function, Call(where, [array])))
+        if made is None and function is not None:
+            return arrays.unknown_array(run, "what a function makes of images in a pipeline", where, array.source)
+        return made or array
     if name == "ToFloat":
         top = number(given.get(0, "max_value")) or 255.0
         return replace(arrays.affine(array, 1.0 / top, 0.0, f"ToFloat({top:g})", place), dtype="float32")

@@ -110,7 +110,14 @@ def _sequence(run: Run, call: Call) -> Value:
     if kind == "reversed":
         items = items[::-1]
     made = Seq(items, {"sorted": "list", "reversed": "list", "iter": "iterator"}.get(kind, kind), rest)
-    made.open = isinstance(value, Seq) and value.open
+    if kind in {"set", "frozenset"}:
+        known = {item.value for item in items if isinstance(item, Const) and isinstance(item.value, (str, int, float))}
+        if len(known) < len(items):  # what is equal is there once; what is not known may be
+            first = dict.fromkeys(item.value for item in items if isinstance(item, Const) and item.value in known)
+            constants = all(isinstance(item, Const) for item in items)
+            made = Seq([Const(each) for each in first], made.kind, rest) if constants else made
+            made.open = not constants
+    made.open = made.open or (isinstance(value, Seq) and value.open)
     if kind == "sorted":
         subscripts.sort(made, call)
     return made

@@ -13,6 +13,8 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.static.interpreter.run import Run
 
 TABLE = Table("containers")
+MOST_PARTS = 64
+"""parts of a text that are told apart"""
 
 
 def _first(call: Call) -> Value:
@@ -166,7 +168,8 @@ def _text_method(run: Run, receiver: Const, call: Call) -> Value:
     except Exception:
         return Unknown("a text put together at run time", call.where)
     if isinstance(result, (list, tuple)):
-        return Seq([Const(part) for part in result[:64]], "list" if isinstance(result, list) else "tuple")
+        rest = Unknown("a part of a long text", call.where) if len(result) > MOST_PARTS else None
+        return Seq([Const(part) for part in result[:MOST_PARTS]], "list" if isinstance(result, list) else "tuple", rest)
     if isinstance(result, str) and len(result) > 4096:
         return Unknown("a long text", call.where)
     return Const(result, receiver.where, receiver.soft)
