@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import random
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import ModuleType
@@ -26,6 +25,7 @@ from ae_audit.runtime.host.deadline import stopped_after
 from ae_audit.runtime.host.first_party import FirstParty
 from ae_audit.runtime.host.user_code import UserCode
 from ae_audit.runtime.interception import Interception, StopProgram, run_script
+from ae_audit.runtime.sandbox.clock import undisturbed
 from ae_audit.runtime.sandbox.policy import Guard
 from ae_audit.runtime.stand_ins.shape_clues import clues_of
 from ae_audit.runtime.stand_ins.user_files import FileStandIns
@@ -78,7 +78,7 @@ class Recording:
         self._recorders: list[Recorder] = []
         self._to_be_seen = to_be_seen(static)
         self._keras_seen = 0
-        self._began = time.monotonic()
+        self._began = undisturbed()
 
     def run(self) -> None:
         """Run the program until every setup that reading found has been seen, or it ends."""
@@ -166,7 +166,7 @@ class Recording:
         return replace(setup, target=target, input=fed)
 
     def _probe(self, number: int, capture: Capture, audited: AuditedSetup, share: float) -> None:
-        left = self._request["timeout"] - (time.monotonic() - self._began)
+        left = self._request["timeout"] - (undisturbed() - self._began)
         settle_and_tell(number, capture, audited, self._request, share * left, self._emit, _cores())
 
     def _seed(self) -> None:

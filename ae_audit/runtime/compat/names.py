@@ -92,7 +92,7 @@ class OldNames:
 
     def make(self, name: str, successor: Successor) -> ModuleType:
         """The module that stands in for the moved one."""
-        self._uses.tell(name, _root(name), f"{successor.text} stood in for it")
+        self._uses.tell(successor.of or name, _root(name), f"{successor.text} stood in for it")
         names = self._names.get(name, {})
         kind = _MovedFunction if AS_FUNCTION in names else _Moved
         return kind(name, successor.get(), names, self._uses)

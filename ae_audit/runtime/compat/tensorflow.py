@@ -48,6 +48,7 @@ _V1 = (
     "to_int64",
 )
 
+_TUTORIALS = Successor("ae_audit.runtime.compat.tensorflow_tutorials", "keras.datasets.mnist", "tensorflow.examples")
 NAMES: dict[str, str | Successor] = {
     **{old: Successor(f"tensorflow:{new}", f"tf.{new}") for old, new in _MOVED.items()},
     **{name: Successor(f"tensorflow:compat.v1.{name}", f"tf.compat.v1.{name}") for name in _V1},
@@ -57,3 +58,5 @@ NAMES: dict[str, str | Successor] = {
 def install(watch: ImportWatch, names: OldNames, uses: Uses) -> None:
     """Answer what has moved."""
     names.names("tensorflow", NAMES)
+    for old in ("", ".tutorials", ".tutorials.mnist", ".tutorials.mnist.input_data"):
+        names.module(f"tensorflow.examples{old}", _TUTORIALS)

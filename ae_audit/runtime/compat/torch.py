@@ -18,6 +18,7 @@ MODULES: dict[str, str | Successor] = {
     "torchvision.transforms.functional_tensor": "torchvision.transforms.functional",
 }
 NAMES: dict[str, dict[str, str | Successor]] = {
+    "torch": {"set_deterministic": "torch:use_deterministic_algorithms"},
     "torchvision.transforms": {
         "Scale": "torchvision.transforms:Resize",
         "RandomSizedCrop": "torchvision.transforms:RandomResizedCrop",

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from ae_audit.runtime.host.scripts import StopProgram
+from ae_audit.runtime.sandbox.clock import undisturbed
 
 _AGAIN = 0.5
 """seconds between looks at a program that cannot be ended yet, or that caught what ends it"""
@@ -19,14 +20,18 @@ def stopped_after(
 ) -> Iterator[None]:
     """Raise :class:`StopProgram` in the running program when ``seconds`` have passed, as soon as ``may_stop()``.
 
+    Seconds in which the program waited for a processor do not count.
+
     Where there are no interval timers, or outside the main thread, the program just goes on.
     """
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
 
+    began = undisturbed()
+
     def look(*_: object) -> None:
-        if may_stop():
+        if undisturbed() - began >= seconds and may_stop():
             on_stop()
             raise StopProgram
 

@@ -24,6 +24,7 @@ from typing import IO, Any
 
 from ae_audit.runtime.sandbox import processes, scratch_dir
 from ae_audit.runtime.sandbox.channel import EVENTS, REQUEST, WHEREABOUTS
+from ae_audit.runtime.sandbox.clock import MOST_STRETCH, waited
 from ae_audit.runtime.sandbox.interpreters import OWN, Interpreter
 from ae_audit.runtime.sandbox.policy import FILE_BYTES
 from ae_audit.schema.messages import Finished
@@ -171,7 +172,8 @@ def run_child(
     Args:
         request: any JSON object; the child finds it as ``Session.request``.
         module: the child's entry.
-        timeout: seconds of wall clock.
+        timeout: seconds that the child has, without those that it waits for a processor; at most four times as many
+            pass by the clock on the wall.
         script: the program whose folder is mirrored as the working folder; None: an empty one.
         memory_bytes: bound on the memory of all its processes together; None: :func:`default_memory_limit`.
         on_event: hears each event as it arrives; what it raises ends the child and is raised here.
@@ -296,7 +298,8 @@ class _Run:
                     finished_at = finished_at or now
                     if now > finished_at + 2:
                         return None
-                if now > deadline:
+                most = deadline + (MOST_STRETCH - 1) * self.timeout
+                if now > deadline and (now > most or now - waited(child.pid) > deadline):
                     return Ending.TIMED_OUT
                 if now >= next_look:
                     next_look = now + _POLL

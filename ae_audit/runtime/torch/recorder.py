@@ -62,7 +62,8 @@ class TorchRecorder(GuardedCalls):
         expected_losses: where losses are known to be computed; the program ends once each has been recorded. Without
             any, it ends once every loss that was seen has been.
         max_steps: training steps recorded at each loss.
-        deadline: ``time.monotonic()`` at which the program is ended if any loss was seen.
+        deadline: time of :func:`~ae_audit.runtime.sandbox.clock.undisturbed` at which the program is ended if any loss
+            was seen.
         patience: seconds without a new loss, once every loss seen was recorded, after which the program is ended.
         stop: the exception that ends the program; ``None`` lets it go on (a loop of our own).
         on_failure: told of a failure of the recorder's own, which the program does not notice.

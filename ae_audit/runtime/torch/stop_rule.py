@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 
+from ae_audit.runtime.sandbox.clock import undisturbed
 from ae_audit.runtime.torch.events import Site, SiteKey
 from ae_audit.schema.location import Location
 
@@ -29,7 +30,7 @@ class Enough:
     Args:
         expected: where losses are known to be computed.
         max_steps: training steps recorded at each loss.
-        deadline: ``time.monotonic()`` at which the program is ended if any loss was seen.
+        deadline: ``undisturbed()`` at which the program is ended if any loss was seen.
         patience: seconds of processor time that the program may go on without a new loss.
         stop: the exception that ends the program; None never ends it.
         more_to_come: asked whether the program, by its source, has another training before it.
@@ -52,7 +53,7 @@ class Enough:
         self._patience = patience
         self._stop = stop
         self._more_to_come = more_to_come
-        self._made = time.monotonic()
+        self._made = undisturbed()
         self._last_news = time.process_time()
         self._began: dict[SiteKey, float] = {}
 
@@ -78,14 +79,14 @@ class Enough:
 
     def in_time(self, sites: Iterable[Site]) -> None:
         """End the program if its time is up and there is something to judge; else it may go on until it is killed."""
-        if self._stop is None or self._deadline is None or time.monotonic() <= self._deadline:
+        if self._stop is None or self._deadline is None or undisturbed() <= self._deadline:
             return
         sites = list(sites)
         if any(site.trained for site in sites):
             raise self._stop
         # a check of the validation before the first step: there will soon be more
         more = GRACE * (self._deadline - self._made)
-        if any(site.evaluated for site in sites) and time.monotonic() > self._deadline + more:
+        if any(site.evaluated for site in sites) and undisturbed() > self._deadline + more:
             raise self._stop
 
     def all_complete(self, sites: Iterable[Site]) -> bool:

@@ -72,3 +72,18 @@ def test_an_old_attribute_is_there_for_who_writes_its_name(tmp_path: Path) -> No
         "Basket.total is gone from shop; sum(prices) stood in for it",
         "Basket.count is gone from shop; len(prices) stood in for it",
     )
+
+
+def test_the_digits_of_the_tutorials(monkeypatch: pytest.MonkeyPatch) -> None:
+    keras = pytest.importorskip("keras")
+    from ae_audit.runtime.compat import tensorflow_tutorials
+
+    images, labels = np.full((20, 28, 28), 255, np.uint8), np.arange(20) % 10
+    monkeypatch.setattr(keras.datasets.mnist, "load_data", lambda: ((images, labels), (images[:5], labels[:5])))
+    digits = tensorflow_tutorials.input_data.read_data_sets("MNIST_data", one_hot=True, validation_size=4)
+    assert [part.num_examples for part in (digits.train, digits.validation, digits.test)] == [16, 4, 5]
+    x, y = digits.train.next_batch(10)
+    assert (x.shape, x.dtype, x.max(), y.shape) == ((10, 784), np.float32, 1.0, (10, 10))
+    assert digits.train.epochs_completed == 0
+    digits.train.next_batch(10)
+    assert digits.train.epochs_completed == 1

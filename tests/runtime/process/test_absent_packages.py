@@ -31,7 +31,9 @@ def absent(tmp_path: Path) -> Iterator[tuple[Run, list[str]]]:
     finder.install()
     yield run, told
     sys.meta_path.remove(finder)
-    for name in [name for name in sys.modules if name.partition(".")[0] in {*told, "IPython", "optuna", "keras_tuner"}]:
+    for name in [
+        name for name in sys.modules if name.partition(".")[0] in {*told, "IPython", "optuna", "keras_tuner", "fire"}
+    ]:
         del sys.modules[name]
     sys.path[:], sys.modules["__main__"], sys.argv = path, main, argv
 
@@ -288,3 +290,33 @@ def test_searches_run_one_trial(absent: tuple[Run, list[str]], program: str) -> 
     assert [text.partition(": ")[2] for text in told] == [
         "one trial was run in its place, with the first value of each choice"
     ]
+
+
+@pytest.mark.parametrize(
+    ("component", "arguments", "expected"),
+    [
+        ("train", ["--epochs", "5", "--name=a b", "--fast"], "(5, 'a b', True)"),
+        ("train", ["7"], "(7, 'x', False)"),
+        ("{'train': train}", ["train", "--epochs=2"], "(2, 'x', False)"),
+        ("Trainer", ["run-it", "--epochs", "3"], "('made', 3)"),
+        ("None", ["train"], "(1, 'x', False)"),
+    ],
+)
+def test_fire_calls_the_program(
+    absent: tuple[Run, list[str]], monkeypatch: pytest.MonkeyPatch, component: str, arguments: list[str], expected: str
+) -> None:
+    if importlib.util.find_spec("fire") is not None:
+        pytest.skip("fire is installed")
+    run, told = absent
+    program = f"""
+        import sys
+        import fire
+        sys.argv[1:] = {arguments!r}
+        def train(epochs=1, name="x", fast=False): return epochs, name, fast
+        class Trainer:
+            def __init__(self): self.made = "made"
+            def run_it(self, epochs): return self.made, epochs
+        assert fire.Fire({component}) == {expected}
+    """
+    completes(run(program))
+    assert "called the program in its place" in told[0]

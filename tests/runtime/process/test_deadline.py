@@ -34,3 +34,22 @@ def test_a_program_that_ends_by_itself_is_let_be(tmp_path):
     script.write_text("import time\ntime.sleep(0.7)\n")
     with stopped_after(0.5, lambda: False):
         assert run_script(script).how is HowItEnded.COMPLETED
+
+
+def test_time_in_which_a_program_waits_for_a_processor_does_not_count(monkeypatch, tmp_path):
+    script = tmp_path / "model.py"
+    script.write_text("import time\ntime.sleep(1.2)\n")
+    had = iter([0.0, *[0.1] * 100])
+    monkeypatch.setattr("ae_audit.runtime.host.deadline.undisturbed", lambda: next(had))
+    with stopped_after(0.5, lambda: True):
+        assert run_script(script).how is HowItEnded.COMPLETED
+
+
+def test_waiting_is_read_where_the_system_counts_it(monkeypatch, tmp_path):
+    from ae_audit.runtime.sandbox import clock
+
+    assert clock.waited("no such process") == 0.0
+    assert 0.0 <= clock.waited() < 1e6
+    (tmp_path / "schedstat").write_text("5 2500000000 7\n")
+    monkeypatch.setattr(clock, "open", lambda *_, **__: (tmp_path / "schedstat").open(), raising=False)
+    assert clock.waited(5) == 2.5

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -24,7 +23,7 @@ def test_a_program_whose_time_is_up_goes_on_until_a_loss_was_trained_on() -> Non
 
 def test_one_that_has_only_evaluated_gets_a_little_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr("ae_audit.runtime.torch.stop_rule.time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr("ae_audit.runtime.torch.stop_rule.undisturbed", lambda: now)
     site = Site(SiteKey("model.py", 3, 0, None, "mse"), None, None, None)
     site.evaluated.append(cast(Any, object()))
     enough = Enough([], max_steps=4, deadline=101.0, patience=10.0, stop=StopProgram)

@@ -28,12 +28,13 @@ _NEVER = frozenset(
     # frameworks: without them there is nothing to audit
     {"torch", "tensorflow", "keras", "tf_keras", "jax", "numpy", "lightning", "pytorch_lightning"}
     # what runs or configures the program: one that does nothing would leave the program out
-    | {"absl", "click", "configargparse", "docopt", "fire", "gin", "hydra", "jsonargparse", "omegaconf", "plac"}
+    | {"absl", "click", "configargparse", "docopt", "gin", "hydra", "jsonargparse", "omegaconf", "plac"}
     | {"sacred", "simple_parsing", "tap", "typer", "tyro", "yacs"}
 )
 _ONE_TRIAL = "one trial was run in its place, with the first value of each choice"
 _IN_PART = {
     **dict.fromkeys(("optuna", "keras_tuner", "kerastuner"), _ONE_TRIAL),
+    "fire": "a simple reader of arguments called the program in its place",
     "scikeras": "estimators of our own fitted the models in its place",
 }
 """what stands in for some packages does a part of what they do"""

@@ -1,10 +1,14 @@
-"""Searches over settings that are not installed: optuna and Keras Tuner run one trial, with the first of each choice.
+"""What calls the program's own functions, where it is not installed: searches over settings, and fire.
 
-One trial is what an audit wants of a search: what is trained is seen, and the next would be trained alike.
+optuna and Keras Tuner run one trial, with the first of each choice: what is trained is seen, and the next
+would be trained alike.
 """
 
 from __future__ import annotations
 
+import ast
+import inspect
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -146,12 +150,44 @@ class Tuner:
         """There is nothing from before."""
 
 
+def fire(component: Any = None, command: Any = None, **_: Any) -> Any:
+    """``fire.Fire``: calls a function, or a method of a class that is named first, with the program's arguments."""
+    words = list(command.split() if isinstance(command, str) else command or sys.argv[1:])
+    component = sys.modules["__main__"].__dict__ if component is None else component
+    while words and not words[0].startswith("-") and not inspect.isroutine(component):
+        name = words.pop(0).replace("-", "_")
+        component = component() if inspect.isclass(component) else component
+        component = component[name] if isinstance(component, dict) else getattr(component, name)
+    if not callable(component):
+        return component
+    given: list[Any] = []
+    named: dict[str, Any] = {}
+    while words:
+        word = words.pop(0)
+        if not word.startswith("--"):
+            given.append(_read(word))
+            continue
+        name, equals, value = word[2:].partition("=")
+        if not equals:
+            value = "True" if not words or words[0].startswith("--") else words.pop(0)
+        named[name.replace("-", "_")] = _read(value)
+    return component(*given, **named)
+
+
+def _read(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
 _TUNER = {
     **dict.fromkeys(("Tuner", "RandomSearch", "Hyperband", "BayesianOptimization", "GridSearch"), Tuner),
     "HyperParameters": HyperParameters,
     "HyperModel": HyperModel,
 }
 NAMES: dict[str, dict[str, Any]] = {
+    "fire": {"Fire": fire},
     "optuna": {"create_study": Study, "load_study": Study, "Study": Study, "TrialPruned": TrialPruned},
     "optuna.exceptions": {"TrialPruned": TrialPruned},
     **dict.fromkeys(("keras_tuner", "kerastuner", "keras_tuner.tuners", "kerastuner.tuners"), _TUNER),
