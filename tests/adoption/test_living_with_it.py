@@ -29,7 +29,7 @@ def test_severities_of_the_projects_own(folder: Path, audit: Audit, model: str) 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ('AE109 = "error"', "Unknown rule 'AE109' in 'severity' of "),
+        ('AE199 = "error"', "Unknown rule 'AE199' in 'severity' of "),
         (
             'AE101 = "eror"',
             "'severity': 'AE101' must be one of error, warning, info; got 'eror'. Did you mean 'error'?",

@@ -88,7 +88,7 @@ def test_the_ini_file_turns_it_on(project: pytest.Pytester, run: Run) -> None:
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        (("--ae-audit", "--ae-audit-select", "AE109"), "Unknown rule 'AE109' in --ae-audit-select. Did you mean *"),
+        (("--ae-audit", "--ae-audit-select", "AE119"), "Unknown rule 'AE119' in --ae-audit-select. Did you mean *"),
         (("--ae-audit-fail-on=eror",), "--ae-audit-fail-on must be one of *. Did you mean 'error'?"),
         (("--ae-audit-run",), "--ae-audit-run runs the files that --ae-audit finds; give that too."),
         (("--ae-audit", "--ae-audit-run", "--ae-audit-static"), "--ae-audit-static and --ae-audit-run contradict *"),
