@@ -276,8 +276,9 @@ def test_an_attribute_or_element_that_a_loop_counts_is_unknown_in_it(begin: str,
             "    def run(self):\n        build(self.act).fit(x, x)\n",
             2,
         ),
+        ("def later(kind='none'):\n    if kind == 'train':\n        build('tanh').fit(x, x)\n", 2),
     ],
-    ids=["function", "method", "training", "class that trains"],
+    ids=["function", "method", "training", "class that trains", "training left out"],
 )
 def test_an_option_of_what_nothing_calls_is_tried_where_it_may_decide_a_loss(
     more: str, runs: int, monkeypatch: pytest.MonkeyPatch

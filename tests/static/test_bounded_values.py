@@ -123,3 +123,30 @@ def test_what_is_trained_beside_a_value_that_grows_is_still_known() -> None:
     (setup,) = analyse_file("growing.py", (START + growing + training).encode()).setups
     assert setup.head.activation == "sigmoid"
     assert str(setup.target.values) == "[0, 255]"
+
+
+HEAVY = "    return [a + b + c + d for a in range(40) for b in range(40) for c in range(40) for d in range(40)]\n"
+TRAINING = (
+    "def train(scale=255.0):\n    (x, _), _ = keras.datasets.mnist.load_data()\n    x = x / scale\n"
+    "    model = keras.Sequential([keras.layers.Dense(784, activation='sigmoid')])\n"
+    "    model.compile(loss='mse')\n    model.fit(x, x)\n"
+)
+
+
+@pytest.mark.parametrize(
+    "heavy", ["def count():\n" + HEAVY, "class Count:\n    def count(self):\n    " + HEAVY,
+              "class Count:\n    def __init__(self):\n        self.n = len(range(3))\n    " + HEAVY]
+)  # fmt: skip
+def test_what_nothing_calls_leaves_steps_to_what_comes_after_it(heavy: str) -> None:
+    result = analyse_file("growing.py", (START + heavy + TRAINING).encode())
+    assert [str(setup.target.values) for setup in result.setups] == ["[0, 1]"]
+    assert not result.undecided
+
+
+def test_a_training_that_is_cut_short_is_told() -> None:
+    training = TRAINING.replace("    model.compile", HEAVY.replace("return", "y =") + "    model.compile")
+    result = analyse_file("growing.py", (START + training + "def other():\n    print(1)\n").encode())
+    assert result.setups == ()
+    assert [(item.line, item.why.partition(":")[0]) for item in result.undecided] == [
+        (6, "this function is longer than the static stage follows")
+    ]

@@ -2,6 +2,8 @@
 
 MAX_STEPS = 36_000
 """evaluated syntax nodes in all runs of a program together: less than half a second"""
+SHARE = MAX_STEPS // 3
+"""steps that entering one function may take that nothing calls, so that the others get their turn"""
 FINISHING_STEPS = 2_000
 """what closing a run may take where its steps are spent"""
 PARTS_A_STEP = 32

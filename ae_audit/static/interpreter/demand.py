@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from ae_audit.base.records import dataclass
 from ae_audit.static.domain.environment import Frame, Scope
 from ae_audit.static.domain.values import Const, Instance, Mapping, Module, Value
-from ae_audit.static.interpreter.budget import MAX_STEPS
+from ae_audit.static.interpreter.budget import MAX_STEPS, BudgetSpentError
 from ae_audit.static.source.outline import Outline, imported_names
 
 TYPE_CHECKING = False
@@ -53,7 +53,11 @@ class Waiting:
         """The value of ``name``, bound in ``scope`` from now on; None where nothing gives it."""
         supplier = self._names.pop(name, None)
         if supplier is not None:
-            value = supplier()
+            try:
+                value = supplier()
+            except BudgetSpentError:
+                self._names[name] = supplier
+                raise
             if value is not None:
                 scope.names.setdefault(name, value)
             return scope.names.get(name)
@@ -125,8 +129,12 @@ class Reading:
                 continue
             self._done.add(place)
             text, node = self._outline.statements[place]
-            with _at_module_level(self._run, self.module.scope):
-                self._run.execute([node], self._frames[id(text)])
+            try:
+                with _at_module_level(self._run, self.module.scope):
+                    self._run.execute([node], self._frames[id(text)])
+            except BudgetSpentError:
+                self._done.discard(place)  # somebody else may have steps left for it
+                raise
 
     def enter(self, decorators: frozenset[str]) -> None:
         """Run the definitions that are decorated by functions or methods of these names."""

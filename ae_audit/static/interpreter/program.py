@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from ae_audit.base.records import dataclass, field
 from ae_audit.schema.training_setup import MetricUse
@@ -11,10 +13,11 @@ from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.environment import Frame, Scope
 from ae_audit.static.domain.values import Const, Instance, Site
 from ae_audit.static.interpreter import calls, classes
-from ae_audit.static.interpreter.budget import FINISHING_STEPS, MAX_STEPS, BudgetSpentError
+from ae_audit.static.interpreter.budget import FINISHING_STEPS, MAX_STEPS, SHARE, BudgetSpentError
 from ae_audit.static.interpreter.exploration import DECIDED, IMPORTED, Offer, Plan
 from ae_audit.static.interpreter.registry import Registry
 from ae_audit.static.interpreter.run import Run
+from ae_audit.static.source import prefilter
 from ae_audit.static.source.sources import Where
 
 TYPE_CHECKING = False
@@ -81,7 +84,8 @@ def _matters(offer: Offer, run: Run) -> bool:
     """Whether another way of an offer may lead to another loss, after a run that met it.
 
     What nothing calls only matters to the losses in it; an option of a method, to those of its class, whose attributes
-    it may decide; what a module of the project decides while it is read, where there is any loss.
+    it may decide, and to what by its names is one, which the option may have left out; what a module of the project
+    decides while it is read, where there is any loss.
     """
     if offer.key[0] == DECIDED or offer.uncalled is None:
         return True
@@ -90,8 +94,10 @@ def _matters(offer: Offer, run: Run) -> bool:
     fruitful = {site.extra.get("uncalled") for site in run.sites}
     if offer.key[0] != "soft":
         return offer.uncalled in fruitful
-    owners = run.owners
-    return owners.get(offer.uncalled, offer.uncalled) in {owners.get(node, node) for node in fruitful if node}
+    owner = run.owners.get(offer.uncalled)
+    if owner is None or any(run.owners.get(node) is owner for node in fruitful if node is not None):
+        return True
+    return prefilter.names_training([owner])
 
 
 def fits(executions: list[Execution]) -> bool:
@@ -161,26 +167,55 @@ def _enter_the_uncalled(run: Run) -> None:
         initialise = cls.find("__init__")
         if initialise is not None and hasattr(initialise, "node"):
             call = Call(Where(cls.text, initialise.node))
-        made = classes.instantiate(run, cls, call)
-        if isinstance(made, Instance):
-            instances[id(cls)] = made
+        with _share_of_the_steps(run, call.where):
+            made = classes.instantiate(run, cls, call)
+            if isinstance(made, Instance):
+                instances[id(cls)] = made
     for cls in list(run.classes):
         for method in classes.methods_of(cls):
             if id(method.node) in run.entered or method.name.startswith("__") or not _worthwhile(run, method.node):
                 continue
             receiver = instances.get(id(cls)) or run.notes.get(("instance", id(cls.node)))
             run.uncalled = id(method.node)
-            run.owners[id(method.node)] = id(cls.node)
+            run.owners[id(method.node)] = cls.node
             if method.name in EVALUATION_METHODS:
                 run.marks.add("no_grad")
-            calls.with_unknowns(run, method, receiver or Instance(cls))
+            with _share_of_the_steps(run, method.where):
+                calls.with_unknowns(run, method, receiver or Instance(cls))
             if method.name in EVALUATION_METHODS:
                 run.marks.discard("no_grad")
     for function in list(run.functions):
         if id(function.node) in run.entered or function.owner is not None or not _worthwhile(run, function.node):
             continue
         run.uncalled = id(function.node)
-        calls.with_unknowns(run, function)
+        run.owners[id(function.node)] = function.node
+        with _share_of_the_steps(run, function.where):
+            calls.with_unknowns(run, function)
+
+
+@contextmanager
+def _share_of_the_steps(run: Run, where: Where) -> Iterator[None]:
+    """While something is entered that nothing calls: it may not take the steps of all that comes after it.
+
+    Where its share does not suffice, that is told of what may train.
+    """
+    share = min(run.steps, SHARE)
+    kept = run.steps - share
+    run.steps = share
+    try:
+        yield
+    except BudgetSpentError:
+        if not kept:
+            raise
+        run.loops = 0
+        run.turning.clear()
+        if prefilter.names_training([where.node]):
+            run.faults.append((where, CUT_SHORT))
+    finally:
+        run.steps = max(run.steps, 0) + kept
+
+
+CUT_SHORT = "this function is longer than the static stage follows: what comes late in it was not read"
 
 
 def _worthwhile(run: Run, node: ast.AST) -> bool:

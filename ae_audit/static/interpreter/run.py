@@ -60,8 +60,8 @@ class Run:
         """the function that is being entered although nothing calls it, by its node"""
         self.importing = False
         """whether a module of the project is being read, wherever it is asked for"""
-        self.owners: dict[int, int] = {}
-        """methods that are entered although nothing calls them, with their classes, by their nodes"""
+        self.owners: dict[int, ast.AST] = {}
+        """what is entered although nothing calls it, by its node: the class of a method, the function itself"""
         self.loops = 0
         """how many loops of an unknown number of turns are being run"""
         self.turning: list[str] = []
