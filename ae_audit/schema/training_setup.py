@@ -100,6 +100,8 @@ class DataFacts:
     """where it comes from, for a sentence: ``mnist.load_data()``"""
     standardised: Tri = Tri.UNKNOWN
     """zero mean and unit variance, overall or per feature"""
+    batched: bool = False
+    """whether its first axis is known to be that of the samples: a loader put them together"""
     noised: Tri = Tri.UNKNOWN
     """whether random numbers were mixed into it"""
     normalised_channels: tuple[int, int] | None = None

@@ -113,3 +113,70 @@ def test_the_logarithm_of_a_softmax_of_a_softmax() -> None:
     twice = "F.nll_loss(torch.log(F.softmax(net(a), dim=1)), b)"
     assert audited(TORCH.format(data=data, net=net, loss=twice))[1] == {"AE104"}
     assert audited(TORCH.format(data=data, net=net, loss="F.nll_loss(torch.log(net(a)), b)"))[1] == set()
+
+
+LOADED = """
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+images, depths = torch.rand(64, 3, 48, 48), torch.rand(64, {shape})
+net = nn.Conv2d(3, 1, 1)
+optimizer = torch.optim.Adam(net.parameters())
+for image, depth in {batches}:
+    loss = nn.functional.mse_loss(net(image), depth)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+
+@pytest.mark.parametrize(
+    ("shape", "batches", "codes"),
+    [
+        ("48, 48", "DataLoader(TensorDataset(images, depths), 8)", {"AE309"}),
+        ("1, 48, 48", "DataLoader(TensorDataset(images, depths), 8)", set()),
+        ("1, 48, 48", "[(image[None], depth) for image, depth in zip(images, depths)]", set()),
+    ],
+)
+def test_the_first_axis_of_what_a_loader_gives_is_the_batch(shape: str, batches: str, codes: set[str]) -> None:
+    assert audited(LOADED.format(shape=shape, batches=batches))[1] == codes
+
+
+@pytest.mark.parametrize(
+    ("made", "shape"),
+    [
+        ("next(iter(torch.randperm(1000).split(50)))", (None,)),
+        ("torch.rand(30, 4).chunk(5)[0]", (None, 4)),
+        ("torch.rand(30, 4).split(2, dim=1)[0]", (30, None)),
+        ("torch.rand(30, 4).unbind()[0]", (4,)),
+        ("torch.rand(30, 4).cumsum(0)", (30, 4)),
+    ],
+)
+def test_parts_and_sums_so_far_keep_their_shape(made: str, shape: tuple[int | None, ...]) -> None:
+    source = f"""
+    import torch
+    from torch import nn
+    net = nn.Linear(3, 1)
+    y = {made}
+    loss = nn.functional.mse_loss(net(torch.rand(8, 3)), y)
+    loss.backward()
+    """
+    setup, _ = audited(source)
+    assert setup.target.shape == shape
+
+
+def test_labels_under_a_softmax_over_the_samples_of_a_split() -> None:
+    source = """
+    import torch
+    from torch import nn
+    words, tags = torch.randn(1000, 50), torch.randint(0, 17, (1000,))
+    net = nn.Linear(50, 17)
+    optimizer = torch.optim.Adam(net.parameters())
+    for index in torch.randperm(1000).split(50):
+        loss = nn.functional.nll_loss(torch.log_softmax(net(words[index]), dim={axis}), tags[index])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    """
+    assert audited(source.replace("{axis}", "0"))[1] == {"AE109"}
+    assert audited(source.replace("{axis}", "1"))[1] == set()

@@ -145,7 +145,7 @@ def _elementwise(setup: TrainingSetup, made: Shape, wanted: Shape) -> str | None
         made, wanted = _same_rank(made, wanted)
     torch_bce = setup.framework is Framework.TORCH and setup.loss.name == "bce" and library
     same_everywhere = setup.target.values.reach is not None and setup.target.values.hull.width == 0
-    if _broadcasts(made, wanted):
+    if _broadcasts(made, wanted) or (setup.target.batched and _channel_for_batch(made, wanted)):
         if torch_bce:
             return _REFUSED
         if same_everywhere or (setup.loss.custom and _each_meets_its_own(made, wanted)):
@@ -154,6 +154,12 @@ def _elementwise(setup: TrainingSetup, made: Shape, wanted: Shape) -> str | None
     if library and _clash(made, wanted):
         return "the loss raises, for no broadcasting makes them one"
     return None
+
+
+def _channel_for_batch(made: Shape, wanted: Shape) -> bool:
+    """Whether a batch (N, 48, 48) meets the one channel of (N, 1, 48, 48) with its samples: all of them with each."""
+    apart = len(made) == len(wanted) + 1 and len(wanted) > 1 and made[0] is None and wanted[0] is None
+    return apart and made[1] == 1 and None not in wanted[1:] and made[2:] == wanted[1:]
 
 
 def _each_meets_its_own(made: Shape, wanted: Shape) -> bool:

@@ -290,6 +290,8 @@ class Array(Value):
     """statistics and channels of a per-channel normalisation that does not fit"""
     wrapped: TrailStep | None = None
     """arithmetic on bytes that left their range"""
+    batched: bool = False
+    """samples that a loader put together along the first axis"""
     pictured: bool = False
     """pixels of files that only a run would open: photographs, or masks of two values"""
     factors: tuple[Array, ...] = ()
@@ -307,6 +309,7 @@ class Array(Value):
             structure_axis=self.structure_axis,
             source=self.source,
             standardised=self.standardised,
+            batched=self.batched and self.shape is not None and self.shape[:1] == (None,),
             noised=self._noised,
             normalised_channels=self.misfit,
             wrapped=self.wrapped,

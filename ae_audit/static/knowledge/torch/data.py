@@ -98,7 +98,8 @@ def stacked(run: Run, value: Value, where: Where) -> Value:
     if isinstance(value, Array):
         axis = value.structure_axis
         shape = None if value.shape is None else (None, *value.shape)
-        return replace(value, shape=shape, structure_axis=axis + 1 if axis is not None and axis >= 0 else axis)
+        place = axis + 1 if axis is not None and axis >= 0 else axis
+        return replace(value, shape=shape, structure_axis=place, batched=True)
     if isinstance(value, Seq):
         return Seq([stacked(run, item, where) for item in value.items], value.kind, value.rest)
     if isinstance(value, Mapping):

@@ -28,7 +28,7 @@ from ae_audit.static.knowledge.torch.permute import rearranged
 from ae_audit.static.knowledge.torch.torchvision_steps import dtype_name
 from ae_audit.theory.activations import ActivationRange
 from ae_audit.theory.intervals import Interval
-from ae_audit.theory.ranges import ValueRange
+from ae_audit.theory.ranges import Tri, ValueRange
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
@@ -137,7 +137,7 @@ def select(run: Run, value: Value, call: Call, name: str) -> Value:
         return Unknown(f"«{name}»", call.where)
     if "pool" in name:
         return _pooled(found, call, name)
-    part = heads.moved(found, None)
+    part = heads.moved(found, _shape_of_part(name, heads.shape_of(found), call.constant(1, "dim", default=0)))
     if name in {"tril", "triu", "diag"} and isinstance(part, Array):
         zero = Interval(0.0, 0.0)
         return replace(part, values=ValueRange(part.values.hull.hull(zero), part.values.reach))
@@ -149,6 +149,29 @@ def select(run: Run, value: Value, call: Call, name: str) -> Value:
     if name in {"chunk", "tensor_split"} and isinstance(count, int) and 0 < count <= 16:
         return Seq([part] * count, "tuple")
     return Seq([], "tuple", rest=part)
+
+
+def _shape_of_part(name: str, shape: tuple[int | None, ...] | None, axis: object) -> tuple[int | None, ...] | None:
+    """The shape of one of the parts that a tensor is split into along an axis; None where that is not known."""
+    if shape is None or name not in {"chunk", "split", "tensor_split", "unbind"}:
+        return None
+    if name == "unbind":
+        return shape[1:] if axis == 0 else None
+    if not isinstance(axis, int) or not -len(shape) <= axis < len(shape):
+        return None
+    place = axis % len(shape)
+    return (*shape[:place], None, *shape[place + 1 :])
+
+
+@operation("cumsum", "cumprod", "logcumsumexp")
+def accumulated(run: Run, value: Value, call: Call, name: str) -> Value:
+    """Sums so far: of the values nothing is known, of the shape all."""
+    found = carried(run, value)
+    if not isinstance(found, Array):
+        reason = f"what «{name}» makes of an output is not known"
+        return Unknown(f"«{name}»", call.where) if found is None else heads.undetermined(run, found, reason, call.where)
+    why = found.why or f"«{call.where.written}» is computed from the data"
+    return replace(found, values=ValueRange(), scale=None, shift=None, standardised=Tri.UNKNOWN, why=why)
 
 
 @operation(*names.AVERAGING)
