@@ -12,6 +12,7 @@ It is fitted twice, from small random values and from what the program's own net
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,12 +23,17 @@ from numpy.typing import NDArray
 from ae_audit.probe import truth as truths
 from ae_audit.runtime.capture import CannotApply, Capture, FreeNetwork, NotJudged, Played
 from ae_audit.schema.ideal import Ideal, Outcome
-from ae_audit.schema.remedies import Remedy
+from ae_audit.schema.remedies import ExpectLogits, Remedy, SwapActivation, SwapLoss
 from ae_audit.schema.training_setup import TrainingSetup
+from ae_audit.theory.ranges import Tri
 
 Floats = NDArray[np.floating[Any]]
 
 STEPS = 200
+DEAR_STEPS = 50
+"""of a loss that moves a window over its prediction"""
+MOST_SECONDS = 10.0
+"""of processor time for one loss: beyond, something in it is too dear to be tried"""
 RATE = 0.2
 """of a step, in the free values' own unit: the change that moves the prediction across the spread of its target"""
 FINISHING = 0.4
@@ -72,12 +78,26 @@ def ideal_of(capture: Capture, setup: TrainingSetup, remedies: tuple[Remedy, ...
     """
     try:
         network = capture.free_network(remedies)
-        return judge(network, setup)
+        return judge(network, under(setup, remedies))
     except (NotJudged, CannotApply) as cause:
         return Ideal(Outcome.NOT_JUDGED, why=str(cause))
     except Exception as cause:  # the loss is the program's own code, on predictions that it never saw
         text = " ".join(str(cause).split())[:120]
         return Ideal(Outcome.NOT_JUDGED, why=f"the loss fails on other predictions ({type(cause).__name__}: {text})")
+
+
+def under(setup: TrainingSetup, remedies: tuple[Remedy, ...]) -> TrainingSetup:
+    """The set-up as the remedies leave it: which activation the output has, and which loss."""
+    head, loss = setup.head, setup.loss
+    for remedy in remedies:
+        match remedy:
+            case SwapActivation(to=to):
+                head = replace(head, activation=to, parameters=())
+            case SwapLoss(to=to, from_logits=from_logits):
+                loss = replace(loss, name=to, from_logits=Tri.of(from_logits), parameters=(), custom=False)
+            case ExpectLogits(from_logits=from_logits):
+                loss = replace(loss, from_logits=Tri.of(from_logits))
+    return replace(setup, head=head, loss=loss)
 
 
 def tried(capture: Capture, setup: TrainingSetup) -> TrainingSetup:
@@ -108,18 +128,27 @@ class Fit:
 class _Judgement:
     def __init__(self, network: FreeNetwork, setup: TrainingSetup) -> None:
         self._network = network
+        self._steps = DEAR_STEPS if network.dear else STEPS
+        self._latest = time.process_time() + MOST_SECONDS
         self._setup = setup
         self._own = np.asarray(network.own, dtype=np.float64)
         start = network.play(self._own)
         if not math.isfinite(start.loss):
             raise NotJudged("the loss is no number where the network starts")
         self._shape = start.prediction.shape
-        self._truth = truths.truth_of(setup, network.target, self._shape, lambda values: network.cost(values).loss)
+        self._truth = truths.truth_of(setup, network.target, self._shape, self._price)
         self._truth = replace(self._truth, compared=self._compared())
         if not self._truth.compared.any():
             self._truth = replace(self._truth, compared=np.ones(self._shape, dtype=np.bool_))
         self._start = start
         self._shuffled = self._truth.shuffled()
+
+    def _price(self, values: Floats) -> float:
+        """What a prediction costs; beyond all bounds where the loss refuses it."""
+        try:
+            return self._network.cost(values).loss
+        except Exception:  # a probability loss of something that is none
+            return math.inf
 
     def made(self) -> Ideal:
         network, truth = self._network, self._truth
@@ -142,7 +171,7 @@ class _Judgement:
         starts: list[Floats] = [random, self._own]
         if network.direct and self._setup.loss.theory is None:
             starts.append(BEYOND_ZERO * truth.wanted.ravel())
-        fits = [descend(network.play, start, unit, greatest) for start in starts] if greatest else []
+        fits = [self._descend(network.play, start, unit, greatest) for start in starts] if greatest else []
         ends = [played for fit in fits for played in (fit.lowest, fit.last)] or [self._start]
         end = min(ends, key=lambda played: played.loss)
         figures = replace(figures, end_loss=end.loss, **self._likeness(end))
@@ -188,6 +217,14 @@ class _Judgement:
         if not self._by_sample() and (figures.correlation or 0.0) > OPPOSED and not runs_away:
             raise NotJudged("the loss weighs samples against one another, as ranking and survival losses do")
         return replace(figures, outcome=Outcome.BEATEN)
+
+    def _descend(self, play: Callable[[Floats], Played], start: Floats, unit: float, greatest: float) -> Fit:
+        def timed(free: Floats) -> Played:
+            if time.process_time() > self._latest:
+                raise NotJudged(f"{MOST_SECONDS:.0f} s of processor time were not enough to try it")
+            return play(free)
+
+        return descend(timed, start, unit, greatest, self._steps)
 
     def _likeness(self, played: Played) -> dict[str, Any]:
         truth = self._truth
@@ -263,7 +300,7 @@ class _Judgement:
         greatest = max(_greatest(approach(start)) for start in starts)
         best = -math.inf if greatest > 0.0 else 0.0
         for start in starts if greatest > 0.0 else ():
-            led = descend(approach, start, self._unit(start), greatest)
+            led = self._descend(approach, start, self._unit(start), greatest)
             best = max(best, float(truths.r2(truth, truth.wanted, led.last.prediction)))
             if best >= REACHED:
                 break

@@ -15,10 +15,9 @@ from ae_audit.probe.plan import Contest, Plan
 from ae_audit.runtime.capture import Capture
 from ae_audit.schema.findings import Evidence, Finding, Verdict
 from ae_audit.schema.ideal import Ideal, Outcome
-from ae_audit.schema.remedies import ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
+from ae_audit.schema.remedies import Remedy, Rescale
 from ae_audit.schema.training_setup import TrainingSetup
 from ae_audit.theory.intervals import format_number
-from ae_audit.theory.ranges import Tri
 
 LOST = 0.8
 """R² and correlation below which an end that nothing beats is not the target either: gradients that are dead for a part
@@ -83,7 +82,7 @@ class IdealContests:
     def _ideal(self, remedies: Remedies) -> Ideal:
         if remedies not in self._known:
             self._progress("fitting the ideal network")
-            self._known[remedies] = ideal_of(self._capture, under(self._setup, remedies), remedies)
+            self._known[remedies] = ideal_of(self._capture, self._setup, remedies)
         return self._known[remedies]
 
 
@@ -99,20 +98,6 @@ def with_ideal(finding: Finding, evidence: Evidence | None) -> Finding:
     overruled = finding.verdict is Verdict.REFUTED and not missed
     verdict = finding.verdict if finding.verdict is Verdict.PROVED or overruled else Verdict.CONFIRMED
     return replace(finding, verdict=verdict, evidence=(*finding.evidence, evidence))
-
-
-def under(setup: TrainingSetup, remedies: Remedies) -> TrainingSetup:
-    """The set-up as the remedies leave it: which activation the output has, and which loss."""
-    head, loss = setup.head, setup.loss
-    for remedy in remedies:
-        match remedy:
-            case SwapActivation(to=to):
-                head = replace(head, activation=to, parameters=())
-            case SwapLoss(to=to, from_logits=from_logits):
-                loss = replace(loss, name=to, from_logits=Tri.of(from_logits), parameters=(), custom=False)
-            case ExpectLogits(from_logits=from_logits):
-                loss = replace(loss, from_logits=Tri.of(from_logits))
-    return replace(setup, head=head, loss=loss)
 
 
 def _telling(remedies: Remedies) -> Remedies:

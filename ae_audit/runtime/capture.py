@@ -79,6 +79,10 @@ class FreeNetwork(Protocol):
     def beside(self) -> bool:
         """Whether something else that is minimised depends on the same prediction."""
 
+    @property
+    def dear(self) -> bool:
+        """Whether each evaluation costs many times what its values do, so that fewer are to be asked for."""
+
     def play(self, free: FloatArray) -> Played:
         """The program's loss of free values."""
 

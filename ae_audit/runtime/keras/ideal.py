@@ -48,6 +48,8 @@ class Seen:
 class FreeKeras:
     """Implements :class:`ae_audit.runtime.capture.FreeNetwork`."""
 
+    dear = False
+
     def __init__(
         self,
         setup: TrainingSetup,

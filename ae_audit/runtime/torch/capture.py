@@ -401,6 +401,8 @@ def _with_validation(setup: TrainingSetup, validations: Sequence[Site]) -> Train
 def _array(tensor: torch.Tensor | None) -> Array | None:
     if tensor is None:
         return None
+    if tensor.is_complex():
+        return None  # a spectrum is compared, of which no fact of a target holds
     tensor = tensor.detach().cpu()
     tensor = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
     return tensor.numpy() if tensor.dim() else tensor.reshape(1).numpy()

@@ -22,6 +22,8 @@ from ae_audit.schema.remedies import Remedy, SwapActivation
 
 MOST_VALUES = 1 << 14
 """free values; where a batch has more, its first samples are taken, as many as hold that many"""
+WINDOWED = 8
+"""times as dear as others are losses that look at each value together with those round it (a structural similarity)"""
 MOST_WHOLE = 1 << 18
 """of a batch that cannot be divided, since its loss holds a figure of all of it"""
 FEWEST_SAMPLES = 4
@@ -56,6 +58,10 @@ class FreeTorch:
     @property
     def beside(self) -> bool:
         return self._term.beside
+
+    @property
+    def dear(self) -> bool:
+        return self._term.windowed
 
     def play(self, free: FloatArray) -> Played:
         with self._ready():
@@ -108,7 +114,8 @@ class FreeTorch:
     def _choose_part(self, prediction: torch.Tensor, target: torch.Tensor) -> None:
         """Take the first samples where all of them are too many, if the loss lets itself be asked about a part."""
         per_sample = max(1, prediction.nelement() // max(1, self._batch))
-        wanted = min(MOST_SAMPLES, max(FEWEST_SAMPLES, MOST_VALUES // per_sample), self._batch)
+        most = MOST_VALUES // WINDOWED if self._term.windowed else MOST_VALUES
+        wanted = min(MOST_SAMPLES, max(FEWEST_SAMPLES, most // per_sample), self._batch)
         sizes = (wanted, self._batch) if self._term.divisible else (self._batch,)
         for taken in sizes:
             if taken > wanted and prediction.nelement() > MOST_WHOLE:

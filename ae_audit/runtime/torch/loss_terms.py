@@ -10,6 +10,9 @@ from ae_audit.runtime.capture import NotJudged
 from ae_audit.runtime.torch.events import LossEvent, weight_of_part
 from ae_audit.runtime.torch.graph import Kind, Leaf, Node, Ref, ancestors
 
+WINDOWS = ("conv", "unfold", "avg_pool", "max_pool", "interpolate")
+"""calls, by how their names begin"""
+
 
 @dataclass(frozen=True, slots=True)
 class LossTerm:
@@ -30,6 +33,11 @@ class LossTerm:
         """Whether the loss of some of the samples can be computed: no figure of all of them enters it."""
         leaves = [ref.source for node in self.nodes for ref in node.refs() if isinstance(ref.source, Leaf)]
         return all(leaf.value is None or leaf.value.dim() > 0 for leaf in leaves)
+
+    @property
+    def windowed(self) -> bool:
+        """Whether a window is moved over the prediction."""
+        return any(node.name.startswith(WINDOWS) for node in self.nodes)
 
     @property
     def refs(self) -> list[Ref]:

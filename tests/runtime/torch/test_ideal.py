@@ -224,6 +224,15 @@ def test_a_part_of_a_large_batch_is_taken_and_told(ideal: Callable[..., Ideal]) 
     assert seen.samples < seen.of_samples == 80
 
 
+def test_a_loss_that_moves_a_window_is_tried_in_fewer_steps(record: Callable[..., Recorded]) -> None:
+    plain = record(program("loss = F.mse_loss(net(x), x)")).only
+    blurred = "loss = F.avg_pool1d(((net(x) - x) ** 2)[:, None], 3, 1).mean()"
+    windowed = record(program(blurred)).only
+    assert not plain.free_network(()).dear
+    assert windowed.free_network(()).dear
+    assert not ideal_of(windowed, windowed.setup).misses
+
+
 def test_playing_changes_neither_weights_nor_random_numbers(record: Callable[..., Recorded]) -> None:
     import torch
 
