@@ -14,6 +14,8 @@ from ae_audit.schema.training_setup import TrainingSetup
 
 MOST_IN_FULL = 5
 """findings beyond which only the answers are written, unless the reader asks for all"""
+BEATEN = 0.01
+"""R² below which a bound proves that no weights beat the mean"""
 _SURE = (Verdict.PROVED, Verdict.CONFIRMED, Verdict.INCONCLUSIVE, Verdict.STATIC)
 """from the surest on"""
 _ALL_FIXES = "all fixes"
@@ -114,7 +116,8 @@ def _certified(answer: Answer) -> float | None:
     if answer.worst.verdict is not Verdict.PROVED or answer.setup is None or answer.setup.certificate is None:
         return None
     bound = answer.setup.certificate.attainable_r2
-    return bound if bound is not None and math.isfinite(bound) else None
+    # a proof of another kind (the ideal network) may stand beside a bound that rules nothing out
+    return bound if bound is not None and math.isfinite(bound) and bound < BEATEN else None
 
 
 def _cure(answer: Answer) -> str | None:
