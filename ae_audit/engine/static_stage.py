@@ -80,7 +80,7 @@ def audit_statically(
         return
     from ae_audit.static import Modules
 
-    modules = Modules()
+    modules = Modules(digests=folder is not None)
     with _opened(folder, settings) as cache:
         for target in targets:
             progress.step(target.path, "reading")
@@ -354,7 +354,7 @@ def _audit_chunk(targets: Sequence[AuditTarget], how: tuple[Settings, Sources, s
     from ae_audit.static import Modules
 
     settings, sources, folder = how
-    modules = Modules()
+    modules = Modules(digests=folder is not None)
     with _opened(folder, settings) as cache:
         return [audit_file(target, settings, sources, modules, cache) for target in targets]
 

@@ -16,6 +16,7 @@ from ae_audit.engine.discovery import AuditTarget, discover
 from ae_audit.schema.report import Report
 from ae_audit.settings.options import Settings
 from ae_audit.source.text import Sources
+from ae_audit.static.source import projects
 
 PROGRAM = """
 import keras
@@ -129,6 +130,26 @@ def test_a_module_of_a_module_is_noticed(project: Path, read: list[str]) -> None
     assert scales(audit(project)) == {"[0, 1]"}
     (project / "deeper.py").write_text("scale = 1.0\n")
     assert scales(audit(project)) == {"[0, 255]"}
+
+
+def test_a_module_edited_while_the_audit_goes_on_is_noticed_by_the_next(
+    project: Path, read: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = project / "settings.py"
+    original = projects.parse
+
+    def edited_then(path: str, source: bytes) -> projects.Program:
+        if path.endswith("settings.py"):
+            settings.write_text("scale = 1.0\n")
+        return original(path, source)
+
+    targets = [target for target in discover([str(project)], SETTINGS) if "train" in target.path]
+    monkeypatch.setattr(projects, "parse", edited_then)
+    assert scales(audit_files(targets, SETTINGS, Progress(), Sources())) == {"[0, 1]"}
+    monkeypatch.setattr(projects, "parse", original)
+    read.clear()
+    assert scales(audit_files(targets, SETTINGS, Progress(), Sources())) == {"[0, 255]"}
+    assert trained(read) == FILES
 
 
 def test_the_configuration_and_the_release_count(

@@ -131,7 +131,9 @@ class Asked:
 class Modules:
     """Parsed modules, kept from one audited file to the next as far as ``MAX_KEPT`` allows, and where modules are."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, digests: bool = False) -> None:
+        """``digests``: whether :meth:`asked` will be asked for, with a digest of what was read."""
+        self._digesting = digests
         self._known: dict[str, tuple[Program | None, int]] = {}
         self._kept = 0
         self._places: dict[tuple[str, str], Places] = {}
@@ -145,7 +147,10 @@ class Modules:
         """The module at ``path`` (None where it cannot be read), and its size in bytes."""
         known = self._known.pop(path, None)
         if known is None:
-            known = _load(path)
+            source = _bytes_of(path)
+            if self._digesting:  # of what was parsed: the file may be another one by the time that this is kept
+                self._digests[path] = _digest(source)
+            known = (None, 0) if source is None else (parse(path, source), len(source))
             self._kept += known[1]
         self._known[path] = known  # the last of the dictionary is the last one used
         while self._kept > MAX_KEPT and len(self._known) > 1:
@@ -170,14 +175,7 @@ class Modules:
         """Of the bytes of a file, taken once; empty where it cannot be read."""
         known = self._digests.get(path)
         if known is None:
-            import hashlib
-
-            try:
-                with open(path, "rb") as stream:
-                    known = hashlib.sha256(stream.read(MAX_SOURCE + 1)).hexdigest()
-            except OSError:
-                known = ""
-            self._digests[path] = known
+            known = self._digests[path] = _digest(_bytes_of(path))
         return known
 
     def asked(self) -> Asked:
@@ -197,13 +195,18 @@ class Modules:
         )
 
 
-def _load(path: str) -> tuple[Program | None, int]:
+def _bytes_of(path: str) -> bytes | None:
     try:
         with open(path, "rb") as stream:
-            source = stream.read(MAX_SOURCE + 1)
+            return stream.read(MAX_SOURCE + 1)
     except OSError:
-        return None, 0
-    return parse(path, source), len(source)
+        return None
+
+
+def _digest(source: bytes | None) -> str:
+    import hashlib  # few audits have a cache
+
+    return "" if source is None else hashlib.sha256(source).hexdigest()
 
 
 class Places:
