@@ -37,9 +37,7 @@ def accusations(path: Path, *, static: bool) -> list[str]:
         for each in report["findings"]
         if each["severity"] != "info" and each["verdict"] != "refuted"
     ]
-    if not report["setups"]:
-        found.append("no training was seen")
-    return found + [f"{each['stage']}: {each['message']}" for each in report["errors"]]
+    return found + [each["message"] for each in report["errors"] if "itself failed" in each["message"]]
 
 
 def main() -> int:

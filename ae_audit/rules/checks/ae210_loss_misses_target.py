@@ -25,8 +25,8 @@ correlation of mask and prediction is −1.
 
 ## When it stays silent
 
-Where another rule says why (`AE101`, `AE102`, `AE201`, `AE209`, `AE309` …). Where the target can be produced and
-nothing that was found costs less: perceptual, spectral and SSIM losses, correlation and scale-invariant losses,
+Where another rule says why (`AE101`, `AE102`, `AE201`, `AE209`, `AE303`, `AE309` …). Where the target can be produced
+and nothing that was found costs less: perceptual, spectral and SSIM losses, correlation and scale-invariant losses,
 smoothed labels, quantiles, masks and weights. Not judged, and named so, are losses that are linear in the prediction
 (policy gradients, critics), that order samples rather than match them (survival, ranking), that pass another network's
 weights, or that pull the other way beside other terms on the same prediction, and targets that do not vary.
@@ -118,7 +118,7 @@ class LossMissesTarget(Rule):
     name = "loss-misses-target"
     severity = Severity.ERROR
     probed = False
-    silenced_by = ("AE1", "AE20", "AE211", "AE305", "AE307", "AE309")
+    silenced_by = ("AE1", "AE20", "AE211", "AE303", "AE305", "AE307", "AE309")
     bad = (
         Example(Framework.TORCH, TORCH, codes=("AE210",)),
         Example(Framework.TORCH, DICE, codes=("AE210",), by_running=True),
