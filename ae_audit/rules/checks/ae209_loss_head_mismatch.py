@@ -27,8 +27,8 @@ not). The logarithm of a negative rate does not exist, and a negative target mak
 - *backend*: for sigmoid and categorical cross-entropy on exclusive classes Keras on TensorFlow takes the logits behind
   the sigmoid and trains a softmax: on 1,797 digits its loss is the softmax program's to the last digit (0.108184), and
   so is its accuracy (0.980). What is hurt is what `predict` returns: R² 0.54 where the softmax has 0.96, for the values
-  are no probabilities. A warning there. On torch and JAX the loss itself is another one (0.1068 where the softmax has
-  0.1059, R² 0.14): an error.
+  are no probabilities. A warning there. On torch and JAX the loss itself is another one (0.1068 on torch, where the
+  softmax has 0.1059; R² 0.14 on both): an error.
 - *probe*: as written against the pair that belongs together.
 
 ## When it stays silent
