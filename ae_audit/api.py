@@ -36,7 +36,7 @@ def audit(
 
     Args:
         model: a Keras model, compiled or not, or a ``torch.nn.Module``.
-        x: what the model is fed: an array or tensor with the batch axis first (or a torch ``DataLoader``).
+        x: the model's input: an array or tensor with the batch axis first (or a torch ``DataLoader``).
         y: the target, same batch axis; None for a model that is to give back ``x``.
         loss: a loss as ``compile`` takes it (name, function, object), or a torch loss module or function. May be
             left out for a compiled Keras model.

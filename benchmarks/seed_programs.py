@@ -276,7 +276,7 @@ def programs() -> list[Program]:
         framework = name.split()[0]
         for (code, optimizer), (fault, old, new) in product(VARIANTS[framework], (("right", "", ""), *faults)):
             if source.count(old) < 1:
-                raise ValueError(f"«{fault}» does not fit {name}")
+                raise ValueError(f"`{fault}` does not fit {name}")
             text = (source.replace(old, new) if old else source).replace("CODE", code).replace("OPTIMIZER", optimizer)
             found.append(Program(f"{name}, {code}, {optimizer}: {fault}", framework, text, bool(old)))
     return found

@@ -60,7 +60,7 @@ class Judged:
         return "fragile" if self.theory.fragile else "works" if self.theory.suits else "fails"
 
     def agrees(self, said: str) -> bool:
-        """Whether training did what was said of it; «fragile» promises neither."""
+        """Whether training did what was said of it; `fragile` promises neither."""
         return said == "fragile" or (said == "works") == (self.trained != "fails")
 
     @property
@@ -332,7 +332,7 @@ pixels, {steps} steps of Adam({rate}) on batches of 100, from the same initial w
 backend. The score is R² of its predictions on the 297 other digits, against the mean of the targets. A head under a
 loss on logits is read both as it is and through the loss's own sigmoid or softmax, and the better reading counts.
 
-**What «works» means**, fixed before anything was fitted: R² is at most {margin} below that of the best right pairing on
+**What `works` means**, fixed before anything was fitted: R² is at most {margin} below that of the best right pairing on
 the same data and backend (the margin by which the probe confirms a finding). What is behind although theory or rules
 call it right is trained again, for {long:,} steps beside the right pairings; where it is level then, it is slow, not
 wrong.
@@ -342,7 +342,7 @@ that the loss rewards most, among those that the head can produce, explain at le
 variance. Fragile are an output a third of whose range no target uses, the absolute error where one value makes up half
 of the targets, and raw input (these cautions, unlike the margin, were added where the first fits showed the need).
 **What the rules say**: an error, a warning or AE208's note (fragile), or nothing. Theory
-or rules are wrong where they promise and training fails, or accuse and it works; «fragile» promises neither.
+or rules are wrong where they promise and training fails, or accuse and it works; `fragile` promises neither.
 
 In the tables: ✓ works, (✓) works after {long:,} steps, ✗ fails, ≠ differs from backend to backend; the figure is the
 median R² over the backends; then the rules that speak. In Keras `kl` takes probabilities, in torch log-probabilities.

@@ -1,4 +1,4 @@
-"""Draw docs/screenshot.svg, the picture in README.md: what ``ae-audit --static`` says of one program, in colour.
+"""Draw docs/screenshot.svg, the image in README.md: what ``ae-audit --static`` says of one program, in colour.
 
 usage: python docs/screenshot.py
 """

@@ -187,7 +187,7 @@ def _check_together(settings: Settings) -> None:
     if settings.unsafe_fixes and not (settings.fix or settings.diff):
         raise UsageError("--unsafe-fixes goes with --fix, which applies them, or --diff, which shows them.")
     if settings.write_baseline is not None and settings.fix:
-        raise UsageError("--write-baseline records findings and --fix mends them: run one after the other.")
+        raise UsageError("--write-baseline cannot be combined with --fix; run --fix first.")
     if settings.statistics and settings.output_format not in {"full", "concise"}:
         raise UsageError(f"--statistics is text, and --output-format {settings.output_format} is not.")
 

@@ -174,13 +174,13 @@ def _mended(
         findings = "1 finding" if mended.findings == 1 else f"{mended.findings} findings"
         files = "1 file" if mended.files == 1 else f"{mended.files} files"
         more = f" {_unsafe_hint(mended.unsafe)}" if mended.unsafe else ""
-        _say(f"Mended {findings} in {files}.{more}")
+        _say(f"Fixed {findings} in {files}.{more}")
     return mended.report, mended.sources
 
 
 def _unsafe_hint(number: int) -> str:
     fixes = "1 fix changes" if number == 1 else f"{number} fixes change"
-    return f"{fixes} what the program computes; --unsafe-fixes takes such in."
+    return f"{fixes} program behavior; apply them with --unsafe-fixes."
 
 
 def _write_diff(report: Report, sources: Sources, settings: Settings) -> None:
@@ -278,7 +278,7 @@ def _rule(arguments: Sequence[str]) -> int:
         sys.stdout.write("usage: " + "\n       ".join(f"ae-audit {usage}" for usage in usages) + "\n")
         return EXIT_OK if arguments else EXIT_USAGE
     if "--all" in arguments:
-        raise UsageError("ae-audit rule takes either rules or --all, not both.")
+        raise UsageError("`ae-audit rule` accepts either rules or --all, not both.")
     testing = arguments[0] == "--test"
     names = arguments[1:] if testing else arguments
     wrong = next((name for name in names if name.startswith("-")), None)

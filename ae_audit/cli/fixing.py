@@ -18,7 +18,7 @@ MOST_ROUNDS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Mended:
+class Fixed:
     """What is left after the fixes, and what they did."""
 
     report: Report
@@ -34,7 +34,7 @@ class Mended:
 
 def mend(
     report: Report, targets: Sequence[AuditTarget], settings: Settings, progress: Progress, sources: Sources
-) -> Mended:
+) -> Fixed:
     """Mend the files among ``targets``; only those, never the modules that they import.
 
     Raises:
@@ -54,11 +54,11 @@ def mend(
                 written.add(path)
             except (OSError, ValueError) as error:
                 why = getattr(error, "strerror", None) or str(error)
-                problems[path] = f"{path} was not mended: {why}."
+                problems[path] = f"{path} was not fixed: {why}."
         if not written:
-            return Mended(report, sources, findings, len(changed), planned.unsafe, tuple(problems.values()))
+            return Fixed(report, sources, findings, len(changed), planned.unsafe, tuple(problems.values()))
         findings += sum(finding.location.path in written for finding in planned.mended)
         changed |= written
         sources = Sources()
         report = audit_files(targets, settings, progress, sources)
-    return Mended(report, sources, findings, len(changed), 0, tuple(problems.values()))
+    return Fixed(report, sources, findings, len(changed), 0, tuple(problems.values()))

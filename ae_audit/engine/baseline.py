@@ -86,7 +86,7 @@ def without_known(
     fixed = [e for e in left.values() if e["path"] in read or not os.path.exists(os.path.join(base, e["path"]))]
     notes = [Note(relative(path), f"{entry['code']} in {entry['path']} is fixed") for entry in fixed]
     if notes:
-        notes.append(Note(relative(path), f"--write-baseline {relative(path)} takes out what is fixed"))
+        notes.append(Note(relative(path), f"--write-baseline {relative(path)} removes what is fixed"))
     return replace(
         report,
         findings=tuple(finding for finding in report.findings if id(finding) not in known),

@@ -75,7 +75,7 @@ class ModelRecording:
             try:
                 captures = self._captures(fed, target)
             except CannotLoad as problem:
-                self._fail(f"{problem}; what stands here was found by reading the file and its data.")
+                self._fail(f"{problem}; the results below are from reading alone.")
                 self._measured_only(fed, target)
                 return
         except DataProblem as problem:
@@ -92,8 +92,8 @@ class ModelRecording:
     def _fed(self) -> _Data:
         if len(self._model["inputs"]) != 1:
             raise DataProblem(
-                f"the model takes {len(self._model['inputs'])} inputs, and --data names one; audit it from Python with "
-                "ae_audit.audit(model, [x1, x2], y)."
+                f"the model expects {len(self._model['inputs'])} inputs, and --data names one; audit it from Python "
+                "with ae_audit.audit(model, [x1, x2], y)."
             )
         shape = self._model["inputs"][0]
         expected = None if shape is None else tuple(shape)
@@ -132,14 +132,14 @@ class ModelRecording:
         """Whether the model may be loaded and has a loss to be trained under."""
         if self._model["foreign"] is not None:
             self._fail(
-                f"it holds {self._model['foreign']}: it is not loaded; what stands here was found by reading the file "
-                "and its data. ae_audit.audit(model, x) audits the model in the program that has its code."
+                f"it holds {self._model['foreign']}: it is not loaded; the results below are from reading alone. "
+                "ae_audit.audit(model, x) audits the model in the program that has its code."
             )
             return False
         if self._model["outputs"] > 1:
             self._fail(
-                f"it has {self._model['outputs']} outputs, and the command names one target: what stands here was "
-                "found by reading the file; ae_audit.audit(model, x, [y1, y2]) audits all of them."
+                f"it has {self._model['outputs']} outputs, and the command names one target; the results below "
+                "are from reading alone. ae_audit.audit(model, x, [y1, y2]) audits all of them."
             )
             return False
         return self._model["loss"] is not None or bool(self._model["compiled"])
@@ -249,7 +249,7 @@ def _fitting(file: DataFile, expected: Shape, *, keras: bool) -> DataFile:
     if None not in wanted and _size(file.sample_shape) == _size(wanted):
         hint = " Both hold as many values: reshape the data as the program does."
     raise DataProblem(
-        f"{file.name} holds samples of the shape {in_words(file.shape)}, and the model takes {in_words(expected)}."
+        f"{file.name} holds samples of the shape {in_words(file.shape)}, and the model expects {in_words(expected)}."
         f"{hint}"
     )
 

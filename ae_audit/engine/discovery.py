@@ -104,7 +104,7 @@ def _model_input(paths: Sequence[str], settings: Settings) -> ModelInput:
     target = None if settings.target is None else data_path("--target", settings.target)
     if settings.scale is None and (data.pictures or (target is not None and target.pictures)):
         raise UsageError(
-            f"{data if data.pictures else target} holds pictures, whose files have values from 0 to 255: say how they "
+            f"{data if data.pictures else target} holds images, whose files have values from 0 to 255: say how they "
             "are scaled before the model sees them, with --scale 1/255 for [0, 1], or --scale 1 if they are not."
         )
     return ModelInput(data, target, settings.loss, settings.scale)
@@ -159,7 +159,7 @@ def _project_root(path: str, known: dict[tuple[str, ...], str], *named: str) -> 
 
 def _missing(path: str) -> UsageError:
     if not path:
-        return UsageError("An empty path stands for no file.")
+        return UsageError("An empty path names no file.")
     folder, name = os.path.split(os.path.normpath(path))
     try:
         siblings = os.listdir(folder or os.curdir)

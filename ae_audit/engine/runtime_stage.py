@@ -225,7 +225,7 @@ def _errors(
     if program is not None and how in {HowItEnded.RAISED, HowItEnded.EXITED}:
         message = None
         if not _trained(results):
-            why = f"{program.sentence}, before any training step was seen; what stands here was found by reading"
+            why = f"{program.sentence}, before any training step was seen; the results below are from reading alone"
             message = f"{why}{_advice(path, program, settings)}."
         elif program.exit_code != 0:
             message = f"{_how_many(results, expected)} before the program stopped: {program.sentence}."
@@ -233,7 +233,7 @@ def _errors(
             errors.append(StageError(path, "runtime", message, program.line, program.cell, internal=program.internal))
     if outcome.ending is not Ending.FINISHED:
         stage = "probe" if program is not None else "runtime"
-        left = "what had been captured by then stands" if results.seen else "what stands here was found by reading"
+        left = "what had been captured by then is kept" if results.seen else "the results below are from reading alone"
         more = "; --timeout gives it more time" if outcome.ending is Ending.TIMED_OUT else ""
         what = "the audit of the model" if is_model_file(path) else "the program"
         errors.append(StageError(path, stage, f"{what} {outcome.sentence(path)}; {left}{more}.", outcome.line_in(path)))
@@ -241,8 +241,8 @@ def _errors(
         if not errors:
             errors.append(StageError(path, "runtime", f"{_WITHOUT_TRAINING[how]}{_for_want_of(results.absent)}."))
         why = errors[-1].message  # of a training that was seen, why nothing came of it
-        if "found by reading" not in why:
-            errors[-1] = replace(errors[-1], message=f"{why.rstrip('.')}; only what was found by reading stands here.")
+        if "from reading alone" not in why:
+            errors[-1] = replace(errors[-1], message=f"{why.rstrip('.')}; the results below are from reading alone.")
     return errors
 
 
@@ -272,7 +272,7 @@ def _advice(path: str, ended: ProgramEnded, settings: Settings) -> str:
     """How to go on where a program did not get to its training."""
     sentence = ended.sentence
     if sentence.startswith(("FileNotFoundError", "NotFoundError")) and not settings.stand_in:
-        return "; --stand-in makes up arrays, tables and folders of pictures that are not there"
+        return "; --stand-in generates arrays, tables and image folders that do not exist"
     if "attempted relative import" in sentence:
         module = module_of_file(path, os.getcwd())
         return f"; run it as a part of its package: ae-audit -m {module}" if module is not None else ""

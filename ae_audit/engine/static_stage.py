@@ -234,7 +234,7 @@ def _finished(item: AuditedSetup, sources: Sources) -> AuditedSetup:
 
 
 def _idle_excuses(audit: FileAudit, sources: Sources) -> Iterator[Note]:
-    """A note for each comment that excuses nothing, of a file of which all was decided."""
+    """A note for each comment that suppresses nothing, of a file of which all was decided."""
     if not audit.audited or audit.errors or audit.undecided:
         return
     path = audit.target.path
@@ -258,7 +258,7 @@ def _idle_excuses(audit: FileAudit, sources: Sources) -> Iterator[Note]:
         for excuse, rules in unused(text, here, audit.judges):
             place = f"line {excuse.line}" if cell is None else f"cell {cell}, line {excuse.line}"
             named = f" of {', '.join(rules)}" if rules else ""
-            yield Note(path, f"{place}: the suppression{named} excuses nothing")
+            yield Note(path, f"{place}: the suppression{named} suppresses nothing")
 
 
 def selected_rules(path: str, settings: Settings) -> tuple[Rule, ...]:

@@ -64,7 +64,7 @@ def without_excused(
 def unused(
     source: str, excused: Iterable[Suppressed], active: Callable[[str], bool]
 ) -> Iterable[tuple[Excuse, tuple[str, ...]]]:
-    """Each comment of ``source`` that excuses nothing, with those of the rules it names that do (none: it names none).
+    """Each comment of ``source`` that suppresses nothing, with the rules it names that do (none: it names none).
 
     ``excused`` are the findings that comments in this source excused; ``active(rule)`` says whether a rule took part.
     """

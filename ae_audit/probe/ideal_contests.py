@@ -66,7 +66,7 @@ class IdealContests:
             return None
         text = (
             f"even a network that could output anything ends at R² {_figure(before.r2)} (correlation "
-            f"{_figure(before.correlation)}) as «{contest.faulty.name}», with «{contest.fixed.name}» at R² "
+            f"{_figure(before.correlation)}) as `{contest.faulty.name}`, with `{contest.fixed.name}` at R² "
             f"{_figure(after.r2)} (correlation {_figure(after.correlation)}; {after.samples} samples)"
         )
         figures = (

@@ -6,7 +6,7 @@ have had on the data as they were.
 
 Where the target is a class index and the predictions are distributions over the classes, the share of its entropy that
 they explain stands for the variance: 1 − Σ log p(class) / Σ log q(class), where q are the frequencies of the classes
-(McFadden 1974, «Conditional logit analysis of qualitative choice behavior»). Squared differences hardly see whether a
+(McFadden 1974, `Conditional logit analysis of qualitative choice behavior`). Squared differences hardly see whether a
 classifier that is right nine times in ten is certain of its errors too.
 """
 

@@ -162,7 +162,9 @@ class _Bench:
             return
         self.dear = f"a step of its {self.capture.parameters / 1e6:.0f} million weights takes {wall:.2g} s"
         if affordable < FEWEST_STEPS:
-            raise _OutOfTime(f"{self.dear} here, so that no arm could take the {FEWEST_STEPS} steps that tell anything")
+            raise _OutOfTime(
+                f"{self.dear} here, so no variant could take the {FEWEST_STEPS} steps that a comparison needs"
+            )
         self.most_steps = affordable
         self.chunk = max(1, min(CHUNK, affordable // 4))
         self.most_steps -= affordable % self.chunk
@@ -359,7 +361,7 @@ def _sentence_of(comparison: Comparison, contest: Contest, steps: int, seeds: in
     spread = f" ± {comparison.spread:.2g}" if seeds > 1 else ""
     least = "" if bench.lost_without_fit(contest.faulty) is None else "at least "
     gain = least + format_number(round(comparison.gain, 3)).replace("-", "−") + spread
-    return f"{comparison.reason}: «{contest.fixed.name}» against «{contest.faulty.name}» gains {gain} in R² ({where})"
+    return f"{comparison.reason}: `{contest.fixed.name}` against `{contest.faulty.name}` gains {gain} in R² ({where})"
 
 
 def _mean_curve(curves: Sequence[tuple[float, ...]]) -> tuple[float, ...]:

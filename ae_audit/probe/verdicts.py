@@ -12,19 +12,19 @@ CONFIRM_MARGIN = 0.10
 """R² by which the fixed arm must win in every seed. Same weights, batches and optimizer leave a spread of about 0.01
 between arms that differ in nothing that matters; ten times that is no accident."""
 REFUTE_MARGIN = 0.03
-"""R² within which the faulty arm did «as well as» the fixed one, in every seed."""
+"""R² within which the faulty arm did `as well as` the fixed one, in every seed."""
 CONFIRM_RATIO = 1.5
 """of what the arms leave unexplained, 1 − R²: where nearly everything is explained ten points are not left to win, and
 leaving that much more than the fixed arm, beyond the margin above, in every seed counts as losing"""
 REFUTE_RATIO = 1.15
-"""the faulty arm did not do «as well» where it leaves more unexplained than this"""
+"""the faulty arm did not do `as well` where it leaves more unexplained than this"""
 LEARNED = 0.38
 """R² at which the pilot stops: seeds differ by about 0.05, and none is to be left below 0.3, plainly above the mean."""
 PLAINLY = 0.30
 """R² of a fixed arm that settles a contest with its first seed, where the faulty arm cannot even reach 0: this far
 above the mean the net tells images apart, which no luck of one seed explains"""
 SOMETHING = 0.10
-"""R² that at least one arm must reach before «no difference» means anything."""
+"""R² that at least one arm must reach before `no difference` means anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +65,14 @@ def compare(fixed: Scores, faulty: Scores) -> Comparison:
         how = "the fix is ahead in every seed" if len(gains) > 1 else "the fix learns, which without it no seed can"
         return Comparison(Verdict.CONFIRMED, gain, spread, how)
     if all(_is_level(*pair) for pair in pairs) and min(faulty.r2) >= SOMETHING:
-        return Comparison(Verdict.REFUTED, gain, spread, "as written it does as well as fixed")
+        return Comparison(Verdict.REFUTED, gain, spread, "the fix made no difference")
     if best < SOMETHING and max(gains) < CONFIRM_MARGIN:
-        return Comparison(Verdict.INCONCLUSIVE, gain, spread, "neither arm learned enough to tell them apart")
+        return Comparison(Verdict.INCONCLUSIVE, gain, spread, "neither variant learned enough to tell them apart")
     if ahead:
         return Comparison(
             Verdict.INCONCLUSIVE, gain, spread, "the fix is ahead, but has hardly learned anything itself"
         )
-    return Comparison(Verdict.INCONCLUSIVE, gain, spread, "the difference is neither clear nor absent")
+    return Comparison(Verdict.INCONCLUSIVE, gain, spread, "the difference is too small to call")
 
 
 def _wins(fixed: float, faulty: float) -> bool:

@@ -217,11 +217,11 @@ def write_section(terminal: pytest.TerminalReporter, told: Sequence[tuple[str, s
 def _marked(mark: pytest.Mark) -> dict[str, Any]:
     if mark.args:
         raise UsageError(
-            f"pytest.mark.ae_audit takes named arguments only ({', '.join(MARK_ARGUMENTS)}); got {mark.args[0]!r}."
+            f"pytest.mark.ae_audit accepts named arguments only ({', '.join(MARK_ARGUMENTS)}); got {mark.args[0]!r}."
         )
     for name in mark.kwargs:
         if name not in MARK_ARGUMENTS:
-            hint = did_you_mean(name, MARK_ARGUMENTS) or f" It takes {', '.join(MARK_ARGUMENTS)}."
+            hint = did_you_mean(name, MARK_ARGUMENTS) or f" It accepts {', '.join(MARK_ARGUMENTS)}."
             raise UsageError(f"pytest.mark.ae_audit has no argument '{name}'.{hint}")
     return _checked(dict(mark.kwargs), "pytest.mark.ae_audit")
 

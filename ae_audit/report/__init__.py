@@ -210,7 +210,7 @@ def _width(stream: TextIO) -> int | None:
 def _shows_signs(stream: TextIO) -> bool:
     """Whether the stream's encoding has the signs that reports use; where not, ASCII spells them."""
     try:
-        "▁█│└…²×±−→≤∞«é".encode(stream.encoding or "utf-8")
+        "▁█│└…²×±−→≤∞é".encode(stream.encoding or "utf-8")
     except (UnicodeEncodeError, LookupError):
         return False
     return True

@@ -83,7 +83,7 @@ def _at_length(report: Report) -> list[Finding]:
 def _add_rest(page: Page, report: Report) -> None:
     _add_brief(page, "Worth knowing", [finding for finding in report.standing if finding.severity is Severity.INFO])
     refuted = [finding for finding in report.findings if finding.verdict is Verdict.REFUTED]
-    _add_brief(page, "Withdrawn: as written it did as well as fixed", refuted)
+    _add_brief(page, "Withdrawn: the fix made no difference", refuted)
     _add_undecided(page, report)
     _add_errors(page, report)
     _add_setups(page, report)
@@ -191,7 +191,7 @@ def _add_brief(page: Page, heading: str, findings: Sequence[Finding]) -> None:
 
 
 def _is_reason(evidence: Evidence) -> bool:
-    """Whether it explains, as «why backends differ» does; a step of a trail has a place."""
+    """Whether it explains, as `why backends differ` does; a step of a trail has a place."""
     return evidence.kind == "static" and evidence.location is None
 
 
@@ -244,8 +244,8 @@ def _hint(report: Report, main: Sequence[Finding]) -> str | None:
         if all(is_model_file(finding.location.path) for finding in main):  # there is no line to write a comment on
             return f"`ae-audit rule {codes[0]}` explains the rule; `--ignore {codes[0]}` leaves it out."
         comment = f"# ae-audit: ignore[{codes[0]}] reason"
-        return f"`ae-audit rule {codes[0]}` explains the rule; `{comment}` on the line excuses it."
+        return f"`ae-audit rule {codes[0]}` explains the rule; `{comment}` suppresses it."
     if report.undecided:
         number = count(len(report.undecided), "fact")
-        return f"{number} could not be decided: the absence of a finding is no approval there."
+        return f"{number} are unknown; no finding there does not mean the code is correct."
     return None

@@ -39,7 +39,7 @@ class Example:
 class Rule(ABC):
     """One check of a training setup.
 
-    Class attributes state each fact once: ``code``, ``name`` (kebab case, reads as «allow NAME»), ``severity``,
+    Class attributes state each fact once: ``code``, ``name`` (kebab case, reads as `allow NAME`), ``severity``,
     ``since`` (the release that brought it), ``bad`` and ``good`` examples. The class's docstring is its ``summary``.
     """
 

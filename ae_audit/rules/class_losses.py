@@ -24,7 +24,7 @@ CROSS_ENTROPIES = frozenset({"cce", "sparse_cce", "cross_entropy"})
 """losses over classes of which only the ratios of the outputs count"""
 NON_POSITIVE = Interval(float("-inf"), 0.0)
 CLASSES = frozenset({Structure.CLASS_INDEX, Structure.ONE_HOT})
-EXCLUSIVE = "softmax makes the labels of a sample exclude each other, but several of them hold at once"
+EXCLUSIVE = "softmax makes the labels of a sample exclude each other, but several of them apply at once"
 
 
 def several_hold(setup: TrainingSetup) -> bool:

@@ -401,4 +401,4 @@ def unknown_loss(setup: TrainingSetup) -> UnknownFact:
 def _why(setup: TrainingSetup, reason: str) -> str:
     if "runtime" in setup.seen_by or "static" not in setup.seen_by:
         return reason  # there is nothing more that could be run
-    return f"{reason}; running the program (without --static) would settle it"
+    return f"{reason}; run the program (without --static) to find out"

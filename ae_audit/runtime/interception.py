@@ -80,7 +80,7 @@ class Interception:
     def _asked(self, answer: str) -> None:
         if answer not in self._answers:
             self._answers.add(answer)
-            what = f"«{answer}»" if answer else "an empty line"
+            what = f"`{answer}`" if answer else "an empty line"
             self._emit(Noted(f"input() was answered with {what}"))
 
     def _not_intercepted(self, module: str, error: Exception) -> None:

@@ -80,7 +80,7 @@ def from_json(kind: Any, data: object) -> Any:
 def _field_names(cls: type) -> tuple[str, ...]:
     names = tuple(field.name for field in dataclasses.fields(cls))
     if TAG in names:
-        raise TypeError(f"{cls.__name__} has a field «{TAG}», which the JSON form keeps for the class name")
+        raise TypeError(f"{cls.__name__} has a field `{TAG}`, which the JSON form keeps for the class name")
     return names
 
 

@@ -71,7 +71,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A labelled place that a finding speaks of besides its own: «softmax here», «the loss», «data scaled here»."""
+    """A labelled place that a finding speaks of besides its own: `softmax here`, `the loss`, `data scaled here`."""
 
     location: Location
     label: str

@@ -31,7 +31,7 @@ def address(path: str, cell: int | None = None, line: int | None = None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TrailStep:
-    """One reason why a fact is known: «``/ 255.0`` maps [0, 255] to [0, 1]», with its place where it has one."""
+    """One reason why a fact is known: ```/ 255.0`` maps [0, 255] to [0, 1]`, with its place where it has one."""
 
     text: str
     location: Location | None = None

@@ -1,7 +1,7 @@
 """What becomes of a field when two stages know it: declared at the field, carried out by :mod:`ae_audit.engine.merge`.
 
 Where nothing is declared, what ran wins where it knows the field, and what was read is kept where it does not: a new
-field needs no word here. «Known» means other than the field's default. Beside the choice a field may have a ``fact``:
+field needs no word here. `Known` means other than the field's default. Beside the choice a field may have a ``fact``:
 words for what it says, under which a contradiction between the two stages is told.
 """
 

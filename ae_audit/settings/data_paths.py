@@ -42,13 +42,13 @@ def data_path(flag: str, text: str) -> DataPath:
         raise UsageError(f"{flag}: no such file or folder: {path}.{_sibling(path)}")
     if os.path.isdir(path):
         if part is not None:
-            raise UsageError(f"{flag}: {path} is a folder of pictures, which has no part '{part}'.")
+            raise UsageError(f"{flag}: {path} is a folder of images, which has no part '{part}'.")
         return DataPath(path)
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in DATA_SUFFIXES:
         what = f"{suffix} files" if suffix else "files without an ending"
         raise UsageError(
-            f"{flag}: {path}: {what} are not read; data come as {', '.join(DATA_SUFFIXES)} or a folder of pictures."
+            f"{flag}: {path}: {what} are not read; data come as {', '.join(DATA_SUFFIXES)} or a folder of images."
         )
     if part is not None and suffix == ".npy":
         raise UsageError(f"{flag}: {path} holds one array, and no part '{part}'.")

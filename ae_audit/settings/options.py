@@ -46,7 +46,7 @@ class Kind(Enum):
     SECONDS = "a positive number of seconds"
     INTEGER = "a whole number, 0 or more"
     FILE = "a file name"
-    DATA = "a file of data, or a folder of pictures"
+    DATA = "a file of data, or a folder of images"
     FOLDERS = "a list of folders"
     NAME = "a name"
     SCALE = "a factor, and a shift after a comma: 1/255, or 1/127.5,-1"
@@ -158,14 +158,20 @@ _SEVERITIES = tuple(severity.value for severity in Severity)
 
 OPTIONS = (
     Option("select", Kind.RULES, "audit with these rules alone", metavar="RULES", group="rules"),
-    Option("extend-select", Kind.RULES, "audit with these rules besides the selected", metavar="RULES", group="rules"),
+    Option(
+        "extend-select",
+        Kind.RULES,
+        "audit with these rules in addition to the selected ones",
+        metavar="RULES",
+        group="rules",
+    ),
     Option("ignore", Kind.RULES, "leave these rules out", metavar="RULES", group="rules"),
     Option("per-file-ignores", Kind.RULES_BY_GLOB, "leave rules out in some files", flag=False, group="rules"),
     Option("severity", Kind.SEVERITIES, "severities in place of the rules' own", flag=False, group="rules"),
     Option("rules", Kind.MODULES, "importable modules with rules of your own", flag=False, group="rules"),
     Option("project-rules", Kind.SWITCH, "import the modules that `rules` names", file=False, group="rules"),
     Option("exclude", Kind.GLOBS, "folders and files to pass over, in place of the default list", flag=False),
-    Option("extend-exclude", Kind.GLOBS, "folders and files to pass over besides", flag=False),
+    Option("extend-exclude", Kind.GLOBS, "more folders and files to skip", flag=False),
     Option("static", Kind.SWITCH, "only read source; run nothing"),
     Option("run", Kind.SWITCH, "run the files found in folders too, not only those named", file=False),
     Option("probe", Kind.SWITCH, "settle findings by short fits (the default)", negatable=True),
@@ -177,7 +183,7 @@ OPTIONS = (
         file=False,
         metavar="PATH",
     ),
-    Option("timeout", Kind.SECONDS, "time that running one file may take", metavar="SECONDS"),
+    Option("timeout", Kind.SECONDS, "time limit for running one file", metavar="SECONDS"),
     Option("seed", Kind.INTEGER, "seed of every random choice", metavar="N"),
     Option("device", Kind.CHOICE, "where short fits run", choices=("auto", "cpu", "cuda")),
     Option("cache", Kind.SWITCH, "keep what reading finds for the next audit (the default)", negatable=True),
@@ -185,7 +191,7 @@ OPTIONS = (
     Option(
         "data",
         Kind.DATA,
-        "what the model is fed: .npy, .npz[:ARRAY], .csv, .parquet, a folder of pictures",
+        "the model's input: .npy, .npz[:ARRAY], .csv, .parquet, a folder of images",
         file=False,
         metavar="FILE",
         group="model files (.keras, .h5, .json, .pt2)",
@@ -233,7 +239,7 @@ OPTIONS = (
     Option(
         "stand-in",
         Kind.SWITCH,
-        "make up the data files that a program asks for and that do not exist",
+        "generate the data files that a program asks for and that do not exist",
         file=False,
         group="sandbox",
     ),
@@ -241,7 +247,10 @@ OPTIONS = (
         "fail-on", Kind.CHOICE, "lowest severity that makes the exit code 1", choices=_SEVERITIES, group="exit code"
     ),
     Option(
-        "fail-on-undecided", Kind.SWITCH, "exit 1 also where something stayed undecided or unread", group="exit code"
+        "fail-on-undecided",
+        Kind.SWITCH,
+        "exit 1 also where something stayed undecided or could not be read",
+        group="exit code",
     ),
     Option("exit-zero", Kind.SWITCH, "exit 0 where findings would make it 1", group="exit code"),
     Option(
@@ -255,7 +264,7 @@ OPTIONS = (
     Option(
         "write-baseline",
         Kind.FILE,
-        "record the findings that stand in this file, and exit 0",
+        "record the current findings in this file, and exit 0",
         file=False,
         metavar="FILE",
         group="baseline",

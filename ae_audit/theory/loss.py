@@ -200,7 +200,7 @@ def scalar(value: Target) -> float:
         TypeError: for a vector.
     """
     if isinstance(value, Sequence):
-        raise TypeError("a pointwise loss takes numbers, not vectors")
+        raise TypeError("a pointwise loss expects numbers, not vectors")
     return float(value)
 
 
@@ -211,5 +211,5 @@ def vector(value: Target) -> Vector:
         TypeError: for a number.
     """
     if not isinstance(value, Sequence):
-        raise TypeError("this loss takes vectors along the class axis")
+        raise TypeError("this loss expects vectors along the class axis")
     return tuple(float(x) for x in value)

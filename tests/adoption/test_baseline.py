@@ -71,7 +71,7 @@ def test_fixed_entries_are_told(tree: Path, audit: Audit, model: str) -> None:
     assert told == [
         "AE101 in part0/model00.py is fixed",
         "AE101 in part1/model01.py is fixed",  # gone, wherever one looks
-        "--write-baseline known.json takes out what is fixed",
+        "--write-baseline known.json removes what is fixed",
     ]
 
 
@@ -99,7 +99,7 @@ def test_sarif_says_by_what_a_finding_is_excused(tree: Path, audit: Audit) -> No
         (("--baseline", "absent.json"), "The baseline absent.json cannot be read: No such file or directory."),
         (("--baseline", "a.py"), "a.py is no baseline; --write-baseline a.py writes one."),
         (("--write-baseline", "absent/b.json"), "The baseline absent/b.json cannot be written: No such file"),
-        (("--write-baseline", "b.json", "--fix"), "run one after the other"),
+        (("--write-baseline", "b.json", "--fix"), "run --fix first"),
     ],
 )
 def test_mistakes(folder: Path, audit: Audit, model: str, flags: tuple[str, ...], sentence: str) -> None:

@@ -17,7 +17,7 @@ def test_a_program_is_mended_and_nothing_else_changes(folder: Path, audit: Audit
     (folder / "a.py").write_bytes(before)
     (folder / "a.py").chmod(0o755)
     outcome = audit("a.py", "--fix", "--unsafe-fixes")
-    assert (outcome.code, outcome.err) == (0, "ae-audit: Mended 1 finding in 1 file.\n")
+    assert (outcome.code, outcome.err) == (0, "ae-audit: Fixed 1 finding in 1 file.\n")
     assert (folder / "a.py").read_bytes() == before.replace(b'"softmax"', b'"sigmoid"')
     assert (folder / "a.py").stat().st_mode & 0o777 == 0o755
     assert audit("a.py").code == 0
@@ -51,8 +51,7 @@ def test_unsafe_fixes_are_left_out_unless_asked_for(folder: Path, audit: Audit, 
     assert outcome.code == 1
     assert (folder / "a.py").read_text() == model
     assert outcome.err == (
-        "ae-audit: Mended 0 findings in 0 files. "
-        "1 fix changes what the program computes; --unsafe-fixes takes such in.\n"
+        "ae-audit: Fixed 0 findings in 0 files. 1 fix changes program behavior; apply them with --unsafe-fixes.\n"
     )
 
 
@@ -61,7 +60,7 @@ def test_a_metric_is_replaced_without_asking(folder: Path, audit: Audit, model: 
     (folder / "a.py").write_text(right)
     assert "AE401" in audit("a.py").out
     outcome = audit("a.py", "--fix")
-    assert outcome.err == "ae-audit: Mended 1 finding in 1 file.\n"
+    assert outcome.err == "ae-audit: Fixed 1 finding in 1 file.\n"
     assert (folder / "a.py").read_text() == right.replace('"accuracy"', '"mae"')
 
 

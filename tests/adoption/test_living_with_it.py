@@ -59,12 +59,12 @@ def test_suppressions_that_excuse_nothing_are_told(folder: Path, audit: Audit, m
     outcome = audit("a.py", "--output-format", "json")
     assert outcome.code == 0
     assert notes(outcome) == [
-        "line 9: the suppression of AE102 excuses nothing",
-        "line 10: the suppression excuses nothing",
-        "line 11: the suppression of AE301 excuses nothing",
+        "line 9: the suppression of AE102 suppresses nothing",
+        "line 10: the suppression suppresses nothing",
+        "line 11: the suppression of AE301 suppresses nothing",
     ]
     chosen = audit("a.py", "--output-format", "json", "--select", "AE101")
-    assert notes(chosen) == ["line 10: the suppression excuses nothing"]
+    assert notes(chosen) == ["line 10: the suppression suppresses nothing"]
 
 
 def test_suppressions_in_a_notebook(folder: Path, audit: Audit, model: str) -> None:
@@ -76,7 +76,7 @@ def test_suppressions_in_a_notebook(folder: Path, audit: Audit, model: str) -> N
     (folder / "a.ipynb").write_text(json.dumps({"cells": cells, "nbformat": 4}))
     outcome = audit("a.ipynb", "--output-format", "json")
     assert outcome.code == 0
-    assert notes(outcome) == ["cell 2, line 1: the suppression of AE101 excuses nothing"]
+    assert notes(outcome) == ["cell 2, line 1: the suppression of AE101 suppresses nothing"]
 
 
 def test_statistics(folder: Path, audit: Audit, model: str) -> None:

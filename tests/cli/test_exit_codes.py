@@ -132,7 +132,7 @@ def test_what_could_not_be_read_counts_as_undecided(write: Write, audit: Audit) 
         (["rule", "AE999"], "Unknown rule 'AE999'."),
         (["rule", "--al"], "Did you mean '--all'?"),
         (["rule", "--all", "AE101"], "either rules or --all"),
-        ([""], "An empty path stands for no file."),
+        ([""], "An empty path names no file."),
         (["a\x1b[31m\n.py"], "No such file or folder: a?[31m?.py."),
         (["config", "--selct", "x"], "Did you mean '--select'?"),
         ([".", "--", "--epochs", "5"], "What follows -- are the arguments of one program"),

@@ -139,14 +139,14 @@ def test_several_outputs_are_told(keras: WarmCommand) -> None:
 def test_code_in_a_model_is_not_run(keras: WarmCommand, model: str) -> None:
     result = keras(model, "--data", "x.npy")
     (error,) = result.report["errors"]
-    assert "a Lambda layer («lambda»), whose Python code would run" in error["message"]
+    assert "a Lambda layer (`lambda`), whose Python code would run" in error["message"]
     assert result.finding("AE101")["verdict"] == "proved", "the head and the data prove it without the model"
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("softmax.keras", "--data", "narrow.npy"), "samples of the shape (…, 12), and the model takes (…, 16)."),
+        (("softmax.keras", "--data", "narrow.npy"), "samples of the shape (…, 12), and the model expects (…, 16)."),
         (("softmax.keras", "--data", "squares.npy"), "Both hold as many values"),
         (("softmax.keras", "--data", "two.npz"), "say which as two.npz:x."),
         (("classes.keras", "--data", "squares.npy"), "turns (…, 4, 4, 1) into (…, 3), so squares.npy cannot be its"),

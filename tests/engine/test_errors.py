@@ -29,7 +29,7 @@ def heard(*messages: Message) -> ChildResults:
 @pytest.mark.parametrize(
     ("framework", "optimizer", "told"),
     [
-        (Framework.TORCH, None, "ValueError at line 5: no, before any training step was seen; what stands"),
+        (Framework.TORCH, None, "ValueError at line 5: no, before any training step was seen; the results"),
         (Framework.TORCH, "Adam", "1 training was seen before the program stopped: ValueError at line 5: no."),
         (Framework.KERAS, None, "1 training was seen before the program stopped: ValueError at line 5: no."),
     ],
@@ -71,6 +71,5 @@ def test_a_training_that_was_seen_and_not_captured_is_told_in_one_sentence() -> 
     failed = StageFailed(RunStage.RUNTIME, "no prediction and no loss were seen in this training step (line 18).")
     (error,) = _errors("a.py", ChildOutcome(Ending.FINISHED, ()), heard(ended, failed), Settings())
     assert error.message == (
-        "no prediction and no loss were seen in this training step (line 18); "
-        "only what was found by reading stands here."
+        "no prediction and no loss were seen in this training step (line 18); the results below are from reading alone."
     )

@@ -121,7 +121,7 @@ def test_marker_and_call_narrow_the_rules(project: pytest.Pytester, run: Run) ->
             "fail_on of pytest.mark.ae_audit must be one of error, warning, info; *. Did you mean 'error'?",
         ),
         ("probe='yes'", "probe of pytest.mark.ae_audit must be true or false; got 'yes'."),
-        ("'AE101'", "pytest.mark.ae_audit takes named arguments only (select, ignore, fail_on, probe); got 'AE101'."),
+        ("'AE101'", "pytest.mark.ae_audit accepts named arguments only (select, ignore, fail_on, probe); got 'AE101'."),
     ],
 )
 def test_wrong_marker_arguments_are_usage_errors(

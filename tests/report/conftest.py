@@ -90,7 +90,7 @@ def rich_report() -> Report:
             ),
             Evidence(
                 "probe",
-                "«sigmoid at the output» against «as written» gains 1.19 ± 0.01 in R² (250 steps, 3 seeds, on cpu)",
+                "`sigmoid at the output` against `as written` gains 1.19 ± 0.01 in R² (250 steps, 3 seeds, on cpu)",
                 figures=(("gain", math.inf), ("steps", 250), ("device", "cpu"), ("spread", math.nan)),
                 arms=(
                     Arm("as written", (-0.672, -0.669, -0.671), (-1.4, -0.9, -0.7, -0.67), (0.5691, 0.289, 0.2103)),

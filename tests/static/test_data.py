@@ -235,7 +235,7 @@ def test_an_iterator_of_the_user_s_own(asked: str) -> None:
 def test_the_trail_says_how_a_range_is_known() -> None:
     target = setup_of("x = x / 255.0\nmodel.fit(x, x)\n").target
     assert [step.text for step in target.trail] == [
-        "«mnist.load_data()» is uint8 [0, 255]", "/ 255 maps [0, 255] to [0, 1]",
+        "`mnist.load_data()` is uint8 [0, 255]", "/ 255 maps [0, 255] to [0, 1]",
     ]  # fmt: skip
     assert target.location is not None
     assert target.location.line == 10
@@ -281,7 +281,7 @@ def test_what_a_function_gives_that_raises_is_not_known() -> None:
         """
     result = analyse_file("program.py", (START + textwrap.dedent(lines)).encode())
     reasons = {item.why for item in result.undecided if item.what == "target range"}
-    assert reasons == {"«load» raises an exception as far as it can be followed"}
+    assert reasons == {"`load` raises an exception as far as it can be followed"}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Keras trainings by where data and model come from: folders of pictures, windows of a series, tuners."""
+"""Keras trainings by where data and model come from: folders of images, windows of a series, tuners."""
 
 from __future__ import annotations
 

@@ -171,12 +171,12 @@ def test_functions_on_tensors(
 @pytest.mark.parametrize(
     ("part", "words"),
     [
-        (layer("l", "Lambda", function={"class_name": "__lambda__", "config": {"code": "4w"}}), "Lambda layer («l»)"),
-        ({**layer("v", "Own"), "module": None, "registered_name": "Own"}, "class of its author's, «Own»"),
-        ({**layer("m", "Mine"), "module": "mine", "registered_name": "mine>Mine"}, "class of its author's, «Mine»"),
+        (layer("l", "Lambda", function={"class_name": "__lambda__", "config": {"code": "4w"}}), "Lambda layer (`l`)"),
+        ({**layer("v", "Own"), "module": None, "registered_name": "Own"}, "class of its author's, `Own`"),
+        ({**layer("m", "Mine"), "module": "mine", "registered_name": "mine>Mine"}, "class of its author's, `Mine`"),
         (
             layer("d", "Dense", activation={"module": "builtins", "class_name": "function", "config": "swirl"}),
-            "«swirl»",
+            "`swirl`",
         ),
     ],
 )
@@ -259,7 +259,7 @@ def test_what_an_exported_program_could_run_is_refused(tmp_path: Path) -> None:
     assert "pickled object" in error.message
     own = read_model(exported(tmp_path, node("torch.ops.mine.swirl.default", "y", X), sizes=[], weights={})).model
     assert own is not None
-    assert "«torch.ops.mine.swirl.default»" in str(own.foreign)
+    assert "`torch.ops.mine.swirl.default`" in str(own.foreign)
 
 
 def test_reading_needs_the_standard_library_alone(tmp_path: Path) -> None:

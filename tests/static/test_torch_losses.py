@@ -246,7 +246,7 @@ for epoch in range(300):
     (setup,) = result.setups
     assert (setup.loss.name, setup.head.activation) == (name, "sigmoid")
     reasons = {item.why for item in result.undecided if item.what == "loss"}
-    assert reasons == (set() if name else {"prediction and target are given to «bce» the wrong way round"})
+    assert reasons == (set() if name else {"prediction and target are given to `bce` the wrong way round"})
     assert not {finding.code for finding in check(result.setups)[0]}
 
 
@@ -271,4 +271,4 @@ def train(model, loader, optimizer, criterion, bonus, weight):
 """
     result = analyse_file("program.py", source.encode())
     assert result.setups
-    assert ("loss", "the parameter «criterion» of train()") in {(item.what, item.why) for item in result.undecided}
+    assert ("loss", "the parameter `criterion` of train()") in {(item.what, item.why) for item in result.undecided}

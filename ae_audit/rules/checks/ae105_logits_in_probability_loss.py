@@ -7,8 +7,8 @@ cross-entropy, the Dice or the Tversky loss, and anything but log-probabilities 
 
 ## Why it hurts
 
-The loss takes the logarithm of the output. `torch.nn.BCELoss` raises on the CPU («all elements of input should be
-between 0 and 1») and fails inside the device on CUDA. Keras clips the output to (10⁻⁷, 1 − 10⁻⁷): the loss falls, but
+The loss takes the logarithm of the output. `torch.nn.BCELoss` raises on the CPU (`all elements of input should be
+between 0 and 1`) and fails inside the device on CUDA. Keras clips the output to (10⁻⁷, 1 − 10⁻⁷): the loss falls, but
 outside that interval the gradient is zero, so what has left it never comes back. Measured on MNIST digits after five
 epochs: `linear` ends at R² −2.26, `relu` at 0.33, `sigmoid` at 0.52. `NLLLoss` of a softmax is minus a probability: its
 floor is −1 and its gradient vanishes just where the model is wrong. The generalized cross-entropy takes a power of the

@@ -90,7 +90,7 @@ class LayerAfterOutputActivation(Rule):
 
 def _harm(layer: str, setup: TrainingSetup) -> str | None:
     if not layer.isidentifier():
-        return None  # arithmetic, as it is written: «noise_rate * output» is no layer
+        return None  # arithmetic, as it is written: `noise_rate * output` is no layer
     kind = layer.casefold().replace("_", "")
     if "dropout" in kind:
         return "zeroes part of the prediction in every training step"

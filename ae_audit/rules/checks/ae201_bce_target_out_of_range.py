@@ -9,7 +9,7 @@ to [−1, 1], standardised data, labels {−1, 1} or {1, 2}.
 
 For a target y above 1, −y·log p − (1 − y)·log(1 − p) falls without end as p goes to 1: there is nothing to converge to.
 Keras on [0, 255] images runs to −2·10¹² within five epochs and raises nothing. `torch.nn.BCELoss` raises on the CPU
-(«all elements of target should be between 0 and 1») and fails inside the device on CUDA; `BCEWithLogitsLoss` says
+(`all elements of target should be between 0 and 1`) and fails inside the device on CUDA; `BCEWithLogitsLoss` says
 nothing anywhere.
 
 ## How it is decided

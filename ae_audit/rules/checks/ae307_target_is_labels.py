@@ -78,7 +78,7 @@ class TargetIsLabels(Rule):
             return
         place = setup.location
         yield Violation(
-            message="the output is as large as the input, as of an autoencoder, but its target are the class labels",
+            message="the output is as large as the input, as of an autoencoder, but the target is the class labels",
             location=place,
             spans=spans(setup, but=place),
             evidence=evidence(setup, "target"),

@@ -8,8 +8,8 @@ number of means and deviations is neither 1 nor the number of channels.
 ## Why it hurts
 
 Old releases of torchvision zipped the statistics with the channels and left the surplus out. Since 0.5 they broadcast:
-one channel and three statistics give a RuntimeError («output with shape [1, 28, 28] doesn't match the broadcast shape
-[3, 28, 28]») at the first image, and where the operation is not in place, three copies of the image.
+one channel and three statistics give a RuntimeError (`output with shape [1, 28, 28] doesn't match the broadcast shape
+[3, 28, 28]`) at the first image, and where the operation is not in place, three copies of the image.
 
 ## How it is decided
 

@@ -123,7 +123,7 @@ def _continuous(setup: TrainingSetup) -> Tri:
     """Whether the target holds values between which no class is the right one."""
     target = setup.target
     structure = structure_of(setup)
-    one_class = target.values.hull.width == 0 and target.values.hull.lo in {0.0, 1.0}  # «all of these are real»
+    one_class = target.values.hull.width == 0 and target.values.hull.lo in {0.0, 1.0}  # `all of these are real`
     if structure in LABELS or one_class or exactly_binary(target) is Tri.YES or two_valued(target):
         return Tri.NO
     if structure is Structure.CONTINUOUS:

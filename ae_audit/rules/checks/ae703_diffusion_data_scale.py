@@ -20,7 +20,7 @@ shown. With data of a spread far below 0.1 the network sees nothing but noise at
 
 ## When it stays silent
 
-For schedules whose noise grows instead of the data being weakened («variance exploding»), for denoisers, where the
+For schedules whose noise grows instead of the data being weakened (`variance exploding`), for denoisers, where the
 target is not the noise, and on standardised data and images on [0, 1] or [-1, 1].
 
 ## Fix safety

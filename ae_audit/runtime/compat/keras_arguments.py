@@ -298,7 +298,7 @@ def _take_losses(keras: Any, uses: Uses) -> None:
         def get(identifier: Any) -> Any:
             new = _LOSSES.get(identifier) if isinstance(identifier, str) else None
             if new is not None:
-                uses.tell(f"the loss «{identifier}»", "keras", f"«{new}» stood in for it")
+                uses.tell(f"the loss `{identifier}`", "keras", f"`{new}` stood in for it")
             return original(new or identifier)
 
         return get
@@ -306,7 +306,7 @@ def _take_losses(keras: Any, uses: Uses) -> None:
     def reduced(original: Callable[..., Any]) -> Callable[..., Any]:
         def init(self: Any, name: Any = None, reduction: Any = _MEAN, *args: Any, **kwargs: Any) -> None:
             if reduction == "auto":
-                uses.tell("the reduction «auto»", "keras", f"«{_MEAN}» was given")
+                uses.tell("the reduction `auto`", "keras", f"`{_MEAN}` was given")
                 reduction = _MEAN
             original(self, name, reduction, *args, **kwargs)
 
@@ -380,7 +380,7 @@ def _take_any_ending(cls: Any, uses: Uses) -> None:
             if refused and uses.answers(KIN, sys._getframe(1), named=False):
                 kwargs = {key: value for key, value in bound.items() if key not in {"self", "filepath"}}
                 args = (f"{name}{endings[0]}",)
-                what = f"the checkpoint «{os.path.basename(str(name))}»"
+                what = f"the checkpoint `{os.path.basename(str(name))}`"
                 uses.tell(what, "keras", f"{endings[0]} was added", gone=REFUSED)
             original(self, *args, **kwargs)
 

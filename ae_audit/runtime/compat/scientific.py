@@ -94,7 +94,7 @@ def _styles(module: ModuleType, uses: Uses) -> None:
     def use(style: Any) -> Any:
         new = f"seaborn-v0_8{style[len('seaborn') :]}" if isinstance(style, str) and style.startswith("seaborn") else ""
         if new and style not in module.library and new in module.library:
-            uses.tell(f"the style «{style}»", "matplotlib", f"«{new}» was taken")
+            uses.tell(f"the style `{style}`", "matplotlib", f"`{new}` was taken")
             return original(new)
         return original(style)
 
@@ -133,7 +133,7 @@ def toimage(
         cmin: the least value; by default that of ``arr``.
         cmax: the greatest value; by default that of ``arr``.
         pal: 256 colours of three bytes for what the bytes of two axes mean.
-        mode: as Pillow names it; of two axes «F» keeps the values as they are.
+        mode: as Pillow names it; of two axes `F` keeps the values as they are.
         channel_axis: by default the first of 3, or else of 4.
 
     Raises:
@@ -171,7 +171,7 @@ _FILTERS = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "cubic": 3}
 
 
 def imresize(arr: Any, size: Any, interp: str = "bilinear", mode: str | None = None) -> Any:
-    """To a percentage, a share or (rows, columns): as bytes, or with the mode «F» as the values that they are."""
+    """To a percentage, a share or (rows, columns): as bytes, or with the mode `F` as the values that they are."""
     import numpy as np
 
     image = toimage(arr, mode=mode)

@@ -1,4 +1,4 @@
-"""A folder of pictures as a stream of samples in the shape that a model takes."""
+"""A folder of images as a stream of samples in the shape that a model takes."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def pictures(path: str, name: str, expected: tuple[int | None, ...] | None, *, c
         image: Any = importlib.import_module("PIL.Image")
     except ImportError:
         raise DataProblem(
-            f"{name}: reading pictures takes Pillow, which is not installed: pip install pillow."
+            f"{name}: reading images requires Pillow, which is not installed: pip install pillow."
         ) from None
     files = sorted(place for place in Path(path).rglob("*") if place.suffix.lower() in SUFFIXES and place.is_file())
     if not files:
-        raise DataProblem(f"{name} holds no pictures ({', '.join(sorted(SUFFIXES))}).")
+        raise DataProblem(f"{name} holds no images ({', '.join(sorted(SUFFIXES))}).")
     width, height, channels = _first(image, files[0], name)
     found = (width, height)
     inner = None if expected is None else expected[1:]
@@ -50,7 +50,7 @@ def pictures(path: str, name: str, expected: tuple[int | None, ...] | None, *, c
     elif flat and inner is not None and inner[0] == width * height:
         channels = 1
     if channels not in _MODES:
-        raise DataProblem(f"{name}: the model takes {channels} channels, and pictures have 1, 3 or 4.")
+        raise DataProblem(f"{name}: the model expects {channels} channels, and images have 1, 3 or 4.")
     shape: tuple[int, ...] = (channels, height, width) if channels_first else (height, width, channels)
     if inner is not None and len(inner) == 2:
         shape = (height, width)
@@ -70,12 +70,12 @@ def pictures(path: str, name: str, expected: tuple[int | None, ...] | None, *, c
                 values = np.asarray(resized, dtype=np.uint8).reshape(size[1], size[0], channels)
         except Exception as error:  # of Pillow's many kinds
             shown = os.path.join(name, os.path.relpath(file, path))
-            raise DataProblem(f"{shown} is no picture, or one that is damaged ({type(error).__name__}).") from None
+            raise DataProblem(f"{shown} is not an image, or is damaged ({type(error).__name__}).") from None
         return (np.moveaxis(values, -1, 0) if channels_first and not flat else values).reshape(shape)
 
     note = None
     if found != (width, height):
-        note = f"the pictures in {name} were resized to {width} × {height}, which the model takes"
+        note = f"the images in {name} were resized to {width} × {height}, which the model takes"
     return DataFile(name, len(files), shape, blocks, note)
 
 
@@ -85,4 +85,4 @@ def _first(image: Any, file: Path, name: str) -> tuple[int, int, int]:
             return opened.width, opened.height, _CHANNELS.get(opened.mode, 3)
     except Exception as error:
         shown = os.path.join(name, file.name)
-        raise DataProblem(f"{shown} is no picture, or one that is damaged ({type(error).__name__}).") from None
+        raise DataProblem(f"{shown} is not an image, or is damaged ({type(error).__name__}).") from None

@@ -1,4 +1,4 @@
-"""Data files as streams of samples: arrays, tables and folders of pictures, read block by block and never unpickled.
+"""Data files as streams of samples: arrays, tables and folders of images, read block by block and never unpickled.
 
 A file may be larger than the memory: of all its values only the ends are kept, and of its samples a part.
 """

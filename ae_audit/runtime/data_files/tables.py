@@ -150,7 +150,7 @@ def _with_pandas(path: str, part: str | None, name: str) -> DataFile:
         frame = pandas.read_parquet(path)
     except ImportError:
         raise DataProblem(
-            f"{name}: reading Parquet takes pyarrow, which is not installed: pip install pyarrow."
+            f"{name}: reading Parquet requires pyarrow, which is not installed: pip install pyarrow."
         ) from None
     except Exception as error:
         raise DataProblem(f"{name} is no Parquet file, or one that is damaged ({_first_line(error)}).") from None

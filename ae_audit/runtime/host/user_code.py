@@ -41,7 +41,7 @@ class UserCode:
     Args:
         script: the program; its own folder and what lies below counts as the user's, as do modules of its project.
             A notebook's cells have the file names that :func:`ae_audit.runtime.host.scripts.cell_filename` gives them.
-        place_of: maps the file name of a code object to a :data:`Place`; None as its answer means «not known», and
+        place_of: maps the file name of a code object to a :data:`Place`; None as its answer means `not known`, and
             the default applies.
     """
 

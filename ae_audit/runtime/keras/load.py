@@ -23,7 +23,7 @@ def load_saved(path: str, loss: tuple[str, bool] | None, compiled: Any) -> Loade
     try:
         import keras
     except Exception as error:  # whatever a backend that is installed by halves raises
-        raise CannotLoad(f"loading it takes Keras, which cannot be imported here ({first_line(error)})") from None
+        raise CannotLoad(f"loading it requires Keras, which cannot be imported here ({first_line(error)})") from None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

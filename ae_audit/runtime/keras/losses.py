@@ -209,10 +209,10 @@ def make(name: str, *, from_logits: bool = False, like: Any = None, **parameters
 
     cls = getattr(keras.losses, class_named("keras", name) or "", None)
     if cls is None:
-        raise CannotApply(f"Keras has no loss «{name}»")
+        raise CannotApply(f"Keras has no loss `{name}`")
     if from_logits:
         if not takes_logits(name):
-            raise CannotApply(f"{name} takes no logits in Keras")
+            raise CannotApply(f"{name} does not accept logits in Keras")
         parameters["from_logits"] = True
     reduction = getattr(like, "reduction", None)
     if reduction is not None:

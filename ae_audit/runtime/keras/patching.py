@@ -38,7 +38,7 @@ def keras_activation(name: str) -> Callable[[Any], Any]:
     try:
         function = keras.activations.get(name)
     except ValueError:
-        raise CannotApply(f"Keras has no activation «{name}»") from None
+        raise CannotApply(f"Keras has no activation `{name}`") from None
     return function  # type: ignore[no-any-return]
 
 

@@ -144,7 +144,7 @@ class KerasProgram:
         return found or self._without_loss()
 
     def _at_some_size(self, act: Callable[[], T]) -> T:
-        """``act`` on a few samples, or on a batch of the program's own size where the model takes no other."""
+        """``act`` on a few samples, or on a batch of the program's own size where the model expects no other."""
         try:
             return act()
         except Exception:
@@ -272,7 +272,7 @@ class KerasProgram:
         return _graph_operation(self, point.output)
 
     def first(self, count: int) -> Any:
-        """The first captured samples, as many as the model takes at once where that is a number of its own."""
+        """The first captured samples, as many as the model expects at once where that is a number of its own."""
         count = self.only or count
         return tree().map_structure(lambda leaf: None if leaf is None else leaf[:count], self.batches.data)
 

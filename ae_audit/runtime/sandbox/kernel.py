@@ -159,7 +159,7 @@ def _socket_filter(architecture: int, socket_number: int) -> list[tuple[int, int
     allow, refuse = 0x7FFF0000, 0x00050000
     return [
         (load, 0, 0, 4),  # the architecture
-        (equal, 0, 9, architecture),  # a foreign one (32-bit calls): to «no such call»
+        (equal, 0, 9, architecture),  # a foreign one (32-bit calls): to `no such call`
         (load, 0, 0, 0),  # the number of the call
         (at_least, 7, 0, _X32_BIT),
         (equal, 6, 0, _IO_URING_SETUP),

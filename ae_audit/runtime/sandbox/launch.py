@@ -111,7 +111,7 @@ class ChildOutcome:
         return None if place is None else place[0]
 
     def sentence(self, script: str | Path | None = None) -> str:
-        """What happened, in one clause that goes on from «the program»: ``was stopped after 60 s, at line 12``."""
+        """What happened, in one clause that goes on from `the program`: ``was stopped after 60 s, at line 12``."""
         place = None if script is None else self.place_in(script)
         at = "" if place is None else f" at line {place[0]}" + ("" if place[1] is None else f" of cell {place[1]}")
         if self.ending is Ending.FINISHED:
@@ -186,7 +186,7 @@ def run_child(
         interpreter: the Python that the child runs in.
     """
     if not hasattr(os, "mkfifo"):
-        return ChildOutcome(Ending.NOT_STARTED, (), stderr="running programs takes Linux or macOS")
+        return ChildOutcome(Ending.NOT_STARTED, (), stderr="running programs requires Linux or macOS")
     memory = default_memory_limit() if memory_bytes is None else memory_bytes
     folder = Path(os.path.realpath(tempfile.mkdtemp(prefix="ae-audit-")))
     try:

@@ -152,7 +152,7 @@ def _call_text(name: str, args: tuple[Any, ...]) -> str:
 
 
 DIGITS = "2,000 real MNIST digits, repeated"
-SYNTHETIC = "synthetic pictures"
+SYNTHETIC = "synthetic images"
 
 
 def _mnist(**_: Any) -> tuple[Any, str]:

@@ -25,7 +25,7 @@ class Clues:
     """What was found."""
 
     sample: tuple[int, ...] | None
-    """shape of one sample as the model takes it; None where the program does not write it"""
+    """shape of one sample as the model expects it; None where the program does not write it"""
     channels_first: bool = False
     names: tuple[str, ...] = ()
     """texts that stand in brackets: columns of tables, arrays of archives"""

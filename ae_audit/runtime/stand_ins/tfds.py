@@ -67,7 +67,7 @@ def replace_load(module: ModuleType, attempt: Callable[..., Any], note: Callable
         split = kwargs.get("split", args[0] if args else None)
         supervised = bool(kwargs.get("as_supervised", False))
         data = _split(known, split, supervised, kwargs.get("batch_size"))
-        note(f"tfds.load({name!r})", "2,000 real MNIST digits, repeated" if known == "mnist" else "synthetic pictures")
+        note(f"tfds.load({name!r})", "2,000 real MNIST digits, repeated" if known == "mnist" else "synthetic images")
         return (data, _info(known)) if kwargs.get("with_info") else data
 
     module.load = load  # type: ignore[attr-defined]

@@ -135,7 +135,7 @@ def _fill_fashion(self: Any, arguments: Arguments) -> str:
     train = self.train = bool(arguments.get("train", True))
     part = pictures(60000 if train else 10000, 28, 28, 1, 10, seed=2, train=train, dark=True)
     self.data, self.targets = _tensor(part.all_images()), _tensor(part.all_labels())
-    return "synthetic pictures"
+    return "synthetic images"
 
 
 def _fill_usps(self: Any, arguments: Arguments) -> str:
@@ -159,7 +159,7 @@ def _fill_cifar(classes: int) -> Callable[[Any, Arguments], str]:
         self.data, self.targets = part.all_images(), part.all_labels().tolist()
         self.classes = _CIFAR10_CLASSES if classes == 10 else [f"class{i}" for i in range(classes)]
         self.class_to_idx = {name: i for i, name in enumerate(self.classes)}
-        return "synthetic pictures"
+        return "synthetic images"
 
     return fill
 
@@ -171,7 +171,7 @@ def _fill_svhn(self: Any, arguments: Arguments) -> str:
     length = {"train": 73257, "test": 26032, "extra": 60000}[self.split]
     part = pictures(length, 32, 32, 3, 10, seed=21, train=self.split == "train")
     self.data, self.labels = part.all_images().transpose(0, 3, 1, 2), part.all_labels()
-    return "synthetic pictures" if self.split != "extra" else "synthetic pictures, 60,000 of the 531,131"
+    return "synthetic images" if self.split != "extra" else "synthetic images, 60,000 of the 531,131"
 
 
 def _fill_stl10(self: Any, arguments: Arguments) -> str:
@@ -183,7 +183,7 @@ def _fill_stl10(self: Any, arguments: Arguments) -> str:
     self.data = part.all_images().transpose(0, 3, 1, 2)
     self.labels = part.all_labels() if "unlabeled" not in self.split else part.all_labels() * 0 - 1
     self.classes = ["airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck"]
-    return "synthetic pictures" if self.split in {"train", "test"} else "synthetic pictures, fewer than the 100,000"
+    return "synthetic images" if self.split in {"train", "test"} else "synthetic images, fewer than the 100,000"
 
 
 def _fill_from_memory(
@@ -202,7 +202,7 @@ def _fill_from_memory(
         self.classes = [f"class{i}" for i in range(classes)]
         self.class_to_idx = {name: i for i, name in enumerate(self.classes)}
         self.__class__ = _with_items_from_memory(type(self))
-        return "synthetic pictures"
+        return "synthetic images"
 
     return fill
 

@@ -40,7 +40,7 @@ Array = NDArray[Any]
 
 
 class FileStandIns:
-    """Replaces arrays, tables and folders of pictures that are not there."""
+    """Replaces arrays, tables and folders of images that are not there."""
 
     def __init__(self, watch: ImportWatch, clues: Clues, on_used: Callable[[str], None]) -> None:
         self._watch = watch
@@ -192,7 +192,7 @@ class FileStandIns:
         self._paths.admit()
         if folder not in self._paths.folders:  # one picture stands for all of a folder
             self._paths.folders.add(folder)
-            self._say(path, f"a picture of {height} × {width}")
+            self._say(path, f"an image of {height} × {width}")
         pixels = self._random.integers(0, 256, (height, width, channels), dtype=np.uint8)
         return pixels[..., 0] if channels == 1 else pixels[..., :3]
 

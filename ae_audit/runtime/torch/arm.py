@@ -55,7 +55,7 @@ class Arm:
             match remedy:
                 case SwapActivation(to=to):
                     if not functions.can_apply(to):
-                        raise CannotApply(f"torch has no activation «{to}»")
+                        raise CannotApply(f"torch has no activation `{to}`")
                     if origin is None or origin.activation is None:
                         raise CannotApply("the activation that produces the prediction was not recognised")
                     if origin.fixed is not None:
@@ -63,7 +63,7 @@ class Arm:
                     self.activation = to
                 case SwapLoss(to=to, from_logits=from_logits):
                     if not losses.computable(to):
-                        raise CannotApply(f"the loss «{to}» cannot be tried in torch")
+                        raise CannotApply(f"the loss `{to}` cannot be tried in torch")
                     reduction = spec.reduction if spec.reduction in {"mean", "sum", "none"} else "mean"
                     self.spec = losses.LossSpec(to, from_logits, reduction)
                 case ExpectLogits(from_logits=from_logits):

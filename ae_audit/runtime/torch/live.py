@@ -132,7 +132,7 @@ def _criterion(loss: Any) -> LossFunction:
     if name == "cross_entropy":
         return torch.nn.functional.cross_entropy
     if not losses.computable(name):
-        raise ValueError(f"«{loss}» is no loss that is known here; pass the criterion itself")
+        raise ValueError(f"`{loss}` is no loss that is known here; pass the criterion itself")
     spec = losses.LossSpec(name, bool(implied.get("from_logits", False)))
     return lambda prediction, target: losses.compute(spec, prediction, target)
 

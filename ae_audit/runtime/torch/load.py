@@ -20,7 +20,7 @@ def load_saved(path: str, loss: tuple[str, bool] | None) -> LoadedModel:
     try:
         import torch
     except Exception as error:  # whatever an installation that is broken raises
-        raise CannotLoad(f"loading it takes PyTorch, which cannot be imported here ({first_line(error)})") from None
+        raise CannotLoad(f"loading it requires PyTorch, which cannot be imported here ({first_line(error)})") from None
     try:
         with warnings.catch_warnings(), _nothing_unpickled(torch):
             warnings.simplefilter("ignore")

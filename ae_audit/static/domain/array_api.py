@@ -54,7 +54,7 @@ def moved(run: Evaluator, value: Value | None, name: str, where: Where, shape: S
         return replace(made, head=replace(made.head, units=tensors.features(shape, made.framework)))
     if found is not None:
         return found
-    return Unknown(f"what «{name}» gives", where)
+    return Unknown(f"what `{name}` gives", where)
 
 
 def shape_of(value: Value | None) -> Shape:
@@ -121,12 +121,12 @@ def reduced(
         return losses.reduced(run, found, how, where, along) if how in {"mean", "sum"} else found
     if isinstance(found, Tensor):
         shape = indexing.reduced(found.head.shape, along, keep=keep)
-        made = tensors.opaque(run, found.framework, [found], f"«{where.written}» is a statistic of the output",
+        made = tensors.opaque(run, found.framework, [found], f"`{where.written}` is a statistic of the output",
                               shape=shape)  # fmt: skip
         made = tensors.remembering(made, [found], where)
         return divergences.reduced(found, made, how, along, where)
     if not isinstance(found, Array):
-        return Unknown(f"what «{where.written}» gives", where)
+        return Unknown(f"what `{where.written}` gives", where)
     hull, reach = found.values.hull, found.values.reach
     values = ValueRange(hull)
     if how == "max" and whole and reach is not None and math.isfinite(hull.hi) and reach.hi >= hull.hi:
@@ -145,7 +145,7 @@ def reduced(
     return replace(
         found, values=values, statistic=how, shape=indexing.reduced(found.shape, along, keep=keep),
         structure=Structure.UNKNOWN, random=False, trail=(), where=where, dtype="float64", source=None,
-        why=found.why or f"«{where.written}» is computed from the data",
+        why=found.why or f"`{where.written}` is computed from the data",
     )  # fmt: skip
 
 
@@ -195,12 +195,12 @@ def mapped(run: Evaluator, value: Value | None, name: str, where: Where, *, fram
     if isinstance(found, Array):
         activation = find_activation(name, **(parameters or {}))
         if activation is None:
-            return arrays.unknown_array(run, f"the values of «{where.written}»", where)
+            return arrays.unknown_array(run, f"the values of `{where.written}`", where)
         values = activation.range_of(ActivationRange(found.values)).values
         return arrays.recast(found, values, f"{name}()", where, why=found.why if values.unknown else None)
     if isinstance(found, LossValue):
         return found
-    return Unknown(f"what «{where.written}» gives", where)
+    return Unknown(f"what `{where.written}` gives", where)
 
 
 def clipped(run: Evaluator, value: Value | None, lo: float | None, hi: float | None, where: Where) -> Value:
@@ -210,7 +210,7 @@ def clipped(run: Evaluator, value: Value | None, lo: float | None, hi: float | N
         return arrays.clipped(found, lo, hi, f"clip to [{_end(lo)}, {_end(hi)}]", where)
     if isinstance(found, Tensor):
         return tensors.clipped(found, lo, hi)
-    return found or Unknown(f"what «{where.written}» gives", where)
+    return found or Unknown(f"what `{where.written}` gives", where)
 
 
 def extreme(run: Evaluator, first: Value, second: Value, where: Where, *, upper: bool) -> Value:
@@ -224,12 +224,12 @@ def extreme(run: Evaluator, first: Value, second: Value, where: Where, *, upper:
         hulls = one.values.hull, two.values.hull
         pick = min if upper else max
         values = ValueRange(Interval(pick(hull.lo for hull in hulls), pick(hull.hi for hull in hulls)))
-        return replace(arrays.unknown_array(run, f"the values of «{where.written}»", where), values=values,
+        return replace(arrays.unknown_array(run, f"the values of `{where.written}`", where), values=values,
                        shape=indexing.together(one.shape, two.shape))  # fmt: skip
     found = [value for value in (one, two) if isinstance(value, Tensor)]
     if not found:
-        return Unknown(f"what «{where.written}» gives", where)
-    made = tensors.opaque(run, found[0].framework, found, f"«{where.written}» is not known")
+        return Unknown(f"what `{where.written}` gives", where)
+    made = tensors.opaque(run, found[0].framework, found, f"`{where.written}` is not known")
     target = two if found[0] is one else one
     return tensor_arithmetic.meeting(run, made, found[0], target, where) if isinstance(target, Array) else made
 
@@ -257,7 +257,7 @@ def squared(run: Evaluator, value: Value | None, where: Where) -> Value:
         from ae_audit.static.domain.operators import binary
 
         return binary(run, "**", found, Const(2), where)
-    return found or Unknown(f"what «{where.written}» gives", where)
+    return found or Unknown(f"what `{where.written}` gives", where)
 
 
 def rooted(run: Evaluator, value: Value | None, where: Where) -> Value:
@@ -266,7 +266,7 @@ def rooted(run: Evaluator, value: Value | None, where: Where) -> Value:
     if isinstance(found, LossValue):
         return losses.rooted(found)
     if found is None:
-        return Unknown(f"what «{where.written}» gives", where)
+        return Unknown(f"what `{where.written}` gives", where)
     from ae_audit.static.domain.operators import binary
 
     return binary(run, "**", found, Const(0.5), where)
@@ -282,7 +282,7 @@ def absolute(run: Evaluator, value: Value | None, where: Where) -> Value:
         return arrays.recast(found, ValueRange(Interval(0.0, top)), arrays.ABSOLUTE, where, why=found.why)
     if isinstance(found, Tensor):
         return mapped(run, found, "absolute", where)
-    return found or Unknown(f"what «{where.written}» gives", where)
+    return found or Unknown(f"what `{where.written}` gives", where)
 
 
 def logarithm(run: Evaluator, value: Value | None, where: Where) -> Value:
@@ -292,7 +292,7 @@ def logarithm(run: Evaluator, value: Value | None, where: Where) -> Value:
         return tensors.logarithm(found, where)
     if isinstance(found, Array):
         return arrays.recast(found, UNKNOWN_RANGE, "log()", where, why=found.why or "a logarithm of the data")
-    return found or Unknown(f"what «{where.written}» gives", where)
+    return found or Unknown(f"what `{where.written}` gives", where)
 
 
 def binary(run: Evaluator, symbol: str, call: Call) -> Value:
@@ -324,7 +324,7 @@ def cast(run: Evaluator, value: Value | None, dtype: str | None, where: Where) -
     """The same values as another type; ``bool`` makes 0 and 1."""
     found = data(run, value)
     if not isinstance(found, Array):
-        return found or Unknown(f"what «{where.written}» gives", where)
+        return found or Unknown(f"what `{where.written}` gives", where)
     if dtype == "bool":
         return replace(arrays.thresholded(found, "astype(bool)", where), dtype="bool")
     if dtype is None:

@@ -339,7 +339,7 @@ def matrix_product(run: Evaluator, left: Array, right: Array, where: Where) -> A
     shape: indexing.Shape | None = None
     if left.shape and right.shape and len(right.shape) <= 2:
         shape = (*left.shape[:-1], *right.shape[1:])
-    made = unknown_array(run, left.why or right.why or f"the values of «{where.written}»", where, left.source)
+    made = unknown_array(run, left.why or right.why or f"the values of `{where.written}`", where, left.source)
     return replace(made, shape=shape, synthetic=left.synthetic and right.synthetic)
 
 

@@ -85,7 +85,7 @@ def turned_round(use: LossUse, why: str | None = None) -> tuple[LossUse, str | N
 
     if use.name is None or use.name in SYMMETRIC:
         return use, why
-    return replace(use, name=None), f"prediction and target are given to «{use.name}» the wrong way round"
+    return replace(use, name=None), f"prediction and target are given to `{use.name}` the wrong way round"
 
 
 def _from_elsewhere(run: Evaluator, prediction: Value, target: Value, framework: Framework) -> tuple[Value, Value]:

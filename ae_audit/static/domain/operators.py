@@ -178,13 +178,13 @@ def on_arrays(run: Evaluator, symbol: str, left: Array, right: Array, where: Whe
                            shape=_common_shape(left, right))  # fmt: skip
         return arrays.unknown_array(run, "a computation that fails", where)
     if symbol in {"+", "-"} and (_noisy_labels(left, right) or _noisy_labels(right, left)):
-        return arrays.mixed(run, left, right, f"«{how}»", where, sign=1.0 if symbol == "+" else -1.0)
+        return arrays.mixed(run, left, right, f"`{how}`", where, sign=1.0 if symbol == "+" else -1.0)
     if symbol == "+":
         if b is not None:
             return scaled(left, 1.0, b, f"+ {arrays.short(b)}", where)
         if a is not None:
             return scaled(right, 1.0, a, f"+ {arrays.short(a)}", where)
-        return arrays.mixed(run, left, right, f"«{how}»", where)
+        return arrays.mixed(run, left, right, f"`{how}`", where)
     if symbol == "-":
         return _subtract(run, left, right, a, b, where)
     if symbol == "*":
@@ -192,7 +192,7 @@ def on_arrays(run: Evaluator, symbol: str, left: Array, right: Array, where: Whe
             return scaled(left, b, 0.0, f"* {arrays.short(b)}", where)
         if a is not None:
             return scaled(right, a, 0.0, f"* {arrays.short(a)}", where)
-        return arrays.product(run, left, right, f"«{how}»", where)
+        return arrays.product(run, left, right, f"`{how}`", where)
     if symbol == "/":
         return _divide(run, left, right, a, b, where)
     if symbol == "**" and b is not None:
@@ -205,8 +205,8 @@ def on_arrays(run: Evaluator, symbol: str, left: Array, right: Array, where: Whe
             return arrays.increasing(base, lambda i: _floor_divided(i, b), f"// {arrays.short(b)}", where)
         if symbol == "%" and b is not None and b > 0:
             return replace(arrays.unknown_array(run, "a remainder", where), values=_within(0.0, b))
-        return arrays.unknown_array(run, f"the values of «{how}»", where)
-    made = arrays.unknown_array(run, f"the values of «{how}»", where)
+        return arrays.unknown_array(run, f"the values of `{how}`", where)
+    made = arrays.unknown_array(run, f"the values of `{how}`", where)
     return replace(made, synthetic=left.synthetic and right.synthetic)
 
 
@@ -255,7 +255,7 @@ def _subtract(run: Evaluator, left: Array, right: Array, a: float | None, b: flo
         return scaled(left, 1.0, -b, f"- {arrays.short(b)}", where)
     if a is not None:
         return scaled(right, -1.0, a, f"{arrays.short(a)} -", where)
-    return arrays.mixed(run, left, right, f"«{how}»", where, sign=-1.0)
+    return arrays.mixed(run, left, right, f"`{how}`", where, sign=-1.0)
 
 
 def _is_span(left: Array, right: Array) -> bool:
@@ -305,17 +305,17 @@ def _divide(run: Evaluator, left: Array, right: Array, a: float | None, b: float
             return arrays.unknown_array(run, "a division by zero", where)
         return scaled(left, 1.0 / b, 0.0, f"/ {arrays.short(b)}", where)
     if right.statistic == "max":
-        return arrays.divided_by_extreme(left, right, f"«{how}» divides by the maximum", where)
+        return arrays.divided_by_extreme(left, right, f"`{how}` divides by the maximum", where)
     if right.statistic is not None and a is None:
-        return arrays.recast(left, _unbounded(), f"«{how}» divides by a statistic", where, why=f"«{how}»")
+        return arrays.recast(left, _unbounded(), f"`{how}` divides by a statistic", where, why=f"`{how}`")
     if a is not None:
-        return replace(arrays.unknown_array(run, f"the values of «{how}»", where), root=right.root, scale=None,
+        return replace(arrays.unknown_array(run, f"the values of `{how}`", where), root=right.root, scale=None,
                        shape=right.shape if left.shape == () else None, shift=None,
                        scalings=(*right.scalings, how))  # fmt: skip
     same = replace(
-        left, values=_unbounded(), scale=None, shift=None, scalings=(*left.scalings, f"«{how}»"), where=where
+        left, values=_unbounded(), scale=None, shift=None, scalings=(*left.scalings, f"`{how}`"), where=where
     )
-    return replace(same, why=left.why or f"«{how}» divides by values that are not known")
+    return replace(same, why=left.why or f"`{how}` divides by values that are not known")
 
 
 def _unbounded() -> Any:
@@ -336,7 +336,7 @@ def _power(run: Evaluator, array: Array, power: float, where: Where) -> Value:
         hull = array.values.hull
         values = ValueRange(Interval(0.0, max(abs(hull.lo), abs(hull.hi)) ** power))
         return replace(arrays.recast(array, values, f"** {arrays.short(power)}", where), why=array.why)
-    return arrays.unknown_array(run, f"the values of «{where.written}»", where)
+    return arrays.unknown_array(run, f"the values of `{where.written}`", where)
 
 
 def _powered(interval: Interval, power: float) -> Interval:
@@ -361,7 +361,7 @@ def inverted(run: Evaluator, array: Array, where: Where) -> Array:
     """``~array``: of truth values the others, of bytes and other whole numbers what is left to the top or to -1."""
     top = {"bool": 1.0, "uint8": 255.0}.get(array.dtype or "")
     if top is None:
-        return arrays.unknown_array(run, f"the values of «{where.written}»", where)
+        return arrays.unknown_array(run, f"the values of `{where.written}`", where)
     made = replace(arrays.affine(array, -1.0, top, "~", where), dtype=array.dtype)
     if array.structure in {Structure.BINARY_LABEL, Structure.MULTI_HOT}:
         made = replace(made, structure=array.structure)
@@ -397,7 +397,7 @@ def compare(run: Evaluator, op: ast.cmpop, left: Value, right: Value, where: Whe
         if base.shape == () and occurs is not None and occurs[0] is occurs[1] is not None:
             return Const(occurs[0], where)
         equal = isinstance(op, (ast.Eq, ast.NotEq))
-        made = arrays.thresholded(base, f"the comparison «{where.written}»", where, equal=equal)
+        made = arrays.thresholded(base, f"the comparison `{where.written}`", where, equal=equal)
         made = replace(made, dtype="bool")
         if occurs is not None:
             comparisons.note(run, made, *occurs)

@@ -67,7 +67,7 @@ def _arithmetic(run: Evaluator, symbol: str, left: Value, right: Value, where: W
     assert isinstance(tensor, Tensor)
     array = run.as_array(other)
     if array is None:
-        return tensors.opaque(run, tensor.framework, [tensor, other], f"«{where.written}» is not known")
+        return tensors.opaque(run, tensor.framework, [tensor, other], f"`{where.written}` is not known")
     same = array.values.hull
     if symbol == "*" and same.bounded and same.width == 0 and same.lo not in {0.0, 1.0}:
         # the rate that a sparse code should have, no target: p * log(p / q)
@@ -90,7 +90,7 @@ def _arithmetic(run: Evaluator, symbol: str, left: Value, right: Value, where: W
         return replace(tensor, head=replace(tensor.head, range=ActivationRange(ValueRange(hull)),
                                             after=(*tensor.head.after, where.written)[:8],
                                             logits_recoverable=Tri.NO))  # fmt: skip
-    return tensors.opaque(run, tensor.framework, [tensor, array], f"the range of «{where.written}» is not known")
+    return tensors.opaque(run, tensor.framework, [tensor, array], f"the range of `{where.written}` is not known")
 
 
 def _scalar(value: Value) -> float | None:
@@ -101,7 +101,7 @@ def _scalar(value: Value) -> float | None:
 
 def _with_number(run: Evaluator, tensor: Tensor, symbol: str, n: float, where: Where, *, reverse: bool) -> Value:
     if not math.isfinite(n):
-        return replace(tensor, head=Head(), why=f"the range of «{where.written}» is not known")
+        return replace(tensor, head=Head(), why=f"the range of `{where.written}` is not known")
     if symbol == "+":
         return _epsilon(tensor) if abs(n) <= tensors.CLOSE else tensors.rescaled(tensor, 1.0, n, where)
     if symbol == "-":
@@ -192,7 +192,7 @@ def _two(run: Evaluator, symbol: str, left: Tensor, right: Tensor, where: Where)
         spread = tensors.broadcast_head(left.head, right.head.shape, right.head.units)
         head = Head(range=range_, shape=spread.shape, units=spread.units, location=where.location,
                     written=where.written)  # fmt: skip
-        return replace(base, head=head, why=f"«{where.written}» adds two outputs")
+        return replace(base, head=head, why=f"`{where.written}` adds two outputs")
     if symbol == "*":
         for gate, gated in ((left, right), (right, left)):
             if gate.head.activation == "sigmoid" and gate.activation_of == gated:
@@ -201,5 +201,5 @@ def _two(run: Evaluator, symbol: str, left: Tensor, right: Tensor, where: Where)
         spread = tensors.broadcast_head(left.head, right.head.shape, right.head.units)
         head = Head(range=ActivationRange(ValueRange(hull)), shape=spread.shape, units=spread.units,
                     location=where.location, written=where.written)  # fmt: skip
-        return replace(base, head=head, why=f"«{where.written}» multiplies two outputs")
-    return replace(base, head=Head(shape=left.head.shape), why=f"the range of «{where.written}» is not known")
+        return replace(base, head=head, why=f"`{where.written}` multiplies two outputs")
+    return replace(base, head=Head(shape=left.head.shape), why=f"the range of `{where.written}` is not known")

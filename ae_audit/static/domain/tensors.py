@@ -168,7 +168,7 @@ def activated(
     if activation is None:
         return replace(base, head=replace(head, activation=None, range=UNKNOWN_ACTIVATION_RANGE,
             location=place.location),
-                       why=f"the activation «{name}» is not known")  # fmt: skip
+                       why=f"the activation `{name}` is not known")  # fmt: skip
     units = head.units
     if activation.axis is not None and head.shape is not None:
         units = extent(head.shape, activation.axis)
@@ -342,7 +342,7 @@ def rescaled(tensor: Tensor, scale: float, shift: float, where: Where) -> Tensor
         tensor, log_of=None,
         head=replace(
             head, range=range_, after=(*head.after, change)[:8], logits_recoverable=Tri.NO,
-            trail=(*head.trail, TrailStep(f"«{change}» maps it to {range_}", where.location))[-8:],
+            trail=(*head.trail, TrailStep(f"`{change}` maps it to {range_}", where.location))[-8:],
         ),
     )  # fmt: skip
 
@@ -368,7 +368,7 @@ def clipped(tensor: Tensor, lo: float | None, hi: float | None) -> Tensor:
 
 def unknown_range(tensor: Tensor, where: Where) -> Tensor:
     """After arithmetic whose range is not followed."""
-    return replace(tensor, head=Head(shape=tensor.head.shape), why=f"the range of «{where.written}» is not known",
+    return replace(tensor, head=Head(shape=tensor.head.shape), why=f"the range of `{where.written}` is not known",
                    log_of=None, complement=False)  # fmt: skip
 
 

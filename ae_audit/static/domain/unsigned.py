@@ -34,7 +34,7 @@ def settled(symbol: str, left: Value, right: Value, result: Value, where: Where)
     if reach is not None and (reach.lo < -ROUNDING or reach.hi > BYTE.hi + ROUNDING):
         if not _is_random(left) and not _is_random(right) and _may_be_labels(result, reach):
             return _doubtful(result, where)
-        return wrapped(result, f"«{where.written}» stays uint8: {_ends(reach)} wraps round at 0 and 256", where)
+        return wrapped(result, f"`{where.written}` stays uint8: {_ends(reach)} wraps round at 0 and 256", where)
     if BYTE.covers(hull, ROUNDING):
         return replace(result, dtype="uint8")
     return replace(result, dtype="uint8", values=ValueRange(BYTE), scale=None, shift=None)  # some of them may wrap
@@ -47,7 +47,7 @@ def cast(array: Array, made: Array, where: Where) -> Array:
         return _within_bytes(made)
     if not array.noise and _may_be_labels(array, reach):
         return _doubtful(array, where)
-    text = f"«{where.written}» turns {_ends(reach)} into uint8, which holds 0 to 255 and wraps round"
+    text = f"`{where.written}` turns {_ends(reach)} into uint8, which holds 0 to 255 and wraps round"
     return wrapped(made, text, where)
 
 
@@ -76,7 +76,7 @@ def _doubtful(array: Array, where: Where) -> Array:
     """The bytes that arithmetic leaves whose result wraps round for pictures, and does not for masks."""
     return replace(
         array, dtype="uint8", values=ValueRange(BYTE), scale=None, shift=None, structure=Structure.UNKNOWN,
-        why=array.why or f"its files may hold the labels of masks or photographs, which «{where.written}» wraps round",
+        why=array.why or f"its files may hold the labels of masks or photographs, which `{where.written}` wraps round",
     )  # fmt: skip
 
 

@@ -139,14 +139,14 @@ def missing(run: Run, value: Value, name: str, where: Where | None) -> Value:
             value.children[name] = child
         return child
     if isinstance(value, Tensor):
-        return Unknown(f"the attribute «{name}» of a tensor", where)
+        return Unknown(f"the attribute `{name}` of a tensor", where)
     if isinstance(value, Instance) and f"_{name}" in value.attrs and _has_strangers(value):
         return value.attrs[f"_{name}"]  # by convention, what a property of a base out of reach returns
     if isinstance(value, (Object, Instance)):
-        made = Unknown(f"the attribute «{name}» of {describe(value)}", where)
+        made = Unknown(f"the attribute `{name}` of {describe(value)}", where)
         value.attrs[name] = made
         return made
-    return Unknown(f"the attribute «{name}» of {describe(value)}", where)
+    return Unknown(f"the attribute `{name}` of {describe(value)}", where)
 
 
 def _has_strangers(value: Instance) -> bool:
@@ -157,17 +157,17 @@ def _has_strangers(value: Instance) -> bool:
 def describe(value: Value) -> str:
     """A value in words, for a reason."""
     if isinstance(value, Object):
-        return f"«{value.cls.rpartition('.')[2]}»"
+        return f"`{value.cls.rpartition('.')[2]}`"
     if isinstance(value, Instance):
-        return f"an instance of «{value.cls.name}»"
+        return f"an instance of `{value.cls.name}`"
     if isinstance(value, Library):
-        return f"«{value.name}»"
+        return f"`{value.name}`"
     if isinstance(value, (Function, Class)):
-        return f"«{value.name}»"
+        return f"`{value.name}`"
     if isinstance(value, Module):
-        return f"the module «{value.name}»"
+        return f"the module `{value.name}`"
     if isinstance(value, Bound):
-        return f"«{value.name}»"
+        return f"`{value.name}`"
     return type(value).__name__.lower()
 
 
@@ -215,7 +215,7 @@ def iterate(run: Run, value: Value, where: Where | None) -> tuple[list[Value], V
         if method is not None:
             index = Unknown("an index", where)
             return [], run.call(method, Call(where or value.where or _nowhere(run), [index]))
-        # iterators of the user's own; «next» is what those of Python 2 and of the first Keras are asked with
+        # iterators of the user's own; `next` is what those of Python 2 and of the first Keras are asked with
         method = find(run, value, "__next__") or find(run, value, "next")
         if method is not None and isinstance(value, Instance):
             return [], run.call(method, Call(where or value.where or _nowhere(run)))

@@ -113,7 +113,7 @@ def decide_block(run: Run, test: Value, node: ast.If, frame: Frame) -> bool:
             matters = False  # some turn of the loop takes it
     if default and node.orelse:
         syntax = run.project.syntax
-        # «if there is a checkpoint, load it, else train»
+        # `if there is a checkpoint, load it, else train`
         default = not syntax.of(node, node.orelse, "else").trains or syntax.of(node, node.body, "then").trains
     return decide(run, test, node.test, frame, default=default, matters=matters)
 

@@ -78,7 +78,7 @@ def _library(run: Run, name: str, call: Call) -> Value:
     below = run.registry.prefix(name)
     if below is not None:
         return guarded(run, lambda: below(run, name, call), name, call)
-    return unknown_result(run, f"what «{name}» returns is not known", call)
+    return unknown_result(run, f"what `{name}` returns is not known", call)
 
 
 def unknown_result(run: Run, reason: str, call: Call) -> Value:
@@ -114,7 +114,7 @@ def _bound(run: Run, bound: Bound, call: Call) -> Value:
     handler = run.registry.method(bound.receiver, bound.name)
     call.name = bound.name
     if handler is None:
-        return unknown_result(run, f"what «{bound.name}» returns is not known", call)
+        return unknown_result(run, f"what `{bound.name}` returns is not known", call)
     made = guarded(run, lambda: handler(run, bound.receiver, call), bound.name, call)
     return _of_its_own(made, (bound.receiver, *call.values()))
 
@@ -132,14 +132,14 @@ def guarded(run: Run, handler: Callable[[], Value], name: str, call: Call) -> Va
         raise
     except Exception as error:
         run.faults.append((call.where, recovery.why(error)))
-        return unknown_result(run, f"the arguments of «{name}» could not be followed", call)
+        return unknown_result(run, f"the arguments of `{name}` could not be followed", call)
 
 
 def enter(run: Run, function: Function, call: Call, receiver: Value | None = None) -> Value:
     """Interpret a user's function with these arguments."""
     run.entered.add(id(function.node))
     if run.active.count(function) >= MAX_RECURSION or len(run.active) >= MAX_DEPTH:
-        return Unknown(f"«{function.name}» calls itself too deeply", call.where)
+        return Unknown(f"`{function.name}` calls itself too deeply", call.where)
     scope = Scope(function.closure)
     if receiver is not None:
         call = Call(call.where, [receiver, *call.args], call.kwargs, call.open)
@@ -157,7 +157,7 @@ def enter(run: Run, function: Function, call: Call, receiver: Value | None = Non
             return run.evaluate(function.node.body, frame)
         raises = run.execute(function.node.body, frame) is Signal.RAISE
     except RecursionError:
-        return Unknown(f"«{function.name}» is nested too deeply", call.where)
+        return Unknown(f"`{function.name}` is nested too deeply", call.where)
     finally:
         run.scopes.pop()
         run.active.pop()
@@ -165,7 +165,7 @@ def enter(run: Run, function: Function, call: Call, receiver: Value | None = Non
         few = 1 < len(frame.yielded) <= MAX_YIELDED
         return Seq(list(frame.yielded) if few else [], "iterator", frame.yielded[0], few)
     if raises:
-        return Unknown(f"«{function.name}» raises an exception as far as it can be followed", call.where)
+        return Unknown(f"`{function.name}` raises an exception as far as it can be followed", call.where)
     return Const(None) if frame.returned is None else frame.returned
 
 
@@ -207,7 +207,7 @@ def bind(run: Run, function: Function, call: Call, scope: Scope) -> None:
 
 
 def _parameter(function: Function, name: str) -> Unknown:
-    return Unknown(f"the parameter «{name}» of {function.name}()", function.where)
+    return Unknown(f"the parameter `{name}` of {function.name}()", function.where)
 
 
 def _default(run: Run, function: Function, name: str, value: Value, call: Call) -> Value:

@@ -79,7 +79,7 @@ def _fill(run: Run, instance: Instance, fields: list[str], call: Call) -> None:
         elif default is not None:
             instance.attrs[name] = default
         else:
-            instance.attrs[name] = Unknown(f"the field «{name}» of {instance.cls.name}", call.where)
+            instance.attrs[name] = Unknown(f"the field `{name}` of {instance.cls.name}", call.where)
 
 
 def methods_of(cls: Class) -> list[Function]:

@@ -72,7 +72,7 @@ def _name(run: Run, node: ast.Name, frame: Frame) -> Value:
         if run.notes.get("assumed"):
             run.marks.add(f"{ASSUMED}{node.id}")
         return attributes.library_name(run, CONVENTIONAL[node.id])
-    missing = Unknown(f"the name «{node.id}» is not defined in this file", Where(frame.text, node))
+    missing = Unknown(f"the name `{node.id}` is not defined in this file", Where(frame.text, node))
     frame.scope.globals_.names.setdefault(node.id, missing)
     return missing
 

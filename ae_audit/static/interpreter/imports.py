@@ -115,12 +115,12 @@ def _imported(run: Run, name: str, what: str, node: ast.ImportFrom, frame: Frame
         if found is not None:
             return found
         inner = module_named(run, f"{name}.{what}", frame)
-        return inner or Unknown(f"«{what}» is not defined in the module «{name}»")
+        return inner or Unknown(f"`{what}` is not defined in the module `{name}`")
     inner = module_named(run, f"{name}.{what}" if name else what, frame)
     if inner is not None:
         return inner
     if node.level:
-        return Unknown(f"«{what}» comes from the module «{'.' * node.level}{node.module or ''}», which was not found")
+        return Unknown(f"`{what}` comes from the module `{'.' * node.level}{node.module or ''}`, which was not found")
     return attributes.library_name(run, f"{name}.{what}")
 
 

@@ -157,7 +157,7 @@ def item(run: Run, value: Value, key: Value, where: Where) -> Value:
             return value.items[known]
         if known is None and value.items and all(isinstance(each, (Class, Function)) for each in value.items.values()):
             return value.items[run.choose(where.written, tuple(value.items))]
-        return Unknown(f"the entry «{where.written}» of a dictionary", where)
+        return Unknown(f"the entry `{where.written}` of a dictionary", where)
     if isinstance(value, Const) and isinstance(value.value, (str, bytes, tuple)) and isinstance(key, Const):
         try:
             return Const(value.value[key.value], where)
@@ -174,7 +174,7 @@ def item(run: Run, value: Value, key: Value, where: Where) -> Value:
         method = attributes.find(run, value, "__getitem__")
         if method is not None:
             return run.call(method, Call(where, [key]))
-    return Unknown(f"«{where.written}» is not known", where)
+    return Unknown(f"`{where.written}` is not known", where)
 
 
 def _sequence_item(value: Seq, key: Value, where: Where) -> Value:
@@ -285,7 +285,7 @@ def sliced(run: Run, value: Value, node: ast.expr, frame: Frame, where: Where) -
         method = attributes.find(run, value, "__getitem__")
         if method is not None:
             return run.call(method, Call(where, [Unknown("a slice", where)]))
-    return Unknown(f"«{where.written}» is not known", where)
+    return Unknown(f"`{where.written}` is not known", where)
 
 
 def _part(run: Run, node: ast.expr, frame: Frame) -> indexing.Part:
@@ -345,4 +345,4 @@ def _range_of(run: Run, value: Value, bounds: list[Value | None], where: Where) 
         if method is not None:
             known_slice = plain and isinstance(value, Object)
             return run.call(method, Call(where, [Const(slice(*known)) if known_slice else Unknown("a slice", where)]))
-    return Unknown(f"«{where.written}» is not known", where)
+    return Unknown(f"`{where.written}` is not known", where)

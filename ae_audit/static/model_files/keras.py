@@ -143,15 +143,15 @@ def _foreign(config: object) -> str | None:
     inner = config.get("config")
     named = inner.get("name") if isinstance(inner, dict) else None
     if name in {"Lambda", "__lambda__"}:
-        layer = f"a Lambda layer («{named}»)" if named else "a Lambda layer"
+        layer = f"a Lambda layer (`{named}`)" if named else "a Lambda layer"
         return f"{layer}, whose Python code would run when the model is loaded"
     if name == "function" and isinstance(inner, str) and module == "builtins":
-        return f"a function of its author's, «{inner}», which is not in the file"
+        return f"a function of its author's, `{inner}`, which is not in the file"
     if isinstance(name, str) and isinstance(inner, dict):
         registered = config.get("registered_name")
         of_keras = str(module).startswith(_OF_KERAS) if module is not None else "module" not in config
         if not of_keras or (isinstance(registered, str) and ">" in registered and not registered.startswith("keras")):
-            return f"a class of its author's, «{name}», which is not in the file"
+            return f"a class of its author's, `{name}`, which is not in the file"
     return next((why for value in config.values() if (why := _foreign(value)) is not None), None)
 
 

@@ -18,7 +18,7 @@ LARGEST_CONFIG = 64 << 20
 
 
 class NotReadable(Exception):
-    """The file holds no model that could be read; the text says why, as a sentence on «it»."""
+    """The file holds no model that could be read; the text says why, as a sentence on `it`."""
 
 
 class UnsafeModel(Exception):

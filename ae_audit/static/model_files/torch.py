@@ -97,7 +97,7 @@ def _model(program: dict[str, Any]) -> SavedModel:
                     if _NOT_PLAIN.search(text)), None)  # fmt: skip
     own = next((str(node["target"]) for node in graph["nodes"] if not _of_torch(str(node["target"]))), None)
     if own is not None:
-        foreign = foreign or f"an operation of its author's, «{own}», which is not in the file"
+        foreign = foreign or f"an operation of its author's, `{own}`, which is not in the file"
     return SavedModel(
         "torch",
         {"graph": graph, "inputs": inputs, "outputs": outputs},

@@ -177,7 +177,7 @@ def test_pictures_come_in_the_shape_that_the_model_takes(tmp_path: Path) -> None
     assert shape(24) == (3, 24)
     assert shape(4, 6) == (3, 4, 6)
     resized = pictures(str(tmp_path), "cats", (None, 8, 8, 1), channels_first=False)
-    assert resized.note == "the pictures in cats were resized to 8 × 8, which the model takes"
+    assert resized.note == "the images in cats were resized to 8 × 8, which the model takes"
     (tmp_path / "cats" / "9.png").write_bytes(b"junk")
     with pytest.raises(DataProblem, match=r"9\.png is no picture"):
         gather(pictures(str(tmp_path), "cats", None, channels_first=False))

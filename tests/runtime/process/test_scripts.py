@@ -176,7 +176,7 @@ def test_questions_get_an_empty_answer_and_those_for_yes_or_no_a_yes(run_program
     )
     assert ended(outcome)["how"] == "completed"
     told = [event["text"] for event in events(outcome, "Noted")]
-    assert told == ["input() was answered with an empty line", "input() was answered with «y»"]
+    assert told == ["input() was answered with an empty line", "input() was answered with `y`"]
 
 
 def test_a_source_in_another_encoding_is_read_as_declared(run_program: Run) -> None:

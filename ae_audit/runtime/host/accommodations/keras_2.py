@@ -13,8 +13,8 @@ from ae_audit.runtime.host.user_code import UserCode
 from ae_audit.schema.location import Location
 
 SENTENCE = (
-    "this program trains with Keras 2 (tf_keras), whose trainings are not watched; what stands here was found by "
-    "reading, and with Keras 3 (TF_USE_LEGACY_KERAS unset) it would be run"
+    "this program trains with Keras 2 (tf_keras), whose trainings are not watched; the results below are from "
+    "reading alone. With Keras 3 (unset TF_USE_LEGACY_KERAS) it would be run"
 )
 TRAINING = ("fit", "fit_generator", "train_on_batch")
 

@@ -51,7 +51,7 @@ def activate(run: Run, tensor: Value, given: Value | None, call: Call, where: Wh
         if isinstance(made, Tensor):
             return replace(made, head=replace(made.head, location=place.location, written=place.written))
         return tensors.opaque(run, KERAS, [tensor], "the activation is a function that is not understood")
-    reason = given.reason if isinstance(given, Unknown) else f"the activation «{place.written}» is not known"
+    reason = given.reason if isinstance(given, Unknown) else f"the activation `{place.written}` is not known"
     return tensors.opaque(run, KERAS, [tensor], reason, shape=array_api.shape_of(tensor))
 
 

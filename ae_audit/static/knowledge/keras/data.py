@@ -37,7 +37,7 @@ def _pixels(run: Run, source: str, shape: tuple[int | None, ...], where: Where) 
     made = Array(
         ValueRange.exactly(BYTE), "uint8", shape, Structure.CONTINUOUS, root=run.fresh(), source=source, where=where
     )
-    return replace(made, trail=arrays.step(made, f"«{source}» is uint8 [0, 255]", where))
+    return replace(made, trail=arrays.step(made, f"`{source}` is uint8 [0, 255]", where))
 
 
 def _files(run: Run, source: str, shape: tuple[int | None, ...], where: Where) -> Array:
@@ -110,7 +110,7 @@ def _to_categorical(run: Run, call: Call) -> Value:
 def _normalize(run: Run, call: Call) -> Value:
     array = run.as_array(call.args[0]) if call.args else None
     if array is None:
-        return Unknown("what normalize() makes of something unknown", call.where)
+        return Unknown("the result of normalize() on unknown data", call.where)
     low = 0.0 if array.values.hull.lo >= 0 else -1.0
     return arrays.recast(array, ValueRange(Interval(low, 1.0)), "keras.utils.normalize()", call.where)
 
@@ -362,8 +362,8 @@ def _tfds(run: Run, call: Call) -> Value:
         y = Array(ValueRange(Interval(0.0, math.inf)), "int64", (), Structure.CLASS_INDEX, root=run.fresh(),
                   where=call.where, source=f"the labels of {name}")  # fmt: skip
     else:
-        x = arrays.unknown_array(run, f"the data set «{name}»", call.where)
-        y = arrays.unknown_array(run, f"the data set «{name}»", call.where)
+        x = arrays.unknown_array(run, f"the data set `{name}`", call.where)
+        y = arrays.unknown_array(run, f"the data set `{name}`", call.where)
     supervised = call.constant(None, "as_supervised") is True
     element: Value = Seq([x, y], "tuple") if supervised else Mapping({"image": x, "label": y})
     made = iterator(element, call)

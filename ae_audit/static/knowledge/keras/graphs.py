@@ -126,7 +126,7 @@ def _applied(run: Run, layer: str, inputs: Value | None, call: Call) -> Value:
 
 def _unknown(run: Run, name: str, call: Call) -> Value:
     found = [tensor for value in call.values() for tensor in run.find_tensors(value)]
-    why = f"what «{name}» returns is not known"
+    why = f"what `{name}` returns is not known"
     return tensors.opaque(run, KERAS, found, why) if found else Unknown(why, call.where)
 
 
@@ -174,7 +174,7 @@ def _train(run: Run, name: str, call: Call) -> Value:
     """The optimizers of TensorFlow 1; the rest of the module saves and queues."""
     if name.endswith("Optimizer"):
         return Object("tensorflow.train.Optimizer", call, state=name.rpartition(".")[2].removesuffix("Optimizer"))
-    return Unknown(f"what «{name}» returns is not known", call.where)
+    return Unknown(f"what `{name}` returns is not known", call.where)
 
 
 @TABLE.method("tensorflow.train.Optimizer", "minimize", "compute_gradients")

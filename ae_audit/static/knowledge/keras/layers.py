@@ -76,7 +76,7 @@ def _layer(run: Run, name: str, call: Call) -> Value:
     if short in _MERGE_FUNCTIONS:
         return _merged(run, _MERGE_FUNCTIONS[short], call.get(0, "inputs"), call)
     if not short[:1].isupper():
-        return Unknown(f"what «{name}» returns is not known", call.where)
+        return Unknown(f"what `{name}` returns is not known", call.where)
     return Object(name, call)
 
 
@@ -105,7 +105,7 @@ def _call(run: Run, receiver: Value, call: Call) -> Value:
         made = run.call_method(receiver, "call", call)
         if made is not None:
             return made
-        return tensors.opaque(run, KERAS, [inputs], f"«{receiver.cls.name}» has no call()", receiver.cls.name)
+        return tensors.opaque(run, KERAS, [inputs], f"`{receiver.cls.name}` has no call()", receiver.cls.name)
     if not isinstance(receiver, Object):
         return Unknown("a call of a class", call.where)
     made = apply(run, receiver, inputs, call.where)
@@ -138,7 +138,7 @@ def apply(run: Run, layer: Object, inputs: Value, where: Where) -> Value:
     found = canonical("keras", layer.cls)
     if found is not None:
         return _activation_layer(run, layer.cls, inputs, call)
-    why = f"the layer «{layer.cls.removeprefix('keras.layers.')}» is not known"
+    why = f"the layer `{layer.cls.removeprefix('keras.layers.')}` is not known"
     return tensors.opaque(run, KERAS, [inputs], why, name)
 
 
@@ -395,14 +395,14 @@ def _merged(run: Run, name: str, inputs: Value | None, call: Call) -> Value:
         found = [array for array in (run.as_array(part) for part in parts) if array is not None]
         if not found:
             return Unknown("a merge of values of unknown kind", call.where)
-        return arrays.unknown_array(run, f"«{name}» joins inputs", call.where) if len(found) > 1 else found[0]
+        return arrays.unknown_array(run, f"`{name}` joins inputs", call.where) if len(found) > 1 else found[0]
     if name == "Concatenate":
         return tensors.concatenated(run, parts, call.where, KERAS)
     if name in {"Average", "Maximum", "Minimum"}:
         return tensors.concatenated(run, parts, call.where, KERAS)
     symbol = {"Add": "+", "Subtract": "-", "Multiply": "*"}.get(name)
     if symbol is None or len(parts) < 2:
-        return tensors.opaque(run, KERAS, parts, f"the layer «{name}» is not followed", name)
+        return tensors.opaque(run, KERAS, parts, f"the layer `{name}` is not followed", name)
     from ae_audit.static.domain.operators import binary
 
     total = parts[0]
@@ -417,7 +417,7 @@ def _vectorized(run: Run, name: str, inputs: Value, call: Call) -> Value:
     """``TextVectorization``, ``StringLookup`` …: numbers of words, from 0 to below the size of the vocabulary."""
     array = run.as_array(inputs)
     if array is None:
-        return tensors.opaque(run, KERAS, [inputs], f"what «{name}» makes of an output", name)
+        return tensors.opaque(run, KERAS, [inputs], f"what `{name}` makes of an output", name)
     most, length = call.constant(0, "max_tokens", "num_bins"), call.constant(None, "output_sequence_length")
     top = float(most - 1) if isinstance(most, int) and most > 0 else math.inf
     words = name == "TextVectorization"
@@ -450,7 +450,7 @@ def _add_loss(run: Run, receiver: Value, call: Call) -> Value:
 
 @TABLE.method("keras.Layer", "add_metric", "build", "set_weights", "get_weights", "summary")
 def _ignored(run: Run, receiver: Value, call: Call) -> Value:
-    return Unknown(f"what «{call.name}» gives", call.where)
+    return Unknown(f"what `{call.name}` gives", call.where)
 
 
 @TABLE.attribute("keras.Layer", "name")

@@ -80,7 +80,7 @@ def _loss(run: Run, name: str, call: Call) -> Value:
     if use is None:
         if name.startswith("keras.metrics"):
             return Object(name, call)
-        return Unknown(f"the loss «{name}» is not known", call.where)
+        return Unknown(f"the loss `{name}` is not known", call.where)
     positional = arguments("keras", name) or ()
     if positional[:2] == ("target", "prediction"):
         if len(call.args) + len(call.kwargs) < 2:
@@ -137,12 +137,12 @@ def resolve(run: Run, value: Value | None, where: Where) -> tuple[LossUse | None
         place = value.where or where
         use = use_of(value.value, None, place)
         if use is None:
-            return None, None, f"the loss «{value.value}» is not known"
+            return None, None, f"the loss `{value.value}` is not known"
         return use, None, None
     if isinstance(value, Library):
         place = _loss_place(where)
         use = use_of(value.name, None, place)
-        return (use, None, None) if use is not None else (None, None, f"the loss «{value.name}» is not known")
+        return (use, None, None) if use is not None else (None, None, f"the loss `{value.name}` is not known")
     if isinstance(value, LossFunction):
         use = value.use if value.use.location is not None else replace(value.use, location=_loss_place(where).location)
         return use, value.function if use.name is None else None, value.why

@@ -410,7 +410,7 @@ def _get_layer(run: Run, receiver: Value, call: Call) -> Value:
         for layer in layers.items:
             if isinstance(layer, Object) and layer.call is not None and layer.call.constant(None, "name") == wanted:
                 return layer
-    return Unknown(f"the layer «{wanted}» of a model", call.where)
+    return Unknown(f"the layer `{wanted}` of a model", call.where)
 
 
 @TABLE.function("keras.models.load_model", "keras.models.model_from_json", "keras.models.model_from_yaml",
@@ -449,9 +449,9 @@ def _application(run: Run, name: str, call: Call) -> Value:
             return arrays.affine(array, 1 / 127.5, -1.0, "preprocess_input()", call.where)
         if any(mode in name for mode in _UNCHANGED):
             return array
-        return arrays.recast(array, UNKNOWN_RANGE, "preprocess_input()", call.where, why=f"what «{name}» makes of it")
+        return arrays.recast(array, UNKNOWN_RANGE, "preprocess_input()", call.where, why=f"what `{name}` makes of it")
     if not short[:1].isupper():
-        return Unknown(f"what «{name}» returns is not known", call.where)
+        return Unknown(f"what `{name}` returns is not known", call.where)
     given = call.get(None, "input_tensor")
     shape = call.constant(None, "input_shape")
     start = given if given is not None else placeholder(run, shape, None, call.where)
@@ -462,7 +462,7 @@ def _application(run: Run, name: str, call: Call) -> Value:
     else:
         start_inside = start
     if call.constant(None, "include_top", default=True) is False:
-        out: Value = tensors.opaque(run, KERAS, [start_inside], f"the features of «{short}»", short)
+        out: Value = tensors.opaque(run, KERAS, [start_inside], f"the features of `{short}`", short)
     else:
         base = tensors.through_weights(run, KERAS, start_inside, short, call.where)
         out = tensors.activated(run, base, "softmax", call.where, framework=KERAS, axis=-1)
@@ -512,13 +512,13 @@ def note_asked(run: Run, model: Value, inputs: Value | None) -> None:
 def _evaluate(run: Run, receiver: Value, call: Call) -> Value:
     """A loss of data: what they are counts, not what it is."""
     note_asked(run, receiver, call.get(0, "x", "generator"))
-    return Unknown(f"what «{call.name}» gives", call.where)
+    return Unknown(f"what `{call.name}` gives", call.where)
 
 
 @TABLE.method("keras.Model", "summary", "save", "save_weights", "load_weights", "to_json", "get_config", "count_params",
               "reset_states", "export")  # fmt: skip
 def _aside(run: Run, receiver: Value, call: Call) -> Value:
-    return Unknown(f"what «{call.name}» gives", call.where)
+    return Unknown(f"what `{call.name}` gives", call.where)
 
 
 @TABLE.attribute("keras.Model", "trainable_variables", "trainable_weights", "weights", "variables", "losses",

@@ -69,7 +69,7 @@ def _network(run: Run, call: Call) -> Value:
         if isinstance(named, Const) and isinstance(name, str):
             activation = name
         elif not (isinstance(named, Const) and name is None):
-            return Object("keras.Model", call, state=Graph(why=f"the activation of «{call.name}» is not known"))
+            return Object("keras.Model", call, state=Graph(why=f"the activation of `{call.name}` is not known"))
         else:
             activation = "linear"
     axis = -1 if activation == "softmax" else None

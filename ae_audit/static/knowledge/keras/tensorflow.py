@@ -170,7 +170,7 @@ def _activation(run: Run, name: str, first: Value | None, call: Call) -> Value |
 def _loss(run: Run, name: str, call: Call) -> Value:
     use = use_of(name, call, call.where)
     if use is None:
-        return Unknown(f"the loss «{name}» is not known", call.where)
+        return Unknown(f"the loss `{name}` is not known", call.where)
     target, prediction = call.get(None, "labels", "y_true", "target"), call.get(None, "logits", "y_pred", "output")
     if target is not None and prediction is not None:
         if isinstance(prediction, Tensor) and name.startswith("tensorflow.nn."):  # which looks behind no activation
@@ -188,7 +188,7 @@ def _tf_losses(run: Run, name: str, call: Call) -> Value:
         return keras_loss(run, f"keras.losses.{short}", call)
     if canonical_loss("keras", name) is not None:
         return _loss(run, name, call) if len(call.args) + len(call.kwargs) >= 2 else keras_loss(run, name, call)
-    return Unknown(f"what «{name}» gives", call.where)
+    return Unknown(f"what `{name}` gives", call.where)
 
 
 def _normal(run: Run, call: Call) -> Value:
@@ -239,7 +239,7 @@ def _convert_image(run: Run, first: Value | None, call: Call) -> Value:
         return replace(arrays.affine(array, 255.0, 0.0, "convert_image_dtype", call.where), dtype=dtype)
     if array.values.unknown or (after == "f" and not before and UNIT.covers(array.values.hull)):
         return array
-    why = f"«{call.where.written}» scales whole numbers, and of which type these are is not known"
+    why = f"`{call.where.written}` scales whole numbers, and of which type these are is not known"
     return arrays.recast(array, UNKNOWN_RANGE, "convert_image_dtype", call.where, why=why, dtype=dtype)
 
 
@@ -303,7 +303,7 @@ def _extremum(upper: bool) -> Any:
     def make(run: Run, first: Value | None, call: Call) -> Value:
         second = call.get(1, "y", "x2")
         if first is None or second is None:
-            return Unknown(f"what «{call.where.written}» gives", call.where)
+            return Unknown(f"what `{call.where.written}` gives", call.where)
         return array_api.extreme(run, first, second, call.where, upper=upper)
 
     return make
@@ -385,11 +385,11 @@ def _other(run: Run, name: str, call: Call) -> Value:
     found = [tensor for value in call.values() for tensor in run.find_tensors(value)]
     to_come = [value for value in call.values() if isinstance(value, Array) and value.placeholder]
     if found or to_come:
-        why = f"what «{name}» does to the output is not known"
+        why = f"what `{name}` does to the output is not known"
         return tensors.opaque(run, found[0].framework if found else KERAS, [*found, *to_come], why)
     if name == "tensorflow.GradientTape":
         return Object("tensorflow.GradientTape", call)
-    return Unknown(f"what «{name}» returns is not known", call.where)
+    return Unknown(f"what `{name}` returns is not known", call.where)
 
 
 @TABLE.method("tensorflow.GradientTape", "gradient", "jacobian")

@@ -383,7 +383,7 @@ def _add_argument(run: Run, receiver: Object, call: Call) -> Value:
     if default is None:
         default = Const({"store_true": False, "store_false": True}.get(action)) if action else None
         if default is None and not long.startswith("-"):
-            default = Unknown(f"the command line argument «{name}»", call.where)
+            default = Unknown(f"the command line argument `{name}`", call.where)
         if default is None and call.constant(None, "required") is True:
             default = _demanded(run, name, source, call)
         default = default or Const(None)
@@ -405,7 +405,7 @@ def _demanded(run: Run, name: str, source: str, call: Call) -> Value:
         given = tuple(item.value for item in choices.items if isinstance(item, Const))
         run.notes["demanded", source] = given[:MOST_CHOICES]
         return choices.items[0]
-    return Unknown(f"the command line argument «{name}», which has no default", call.where)
+    return Unknown(f"the command line argument `{name}`, which has no default", call.where)
 
 
 @TABLE.method("argparse.ArgumentParser", "add_argument_group", "add_mutually_exclusive_group", "add_subparsers",

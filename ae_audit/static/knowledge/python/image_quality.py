@@ -64,7 +64,7 @@ def _measured(run: Run, call: Call) -> Value:
     known, place, default = FUNCTIONS[name]
     _note(run, known, _span(call, place, default), call)
     below = run.registry.prefix(name)
-    return unknown_result(run, f"what «{name}» returns is not known", call) if below is None else below(run, name, call)
+    return unknown_result(run, f"what `{name}` returns is not known", call) if below is None else below(run, name, call)
 
 
 def _made(run: Run, call: Call) -> Value:
@@ -75,7 +75,7 @@ def _called(run: Run, receiver: Object, call: Call) -> Value:
     name, place, default = CLASSES[receiver.cls]
     if receiver.call is not None:
         _note(run, name, _span(receiver.call, place, default), call)
-    return unknown_result(run, f"what «{receiver.cls}» returns is not known", call)
+    return unknown_result(run, f"what `{receiver.cls}` returns is not known", call)
 
 
 def _kept(run: Run, receiver: Object, call: Call) -> Value:

@@ -27,7 +27,7 @@ def image(run: Run, call: Call, source: str, shape: tuple[int | None, ...] | Non
     """A picture of bytes, as read from a file."""
     made = Array(ValueRange.exactly(BYTE), "uint8", shape, Structure.CONTINUOUS, root=run.fresh(), source=source,
                  where=call.where, pictured=True)  # fmt: skip
-    return replace(made, trail=arrays.step(made, f"«{source}» gives bytes, [0, 255]", call.where))
+    return replace(made, trail=arrays.step(made, f"`{source}` gives bytes, [0, 255]", call.where))
 
 
 @TABLE.function("cv2.imread", "imageio.imread", "skimage.io.imread", "scipy.misc.imread", "PIL.Image.open",
@@ -61,7 +61,7 @@ def _read_plot(run: Run, call: Call) -> Value:
     if isinstance(name, str) and name.lower().endswith(".png"):
         return Array(ValueRange(UNIT), "float32", None, Structure.CONTINUOUS, root=run.fresh(), where=call.where,
                      source="plt.imread of a PNG", pictured=True)  # fmt: skip
-    return arrays.unknown_array(run, "«plt.imread» gives [0, 1] for PNG and [0, 255] for JPEG", call.where)
+    return arrays.unknown_array(run, "`plt.imread` gives [0, 1] for PNG and [0, 255] for JPEG", call.where)
 
 
 @TABLE.function("cv2.resize", "cv2.cvtColor", "cv2.GaussianBlur", "cv2.blur", "cv2.medianBlur", "cv2.flip",
@@ -124,7 +124,7 @@ def _in_colours(array: Array, before: str, after: str, where: Where) -> Array:
     if plain and after in _SPACES and (array.dtype or "").startswith("f") and UNIT.covers(array.values.hull):
         values = ValueRange(_SPACES[after])
     else:
-        why = why or f"«{where.written}» of values whose type or range is not known"
+        why = why or f"`{where.written}` of values whose type or range is not known"
     return arrays.recast(array, values, f"cvtColor of floats to {after or 'other colours'}", where, why=why,
                          selection=selection, dtype=array.dtype)  # fmt: skip
 
@@ -212,15 +212,15 @@ def _normalize(run: Run, call: Call) -> Value:
         return Unknown("an image", call.where)
     if low is not None and high is not None and low < high:
         return arrays.recast(array, ValueRange.exactly(Interval(low, high)), "cv2.normalize", call.where)
-    return arrays.recast(array, ValueRange(), "cv2.normalize", call.where, why="«cv2.normalize»")
+    return arrays.recast(array, ValueRange(), "cv2.normalize", call.where, why="`cv2.normalize`")
 
 
 @TABLE.function("cv2.threshold", "cv2.VideoCapture", "cv2.imwrite", "cv2.imshow", "glob.glob", "os.listdir",
                 "os.walk", "pathlib.Path")  # fmt: skip
 def _aside(run: Run, call: Call) -> Value:
-    return Unknown(f"what «{call.name}» gives", call.where)
+    return Unknown(f"what `{call.name}` gives", call.where)
 
 
 @TABLE.function("h5py.File")
 def _hdf5(run: Run, call: Call) -> Value:
-    return Unknown("it is read from a file by «h5py.File»", call.where)
+    return Unknown("it is read from a file by `h5py.File`", call.where)

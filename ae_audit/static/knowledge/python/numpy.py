@@ -233,7 +233,7 @@ def _clip_method(run: Run, receiver: Array, call: Call) -> Value:
 @TABLE.function("numpy.maximum", "numpy.fmax", "numpy.minimum", "numpy.fmin")
 def _bounded(run: Run, call: Call) -> Value:
     if len(call.args) < 2:
-        return Unknown(f"what «{call.where.written}» gives", call.where)
+        return Unknown(f"what `{call.where.written}` gives", call.where)
     return array_api.extreme(run, call.args[0], call.args[1], call.where, upper=call.name in {"minimum", "fmin"})
 
 
@@ -348,7 +348,7 @@ def _rounded(run: Run, call: Call) -> Value:
     to_whole = _TO_WHOLE.get(call.name)
     digits = 0 if to_whole is not None else call.constant(1, "decimals", default=0 if len(call.args) < 2 else None)
     if not isinstance(digits, int):
-        return arrays.unknown_array(run, f"the values of «{call.where.written}»", call.where)
+        return arrays.unknown_array(run, f"the values of `{call.where.written}`", call.where)
 
     def rounded(end: float) -> float:
         return end if not math.isfinite(end) else round(end, digits) if to_whole is None else to_whole(end)
@@ -363,17 +363,17 @@ def _where(run: Run, call: Call) -> Value:
     condition = run.as_array(call.args[0])
     yes, no = run.as_array(call.args[1]), run.as_array(call.args[2])
     if yes is None or no is None:
-        return Unknown(f"what «{call.where.written}» gives", call.where)
+        return Unknown(f"what `{call.where.written}` gives", call.where)
     constant = [array_api.constant_number(v) for v in call.args[1:3]]
     if None not in constant and condition is not None:
         low, high = sorted(c for c in constant if c is not None)
         if (low, high) == (0.0, 1.0):
-            return arrays.thresholded(condition, f"«{call.where.written}»", call.where)
+            return arrays.thresholded(condition, f"`{call.where.written}`", call.where)
         levels = ValueRange.exactly(Interval(low, high))
-        return arrays.recast(replace(condition, pictured=False), levels, f"«{call.where.written}»", call.where)
+        return arrays.recast(replace(condition, pictured=False), levels, f"`{call.where.written}`", call.where)
     base = yes if constant[0] is None else no
     return replace(base, values=ValueRange(yes.values.hull.hull(no.values.hull)), scale=None, shift=None,
-                   scalings=(*base.scalings, f"«{call.where.written}»"), where=call.where)  # fmt: skip
+                   scalings=(*base.scalings, f"`{call.where.written}`"), where=call.where)  # fmt: skip
 
 
 _RANDOM: dict[str, Callable[[Call], tuple[Any, ...]]] = {
@@ -459,7 +459,7 @@ def _permuted(run: Run, call: Call) -> Value:
                 "numpy.frombuffer", "numpy.fromiter")  # fmt: skip
 def _load(run: Run, call: Call) -> Value:
     name = call.name
-    made = Unknown(f"it is read from a file by «np.{name}»", call.where)
+    made = Unknown(f"it is read from a file by `np.{name}`", call.where)
     made.array = Array(root=run.fresh(), where=call.where, why=made.reason, source=f"np.{name}")
     return made
 
@@ -477,7 +477,7 @@ def _split(run: Run, call: Call) -> Value:
     count = len(cuts) + 1 if isinstance(cuts, tuple) else cuts
     if isinstance(count, int) and 0 < count <= MOST_PARTS:
         return Seq([arrays.selected(value, f"part {part} of {count}", None) for part in range(count)], "list")
-    return Seq([], "list", arrays.selected(value, f"a part of «{call.where.written}»", None))
+    return Seq([], "list", arrays.selected(value, f"a part of `{call.where.written}`", None))
 
 
 @TABLE.function("numpy.argmax", "numpy.argmin", "numpy.argsort", "numpy.digitize", "numpy.nonzero")
@@ -508,7 +508,7 @@ def _product(run: Run, call: Call) -> Value:
 
 @TABLE.function("numpy.interp", "numpy.outer", "numpy.einsum")
 def _general(run: Run, call: Call) -> Value:
-    made = arrays.unknown_array(run, f"the values of «{call.where.written}»", call.where)
+    made = arrays.unknown_array(run, f"the values of `{call.where.written}`", call.where)
     given = [run.as_array(value) for value in call.args]
     return replace(made, synthetic=bool(given) and all(item is not None and item.synthetic for item in given))
 
@@ -520,14 +520,14 @@ def _other(run: Run, call: Call) -> Value:
         return run.attribute(_first(call), "shape", call.where)
     whole = call.name in {"any", "all"} and not call.given(1, "axis")
     settled = comparisons.settled(run, _first(call), call.name) if whole else None
-    return settled or Unknown(f"what «{call.where.written}» gives", call.where)
+    return settled or Unknown(f"what `{call.where.written}` gives", call.where)
 
 
 @TABLE.method("array", "any", "all", "argmax", "dot")
 def _other_method(run: Run, receiver: Array, call: Call) -> Value:
     whole = call.name in {"any", "all"} and not call.given(0, "axis", "dim")
     settled = comparisons.settled(run, receiver, call.name) if whole else None
-    return settled or Unknown(f"what «{call.where.written}» gives", call.where)
+    return settled or Unknown(f"what `{call.where.written}` gives", call.where)
 
 
 @TABLE.method("difference", "mean", "sum")

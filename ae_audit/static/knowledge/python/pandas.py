@@ -24,7 +24,7 @@ TABLE = Table("pandas")
                 "pandas.read_pickle", "pandas.read_json", "pandas.read_sql", "pandas.read_feather")  # fmt: skip
 def _table(run: Run, call: Call) -> Value:
     what = f"pd.{call.name}"
-    return Array(root=run.fresh(), where=call.where, why=f"it is read from a file by «{what}»", source=what)
+    return Array(root=run.fresh(), where=call.where, why=f"it is read from a file by `{what}`", source=what)
 
 
 @TABLE.function("pandas.DataFrame", "pandas.Series")
@@ -95,10 +95,10 @@ def _rows(run: Run, receiver: Array, call: Call) -> Value:
 
 @TABLE.method("array", "apply", "applymap", "groupby", "merge", "rolling", "join", "diff", "pct_change")
 def _transformed(run: Run, receiver: Array, call: Call) -> Value:
-    return arrays.unknown_array(run, f"the values of «{call.where.written}»", call.where)
+    return arrays.unknown_array(run, f"the values of `{call.where.written}`", call.where)
 
 
 @TABLE.method("array", "describe", "info", "hist", "plot", "value_counts", "isnull", "isna", "nunique",
               "to_csv")  # fmt: skip
 def _aside(run: Run, receiver: Array, call: Call) -> Value:
-    return Unknown(f"what «{call.where.written}» gives", call.where)
+    return Unknown(f"what `{call.where.written}` gives", call.where)

@@ -64,7 +64,7 @@ def _named_tuple(run: Run, call: Call) -> Value:
 
 def _fields(receiver: Instance) -> list[Value]:
     """The values of a record in the order of its fields."""
-    return [receiver.attrs.get(name, Unknown(f"the field «{name}»")) for name in receiver.cls.fields or ()]
+    return [receiver.attrs.get(name, Unknown(f"the field `{name}`")) for name in receiver.cls.fields or ()]
 
 
 @TABLE.method(NAMED_TUPLE, "__iter__")
@@ -189,7 +189,7 @@ def _space_item(run: Run, receiver: Object, call: Call) -> Value:
     name = call.constant(0)
     found = receiver.attrs.get(name) if isinstance(name, str) else None
     default = call.get(1) if call.name == "get" else None
-    return found or default or Unknown(f"the entry «{call.where.written}» of a dictionary", call.where)
+    return found or default or Unknown(f"the entry `{call.where.written}` of a dictionary", call.where)
 
 
 @TABLE.method(SPACE, "__setitem__")

@@ -56,7 +56,7 @@ def _fit_transform(run: Run, receiver: Object, call: Call) -> Value:
 def _transform(run: Run, receiver: Object, call: Call) -> Value:
     array = run.as_array(call.args[0]) if call.args else None
     if array is None:
-        return Unknown("what a scaler makes of something unknown", call.where)
+        return Unknown("the result of a scaler on unknown data", call.where)
     name = receiver.cls.rpartition(".")[2]
     fitted = receiver.state.get("fitted") if isinstance(receiver.state, dict) else None
     own = isinstance(fitted, Array) and fitted.root == array.root
@@ -65,7 +65,7 @@ def _transform(run: Run, receiver: Object, call: Call) -> Value:
         mean = receiver.call.constant(1, "with_mean", default=True)
         std = receiver.call.constant(2, "with_std", default=True)
         if mean is False or std is False:
-            return arrays.recast(array, UNKNOWN_RANGE, how, call.where, why=f"«{name}» without mean or deviation")
+            return arrays.recast(array, UNKNOWN_RANGE, how, call.where, why=f"`{name}` without mean or deviation")
         made = arrays.standardised(array, how, call.where)
         return made if own else replace(made, why=None)
     if name in {"RobustScaler", "PowerTransformer"}:
@@ -75,7 +75,7 @@ def _transform(run: Run, receiver: Object, call: Call) -> Value:
         return _encoded(name, array, call)
     if not own and name in {"MinMaxScaler", "MaxAbsScaler"}:
         values = ValueRange(reach=None)
-        return arrays.recast(array, values, how, call.where, why=f"«{name}» was fitted on other data")
+        return arrays.recast(array, values, how, call.where, why=f"`{name}` was fitted on other data")
     return arrays.recast(array, values, how, call.where)
 
 
@@ -118,7 +118,7 @@ def _inverse(run: Run, receiver: Object, call: Call) -> Value:
 def _minmax(run: Run, call: Call) -> Value:
     array = run.as_array(call.args[0]) if call.args else None
     if array is None:
-        return Unknown("what a scaler makes of something unknown", call.where)
+        return Unknown("the result of a scaler on unknown data", call.where)
     inner = Call(call.where, [], {k: v for k, v in call.kwargs.items() if k == "feature_range"})
     values = _range_after("MinMaxScaler", inner, array)
     return arrays.recast(array, values or UNKNOWN_RANGE, "minmax_scale()", call.where)
@@ -128,7 +128,7 @@ def _minmax(run: Run, call: Call) -> Value:
 def _scale(run: Run, call: Call) -> Value:
     array = run.as_array(call.args[0]) if call.args else None
     if array is None:
-        return Unknown("what a scaler makes of something unknown", call.where)
+        return Unknown("the result of a scaler on unknown data", call.where)
     return arrays.standardised(array, "scale()", call.where)
 
 
@@ -136,7 +136,7 @@ def _scale(run: Run, call: Call) -> Value:
 def _normalize(run: Run, call: Call) -> Value:
     array = run.as_array(call.args[0]) if call.args else None
     if array is None:
-        return Unknown("what a scaler makes of something unknown", call.where)
+        return Unknown("the result of a scaler on unknown data", call.where)
     low = 0.0 if array.values.hull.lo >= 0 else -1.0
     return arrays.recast(array, ValueRange(Interval(low, 1.0)), "normalize()", call.where)
 
@@ -215,7 +215,7 @@ def _bundled(run: Run, call: Call) -> Value:
                      source=source, where=call.where)  # fmt: skip
     else:
         data = Array(structure=Structure.CONTINUOUS, root=run.fresh(), source=source, where=call.where,
-                     why=f"the measurements of «{name}» have no fixed range")  # fmt: skip
+                     why=f"the measurements of `{name}` have no fixed range")  # fmt: skip
     target = Array(ValueRange(Interval(0.0, math.inf)), "int64", (None,), Structure.CLASS_INDEX, root=run.fresh(),
                    source=f"{source} target", where=call.where)  # fmt: skip
     samples, features, classes = _SIZES.get(name, (None, None, None))

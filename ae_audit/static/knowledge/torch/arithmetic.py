@@ -37,7 +37,7 @@ def binary(run: Run, value: Value, call: Call, name: str) -> Value:
     """``torch.add(x, y, alpha=…)``, ``x.mul(y)``."""
     other = call.get(0, "other", "exponent")
     if other is None:
-        return Unknown(f"«{name}»", call.where)
+        return Unknown(f"`{name}`", call.where)
     alpha = call.get(None, "alpha")
     if alpha is not None:
         other = operators.binary(run, "*", other, alpha, call.where)
@@ -100,19 +100,19 @@ def _elementwise(run: Run, value: Value, name: str, call: Call) -> Value:
         return value
     found = carried(run, value)
     if found is None:
-        return Unknown(f"«{name}»", call.where)
+        return Unknown(f"`{name}`", call.where)
     known = canonical("torch", f"torch.nn.functional.{name}")
     if known is not None:
         return heads.activated(run, found, known[0], known[1], call.where)
     if isinstance(found, Tensor):
-        return heads.undetermined(run, found, f"the range of «{call.where.written}»", call.where)
+        return heads.undetermined(run, found, f"the range of `{call.where.written}`", call.where)
     return replace(
         found,
         values=ValueRange(),
         scale=None,
         shift=None,
         scalings=(*found.scalings, name),
-        why=f"the range of «{name}»",
+        why=f"the range of `{name}`",
     )
 
 
@@ -129,8 +129,8 @@ def clamp(run: Run, value: Value, call: Call, name: str) -> Value:
     if isinstance(found, Tensor):
         return tensors.clipped(found, lo, hi)
     if found is None:
-        return Unknown(f"«{name}»", call.where)
-    return arrays.clipped(found, lo, hi, f"«{call.where.written}»", call.where)
+        return Unknown(f"`{name}`", call.where)
+    return arrays.clipped(found, lo, hi, f"`{call.where.written}`", call.where)
 
 
 @operation(*names.COMPARISONS)
@@ -138,7 +138,7 @@ def compare(run: Run, value: Value, call: Call, name: str) -> Value:
     """Truth values, no gradient."""
     if isinstance(value, Array):
         equal = name in {"eq", "ne", "not_equal"}
-        compared = arrays.thresholded(value, f"the comparison «{call.where.written}»", call.where, equal=equal)
+        compared = arrays.thresholded(value, f"the comparison `{call.where.written}`", call.where, equal=equal)
         return replace(compared, dtype="bool")
     return Unknown("a test on values", call.where)
 
@@ -195,10 +195,10 @@ def reduce(run: Run, value: Value, call: Call, name: str) -> Value:
     if name in {"max", "min", "median", "mode"} and isinstance(along, Const) and isinstance(along.value, int):
         found = carried(run, value)
         shape = None if found is None else indexing.reduced(heads.shape_of(found), along.value, keep=_keeps(call))
-        picked: Value = heads.moved(found, shape) if found is not None else Unknown(f"«{name}»", call.where)
+        picked: Value = heads.moved(found, shape) if found is not None else Unknown(f"`{name}`", call.where)
         return Seq([picked, Unknown("the index of an extreme value", call.where)], "tuple")
     if isinstance(value, Tensor):
-        made = heads.undetermined(run, value, f"«{call.where.written}» is a statistic of an output", call.where)
+        made = heads.undetermined(run, value, f"`{call.where.written}` is a statistic of an output", call.where)
         axis = array_api.axis_of(call, 0)
         if isinstance(made, Tensor):
             shape = indexing.reduced(value.head.shape, axis, keep=_keeps(call))
@@ -206,7 +206,7 @@ def reduce(run: Run, value: Value, call: Call, name: str) -> Value:
         return divergences.reduced(value, made, name, axis, call.where)
     array = run.as_array(value)
     if array is None:
-        return Unknown(f"«{name}»", call.where)
+        return Unknown(f"`{name}`", call.where)
     return run.call(Library(f"numpy.{name}"), Call(call.where, [array, *call.args], call.kwargs, call.open))
 
 
@@ -219,14 +219,14 @@ def extreme_of_two(run: Run, value: Value, call: Call, name: str) -> Value:
     """``torch.maximum(x, y)``, the larger of two values place by place."""
     other = call.get(0, "other")
     if other is None:
-        return Unknown(f"«{name}»", call.where)
+        return Unknown(f"`{name}`", call.where)
     return array_api.extreme(run, value, other, call.where, upper="min" in name)
 
 
 @operation(*names.CLASS_PICKING)
 def pick(run: Run, value: Value, call: Call, name: str) -> Value:
     """An index: no gradient, no head."""
-    return Unknown(f"the index that «{name}» picks", call.where)
+    return Unknown(f"the index that `{name}` picks", call.where)
 
 
 @operation("one_hot")
@@ -272,5 +272,5 @@ def scatter(run: Run, value: Value, call: Call, name: str) -> Value:
 def bernoulli(run: Run, value: Value, call: Call, name: str) -> Value:
     """``torch.bernoulli(x)``: each value drawn with the probability that it states."""
     if isinstance(value, Array):
-        return replace(arrays.thresholded(value, f"«{call.where.written}» draws 0 or 1", call.where), dtype=value.dtype)
+        return replace(arrays.thresholded(value, f"`{call.where.written}` draws 0 or 1", call.where), dtype=value.dtype)
     return Unknown("values drawn at random", call.where)

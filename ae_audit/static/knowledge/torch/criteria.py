@@ -233,11 +233,11 @@ def unknown(run: Run, name: str, call: Call) -> Value:
     for value in call.values():
         found = run.find_tensors(value)
         if found:
-            return heads.undetermined(run, found[0], f"what «{name}» returns is not known", call.where)
+            return heads.undetermined(run, found[0], f"what `{name}` returns is not known", call.where)
     for value in call.values():
         if isinstance(value, Array):
-            return replace(value, values=type(value.values)(), scale=None, shift=None, why=f"what «{name}» returns")
-    return Unknown(f"what «{name}» returns is not known", call.where)
+            return replace(value, values=type(value.values)(), scale=None, shift=None, why=f"what `{name}` returns")
+    return Unknown(f"what `{name}` returns is not known", call.where)
 
 
 # -- what is trained -------------------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ def apply(run: Run, name: str, value: Value, call: Call) -> Value:
     plain = name.rstrip("_") if not name.startswith("_") else name
     handler = OPERATIONS.get(name) or OPERATIONS.get(plain)
     if handler is None:
-        return heads.undetermined(run, value, f"what «{name}» returns is not known", call.where)
+        return heads.undetermined(run, value, f"what `{name}` returns is not known", call.where)
     return handler(run, value, call, plain)
 
 

@@ -113,9 +113,9 @@ def _likelihood(run: Run, made: Object, call: Call) -> tuple[Value, LossUse, str
         prediction = given.get(1, *logits) if logits else None
         from_logits = Tri.YES
     if name is None or prediction is None:
-        found = heads.undetermined(run, Seq(list(_parameters(run, made))), f"a parameter of «{kind}»", where)
+        found = heads.undetermined(run, Seq(list(_parameters(run, made))), f"a parameter of `{kind}`", where)
         use = LossUse(None, written, Tri.UNKNOWN, location=where.location)
-        return found, use, f"the likelihood of a distribution «{kind}»"
+        return found, use, f"the likelihood of a distribution `{kind}`"
     return prediction, LossUse(name, written, from_logits, _constants(kind, given), location=where.location), None
 
 

@@ -124,7 +124,7 @@ def activated(
         return made
     activation = find_activation(name, **plain)
     if activation is None:
-        return Unknown(f"the activation «{name}»", where)
+        return Unknown(f"the activation `{name}`", where)
     units = tensors.extent(shape, axis) if isinstance(axis, int) and shape is not None else None
     after = activation.range_of(ActivationRange(value.values), units)
     spread = name in {"softmax", "softmin"}

@@ -44,7 +44,7 @@ def library_call(run: Run, layer: Object, call: Call) -> Value:
     given = call.get(0, "input", "x", "src", "query")
     value = heads.output(run, given) if given is not None and not isinstance(given, (Seq, Mapping)) else None
     if value is None:
-        return Unknown(f"the input of «{name}»", call.where)
+        return Unknown(f"the input of `{name}`", call.where)
     found = activation_of(f"torch.nn.{name}") if name in ACTIVATION_MODULES else None
     if found is not None:
         parameters = merged_parameters(layer.call, found[2], found[1])
@@ -53,7 +53,7 @@ def library_call(run: Run, layer: Object, call: Call) -> Value:
     if spec is None:
         if name == "Identity":
             return value
-        return heads.undetermined(run, value, f"«{name}» is not known", call.where)
+        return heads.undetermined(run, value, f"`{name}` is not known", call.where)
     return through(run, spec, name, Given(layer.call, spec.signature), value, layer.where or call.where)
 
 

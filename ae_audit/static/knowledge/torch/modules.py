@@ -366,7 +366,7 @@ def module_call(run: Run, receiver: Any, call: Call) -> Value:
         return run.call(forward, call)
     given = [argument for argument in call.values() if run.find_tensors(argument) or isinstance(argument, Array)]
     value = given[0] if given else (call.args[0] if call.args else NONE)
-    return heads.undetermined(run, value, f"«{receiver.cls.name}» has no forward in reach", call.where)
+    return heads.undetermined(run, value, f"`{receiver.cls.name}` has no `forward` that could be found", call.where)
 
 
 @TABLE.method(MODULE, "forward")

@@ -75,8 +75,8 @@ def cast(run: Run, value: Value, dtype: str, call: Call) -> Value:
     if not dtype.startswith(INTEGER_DTYPES) or not was_float or value.values.unknown:
         return replace(value, dtype=dtype)
     if dtype == "bool":
-        return replace(arrays.thresholded(value, f"«{call.where.written}»", call.where), dtype="bool")
-    made = arrays.increasing(value, _truncated, f"«{call.where.written}» drops the fraction", call.where)
+        return replace(arrays.thresholded(value, f"`{call.where.written}`", call.where), dtype="bool")
+    made = arrays.increasing(value, _truncated, f"`{call.where.written}` drops the fraction", call.where)
     made = replace(made, dtype=dtype, structure=value.structure)
     return unsigned.cast(value, made, call.where) if dtype == "uint8" else made
 
@@ -109,7 +109,7 @@ def rearrange(run: Run, value: Value, call: Call, name: str) -> Value:
     if isinstance(value, Difference):
         return value
     found = carried(run, value)
-    return Unknown(f"«{name}»", call.where) if found is None else rearranged(run, found, call, name)
+    return Unknown(f"`{name}`", call.where) if found is None else rearranged(run, found, call, name)
 
 
 def regrouped(value: LossValue, call: Call, name: str) -> LossValue:
@@ -134,7 +134,7 @@ def select(run: Run, value: Value, call: Call, name: str) -> Value:
         return value
     found = carried(run, value)
     if found is None:
-        return Unknown(f"«{name}»", call.where)
+        return Unknown(f"`{name}`", call.where)
     if "pool" in name:
         return _pooled(found, call, name)
     part = heads.moved(found, _shape_of_part(name, heads.shape_of(found), call.constant(1, "dim", default=0)))
@@ -168,9 +168,9 @@ def accumulated(run: Run, value: Value, call: Call, name: str) -> Value:
     """Sums so far: of the values nothing is known, of the shape all."""
     found = carried(run, value)
     if not isinstance(found, Array):
-        reason = f"what «{name}» makes of an output is not known"
-        return Unknown(f"«{name}»", call.where) if found is None else heads.undetermined(run, found, reason, call.where)
-    why = found.why or f"«{call.where.written}» is computed from the data"
+        reason = f"what `{name}` makes of an output is not known"
+        return Unknown(f"`{name}`", call.where) if found is None else heads.undetermined(run, found, reason, call.where)
+    why = found.why or f"`{call.where.written}` is computed from the data"
     return replace(found, values=ValueRange(), scale=None, shift=None, standardised=Tri.UNKNOWN, why=why)
 
 
@@ -178,7 +178,7 @@ def accumulated(run: Run, value: Value, call: Call, name: str) -> Value:
 def average(run: Run, value: Value, call: Call, name: str) -> Value:
     """Averages of neighbours."""
     found = carried(run, value)
-    return Unknown(f"«{name}»", call.where) if found is None else _pooled(found, call, name)
+    return Unknown(f"`{name}`", call.where) if found is None else _pooled(found, call, name)
 
 
 def _pooled(value: Array | Tensor, call: Call, name: str) -> Value:
@@ -193,7 +193,7 @@ def interpolate(run: Run, value: Value, call: Call, name: str) -> Value:
     """``F.interpolate``: copies or averages, except that bicubic overshoots."""
     found = carried(run, value)
     if found is None:
-        return Unknown(f"«{name}»", call.where)
+        return Unknown(f"`{name}`", call.where)
     spec = LAYERS["Upsample"]
     shape = layer_shape("Upsample", spec, Given(call, spec.signature), heads.shape_of(found))
     if call.constant(2, "mode", default="nearest") == "bicubic" and isinstance(found, Tensor):
@@ -206,7 +206,7 @@ def pad(run: Run, value: Value, call: Call, name: str) -> Value:
     """``F.pad``: a constant round the edge, or the edge itself again."""
     found = carried(run, value)
     if found is None:
-        return Unknown(f"«{name}»", call.where)
+        return Unknown(f"`{name}`", call.where)
     if call.constant(1, "mode", default="constant") != "constant":
         return heads.passed(found, "pad", None)
     edge = call.number(2, "value", default=0.0)
@@ -265,7 +265,7 @@ def measured(run: Run, value: Value, call: Call, name: str) -> Value:
             extent = shape[axis] if -len(shape) <= axis < len(shape) else None
             return Unknown("an extent", call.where) if extent is None else Const(extent)
         return shape_value(shape)
-    return Unknown(f"«{name}»", call.where)
+    return Unknown(f"`{name}`", call.where)
 
 
 def shape_value(shape: tuple[int | None, ...]) -> Seq:
@@ -277,7 +277,7 @@ def rearrange_by_words(run: Run, value: Value, call: Call, name: str) -> Value:
     """``einops.rearrange(x, "b c h w -> b (c h w)")``."""
     found = carried(run, value)
     if found is None:
-        return Unknown(f"«{name}»", call.where)
+        return Unknown(f"`{name}`", call.where)
     pattern = call.constant(1, "pattern")
     sizes = {key: python(item) for key, item in call.kwargs.items()}
     known = {key: item for key, item in sizes.items() if isinstance(item, int)}

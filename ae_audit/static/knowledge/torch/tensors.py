@@ -33,7 +33,7 @@ def _as_function(name: str) -> Callable[[Run, Call], Value]:
     def handler(run: Run, call: Call) -> Value:
         value = call.get(0, "input", "x", "tensors", "self")
         if value is None:
-            return Unknown(f"the argument of «{name}»", call.where)
+            return Unknown(f"the argument of `{name}`", call.where)
         return apply(run, name, value, call.without_first() if call.args else call)
 
     return handler
@@ -55,7 +55,7 @@ def weigh(run: Run, value: Value, call: Call, name: str) -> Value:
     given = [value, *call.values()]
     if not any(run.find_tensors(item) for item in given) and not _has_weights(call, name):
         found = [item for item in given if isinstance(item, Array)]
-        why = f"what «{name}» makes of data"
+        why = f"what `{name}` makes of data"
         return arrays.unknown_array(run, why, call.where, found[0].source if found else None)
     feeding = [item for item in given if isinstance(item, Tensor) and item.fed]
     first: Value = value if not feeding else feeding[0]
@@ -91,7 +91,7 @@ def activate(run: Run, value: Value, call: Call, name: str) -> Value:
     symbol = f"torch.nn.functional.{_FUNCTION_NAMES.get(name, name)}"
     known = activation_of(symbol)
     if found is None or known is None:
-        return heads.undetermined(run, value, f"what «{name}» returns is not known", call.where)
+        return heads.undetermined(run, value, f"what `{name}` returns is not known", call.where)
     order = tuple(item for item in known[2] if item != "input")
     return heads.activated(run, found, known[0], merged_parameters(call, order, known[1]), call.where)
 

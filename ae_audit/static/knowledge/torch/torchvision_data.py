@@ -109,7 +109,7 @@ def several(run: Run, receiver: Object, call: Call) -> Value:
     count = call.constant(0)
     written = _called(receiver)
     if _LOADS_SEVERAL.search(written.casefold()) is None:
-        parts: list[Value] = [Unknown(f"what «{written}» returns is not known", call.where) for _ in range(count)]
+        parts: list[Value] = [Unknown(f"what `{written}` returns is not known", call.where) for _ in range(count)]
         return Seq(parts, "tuple")
     return Seq([_constructor(UNKNOWN_MAKE)(run, receiver.call or call) for _ in range(count)], "tuple")
 
@@ -192,7 +192,7 @@ def label(run: Run, receiver: Any) -> Value:
     name, facts = _facts(run, receiver)
     state = _state(run, receiver)
     if isinstance(receiver, Object) and receiver.cls == UNKNOWN_MAKE:
-        known: Value = state.setdefault("second", Unknown(f"what «{_called(receiver)}» gives besides its images"))
+        known: Value = state.setdefault("second", Unknown(f"what `{_called(receiver)}` gives besides its images"))
         return known
     classes = facts.classes
     if name == "EMNIST":

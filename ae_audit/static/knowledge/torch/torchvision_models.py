@@ -58,7 +58,7 @@ def network(run: Run, name: str, call: Call) -> Value:
         return Object(SEGMENTATION, call, last)
     if any(last.startswith(beginning) for beginning in HEADS):
         return Object(NETWORK, call, last)
-    return Unknown(f"what «{name}» returns is not known", call.where)
+    return Unknown(f"what `{name}` returns is not known", call.where)
 
 
 @TABLE.function("timm.create_model")

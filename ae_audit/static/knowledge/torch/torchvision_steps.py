@@ -79,7 +79,7 @@ def transform(run: Run, receiver: Any, call: Call) -> Value:
     name = receiver.cls.rpartition(".")[2]
     spec = TRANSFORMS.get(name)
     if spec is None:
-        return Unknown(f"the transform «{name}»", call.where)
+        return Unknown(f"the transform `{name}`", call.where)
     if len(call.args) == 1:
         return applied(run, spec, name, receiver.call or call, call.args[0], receiver.where or call.where, 0)
     first = applied(run, spec, name, receiver.call or call, call.args[0], receiver.where or call.where, 0)
@@ -96,10 +96,10 @@ def pipeline_parts(run: Run, receiver: Any) -> Value:
 def _function(name: str) -> Callable[[Run, Call], Value]:
     def handler(run: Run, call: Call) -> Value:
         if not call.args and not call.kwargs:
-            return Unknown(f"«{name}»", call.where)
+            return Unknown(f"`{name}`", call.where)
         value = call.get(0, "pic", "img", "image", "inpt", "tensor")
         if value is None:
-            return Unknown(f"the image of «{name}»", call.where)
+            return Unknown(f"the image of `{name}`", call.where)
         return applied(run, FUNCTIONS[name], name, call, value, call.where, 1)
 
     return handler
@@ -123,10 +123,10 @@ def applied(run: Run, spec: TransformSpec, name: str, given: Call, value: Value,
         changed = {key: applied(run, spec, name, given, item, where, skip) for key, item in value.items.items()}
         return Mapping(changed, value.rest)
     if isinstance(value, Tensor):
-        return value if spec.step in {Step.KEEPS, Step.RESIZES} else Unknown(f"«{name}» of an output", where)
+        return value if spec.step in {Step.KEEPS, Step.RESIZES} else Unknown(f"`{name}` of an output", where)
     array = run.as_array(value)
     if array is None:
-        return Unknown(f"the values after «{name}»", where)
+        return Unknown(f"the values after `{name}`", where)
     if spec.step in {Step.MAYBE, Step.ONE_OF}:
         return _at_random(run, given.get(skip, "transforms"), array, where, spec.step is Step.MAYBE)
     if spec.step is Step.NORMALISES:
@@ -153,12 +153,12 @@ def _simple(run: Run, step: Step, name: str, given: Call, array: Array, where: W
         return replace(array, values=array.values.together(_fill(given, array)), shape=_padded(name, array))
     if step is Step.NOISES:
         noise = Array(random=True, root=run.fresh())
-        made = arrays.mixed(run, array, noise, f"«{where.written}»", where)
+        made = arrays.mixed(run, array, noise, f"`{where.written}`", where)
         clip = given.constant(skip + 2, "clip", default=True)
         return replace(made, values=ValueRange(UNIT, array.values.reach)) if clip is not False else made
     if step in {Step.KEEPS, Step.RECOLOURS}:
         return array
-    return arrays.unknown_array(run, f"the values after «{name}»", where, array.source)
+    return arrays.unknown_array(run, f"the values after `{name}`", where, array.source)
 
 
 def _sequence(run: Run, given: Value | None, value: Value, where: Where) -> Value:
