@@ -90,8 +90,10 @@ def test_script_that_raises(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_script_that_imports_something_absent(tmp_path: Path) -> None:
+    """What takes no part in the training is stood in for, and the report says so."""
     result = ae_audit(script(tmp_path, "import a_package_that_nobody_has"))
-    assert "a_package_that_nobody_has" in stage_error(result, "runtime")
+    assert result.report["errors"] == []
+    assert [note["text"] for note in result.report["notes"] if "a_package_that_nobody_has" in note["text"]]
     assert result.standing("error") == {"AE101"}
 
 
