@@ -155,6 +155,8 @@ class _Judgement:
         ideal = self._alone()
         if ideal.misses and self._network.beside:
             raise NotJudged("the term stands beside others on the same prediction, and may be meant to pull away")
+        if ideal.misses and self._truth.axis is None and np.size(self._network.target) < math.prod(self._shape):
+            raise NotJudged("the prediction has more values than the target, and some may say something else")
         return ideal
 
     def _alone(self) -> Ideal:
