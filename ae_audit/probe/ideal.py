@@ -151,6 +151,15 @@ class _Judgement:
             return math.inf
 
     def made(self) -> Ideal:
+        """Raises: NotJudged where a term misses that is not all that is minimised for its prediction."""
+        ideal = self._alone()
+        if ideal.misses and self._network.beside:
+            raise NotJudged("the term stands beside others on the same prediction, and may be meant to pull away")
+        if ideal.misses and self._truth.axis is None and np.size(self._network.target) < math.prod(self._shape):
+            raise NotJudged("the prediction has more values than the target, and some may say something else")
+        return ideal
+
+    def _alone(self) -> Ideal:
         network, truth = self._network, self._truth
         unit = self._unit()
         random = unit * FIRST_SPREAD * np.random.default_rng(0).standard_normal(self._own.size)
@@ -210,8 +219,6 @@ class _Judgement:
             return replace(figures, outcome=Outcome.ARRIVES)
         if not unlike:
             return figures
-        if self._network.beside:
-            raise NotJudged("the term stands beside others on the same prediction, and may be meant to pull away")
         figures = replace(figures, end_loss=unlike[0].loss, **self._likeness(unlike[0]))
         runs_away = truth.cost - unlike[0].loss > RUN_AWAY * gap
         if not self._by_sample() and (figures.correlation or 0.0) > OPPOSED and not runs_away:

@@ -195,6 +195,22 @@ def test_a_reversed_term_beside_others_is_not_judged() -> None:
         judge(network, setup("mse"))
 
 
+def likelihood(p: Array, y: Array) -> tuple[float, Array]:
+    """Of a mean and a logarithm of the variance."""
+    mean, log_variance = p[:, :1], p[:, 1:]
+    rest = (y - mean) * np.exp(-log_variance)
+    gradient = np.concatenate([-rest, 0.5 - 0.5 * (y - mean) * rest], axis=1)
+    return float(0.5 * (log_variance + (y - mean) * rest).mean()), gradient / len(y)
+
+
+def test_a_prediction_that_says_more_than_the_target_is_not_judged() -> None:
+    target = np.random.default_rng(1).standard_normal((32, 1))
+    network = Network(likelihood, target, own=0.05 * np.random.default_rng(3).standard_normal((32, 2)))
+    network._shape = (32, 2)
+    with pytest.raises(NotJudged, match="more values than the target"):
+        judge(network, setup("mse"))
+
+
 def test_equal_networks_give_equal_figures() -> None:
     assert judge(Network(quantile, GREY), setup()) == judge(Network(quantile, GREY), setup())
 

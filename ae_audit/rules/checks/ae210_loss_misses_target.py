@@ -29,7 +29,9 @@ Where another rule says why (`AE101`, `AE102`, `AE201`, `AE209`, `AE303`, `AE309
 and nothing that was found costs less: perceptual, spectral and SSIM losses, correlation and scale-invariant losses,
 smoothed labels, quantiles, masks and weights. Not judged, and named so, are losses that are linear in the prediction
 (policy gradients, critics), that order samples rather than match them (survival, ranking), that pass another network's
-weights, or that pull the other way beside other terms on the same prediction, and targets that do not vary.
+weights, that compare picked values of the prediction alone (`gather`, an index), or that miss beside other terms on the
+same prediction; targets that a network gave (a teacher, a bootstrapped value), that do not vary, or that have fewer
+values than the prediction.
 
 ## Fix safety
 

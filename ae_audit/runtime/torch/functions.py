@@ -180,6 +180,8 @@ RANDOM = (
     | DROPPING
 )
 
+DETACHING = frozenset({"detach", "detach_"})
+"""calls behind which no gradient goes"""
 FORM_ONLY = frozenset({"ones_like", "zeros_like", "full_like", "new_ones", "new_zeros", "new_full", "new_tensor"})
 """Take the form of their argument, and none of its values."""
 

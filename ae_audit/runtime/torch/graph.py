@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils import _pytree as pytree
 
-from ae_audit.runtime.torch.functions import CHOOSING, FORM_ONLY, RANDOM, short_name, writes_in_place
+from ae_audit.runtime.torch.functions import CHOOSING, DETACHING, FORM_ONLY, RANDOM, short_name, writes_in_place
 from ae_audit.runtime.torch.tensor_refs import IdentityMap, size_in_bytes, version
 from ae_audit.schema.location import Location
 
@@ -291,6 +291,21 @@ def ancestors(refs: Iterable[Ref]) -> list[Node]:
             found[source.serial] = source
             stack.extend(ref.source for ref in source.refs())
     return [found[serial] for serial in sorted(found)]
+
+
+def getting_gradients(root: Ref) -> frozenset[int]:
+    """The serials of those nodes that gradients of ``root`` reach: none that ran without them, or was detached."""
+    found: set[int] = set()
+    stack = [root.source]
+    while stack:
+        source = stack.pop()
+        if not isinstance(source, Node) or source.serial in found:
+            continue
+        if not source.with_grad or (not source.is_module and source.name in DETACHING):
+            continue
+        found.add(source.serial)
+        stack.extend(ref.source for ref in source.refs())
+    return frozenset(found)
 
 
 def leaves_of(nodes: Iterable[Node]) -> list[Leaf]:

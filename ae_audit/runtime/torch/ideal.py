@@ -16,7 +16,7 @@ from ae_audit.runtime.torch.arm import Arm, ArmPlayer
 from ae_audit.runtime.torch.events import Chunk, LossEvent, backwards
 from ae_audit.runtime.torch.graph import Node, Ref, ancestors
 from ae_audit.runtime.torch.head_path import HeadPath, NoPath, path_to
-from ae_audit.runtime.torch.loss_terms import LossTerm, term_of
+from ae_audit.runtime.torch.loss_terms import LossTerm, from_network, picks, term_of
 from ae_audit.runtime.torch.trial import Recording
 from ae_audit.schema.remedies import Remedy, SwapActivation
 
@@ -45,7 +45,11 @@ class FreeTorch:
         self._swapped = next((remedy.to for remedy in remedies if isinstance(remedy, SwapActivation)), None)
         if loss.node is None or not isinstance(loss.prediction.source, Node):
             raise NotJudged("the loss is computed out of sight, inside a model")
+        if from_network(loss):
+            raise NotJudged("the target comes from a network, and is not the truth")
         self._term: LossTerm = term_of(_root_of(chunk, loss), loss)
+        if picks(loss.prediction, self._term.nodes):
+            raise NotJudged("only picked values of the prediction are compared")
         self._observe()
 
     # --- what a free network is asked -------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from torch.nn.modules.loss import _Loss
 from ae_audit.runtime.host.user_code import UserCode
 from ae_audit.runtime.torch import functions, losses
 from ae_audit.runtime.torch.events import LossEvent, Site, SiteKey, weights_behind
-from ae_audit.runtime.torch.graph import Node, Ref, ancestors
+from ae_audit.runtime.torch.graph import Node, Ref, ancestors, getting_gradients
 from ae_audit.runtime.torch.handwritten_losses import custom_losses, recognise
 from ae_audit.runtime.torch.heads import HeadFollower
 from ae_audit.runtime.torch.modules import ModelWatch, spelled
@@ -114,7 +114,10 @@ class LossSites:
         """The losses of ``root`` that no loss function computed; ``weights`` are those of its nodes, by serial."""
         found = []
         now = self._user.callers()
+        learning = getting_gradients(root)
         for loss in custom_losses(root, known):
+            if isinstance(loss.prediction.source, Node) and loss.prediction.source.serial not in learning:
+                continue  # a network's answers have a part in the target (a value that is bootstrapped)
             calls = [node.call for node in ancestors([Ref(loss.value)]) if node.serial in loss.region]
             if any(isinstance(call, torch.nn.Module) and self._models.transparent(call) for call in calls):
                 continue  # a loss with a name was seen inside: the next step shows it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +13,10 @@ from ae_audit.runtime.torch.graph import Kind, Leaf, Node, Ref, ancestors
 
 WINDOWS = ("conv", "unfold", "avg_pool", "max_pool", "interpolate")
 """calls, by how their names begin"""
+PICKING = frozenset({"gather", "take", "take_along_dim", "index_select", "masked_select"})
+"""calls that hand on some values of their first argument, those that another one names"""
+INDEXING = frozenset({"__getitem__", "getitem"})
+"""calls that pick values where they are given a tensor of places, and cut evenly where they are given slices"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +26,7 @@ class LossTerm:
     Attributes:
         parts: each summand with its factor.
         nodes: the calls that depend on the prediction and lead to them, in the order in which they ran.
-        beside: whether another summand depends on the same prediction.
+        beside: whether another summand depends on the same prediction, or on the output that it was made of.
     """
 
     parts: tuple[tuple[Ref, float], ...]
@@ -58,12 +63,15 @@ def term_of(root: Ref, loss: LossEvent) -> LossTerm:
     start = loss.prediction.source
     assert isinstance(start, Node)
     mine: list[tuple[Ref, float]] = []
+    output = _output_of(loss.prediction)
     beside = False
     for ref, factor in summands(root):
         before = ancestors([ref])
         if loss.node in before:
             mine.append((ref, factor))
-        elif start in before:
+            continue
+        used = _places([ref, *(part for node in before for part in node.refs())])
+        if start in before or not output.isdisjoint(used):
             beside = True
     if not mine:
         raise NotJudged("the loss is no part of what is minimised")
@@ -71,6 +79,54 @@ def term_of(root: Ref, loss: LossEvent) -> LossTerm:
     if any(_has_weights(node) for node in depends):
         raise NotJudged("the prediction also enters the loss through another network's weights")
     return LossTerm(tuple(mine), tuple(depends), beside)
+
+
+def from_network(loss: LossEvent) -> bool:
+    """Whether weights had a part in the target: a teacher's answers, or a value that was bootstrapped."""
+    if isinstance(loss.target.source, Leaf) and loss.target.source.value is not None:
+        return False
+    return any(_has_weights(node) for node in ancestors([loss.target]))
+
+
+def picks(prediction: Ref, loss_nodes: Iterable[Node]) -> bool:
+    """Whether data say which values of the output are compared, between its weights and the end of the loss."""
+    return any(_picking(node) for node in [*_after_weights(prediction), *loss_nodes])
+
+
+def _picking(node: Node) -> bool:
+    if node.is_module:
+        return False
+    if node.name in PICKING:
+        return True
+    if node.name not in INDEXING:
+        return False
+    taken, *_ = node.refs()
+    return any(ref is not taken and (ref.source is not taken.source or ref.index != taken.index) for ref in node.refs())
+
+
+def _after_weights(prediction: Ref) -> list[Node]:
+    """The calls without weights that made the prediction of what the last weights gave."""
+    found: list[Node] = []
+    waiting = [prediction]
+    met: set[int] = set()
+    while waiting:
+        node = waiting.pop().source
+        if not isinstance(node, Node) or node.kind is not Kind.MODEL or node.serial in met or _has_weights(node):
+            continue
+        met.add(node.serial)
+        found.append(node)
+        waiting.extend(node.refs())
+    return found
+
+
+def _output_of(prediction: Ref) -> frozenset[tuple[int, int]]:
+    """What the prediction was made of since the last weights, that too which these gave."""
+    made = [part for node in _after_weights(prediction) for part in node.refs() if part.kind is Kind.MODEL]
+    return _places([prediction, *made])
+
+
+def _places(refs: Iterable[Ref]) -> frozenset[tuple[int, int]]:
+    return frozenset((ref.source.serial, ref.index) for ref in refs if isinstance(ref.source, Node))
 
 
 def summands(root: Ref) -> list[tuple[Ref, float]]:

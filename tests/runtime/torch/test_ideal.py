@@ -158,6 +158,20 @@ RIGHT = {
         {"before": "features = nn.Linear(16, 8)\nfor p in features.parameters():\n    p.requires_grad_(False)\n"},
     ),
     "critic": ("loss = net(x + 0.1).mean() - net(x).mean()", {"head": "nn.Identity()", "outputs": 1}),
+    "scale invariant": (
+        "gap = net(x) - torch.log(x + 0.1)\nloss = (gap**2).mean() - 0.5 * gap.mean() ** 2",
+        {"head": "nn.Identity()"},
+    ),
+    "bootstrapped": (
+        "with torch.no_grad():\n    wanted = means[i] + 0.9 * older(x).max(1).values\n"
+        "loss = F.smooth_l1_loss(net(x).gather(1, labels[i][:, None])[:, 0], wanted)",
+        {"head": "nn.Identity()", "before": LABELS + MEANS + "older = nn.Linear(16, 4)\n", "outputs": 4},
+    ),
+    "bootstrapped by hand": (
+        "wanted = means[i] + 0.9 * older(x).max(1).values.detach()\n"
+        "loss = ((net(x).gather(1, labels[i][:, None])[:, 0] - wanted) ** 2).mean()",
+        {"head": "nn.Identity()", "before": LABELS + MEANS + "older = nn.Linear(16, 4)\n", "outputs": 4},
+    ),
     "several quantiles": (
         "gap = means[i][:, None] - net(x)\nq = torch.tensor([0.1, 0.5, 0.9])\n"
         "loss = torch.maximum(q * gap, (q - 1) * gap).mean()",
@@ -209,6 +223,44 @@ WRONG = {
 def test_wrong_programs_miss(name: str, ideal: Callable[..., Ideal]) -> None:
     step, options, outcome = WRONG[name]
     assert ideal(step, **options).outcome is outcome
+
+
+PICKED = {
+    "gathered": "chosen = net(x).gather(1, labels[i][:, None])[:, 0]",
+    "indexed": "chosen = net(x)[torch.arange(len(i)), labels[i]]",
+    "taken along": "chosen = torch.take_along_dim(net(x), labels[i][:, None], 1)[:, 0]",
+}
+
+
+@pytest.mark.parametrize("name", PICKED)
+@pytest.mark.parametrize("loss", ["F.smooth_l1_loss(chosen, means[i])", "-((chosen - means[i]) ** 2).mean()"])
+def test_picked_values_are_named_and_not_judged(name: str, loss: str, ideal: Callable[..., Ideal]) -> None:
+    found = ideal(f"{PICKED[name]}\nloss = {loss}", head="nn.Identity()", before=LABELS + MEANS, outputs=4)
+    assert (found.outcome, found.why) == (Outcome.NOT_JUDGED, "only picked values of the prediction are compared")
+
+
+@pytest.mark.parametrize("wanted", ["older(x).detach()", "means[i][:, None] + 0.9 * older(x).detach()"])
+@pytest.mark.parametrize("loss", ["F.mse_loss(net(x), wanted)", "((net(x) - wanted) ** 2).mean()"])
+def test_no_answers_of_a_network_pass_for_a_prediction(wanted: str, loss: str, record: Callable[..., Recorded]) -> None:
+    step, before = f"wanted = {wanted}\nloss = -{loss}", MEANS + "older = nn.Linear(16, 16)\n"
+    recorded = record(program(step, head="nn.Identity()", before=before))
+    for capture in recorded.captures:
+        assert ideal_of(capture, capture.setup).outcome is Outcome.NOT_JUDGED, capture.setup
+
+
+@pytest.mark.parametrize(
+    "beside",
+    ["F.mse_loss(p, x)", "F.mse_loss(torch.sigmoid(p), x)", "unknown(p)"],
+)
+def test_a_term_that_misses_beside_others_is_not_judged(beside: str, record: Callable[..., Recorded]) -> None:
+    step = f"p = net(x)\nloss = -F.l1_loss(p.abs(), x) + {beside}"
+    before = "def unknown(p):\n    return 3 * (p.sin() ** 2).mean().sqrt()\n"
+    outcomes = []
+    for capture in record(program(step, head="nn.Identity()", before=before)).captures:
+        outcomes.append(ideal_of(capture, capture.setup))
+    assert outcomes
+    assert all(found.outcome in SILENT for found in outcomes), outcomes
+    assert any("beside others" in (found.why or "") for found in outcomes), outcomes
 
 
 def test_remedies_are_played_too(ideal: Callable[..., Ideal]) -> None:
