@@ -108,7 +108,7 @@ def test_without_the_flag_the_sentence_names_it(warm_torch: WarmCommand) -> None
     result = audited(warm_torch, "table.py", TORCH_TABLE)
     (error,) = result.report["errors"]
     assert "FileNotFoundError at line 3" in error["message"]
-    assert "--stand-in makes up arrays, tables and folders of images" in error["message"]
+    assert "--stand-in generates arrays, tables and image folders" in error["message"]
 
 
 @pytest.mark.slow

@@ -35,9 +35,9 @@ def test_the_verdict_follows_from_the_paired_differences(
     ("fixed", "faulty", "reason"),
     [
         ((-0.77, -0.53), (-7.0, -7.0), "the fix is ahead, but"),
-        ((-0.77, -0.53), (-0.8, -0.5), "neither arm learned"),
-        ((-0.77, 0.3), (-7.0, 0.3), "neither clear nor absent"),
-        ((0.5, 0.5), (0.44, 0.44), "neither clear nor absent"),
+        ((-0.77, -0.53), (-0.8, -0.5), "neither variant learned"),
+        ((-0.77, 0.3), (-7.0, 0.3), "too small to call"),
+        ((0.5, 0.5), (0.44, 0.44), "too small to call"),
     ],
 )
 def test_why_nothing_is_concluded(fixed: tuple[float, ...], faulty: tuple[float, ...], reason: str) -> None:

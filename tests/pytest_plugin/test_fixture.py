@@ -114,7 +114,7 @@ def test_marker_and_call_narrow_the_rules(project: pytest.Pytester, run: Run) ->
     ("arguments", "sentence"),
     [
         ("slect='AE1'", "pytest.mark.ae_audit has no argument 'slect'. Did you mean 'select'?"),
-        ("select='AE119'", "Unknown rule 'AE109' in select of pytest.mark.ae_audit. Did you mean 'AE*'?"),
+        ("select='AE119'", "Unknown rule 'AE119' in select of pytest.mark.ae_audit. Did you mean 'AE*'?"),
         ("ignore=[1]", "ignore of pytest.mark.ae_audit must be a list of rule codes*"),
         (
             "fail_on='eror'",

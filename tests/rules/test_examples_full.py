@@ -27,7 +27,10 @@ REFUTED = {("AE104", Framework.KERAS): "Keras on TensorFlow undoes it"}
 """findings that the experiment withdraws, and the words in which the report says why"""
 UNTRIED = {("AE209", Framework.TORCH)}
 """findings whose remedy is another architecture, which no experiment can put in"""
-RAISES = {("AE310", Framework.TORCH): "doesn't match the broadcast shape"}
+RAISES = {
+    ("AE211", Framework.TORCH): "out of bounds",
+    ("AE310", Framework.TORCH): "doesn't match the broadcast shape",
+}
 """programs that stop before their first step, and the words in which the report says so"""
 
 

@@ -179,9 +179,9 @@ def test_pictures_come_in_the_shape_that_the_model_takes(tmp_path: Path) -> None
     resized = pictures(str(tmp_path), "cats", (None, 8, 8, 1), channels_first=False)
     assert resized.note == "the images in cats were resized to 8 × 8, which the model takes"
     (tmp_path / "cats" / "9.png").write_bytes(b"junk")
-    with pytest.raises(DataProblem, match=r"9\.png is no picture"):
+    with pytest.raises(DataProblem, match=r"9\.png is not an image"):
         gather(pictures(str(tmp_path), "cats", None, channels_first=False))
-    with pytest.raises(DataProblem, match="holds no pictures"):
+    with pytest.raises(DataProblem, match="holds no images"):
         pictures(str(tmp_path / "nowhere"), "nowhere", None, channels_first=False)
 
 

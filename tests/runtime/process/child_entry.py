@@ -21,10 +21,14 @@ def main() -> None:
     if "source" in session.request:
         exec(compile(session.request["source"], "program.py", "exec"), {"__name__": "__main__", "session": session})
     else:
+        from ae_audit.runtime.host.accommodations.absent_packages import AbsentPackages
+        from ae_audit.runtime.host.user_code import UserCode
         from ae_audit.runtime.interception import Interception, run_script
 
         interception = Interception(guard=session.guard, emit=session.emit)
         interception.install()
+        if os.environ.get("AE_AUDIT_TEST_ABSENT"):  # as the engine does for every program
+            AbsentPackages(UserCode(session.request["script"]), lambda _: None, lambda _: None).install()
         outcome = run_script(
             session.request["script"], session.request.get("argv", []), working_folder=session.working_folder
         )

@@ -104,6 +104,11 @@ class Inert:
             return iter(())
         self._absent_refuse()
 
+    def __len__(self) -> int:
+        if self._absent_empty:
+            return 0
+        self._absent_refuse()
+
     def __str__(self) -> str:
         return f"<{self._absent_name}, which is not installed>"
 
@@ -153,7 +158,7 @@ def _refusing(name: str) -> Callable[..., NoReturn]:
 
 _ARITHMETIC = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor")
 for _name in (
-    *("array", "float", "int", "index", "complex", "len", "lt", "le", "gt", "ge", "next", "reversed", "round"),
+    *("array", "float", "int", "index", "complex", "lt", "le", "gt", "ge", "next", "reversed", "round"),
     *("neg", "pos", "abs", "invert"),
     *(f"{prefix}{name}" for name in _ARITHMETIC for prefix in ("", "r", "i")),
 ):
