@@ -62,7 +62,8 @@ def compare(fixed: Scores, faulty: Scores) -> Comparison:
     pairs = tuple(zip(fixed.r2, faulty.r2, strict=True))
     ahead = all(_wins(*pair) for pair in pairs)
     if ahead and best >= SOMETHING:
-        how = "the fix is ahead in every seed" if len(gains) > 1 else "the fix learns, which without it no seed can"
+        once = "the model learns with the fix and cannot without it"
+        how = "the fix is ahead in every seed" if len(gains) > 1 else once
         return Comparison(Verdict.CONFIRMED, gain, spread, how)
     if all(_is_level(*pair) for pair in pairs) and min(faulty.r2) >= SOMETHING:
         return Comparison(Verdict.REFUTED, gain, spread, "the fix made no difference")
