@@ -141,6 +141,7 @@ def audit_at(
         tuple(item.setup for item in audited),
         tuple(dict.fromkeys(one for item in audited for one in item.undecided)),
         files=(location.path,),
+        sights=tuple(item.sight for item in audited),
     )
 
 

@@ -58,6 +58,7 @@ def assemble(audits: Iterable[FileAudit]) -> Report:
         notes=tuple(notes),
         files=tuple(files),
         suppressed=_suppressed(audited),
+        sights=tuple(item.sight for item in audited) if any(item.sight for item in audited) else (),
     )
 
 

@@ -31,10 +31,12 @@ from ae_audit.schema.messages import (
     SandboxClosed,
     SetupSeen,
     SetupSettled,
+    SetupShown,
     StageFailed,
     StoodIn,
     WriteSkipped,
 )
+from ae_audit.schema.sights import Sight, can_be_drawn
 from ae_audit.schema.training_setup import TrainingSetup
 
 MOST_SETUPS = 64
@@ -205,6 +207,8 @@ class ChildResults:
                 return self._keep(message)
             case SetupSettled():
                 return self._settle(message)
+            case SetupShown(number, sight):
+                return self._show(number, sight)
             case ProgramEnded(_, sentence) if self.program is None and not self._of_model:
                 self.program = replace(message, sentence=sentence[:LONGEST_TEXT])
             case SandboxClosed() if self.confinement is None:
@@ -227,6 +231,7 @@ class ChildResults:
             and (seen.read is None or 0 <= seen.read < len(self._read))
             and audited.setup.condition is None  # it ran
             and not audited.suppressed
+            and audited.sight is None
             and len(audited.findings) <= MOST_FINDINGS
             and len(audited.undecided) <= MOST_FINDINGS
             and all(map(self._is_judgement, audited.findings))
@@ -253,6 +258,14 @@ class ChildResults:
             return False
         self._settled.add(settled.number)
         self._seen[settled.number] = replace(seen, audited=audited)
+        return True
+
+    def _show(self, number: int, sight: Sight) -> bool:
+        """Whether it can be drawn, and of a set-up that was told and not shown yet."""
+        seen = self._seen.get(number)
+        if seen is None or seen.audited.sight is not None or not can_be_drawn(sight):
+            return False
+        self._seen[number] = replace(seen, audited=replace(seen.audited, sight=sight))
         return True
 
     def _is_judgement(self, finding: Finding) -> bool:

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 from ae_audit.engine.merge import merge
 from ae_audit.probe import ProbeOptions, settle
+from ae_audit.probe.plan import ALL_FIXES, AS_WRITTEN
+from ae_audit.probe.sights import Sketchbook, sight_of
 from ae_audit.rules.base import Rule
 from ae_audit.rules.runner import judge, told_once
 from ae_audit.runtime.capture import Array, Capture
@@ -36,7 +38,14 @@ def settled(
     probe: ProbeOptions | None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> AuditedSetup:
-    """``audited`` with the verdicts that the probe of its capture reaches; without one (None) as it is."""
-    if probe is None or not audited.findings:
-        return audited
-    return replace(audited, findings=settle(capture, audited.findings, probe, progress, audited.setup))
+    """``audited`` with the verdicts that the probe of its capture reaches, and with what there is to look at.
+
+    Without a probe (None) its findings are as they were.
+    """
+    sketches = Sketchbook(audited.setup)
+    findings = audited.findings
+    if probe is not None and findings:
+        findings = settle(capture, findings, probe, progress, audited.setup, sketches)
+    arms = {arm.name: arm for finding in findings for item in finding.evidence for arm in item.arms if arm.r2}
+    names = sorted(arms, key=lambda name: (name != AS_WRITTEN, name != ALL_FIXES, -max(arms[name].r2)))
+    return replace(audited, findings=findings, sight=sight_of(capture, audited.setup, sketches, names))

@@ -9,7 +9,7 @@ from ae_audit.engine.settling import PROBE_SHARE, settled
 from ae_audit.probe import ProbeOptions
 from ae_audit.runtime.capture import Capture
 from ae_audit.schema.audited import AuditedSetup
-from ae_audit.schema.messages import Message, Progressed, SetupSettled
+from ae_audit.schema.messages import Message, Progressed, SetupSettled, SetupShown
 
 Emit = Callable[[Message], None]
 
@@ -23,7 +23,7 @@ def settle_and_tell(
     emit: Emit,
     processes: int = 1,
 ) -> None:
-    """Settle the findings of the set-up that was told as ``number``, and tell their verdicts.
+    """Settle the findings of the set-up that was told as ``number``; tell their verdicts, and what there is to look at.
 
     Args:
         number: of the message ``SetupSeen`` that came before.
@@ -36,5 +36,7 @@ def settle_and_tell(
     """
     options = ProbeOptions(seed=request["seed"], time=max(1.0, PROBE_SHARE * time), processes=processes)
     after = settled(capture, audited, options if request["probe"] else None, lambda text: emit(Progressed(text)))
-    if after is not audited:
+    if after.findings != audited.findings:
         emit(SetupSettled(number, after.findings))
+    if after.sight is not None:
+        emit(SetupShown(number, after.sight))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ae_audit.runtime.capture import Capture
-from ae_audit.runtime.measure.facts import best_r2
+from ae_audit.runtime.capture import Array, Capture
+from ae_audit.runtime.measure.facts import best_r2, certify
 from ae_audit.schema.remedies import ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
+from ae_audit.schema.training_setup import TrainingSetup
 from ae_audit.theory.activations import find_activation
 from ae_audit.theory.ranges import Tri
 
@@ -24,6 +25,28 @@ def bound_of(capture: Capture, remedies: Sequence[Remedy]) -> float | None:
     None where the new head is no box or is scaled by what follows it, or where the range of the head was found by
     trying, which proves nothing.
     """
+    changed = _changed(capture, remedies)
+    if changed is None or changed[0].head.sampled:
+        return None
+    return best_r2(*changed)
+
+
+def floor_of(capture: Capture, remedies: Sequence[Remedy]) -> float | None:
+    """The least that the loss of this arm can print on the captured targets, in the unit of :meth:`Trial.advance`.
+
+    None where theory does not know it, and where more than the one loss is printed.
+    """
+    changed = _changed(capture, remedies)
+    if changed is None or changed[0].variational is not None:
+        return None
+    certificate = certify(*changed)
+    if certificate is None or certificate.floor is None:
+        return None
+    return certificate.floor * (capture.batch_size if changed[0].loss.reduction == "sum" else 1)
+
+
+def _changed(capture: Capture, remedies: Sequence[Remedy]) -> tuple[TrainingSetup, Array] | None:
+    """The set-up and the targets of an arm; None where what the new head reaches is not known."""
     head, targets, loss = capture.setup.head, capture.targets, capture.setup.loss
     for remedy in remedies:
         match remedy:
@@ -39,6 +62,4 @@ def bound_of(capture: Capture, remedies: Sequence[Remedy]) -> float | None:
                 loss = replace(loss, from_logits=Tri.of(from_logits))
             case Rescale(scale=scale, shift=shift, target=True):
                 targets = scale * targets + shift
-    if head.sampled:
-        return None
-    return best_r2(replace(capture.setup, head=head, loss=loss), targets)
+    return replace(capture.setup, head=head, loss=loss), targets

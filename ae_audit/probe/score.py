@@ -39,7 +39,7 @@ def r2_score(evaluation: Evaluation, class_axis: int | None = None) -> float:
         NoScore: if the shapes cannot be matched, or the target is constant.
     """
     predictions = np.asarray(evaluation.predictions, dtype=np.float64)
-    targets, axis = _aligned(predictions, np.asarray(evaluation.targets), class_axis)
+    targets, axis = aligned(predictions, np.asarray(evaluation.targets), class_axis)
     if axis is not None and _is_distribution(predictions, axis):
         return _entropy_explained(predictions, targets, axis)
     deviation = targets - targets.mean(axis=0, keepdims=True)
@@ -67,7 +67,7 @@ def _entropy_explained(predictions: FloatArray, one_hot: FloatArray, axis: int) 
     return float(1.0 - chosen / (counts * np.log(counts / counts.sum())).sum())
 
 
-def _aligned(predictions: FloatArray, targets: Array, class_axis: int | None) -> tuple[FloatArray, int | None]:
+def aligned(predictions: FloatArray, targets: Array, class_axis: int | None) -> tuple[FloatArray, int | None]:
     """The targets in the shape of the predictions; class indices become one-hot vectors along the axis that is told."""
     if predictions.shape == targets.shape:
         return np.asarray(targets, dtype=np.float64), None

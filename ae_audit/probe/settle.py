@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
-from ae_audit.probe.bounds import bound_of
+from ae_audit.probe.bounds import bound_of, floor_of
 from ae_audit.probe.forks import side_by_side
 from ae_audit.probe.ideal_contests import IdealContests, with_ideal
 from ae_audit.probe.plan import ArmPlan, Contest, Plan, plan
 from ae_audit.probe.score import NoScore, r2_score
+from ae_audit.probe.sights import Sketchbook
 from ae_audit.probe.verdicts import LEARNED, PLAINLY, SOMETHING, Comparison, Scores, compare
-from ae_audit.runtime.capture import CannotApply, Capture, Trial
+from ae_audit.runtime.capture import CannotApply, Capture, Evaluation, Trial
 from ae_audit.schema.findings import Arm, Evidence, Finding, Verdict
 from ae_audit.schema.training_setup import NOTHING_TO_SPEAK_OF, TrainingSetup
 from ae_audit.theory.intervals import format_number
@@ -72,18 +73,19 @@ def settle(
     options: ProbeOptions,
     progress: Callable[[str], None] = lambda _: None,
     setup: TrainingSetup | None = None,
+    sketches: Sketchbook | None = None,
 ) -> tuple[Finding, ...]:
     """The findings of one captured setup (worst first), each with its verdict and the evidence of the experiments.
 
     A finding without a remedy that can be tried is returned as it is; a proved one stays proved and gains evidence.
     ``setup`` is the capture's, with what more is known of it. What the ideal network confirms is confirmed, also where
-    no time is left for steps of the real one.
+    no time is left for steps of the real one. ``sketches`` is given what the arms predict under the first seed.
     """
     outline = plan(findings)
     if outline is None:
         return tuple(findings)
     ideal = IdealContests(capture, capture.setup if setup is None else setup, progress).evidence(findings, outline)
-    bench = _Bench(capture, options, progress)
+    bench = _Bench(capture, options, progress, sketches)
     settled = _probed(bench, findings, outline)
     return tuple(with_ideal(finding, ideal.get(index)) for index, finding in enumerate(settled))
 
@@ -104,10 +106,18 @@ def _probed(bench: _Bench, findings: Sequence[Finding], outline: Plan) -> list[F
 class _Bench:
     """Runs arms and remembers them: an arm that several findings need is fitted once."""
 
-    def __init__(self, capture: Capture, options: ProbeOptions, progress: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        capture: Capture,
+        options: ProbeOptions,
+        progress: Callable[[str], None],
+        sketches: Sketchbook | None = None,
+    ) -> None:
         self.capture = capture
         self.options = options
         self._progress = progress
+        self._sketches = sketches
+        self._floors: dict[tuple[object, ...], float | None] = {}
         self._runs: dict[tuple[tuple[object, ...], int, int], _Run] = {}
         self._latest = time.process_time() + options.budget
         self._process = os.getpid()
@@ -234,7 +244,22 @@ class _Bench:
         curve = _mean_curve([run.r2[:length] for run in fitted])
         loss = _mean_curve([run.loss[:length] for run in fitted])
         bound = None if runs else self.lost_without_fit(arm)
-        return Arm(arm.name, tuple(run.r2[-1] for run in fitted), curve, loss, failed, bound)
+        return Arm(
+            arm.name,
+            tuple(run.r2[-1] for run in fitted),
+            curve,
+            loss,
+            failed,
+            bound,
+            curves=tuple(run.r2[:length] for run in fitted),
+            losses=tuple(run.loss[:length] for run in fitted),
+            floor=self._floor(arm) if fitted else None,
+        )
+
+    def _floor(self, arm: ArmPlan) -> float | None:
+        if arm.remedies not in self._floors:
+            self._floors[arm.remedies] = floor_of(self.capture, arm.remedies)
+        return self._floors[arm.remedies]
 
     def _steps_worth(self, arm: ArmPlan, steps: int) -> int:
         return min(steps, HOPELESS_STEPS) if self._ruled_out(arm) else steps
@@ -251,12 +276,14 @@ class _Bench:
         r2: list[float] = []
         losses: list[float] = []
         trial: Trial | None = None
+        shown = self._sketches if seed == self.options.seed else None
         try:
             for taken in range(self.chunk, steps + 1, self.chunk):
                 with self._timed(first=trial is None):
                     trial = trial or self.capture.trial(arm.remedies, seed)
                     losses.append(trial.advance(self.chunk))
-                    r2.append(self._score(trial))
+                    evaluation = trial.evaluate()
+                    r2.append(r2_score(evaluation, self._class_axis))
                 if taken >= min(LEAST_STEPS, self.most_steps) and r2[-1] >= enough:
                     break
         except (_OutOfTime, NoScore):
@@ -264,9 +291,13 @@ class _Bench:
         except CannotApply as cause:
             return _Run(failed=str(cause))
         except Exception as cause:  # the program's own step may raise anything
-            if trial is not None:
-                r2.append(self._score(trial))  # what the user is left with
+            if trial is not None:  # what the user is left with
+                evaluation = trial.evaluate()
+                r2.append(r2_score(evaluation, self._class_axis))
+                _keep(shown, arm, evaluation)
             return _Run(tuple(r2), tuple(losses), _sentence(cause))
+        if r2:
+            _keep(shown, arm, evaluation)
         return _Run(tuple(r2), tuple(losses))
 
     def _restart_clock_of_fork(self) -> None:
@@ -291,8 +322,10 @@ class _Bench:
         yield
         self._takes[first] = time.monotonic() - began
 
-    def _score(self, trial: Trial) -> float:
-        return r2_score(trial.evaluate(), self._class_axis)
+
+def _keep(sketches: Sketchbook | None, arm: ArmPlan, evaluation: Evaluation) -> None:
+    if sketches is not None:
+        sketches.keep(arm.name, evaluation)
 
 
 def _judge(bench: _Bench, finding: Finding, outline: Plan, contests: tuple[Contest, ...], steps: int) -> Finding:

@@ -123,6 +123,9 @@ def _arm(arm: Arm) -> Json:
         "loss": list(arm.loss),
         "failed": arm.failed,
         "bound": arm.bound,
+        "curves": [list(run) for run in arm.curves],
+        "losses": [list(run) for run in arm.losses],
+        "floor": arm.floor,
     }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from ae_audit.base.records import dataclass, replace
 from ae_audit.schema.findings import Finding, Undecided
 from ae_audit.schema.report import Suppressed
+from ae_audit.schema.sights import Sight
 from ae_audit.schema.training_setup import TrainingSetup
 
 
@@ -20,6 +21,8 @@ class AuditedSetup:
     """what the rules could not decide of it"""
     suppressed: tuple[Suppressed, ...] = ()
     """findings that a comment in the source excuses"""
+    sight: Sight | None = None
+    """what there is to look at, where it ran"""
 
 
 def numbered(audited: Iterable[AuditedSetup]) -> tuple[AuditedSetup, ...]:

@@ -56,6 +56,12 @@ class Arm:
     """why the arm could not be fitted: the exception's sentence"""
     bound: float | None = None
     """the best R² that any weights reach in the arm, at or below 0, where that decided and the arm was not fitted"""
+    curves: tuple[tuple[float, ...], ...] = ()
+    """R² of each seed over training, at the steps of ``curve``"""
+    losses: tuple[tuple[float, ...], ...] = ()
+    """likewise the printed loss"""
+    floor: float | None = None
+    """the least that the arm's loss can print on this data, in the unit of ``loss``; None where it is not known"""
 
 
 @dataclass(frozen=True, slots=True)

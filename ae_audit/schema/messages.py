@@ -12,6 +12,7 @@ from enum import Enum
 
 from ae_audit.schema.audited import AuditedSetup
 from ae_audit.schema.findings import Finding
+from ae_audit.schema.sights import Sight
 
 
 class RunStage(Enum):
@@ -141,6 +142,14 @@ class SetupSettled:
 
 
 @dataclass(frozen=True, slots=True)
+class SetupShown:
+    """What there is to look at in the set-up ``number``."""
+
+    number: int
+    sight: Sight
+
+
+@dataclass(frozen=True, slots=True)
 class ModelNotLoaded:
     """The model file was not loaded, only its data were looked at."""
 
@@ -166,6 +175,7 @@ Message = (
     | StageFailed
     | SetupSeen
     | SetupSettled
+    | SetupShown
     | ModelNotLoaded
     | InputRefused
 )

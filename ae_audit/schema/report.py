@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ae_audit.base.records import dataclass
 from ae_audit.schema.findings import Finding, Severity, Undecided, Verdict
+from ae_audit.schema.sights import Sight
 from ae_audit.schema.training_setup import TrainingSetup
 
 __all__ = ["Note", "Report", "StageError", "Suppressed", "Undecided"]
@@ -53,11 +54,17 @@ class Report:
     files: tuple[str, ...] = ()
     """paths that could hold a training setup and were read"""
     suppressed: tuple[Suppressed, ...] = ()
+    sights: tuple[Sight | None, ...] = ()
+    """what there is to look at of each of ``setups``, in their order; empty where nothing ran"""
 
     @property
     def standing(self) -> tuple[Finding, ...]:
         """The findings that no experiment refuted."""
         return tuple(finding for finding in self.findings if finding.verdict is not Verdict.REFUTED)
+
+    def sight(self, setup: int | None) -> Sight | None:
+        """What there is to look at of the set-up with that number."""
+        return self.sights[setup] if setup is not None and setup < len(self.sights) else None
 
     def at_or_above(self, severity: Severity) -> tuple[Finding, ...]:
         return tuple(finding for finding in self.standing if finding.severity.rank <= severity.rank)

@@ -132,7 +132,15 @@ class LiveAudit:
         setups = tuple(item.setup for item in audited)
         undecided = tuple(dict.fromkeys(one for item in audited for one in item.undecided))
         return PresentedReport.of(
-            Report(tuple(findings), setups, undecided, tuple(self._errors), tuple(self._notes), files=(self.path,))
+            Report(
+                tuple(findings),
+                setups,
+                undecided,
+                tuple(self._errors),
+                tuple(self._notes),
+                files=(self.path,),
+                sights=tuple(item.sight for item in audited),
+            )
         )
 
     def _judge(self, capture: Capture, probe: ProbeOptions | None = None) -> AuditedSetup:

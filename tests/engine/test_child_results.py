@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,8 +33,10 @@ from ae_audit.schema.messages import (
     SandboxClosed,
     SetupSeen,
     SetupSettled,
+    SetupShown,
 )
 from ae_audit.schema.report import Suppressed
+from ae_audit.schema.sights import Counted, Gallery, Histogram, Kind, Row, Sight
 from ae_audit.schema.training_setup import Condition, Framework, Head, TrainingSetup
 
 Forge = Callable[[SetupSeen], object]
@@ -190,3 +193,50 @@ def test_texts_are_bounded_in_number_and_length(program: str) -> None:
 def test_a_head_of_nan_and_infinite_numbers_is_heard(program: str) -> None:
     setup = replace(READ, head=Head("leaky_relu", parameters=(("slope", float("inf")),)))
     assert told(results(program), replace(SEEN, audited=replace(AUDITED, setup=setup))).ignored == 0
+
+
+HISTOGRAM = Histogram(Counted.VALUES, 0.0, 255.0, (3, 4), 0.0, 1.0, 0.5)
+GALLERY = Gallery(Kind.IMAGE, 1, 2, 0.0, 1.0, (0.5,), (Row("target", ("00ff",)), Row("error", ("0102",))), 9)
+SIGHT = Sight(HISTOGRAM, GALLERY)
+
+
+def test_what_there_is_to_look_at_is_kept(program: str) -> None:
+    heard = told(results(program), SEEN, SetupSettled(0, (SETTLED,)), SetupShown(0, SIGHT))
+    (seen,) = heard.seen
+    assert (seen.audited.sight, seen.audited.findings, heard.ignored) == (SIGHT, (SETTLED,), 0)
+
+
+@pytest.mark.parametrize(
+    "sight",
+    [
+        Sight(replace(HISTOGRAM, counts=(1,) * 65)),
+        Sight(replace(HISTOGRAM, counts=())),
+        Sight(replace(HISTOGRAM, counts=(-1,))),
+        Sight(replace(HISTOGRAM, high=math.inf)),
+        Sight(replace(HISTOGRAM, low=300.0)),
+        Sight(replace(HISTOGRAM, reach_low=math.nan)),
+        Sight(replace(HISTOGRAM, outside=1.5)),
+        Sight(gallery=replace(GALLERY, height=65)),
+        Sight(gallery=replace(GALLERY, kind=Kind.SIGNAL, height=2, width=1)),
+        Sight(gallery=replace(GALLERY, rows=())),
+        Sight(gallery=replace(GALLERY, rows=GALLERY.rows * 5)),
+        Sight(gallery=replace(GALLERY, columns=(0.1, 0.2))),
+        Sight(gallery=replace(GALLERY, columns=(math.nan,))),
+        Sight(gallery=replace(GALLERY, low=math.inf)),
+        Sight(gallery=replace(GALLERY, rows=(Row("target", ("00f",)),))),
+        Sight(gallery=replace(GALLERY, rows=(Row("target", ("00<>",)),))),
+        Sight(gallery=replace(GALLERY, rows=(Row("target", ("00ff",) * 9),), columns=())),
+        Sight(gallery=replace(GALLERY, rows=(Row("n" * 201, ("00ff",)),))),
+        Sight(gallery=replace(GALLERY, rows=(Row("target", ("00ff00ff",), 2),))),
+        Sight(gallery=replace(GALLERY, note="n" * 201)),
+    ],
+)
+def test_what_cannot_be_drawn_is_ignored(program: str, sight: Sight) -> None:
+    heard = told(results(program), SEEN, SetupShown(0, sight))
+    assert (heard.seen, heard.ignored) == ((SEEN,), 1)
+
+
+def test_a_set_up_is_shown_once_and_after_it_was_told(program: str) -> None:
+    assert told(results(program), SetupShown(0, SIGHT), SEEN).ignored == 1
+    assert told(results(program), SEEN, SetupShown(0, SIGHT), SetupShown(0, Sight())).ignored == 1
+    assert told(results(program), replace(SEEN, audited=replace(AUDITED, sight=SIGHT))).ignored == 1

@@ -194,7 +194,7 @@ def certify(setup: TrainingSetup, targets: Array) -> Certificate | None:
     if y.size == 0 or (setup.head.range.unknown and loss is None):
         return None
     y, reached = _part_of_batch(y), prediction_range(setup)
-    comparable = _comparable(setup, y, reached)
+    comparable = beside_predictions(setup, y, reached)
     least = mean_loss = None
     if loss is not None and np.isfinite(y.astype(np.float64)).all():
         least, mean_loss = _loss_figures(setup, loss, y)
@@ -213,7 +213,7 @@ def best_r2(setup: TrainingSetup, targets: Array) -> float | None:
     if y.size == 0:
         return None
     y, reached = _part_of_batch(y), prediction_range(setup)
-    comparable = _comparable(setup, y, reached)
+    comparable = beside_predictions(setup, y, reached)
     return None if comparable is None else attainable_r2(reached, comparable)
 
 
@@ -221,7 +221,7 @@ def _part_of_batch(y: Array) -> Array:
     return y.reshape(1) if y.ndim == 0 else part_of(y)
 
 
-def _comparable(setup: TrainingSetup, y: Array, reached: ActivationRange) -> Array | None:
+def beside_predictions(setup: TrainingSetup, y: Array, reached: ActivationRange) -> Array | None:
     """The targets where predictions are; None where there is no such place."""
     loss = setup.loss.theory
     is_index = (loss is not None and indexed(loss, y)) or setup.target.structure is Structure.CLASS_INDEX
