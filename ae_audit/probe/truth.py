@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ae_audit.runtime.capture import NotJudged
 from ae_audit.schema.training_setup import Framework, Structure, TrainingSetup
+from ae_audit.theory.activations import FREE_HEADS
 from ae_audit.theory.array_losses import indexed
 from ae_audit.theory.loss import Link
 
@@ -199,10 +200,6 @@ def encodings(
             yield _log, True
     elif values.min() >= 0.0:
         yield _log, False
-
-
-FREE_HEADS = frozenset({None, "linear", "log_softmax", "log_sigmoid"})
-"""activations behind which an output may be a logit or a logarithm"""
 
 
 def _same(values: Floats) -> Floats:

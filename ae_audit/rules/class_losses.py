@@ -17,7 +17,13 @@ from ae_audit.schema.findings import Severity
 from ae_audit.schema.training_setup import Framework, Structure, TrainingSetup
 from ae_audit.theory.activations import ELEMENTWISE
 from ae_audit.theory.intervals import UNIT, Interval
-from ae_audit.theory.loss_families import CATEGORICAL, CLASS_SCORES, UNNORMALISED, takes_log_probabilities
+from ae_audit.theory.loss_families import (
+    CATEGORICAL,
+    CLASS_SCORES,
+    ONLY_CLASS_INDEX,
+    UNNORMALISED,
+    takes_log_probabilities,
+)
 from ae_audit.theory.ranges import Tri
 
 CROSS_ENTROPIES = frozenset({"cce", "sparse_cce", "cross_entropy"})
@@ -46,10 +52,22 @@ def over_one_unit(setup: TrainingSetup) -> str | None:
         return None
     on_logits = known and (loss in CLASS_SCORES or (loss in CATEGORICAL and setup.loss.from_logits is Tri.YES))
     if on_logits or (loss in CROSS_ENTROPIES and not setup.loss.custom):
-        return f"{loss_words(setup)} over a single unit is 0, whatever the weights and the answers"
+        return _of_one_class(setup)
     if loss in UNNORMALISED and known and setup.framework is Framework.KERAS:
         return f"{loss_words(setup)} over a single unit rewards the largest output, whatever the target"
     return None
+
+
+def _of_one_class(setup: TrainingSetup) -> str:
+    """Measured: TensorFlow and torch refuse class indices that are not below the number of units, JAX does not."""
+    words, reach = loss_words(setup), setup.target.values.reach
+    others = reach is not None and reach.hi > ROUNDING
+    if setup.loss.name not in ONLY_CLASS_INDEX or not others or setup.backend == "jax":
+        return f"{words} over a single unit is 0, whatever the weights and the answers"
+    where = {None: "TensorFlow and torch", "tensorflow": "TensorFlow", "torch": "torch"}.get(
+        setup.backend, "the backend"
+    )
+    return f"{words} over a single unit knows class 0 alone, at a loss of 0: any other label is an error on {where}"
 
 
 def categorical_fault(setup: TrainingSetup) -> tuple[str, Severity] | None:

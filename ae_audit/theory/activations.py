@@ -44,6 +44,8 @@ VECTOR = frozenset(
 ELEMENTWISE = frozenset(elementwise.BUILDERS) | {"prelu", "rrelu", "sine", "cosine"}
 """Canonical names of the activations that act on each value for itself."""
 
+FREE_HEADS: frozenset[str | None] = frozenset({None, "linear", "log_softmax", "log_sigmoid"})
+"""activations behind which an output may be a logit or a logarithm; what another one gives is on the target's scale"""
 PRELU_SLOPE = 0.25
 RRELU_LOWER, RRELU_UPPER = 1.0 / 8.0, 1.0 / 3.0
 

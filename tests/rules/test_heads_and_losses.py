@@ -8,6 +8,7 @@ import pytest
 
 from ae_audit.rules.runner import check
 from ae_audit.schema.findings import Severity
+from ae_audit.schema.ideal import Ideal, Outcome
 from ae_audit.schema.training_setup import DataFacts, Relation, Structure, TrainingSetup
 from ae_audit.static import analyse_file
 from ae_audit.theory.activations import LINEAR_RANGE, find_activation
@@ -19,6 +20,7 @@ from tests.rules.setups import (
     KERAS,
     ONE_HOT,
     RAW,
+    SIGNED,
     TORCH,
     UNKNOWN,
     YES_OR_NO,
@@ -113,6 +115,14 @@ def test_one_unit_under_a_categorical_loss_needs_no_target(activation: str, targ
     assert (
         violation.message == "categorical cross-entropy over a single unit is 0, whatever the weights and the answers"
     )
+
+
+@pytest.mark.parametrize(("backend", "raises"), [("tensorflow", True), ("torch", True), (None, True), ("jax", False)])
+def test_class_indices_over_one_unit_raise_but_on_jax(backend: str | None, *, raises: bool) -> None:
+    subject = replace(setup("sigmoid", "sparse_cce", CLASSES, given=GREY, units=1), backend=backend)
+    (violation,) = violations("AE209", subject)
+    assert ("is an error" in violation.message) is raises
+    assert ("is 0, whatever" in violation.message) is not raises
 
 
 def test_one_channel_that_was_flattened_is_no_single_unit() -> None:
@@ -332,3 +342,36 @@ opt.apply_gradients(zip(tape.gradient(loss, net.trainable_variables), net.traina
         (finding,) = (one for one in found if one.code == "AE104")
         assert finding.severity is severity
         assert [str(each) for each in finding.remedies] == [remedy]
+
+
+# AE102 and AE108, where only the ideal network knows what the loss rewards
+
+
+@pytest.mark.parametrize(
+    ("head", "outcome", "told"),
+    [
+        ("sigmoid", Outcome.UNREACHABLE, True),
+        ("sigmoid", Outcome.BEATEN, False),
+        ("log_softmax", Outcome.UNREACHABLE, False),
+    ],
+)
+def test_a_loss_without_a_name_rewards_what_the_output_cannot_give(head: str, outcome: Outcome, *, told: bool) -> None:
+    subject = setup(head, None, SIGNED, given=SIGNED)
+    assert bool(violations("AE102", replace(subject, ideal=Ideal(outcome)))) is told
+
+
+@pytest.mark.parametrize(
+    ("cut", "outcome", "told"),
+    [
+        (0.3, None, True),
+        (0.15, None, False),
+        (0.15, Outcome.ARRIVES, False),
+        (0.15, Outcome.ELSEWHERE, True),
+        (0.05, Outcome.ELSEWHERE, False),
+    ],
+)
+def test_a_clip_is_told_where_free_outputs_stay_behind_it(cut: float, outcome: Outcome | None, *, told: bool) -> None:
+    subject = setup("linear", "mse", GREY, given=GREY)
+    ideal = None if outcome is None else Ideal(outcome)
+    subject = replace(subject, head=replace(subject.head, cut=cut), ideal=ideal)
+    assert bool(violations("AE108", subject)) is told

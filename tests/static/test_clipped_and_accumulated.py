@@ -1,4 +1,4 @@
-"""Clips of the prediction in training (AE108), and gradients that a loop or an optimizer never resets (AE501)."""
+"""Clips in training (AE108), accuracies that are counted by hand (AE401), and gradients never reset (AE501)."""
 
 from __future__ import annotations
 
@@ -71,6 +71,24 @@ def findings(source: str, code: str) -> list[Finding]:
 )
 def test_a_clip_of_a_layers_own_output(output: str, told: bool) -> None:
     assert bool(findings(TORCH.format(output=output), "AE108")) is told
+
+
+@pytest.mark.parametrize(
+    ("counted", "told"),
+    [
+        ("(net(x) == x).sum()", True),
+        ("torch.eq(net(x), x).float().mean()", True),
+        ("net(x).eq(x).sum()", True),
+        ("(x == net(x)).all()", True),
+        ("(net(x).argmax(1) == y).sum()", False),
+        ("((net(x) > 0.5) == (x > 0.5)).sum()", False),
+        ("(net(x) > x).sum()", False),
+        ("(x == x).sum()", False),
+    ],
+)
+def test_an_accuracy_that_the_program_counts(counted: str, told: bool) -> None:
+    source = TORCH.format(output="self.body(x)").replace("for x, _", "for x, y")
+    assert bool(findings(f"{source}    right = {counted}\n", "AE401")) is told
 
 
 @pytest.mark.parametrize(

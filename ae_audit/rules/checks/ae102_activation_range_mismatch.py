@@ -18,6 +18,8 @@ What lies outside the range is out of reach of any weights, however long the tra
   what another one leaves (`sigmoid(relu(x))`: [0.5, 1)) the range is what comes out, and the remedy is to feed it the
   layer itself.
 - *runtime*: from the smallest and largest value that met the loss.
+- *ideal network*: a loss that has no name is one whose reward lies beyond the output, where a network that could output
+  anything shows it.
 - *certificate*: the targets are clipped to the range; where that explains no variance, it is proved.
 - *probe*: as written against rescaled data, or against an activation that reaches the target.
 
@@ -62,8 +64,9 @@ from ae_audit.rules.predicates import (
 from ae_audit.rules.programs import RAW, SIGNED, dense_keras, dense_torch
 from ae_audit.rules.repair import repair
 from ae_audit.schema.findings import Evidence, Severity, UnknownFact, Violation
+from ae_audit.schema.ideal import Outcome
 from ae_audit.schema.training_setup import Framework, Structure, TrainingSetup
-from ae_audit.theory.activations import Constraint
+from ae_audit.theory.activations import FREE_HEADS, Constraint
 from ae_audit.theory.loss_families import BINARY, CATEGORICAL
 from ae_audit.theory.ranges import Tri
 
@@ -120,7 +123,7 @@ class ActivationRangeMismatch(Rule):
             return
         if outside is Tri.UNKNOWN:
             yield unknown_target(setup)
-        elif setup.loss.name is None:
+        elif setup.loss.name is None and not _cannot_give(setup):
             yield unknown_loss(setup)
         else:
             yield self._violation(setup)
@@ -140,6 +143,15 @@ class ActivationRangeMismatch(Rule):
             severity=Severity.WARNING if barely else None,
             proved=beaten_by_the_mean(setup),
         )
+
+
+def _cannot_give(setup: TrainingSetup) -> bool:
+    """Whether a loss without a name was seen to reward what lies beyond the output, and on the target's own scale.
+
+    Behind an activation that makes no logits or logarithms nothing but the target and its multiples was tried.
+    """
+    found = setup.ideal
+    return found is not None and found.outcome is Outcome.UNREACHABLE and setup.head.activation not in FREE_HEADS
 
 
 def _feeding(setup: TrainingSetup) -> Iterator[Evidence]:

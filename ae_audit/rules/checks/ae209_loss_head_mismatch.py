@@ -14,8 +14,8 @@ The prediction that the loss rewards is not the target. Keras divides a sigmoid'
 cross-entropy, so (0.9, 0.9, 0.9) and (0.1, 0.1, 0.1) cost the same; the generalized cross-entropy and the KL divergence
 take them as they are and reward the largest outputs of every class. A softmax cannot say that three of ten labels hold:
 at best it gives each 0.33 (of five labels, two on average: R² 0.16 against a sigmoid's 0.42, under binary cross-entropy
-and under the squared error alike). Cross-entropy over one unit is 0 whatever the weights, since Keras divides the one
-output by itself. The mean squared error against class
+and under the squared error alike). Cross-entropy over one unit is 0 whatever the weights, since the one output is
+divided by itself. The mean squared error against class
 indices makes class 9 nine times as far from class 0 as class 1 is. A margin loss rewards the sign of its target alone:
 of the targets 0 and 1 it learns the 1s and gets nothing from the 0s (Keras turns 0 and 1 into −1 and 1, torch does
 not). The logarithm of a negative rate does not exist, and a negative target makes the likelihood grow without end.
@@ -29,6 +29,9 @@ not). The logarithm of a negative rate does not exist, and a negative target mak
   so is its accuracy (0.980). What is hurt is what `predict` returns: R² 0.54 where the softmax has 0.96, for the values
   are no probabilities. A warning there. On torch and JAX the loss itself is another one (0.1068 on torch, where the
   softmax has 0.1059; R² 0.14 on both): an error.
+  Of one unit, measured on Keras 3.15: `categorical_crossentropy` is 0 on all three backends (6e-8 at most);
+  `sparse_categorical_crossentropy` against the labels 0 and 1 is 0 on JAX alone, and raises on TensorFlow and torch, as
+  `nn.CrossEntropyLoss` does.
 - *probe*: as written against the pair that belongs together.
 
 ## When it stays silent

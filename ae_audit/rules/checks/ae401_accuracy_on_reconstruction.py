@@ -2,7 +2,8 @@
 
 ## What it finds
 
-`metrics=["accuracy"]` where the target holds pixels or measurements.
+`metrics=["accuracy"]` where the target holds pixels or measurements, and an accuracy that the program counts itself:
+`(output == target).sum()`, `torch.eq(output, target)`.
 
 ## Why it hurts
 
@@ -14,11 +15,13 @@ of MNIST digits scores about 0.81, the share of exact zeros, and a blurred one n
 
 - *static* and *runtime*: an accuracy among the metrics, and a target that holds quantities; or a reconstruction under a
   loss of regression.
+- *static*: a network's output compared for equality, value by value, with data that hold quantities.
 
 ## When it stays silent
 
-With labels, one-hot and binary targets, and masks of two values (0 and 255), where accuracy means what it says.
-Where it is unknown what the target holds, it says so for reconstructions and is silent elsewhere.
+With classes that were picked (`output.argmax(1) == labels`), labels, one-hot and binary targets, and masks of two
+values (0 and 255), where accuracy means what it says. Where it is unknown what the target holds, it says so for
+reconstructions and is silent elsewhere.
 
 ## Fix safety
 
@@ -44,10 +47,10 @@ from ae_audit.rules.predicates import (
     two_valued,
     unknown_structure,
 )
-from ae_audit.rules.programs import dense_keras
+from ae_audit.rules.programs import SIGNED, dense_keras, dense_torch
 from ae_audit.schema.findings import Severity, UnknownFact, Violation
-from ae_audit.schema.remedies import DropMetric
-from ae_audit.schema.training_setup import Framework, MetricUse, Structure, TrainingSetup
+from ae_audit.schema.remedies import Advice, DropMetric, Remedy
+from ae_audit.schema.training_setup import DataFacts, Framework, MetricUse, Structure, TrainingSetup
 from ae_audit.theory.loss_families import POINTWISE
 from ae_audit.theory.ranges import Tri
 
@@ -56,6 +59,14 @@ IMAGE_RANK = 4
 
 
 KERAS = dense_keras('layers.Dense(784, activation="sigmoid")', compiled='loss="mse", metrics=["accuracy"]')
+AGREEING = "right = (output == images).float().mean().item()"
+
+TORCH = dense_torch(
+    "nn.Linear(32, 784)",
+    "nn.Tanh()",
+    transform=SIGNED,
+    step=["images = images.flatten(1)", "output = model(images)", "loss = criterion(output, images)", AGREEING],
+)
 
 CLASSIFIER = """\
 import keras
@@ -81,13 +92,15 @@ class AccuracyOnReconstruction(Rule):
     code = "AE401"
     name = "accuracy-on-reconstruction"
     severity = Severity.WARNING
-    frameworks = (Framework.KERAS,)
-    """torch has no metrics of its own"""
     probed = False
-    bad = (Example(Framework.KERAS, KERAS, codes=("AE401",), fixed=KERAS.replace("accuracy", "mae")),)
+    bad = (
+        Example(Framework.KERAS, KERAS, codes=("AE401",), fixed=KERAS.replace("accuracy", "mae")),
+        Example(Framework.TORCH, TORCH, codes=("AE401",)),
+    )
     good = (
         Example(Framework.KERAS, KERAS.replace("accuracy", "mae")),
         Example(Framework.KERAS, CLASSIFIER),
+        Example(Framework.TORCH, TORCH.replace(AGREEING, "error = (output - images).abs().mean().item()")),
     )
 
     def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
@@ -95,9 +108,16 @@ class AccuracyOnReconstruction(Rule):
         if not accuracies:
             return
         meaningless = _continuous(setup)
+        written_out = [metric for metric in accuracies if metric.data is not None]
+        for metric in written_out:
+            if metric.data is not None and _quantities(metric.data):
+                yield self._violation(setup, metric)
+        if len(written_out) == len(accuracies):
+            return
         if meaningless is Tri.YES:
             for metric in accuracies:
-                yield self._violation(setup, metric)
+                if metric not in written_out:
+                    yield self._violation(setup, metric)
         elif meaningless is Tri.UNKNOWN and setup.reconstruction is Tri.YES:
             yield unknown_structure(setup)
 
@@ -110,13 +130,23 @@ class AccuracyOnReconstruction(Rule):
         return Violation(
             message=message,
             location=place,
-            # of a metric that a classifier shares, what to write instead depends on the names of the outputs
-            remedies=()
-            if metric.shared
-            else (DropMetric(metric.name, to="mae" if setup.loss.name == "mse" else "mse"),),
+            remedies=_remedies(setup, metric),
             spans=spans(setup, but=place),
             evidence=evidence(setup, "target"),
         )
+
+
+def _remedies(setup: TrainingSetup, metric: MetricUse) -> tuple[Remedy, ...]:
+    other = "mae" if setup.loss.name == "mse" else "mse"
+    if metric.data is not None:
+        return (Advice(f"report the {other} of output and target"),)
+    # of a metric that a classifier shares, what to write instead depends on the names of the outputs
+    return () if metric.shared else (DropMetric(metric.name, to=other),)
+
+
+def _quantities(data: DataFacts) -> bool:
+    """Whether two values that are nearly the same are nearly right: no labels, and no masks."""
+    return data.structure is Structure.CONTINUOUS and exactly_binary(data) is not Tri.YES and not two_valued(data)
 
 
 def _continuous(setup: TrainingSetup) -> Tri:

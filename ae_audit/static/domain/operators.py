@@ -8,7 +8,7 @@ import operator
 from collections.abc import Callable
 
 from ae_audit.base.records import replace
-from ae_audit.schema.training_setup import Structure
+from ae_audit.schema.training_setup import MetricUse, Structure
 from ae_audit.static.domain import arrays, comparisons, losses, tensor_arithmetic, unsigned
 from ae_audit.static.domain.byte_scaling import scaled
 from ae_audit.static.domain.values import (
@@ -385,6 +385,8 @@ def compare(run: Evaluator, op: ast.cmpop, left: Value, right: Value, where: Whe
         return Const(same_type, where)
     if isinstance(op, (ast.In, ast.NotIn)) and isinstance(left, Const):
         return _membership(op, left, right, where)
+    if isinstance(op, ast.Eq):
+        note_agreement(run, left, right, where)
     if isinstance(left, (Array, Unknown)) and isinstance(right, (Array, Unknown)):
         known = _same_unknown(run, op, left, right)
         if known is not None:
@@ -403,6 +405,14 @@ def compare(run: Evaluator, op: ast.cmpop, left: Value, right: Value, where: Whe
             comparisons.note(run, made, *occurs)
         return made
     return Unknown("a test on something unknown", where)
+
+
+def note_agreement(run: Evaluator, left: Value, right: Value, where: Where) -> None:
+    """Keep ``prediction == data``, value by value: an accuracy that the program counts itself."""
+    for prediction, data in ((left, right), (right, left)):
+        if isinstance(prediction, Tensor) and isinstance(data, Array) and data.shape != ():
+            metric = MetricUse("accuracy", where.written, where.location, data=data.facts)
+            run.notes.setdefault(losses.QUALITY, []).append(metric)
 
 
 def _same_unknown(run: Evaluator, op: ast.cmpop, left: Value, right: Value) -> bool | None:

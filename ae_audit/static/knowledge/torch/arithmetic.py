@@ -136,6 +136,9 @@ def clamp(run: Run, value: Value, call: Call, name: str) -> Value:
 @operation(*names.COMPARISONS)
 def compare(run: Run, value: Value, call: Call, name: str) -> Value:
     """Truth values, no gradient."""
+    other = call.get(0, "other")
+    if name in {"eq", "equal"} and other is not None:
+        operators.note_agreement(run, value, other, call.where)
     if isinstance(value, Array):
         equal = name in {"eq", "ne", "not_equal"}
         compared = arrays.thresholded(value, f"the comparison `{call.where.written}`", call.where, equal=equal)
