@@ -24,6 +24,7 @@ commands:
   ae-audit rule CODE|NAME   explain a rule
   ae-audit rule --all       list the rules
   ae-audit rule --test RULE try a rule on its own examples
+  ae-audit merge FILE ...   put together the JSON reports of --shard
   ae-audit config           print the configuration that is in effect
   ae-audit completion SHELL print a completion script for bash, zsh or fish
 
@@ -188,6 +189,9 @@ def _check_together(settings: Settings) -> None:
         raise UsageError("--unsafe-fixes goes with --fix, which applies them, or --diff, which shows them.")
     if settings.write_baseline is not None and settings.fix:
         raise UsageError("--write-baseline cannot be combined with --fix; run --fix first.")
+    if settings.shard is not None and (settings.fix or settings.diff or settings.write_baseline is not None):
+        flag = "--fix" if settings.fix else "--diff" if settings.diff else "--write-baseline"
+        raise UsageError(f"--shard audits a part of the files; give {flag} without it, or to `ae-audit merge`.")
     if settings.statistics and settings.output_format not in {"full", "concise"}:
         raise UsageError(f"--statistics is text, and --output-format {settings.output_format} is not.")
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.engine.discovery import AuditTarget
     from ae_audit.rules.base import Rule
     from ae_audit.schema.report import Report
+    from ae_audit.schema.shards import Shard
     from ae_audit.settings.options import Settings
     from ae_audit.source.text import Sources
 
@@ -43,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _rule(arguments[1:])
         if arguments[:1] == ["explain"]:
             return _explain(arguments[1:])
+        if arguments[:1] == ["merge"]:
+            return _merge(arguments[1:])
         if arguments[:1] == ["config"]:
             return _config(arguments[1:])
         if arguments[:1] == ["completion"]:
@@ -127,39 +130,91 @@ def _audit(arguments: Sequence[str]) -> int:
     if not targets and not settings.hook:
         where = "here" if request.paths == (".",) else f"in {', '.join(request.paths)}"
         _say(f"Nothing to audit: there is no Python file and no notebook {where}.")
-    from ae_audit.engine import Interrupted, audit_files
+    from ae_audit.engine import Interrupted, assemble, audit_each
 
-    known = None
-    if settings.baseline is not None and settings.write_baseline is None:
-        from ae_audit.engine.baseline import read_baseline
+    everything = targets
+    if settings.shard is not None:
+        from ae_audit.engine.shards import share
 
-        known = read_baseline(settings.baseline)
+        targets = share(targets, settings.shard)
+    known = _baseline(settings)
     interrupted = False
     try:
-        report = audit_files(targets, settings, _progress(settings), sources)
+        audits = audit_each(targets, settings, _progress(settings), sources)
+        report = assemble(audits)
         if settings.fix:
             report, sources = _mended(report, targets, settings, sources)
     except Interrupted as stopped:
-        report, interrupted = stopped.report, True
-    if known is not None and settings.baseline is not None:
-        from ae_audit.engine.baseline import without_known
+        audits, report, interrupted = stopped.audits, stopped.report, True
+    shard = None
+    if settings.shard is not None:
+        from ae_audit.engine.shards import shard_of
 
-        report = without_known(report, settings.baseline, known, sources, [target.path for target in targets])
+        shard = shard_of(everything, settings.shard, audits)
+    report = _without_known(report, known, settings, sources, [target.path for target in targets])
     if settings.write_baseline is not None and not interrupted:
-        from ae_audit.engine.baseline import write_baseline
-
-        number = write_baseline(settings.write_baseline, report, sources)
-        _say(f"{number} finding{'' if number == 1 else 's'} recorded in {settings.write_baseline}.")
-        return EXIT_OK
+        return _write_baseline(settings.write_baseline, report, sources)
     if targets or settings.output_format not in {"full", "concise"} or request.outputs:
-        _write(report, sources, request, interrupted)
+        _write(report, sources, request, interrupted, shard)
     if interrupted:
         return EXIT_INTERRUPTED
     code = exit_code(report, settings)
-    if code == EXIT_NOTHING_AUDITED and targets and not report.errors and not settings.hook:
+    if code == EXIT_NOTHING_AUDITED and targets and not report.errors and not settings.hook and shard is None:
         files = "this file" if len(targets) == 1 else f"these {len(targets)} files"
         _say(f"Nothing to audit: no training of a Keras or PyTorch model was found in {files}.")
-    return EXIT_OK if code == EXIT_NOTHING_AUDITED and settings.hook else code
+    return EXIT_OK if code == EXIT_NOTHING_AUDITED and (settings.hook or shard is not None) else code
+
+
+def _merge(arguments: Sequence[str]) -> int:
+    """``ae-audit merge [options] FILE ...``: one report of the parts of an audit; 2 where one is missing."""
+    from ae_audit.cli.arguments import read_arguments
+    from ae_audit.engine.shards import merged, read_shards
+    from ae_audit.source.text import Sources
+
+    request = read_arguments(arguments)
+    if isinstance(request, str):
+        sys.stdout.write(request)
+        return EXIT_OK
+    settings = request.settings
+    if settings.fix or settings.shard is not None:
+        from ae_audit.base.errors import UsageError
+
+        raise UsageError(f"{'--fix' if settings.fix else '--shard'} is for audits; `ae-audit merge` only reports.")
+    shards = read_shards(request.paths)
+    report, complete = merged(shards)
+    sources = Sources()
+    report = _without_known(report, _baseline(settings), settings, sources, shards[0].paths)
+    if settings.write_baseline is not None and complete:
+        return _write_baseline(settings.write_baseline, report, sources)
+    _write(report, sources, request, interrupted=False)
+    return exit_code(report, settings) if complete else EXIT_USAGE
+
+
+def _baseline(settings: Settings) -> list[dict[str, str]] | None:
+    """What the baseline records, read before a long audit begins; None where there is none, or a new one is made."""
+    if settings.baseline is None or settings.write_baseline is not None:
+        return None
+    from ae_audit.engine.baseline import read_baseline
+
+    return read_baseline(settings.baseline)
+
+
+def _without_known(
+    report: Report, known: list[dict[str, str]] | None, settings: Settings, sources: Sources, paths: Sequence[str]
+) -> Report:
+    if known is None or settings.baseline is None:
+        return report
+    from ae_audit.engine.baseline import without_known
+
+    return without_known(report, settings.baseline, known, sources, paths)
+
+
+def _write_baseline(path: str, report: Report, sources: Sources) -> int:
+    from ae_audit.engine.baseline import write_baseline
+
+    number = write_baseline(path, report, sources)
+    _say(f"{number} finding{'' if number == 1 else 's'} recorded in {path}.")
+    return EXIT_OK
 
 
 def _mended(
@@ -194,7 +249,7 @@ def _write_diff(report: Report, sources: Sources, settings: Settings) -> None:
         _say(_unsafe_hint(planned.unsafe))
 
 
-def _write(report: Report, sources: Sources, request: Request, interrupted: bool) -> None:
+def _write(report: Report, sources: Sources, request: Request, interrupted: bool, shard: Shard | None = None) -> None:
     from ae_audit.base.errors import UsageError, own_failure
     from ae_audit.report import render
 
@@ -203,7 +258,13 @@ def _write(report: Report, sources: Sources, request: Request, interrupted: bool
     for name, path in request.outputs:
         try:
             text = render(
-                report, name, sources, hints=not settings.quiet, interrupted=interrupted, fail_on=settings.fail_on
+                report,
+                name,
+                sources,
+                hints=not settings.quiet,
+                interrupted=interrupted,
+                fail_on=settings.fail_on,
+                shard=shard,
             )
             with open(path, "w", encoding="utf-8", newline="\n") as file:
                 file.write(text)
@@ -211,14 +272,14 @@ def _write(report: Report, sources: Sources, request: Request, interrupted: bool
             problems.append(UsageError(f"--{name}-output: {path} cannot be written: {error.strerror}."))
         except Exception as error:  # of ours; the report is not lost for it
             problems.append(error)
-    _print(report, sources, request, interrupted)
+    _print(report, sources, request, interrupted, shard)
     for problem in problems[1:]:
         _say(str(problem) if isinstance(problem, UsageError) else own_failure(problem))
     if problems:
         raise problems[0]
 
 
-def _print(report: Report, sources: Sources, request: Request, interrupted: bool) -> None:
+def _print(report: Report, sources: Sources, request: Request, interrupted: bool, shard: Shard | None) -> None:
     """The report on standard output."""
     from ae_audit.report import to_terminal
 
@@ -237,6 +298,7 @@ def _print(report: Report, sources: Sources, request: Request, interrupted: bool
         fail_on=settings.fail_on,
         statistics=settings.statistics,
         verbose=settings.verbose,
+        shard=shard,
     )
     if "github" in {settings.output_format, *(name for name, _ in request.outputs)}:
         from ae_audit.report.github import write_step_summary

@@ -12,7 +12,7 @@ from ae_audit.settings.options import FORMATS, OPTIONS, Kind
 from ae_audit.theory.loss_names import spellings
 
 SHELLS = ("bash", "zsh", "fish")
-COMMANDS = ("explain", "rule", "config", "completion")
+COMMANDS = ("explain", "merge", "rule", "config", "completion")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,15 +20,20 @@ from ae_audit.schema.report import Report
 from ae_audit.settings.options import Settings
 from ae_audit.source.text import Sources
 
-__all__ = ["Interrupted", "audit_files"]
+__all__ = ["Interrupted", "assemble", "audit_each", "audit_files"]
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C in the middle of an audit; ``report`` holds what was found until then."""
+    """Ctrl-C in the middle of an audit; ``audits`` holds what was found until then."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, audits: Sequence[FileAudit]) -> None:
         super().__init__()
-        self.report = report
+        self.audits = tuple(audits)
+
+    @property
+    def report(self) -> Report:
+        """What was found until then, as a report."""
+        return assemble(self.audits)
 
 
 def audit_files(
@@ -39,6 +44,17 @@ def audit_files(
     Raises:
         Interrupted: on Ctrl-C, with the report so far.
     """
+    return assemble(audit_each(paths, settings, progress, sources))
+
+
+def audit_each(
+    paths: Sequence[AuditTarget], settings: Settings, progress: Progress, sources: Sources | None = None
+) -> tuple[FileAudit, ...]:
+    """What is known of each file by itself, in the order of ``paths``; :func:`assemble` makes one report of them.
+
+    Raises:
+        Interrupted: on Ctrl-C, with the audits so far.
+    """
     texts = sources or Sources()
     audits: list[FileAudit] = []
     stages = _through_all_stages if any(target.run for target in paths) else audit_statically
@@ -46,10 +62,10 @@ def audit_files(
         for audit in stages(paths, settings, progress, texts):
             audits.append(audit)
     except KeyboardInterrupt:
-        raise Interrupted(assemble(audits)) from None
+        raise Interrupted(audits) from None
     finally:
         progress.close()
-    return assemble(audits)
+    return tuple(audits)
 
 
 def _through_all_stages(

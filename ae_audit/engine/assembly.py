@@ -10,6 +10,7 @@ from ae_audit.schema.audited import AuditedSetup, explained, numbered
 from ae_audit.schema.findings import Finding
 from ae_audit.schema.location import Location
 from ae_audit.schema.report import Note, Report, StageError, Suppressed, Undecided
+from ae_audit.schema.shards import FileRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,32 @@ class FileAudit:
     def judges(self, selector: str) -> bool:
         """Whether a rule that ``selector`` stands for took part."""
         return any(word == selector.lower() or word.startswith(selector.upper()) for word in self.judged_by)
+
+
+def record_of(audit: FileAudit) -> FileRecord:
+    """An audit in the form in which it outlives the process."""
+    return FileRecord(
+        audit.target.path,
+        audit.relevant,
+        audit.audited,
+        audit.reasons,
+        audit.errors,
+        audit.notes,
+        tuple(sorted(audit.judged_by)),
+    )
+
+
+def audit_of(record: FileRecord, target: AuditTarget | None = None) -> FileAudit:
+    """The audit that ``record`` was made of; ``target`` where more is known of it than its path."""
+    return FileAudit(
+        target or AuditTarget(record.path),
+        record.relevant,
+        record.audited,
+        record.reasons,
+        record.errors,
+        record.notes,
+        frozenset(record.judged_by),
+    )
 
 
 def assemble(audits: Iterable[FileAudit]) -> Report:

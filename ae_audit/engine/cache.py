@@ -18,13 +18,11 @@ import sqlite3
 import sys
 from collections.abc import Sequence
 
-from ae_audit.base.records import dataclass
 from ae_audit.base.version import __version__
-from ae_audit.engine.assembly import FileAudit
+from ae_audit.engine.assembly import FileAudit, audit_of, record_of
 from ae_audit.engine.discovery import AuditTarget
-from ae_audit.schema.audited import AuditedSetup
 from ae_audit.schema.codec import Malformed, from_json, to_json
-from ae_audit.schema.report import Note, StageError, Undecided
+from ae_audit.schema.shards import FileRecord
 from ae_audit.settings.options import Settings
 from ae_audit.source.text import STDIN, Sources
 from ae_audit.static.source.prefilter import may_train
@@ -46,18 +44,6 @@ _TABLE = "CREATE TABLE IF NOT EXISTS results (key BLOB PRIMARY KEY, asked TEXT N
 
 class CacheError(Exception):
     """The cache cannot be used; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """A :class:`FileAudit` without its target."""
-
-    relevant: bool
-    audited: tuple[AuditedSetup, ...]
-    reasons: tuple[Undecided, ...]
-    errors: tuple[StageError, ...]
-    notes: tuple[Note, ...]
-    judged_by: tuple[str, ...]
 
 
 def cache_folder(targets: Sequence[AuditTarget], settings: Settings) -> str | None:
@@ -115,27 +101,22 @@ class Cache:
             row = self._base.execute("SELECT asked, found FROM results WHERE key = ?", (key,)).fetchone()
             if row is None or not modules.answers_are(target.path, Asked.from_text(row[0])):
                 return None
-            kept = from_json(_Kept, json.loads(row[1]))
+            kept = from_json(FileRecord, json.loads(row[1]))
         except (sqlite3.Error, Malformed, ValueError, TypeError, KeyError):
             return None  # what somebody else wrote, or half of it
-        return FileAudit(
-            target, kept.relevant, kept.audited, kept.reasons, kept.errors, kept.notes, frozenset(kept.judged_by)
-        )
+        return audit_of(kept, target)
 
     def put(self, audit: FileAudit, sources: Sources, asked: Asked | None) -> None:
         """Keep what was found in a file, and what the reading asked of the project for it."""
         key = self._key(audit.target, sources)
         if self._broken or key is None or any(error.internal for error in audit.errors):
             return
-        kept = _Kept(
-            audit.relevant, audit.audited, audit.reasons, audit.errors, audit.notes, tuple(sorted(audit.judged_by))
-        )
         try:
             if not self._pending:
                 self._base.execute("BEGIN IMMEDIATE")
             self._base.execute(
                 "INSERT OR REPLACE INTO results VALUES (?, ?, ?)",
-                (key, (asked or Asked()).text(), json.dumps(to_json(kept), allow_nan=False)),
+                (key, (asked or Asked()).text(), json.dumps(to_json(record_of(audit)), allow_nan=False)),
             )
             self._pending += 1
             if self._pending >= _BATCH:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.report.text_layout import Line
     from ae_audit.schema.findings import Severity
     from ae_audit.schema.report import Report
+    from ae_audit.schema.shards import Shard
 
 __all__ = ["TEXT_FORMATS", "render", "to_terminal"]
 
@@ -31,18 +32,19 @@ def render(
     interrupted: bool = False,
     fail_on: Severity | None = None,
     verbose: bool = True,
+    shard: Shard | None = None,
 ) -> str:
     """The report as plain text in ``format`` (one of ``settings.FORMATS``), ending in a line break.
 
     ``sources`` gives the text for excerpts (by default what is on disk); ``hints`` adds the line on how to go on;
     ``fail_on`` is the severity from which a finding is a failure, for formats that know failures; without ``verbose``
-    more than a handful of findings are written as answers alone.
+    more than a handful of findings are written as answers alone; ``shard`` goes into the JSON report of a part.
 
     Raises:
         ValueError: for a format that does not exist.
     """
     if format not in TEXT_FORMATS:
-        return _structured(report, format, sources or Sources(), interrupted=interrupted, fail_on=fail_on)
+        return _structured(report, format, sources or Sources(), interrupted=interrupted, fail_on=fail_on, shard=shard)
     from ae_audit.report.text_layout import plain
 
     return plain(lines(report, format, sources, width=width, hints=hints, interrupted=interrupted, verbose=verbose))
@@ -97,12 +99,19 @@ def to_terminal(
     fail_on: Severity | None = None,
     statistics: bool = False,
     verbose: bool = False,
+    shard: Shard | None = None,
 ) -> None:
     """Write the report to ``stream``, coloured, sized and spelt as the stream can show it."""
     if format not in TEXT_FORMATS:
         utf8 = (stream.encoding or "utf-8").lower().replace("_", "-") in {"utf-8", "utf8"}
         text = _structured(
-            report, format, sources, interrupted=interrupted, fail_on=fail_on, ascii_only=format == "json" and not utf8
+            report,
+            format,
+            sources,
+            interrupted=interrupted,
+            fail_on=fail_on,
+            ascii_only=format == "json" and not utf8,
+            shard=shard,
         )
         encoding = stream.encoding or "utf-8"
         stream.write(
@@ -153,6 +162,7 @@ def _structured(
     interrupted: bool = False,
     fail_on: Severity | None = None,
     ascii_only: bool = False,
+    shard: Shard | None = None,
 ) -> str:
     """The report in a format for programs.
 
@@ -162,7 +172,7 @@ def _structured(
     if format == "json":
         from ae_audit.report.json import to_json
 
-        return to_json(report, interrupted=interrupted, ascii_only=ascii_only)
+        return to_json(report, interrupted=interrupted, ascii_only=ascii_only, shard=shard)
     if format == "sarif":
         from ae_audit.report.sarif import to_sarif
 

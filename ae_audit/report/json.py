@@ -24,14 +24,23 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from typing import Any
 
+    from ae_audit.schema.shards import Shard
+
     Json = dict[str, Any]
 
 SCHEMA_VERSION = 1
 
 
-def to_json(report: Report, *, interrupted: bool = False, ascii_only: bool = False) -> str:
-    """The report as JSON text, indented, with a line break at the end; ``ascii_only`` escapes all other characters."""
+def to_json(report: Report, *, interrupted: bool = False, ascii_only: bool = False, shard: Shard | None = None) -> str:
+    """The report as JSON text, indented, with a line break at the end; ``ascii_only`` escapes all other characters.
+
+    ``shard`` is what ``ae-audit merge`` needs of the report of a part.
+    """
     document = as_dict(report, interrupted=interrupted)
+    if shard is not None:
+        from ae_audit.schema.codec import to_json as encoded
+
+        document["shard"] = _finite(encoded(shard))
     return json.dumps(document, indent=2, ensure_ascii=ascii_only, allow_nan=False) + "\n"
 
 

@@ -49,6 +49,7 @@ class Kind(Enum):
     DATA = "a file of data, or a folder of images"
     FOLDERS = "a list of folders"
     NAME = "a name"
+    SHARD = "a part and the number of parts, such as 1/4"
     SCALE = "a factor, and a shift after a comma: 1/255, or 1/127.5,-1"
     MODULES = "a list of module names"
     PROGRAMS = "a table of patterns, each with how such programs are started"
@@ -108,6 +109,8 @@ class Settings:
     """whether what reading finds is kept for the next audit of the same files"""
     jobs: int = 0
     """processes; 0: as many as there are cores"""
+    shard: tuple[int, int] | None = None
+    """(number, of): the part of the files that is audited, counted from 1"""
     fail_on: Severity = Severity.ERROR
     fail_on_undecided: bool = False
     exit_zero: bool = False
@@ -188,6 +191,13 @@ OPTIONS = (
     Option("device", Kind.CHOICE, "where short fits run", choices=("auto", "cpu", "cuda")),
     Option("cache", Kind.SWITCH, "keep what reading finds for the next audit (the default)", negatable=True),
     Option("jobs", Kind.INTEGER, "processes for reading many files; 0: one a core", metavar="N"),
+    Option(
+        "shard",
+        Kind.SHARD,
+        "audit part K of N parts of the files; `ae-audit merge` puts their JSON reports together",
+        file=False,
+        metavar="K/N",
+    ),
     Option(
         "data",
         Kind.DATA,

@@ -111,6 +111,8 @@ def checked(option: Option, value: object, subject: str) -> Any:
         return value
     if kind is Kind.SCALE and isinstance(value, str) and (scale := _scale(value)) is not None:
         return scale
+    if kind is Kind.SHARD and isinstance(value, str) and (shard := _shard(value)) is not None:
+        return shard
     if kind is Kind.SEVERITIES and isinstance(value, Mapping):
         return tuple((selector, _severity(name, f"{subject}: '{selector}'")) for selector, name in value.items())
     if kind is Kind.RULES_BY_GLOB and isinstance(value, Mapping):
@@ -120,6 +122,14 @@ def checked(option: Option, value: object, subject: str) -> Any:
         return tuple((pattern, tuple(selectors)) for pattern, selectors in value.items())
     expected = f"one of {', '.join(option.choices)}" if option.choices else kind.value
     raise UsageError(f"{subject} must be {expected}; got {value!r}.")
+
+
+def _shard(text: str) -> tuple[int, int] | None:
+    """``2/4`` as number and count; None where it is no such thing."""
+    number, _, of = text.partition("/")
+    if not (number.isdecimal() and of.isdecimal() and number.isascii() and of.isascii() and len(of) < 7):
+        return None
+    return (int(number), int(of)) if 0 < int(number) <= int(of) else None
 
 
 def _scale(text: str) -> tuple[float, float] | None:

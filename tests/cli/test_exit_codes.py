@@ -159,7 +159,7 @@ def test_error_of_our_own_gives_2(write: Write, audit: Audit, monkeypatch: pytes
     def fail(*_: object) -> None:
         raise KeyError("x")
 
-    monkeypatch.setattr(ae_audit.engine, "audit_files", fail)
+    monkeypatch.setattr(ae_audit.engine, "audit_each", fail)
     write("good.py", GOOD)
     outcome = audit("good.py")
     assert outcome.code == 2
