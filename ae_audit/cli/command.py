@@ -130,6 +130,12 @@ def _audit(arguments: Sequence[str]) -> int:
     if not targets and not settings.hook:
         where = "here" if request.paths == (".",) else f"in {', '.join(request.paths)}"
         _say(f"Nothing to audit: there is no Python file and no notebook {where}.")
+    if settings.diff_base is not None:
+        from ae_audit.engine.changes import touched
+
+        named, targets = targets, touched(targets, settings.diff_base, settings.config_file)
+        if named and not targets and not settings.quiet:
+            _say(f"Nothing to audit: no file differs from {settings.diff_base} or imports one that does.")
     from ae_audit.engine import Interrupted, assemble, audit_each
 
     everything = targets
@@ -159,10 +165,14 @@ def _audit(arguments: Sequence[str]) -> int:
     if interrupted:
         return EXIT_INTERRUPTED
     code = exit_code(report, settings)
-    if code == EXIT_NOTHING_AUDITED and targets and not report.errors and not settings.hook and shard is None:
+    if code != EXIT_NOTHING_AUDITED:
+        return code
+    if settings.hook or settings.shard is not None or settings.diff_base is not None:
+        return EXIT_OK  # a part of the files need not hold a training
+    if targets and not report.errors:
         files = "this file" if len(targets) == 1 else f"these {len(targets)} files"
         _say(f"Nothing to audit: no training of a Keras or PyTorch model was found in {files}.")
-    return EXIT_OK if code == EXIT_NOTHING_AUDITED and (settings.hook or shard is not None) else code
+    return code
 
 
 def _merge(arguments: Sequence[str]) -> int:

@@ -109,6 +109,8 @@ class Settings:
     """whether what reading finds is kept for the next audit of the same files"""
     jobs: int = 0
     """processes; 0: as many as there are cores"""
+    diff_base: str | None = None
+    """the commit, branch or tag; what differs from it is audited, and what imports that"""
     shard: tuple[int, int] | None = None
     """(number, of): the part of the files that is audited, counted from 1"""
     fail_on: Severity = Severity.ERROR
@@ -191,6 +193,13 @@ OPTIONS = (
     Option("device", Kind.CHOICE, "where short fits run", choices=("auto", "cpu", "cuda")),
     Option("cache", Kind.SWITCH, "keep what reading finds for the next audit (the default)", negatable=True),
     Option("jobs", Kind.INTEGER, "processes for reading many files; 0: one a core", metavar="N"),
+    Option(
+        "diff-base",
+        Kind.NAME,
+        "audit what differs from this commit, branch or tag, and what imports it",
+        file=False,
+        metavar="REF",
+    ),
     Option(
         "shard",
         Kind.SHARD,
