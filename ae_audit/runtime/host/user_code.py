@@ -51,7 +51,7 @@ class UserCode:
         self._root = os.path.dirname(self._script)
         self._place_of = place_of
         self._known: dict[str, Place | None] = {}
-        self._located: dict[tuple[CodeType, int], Location] = {}
+        self._located: dict[tuple[str, CodeType, int], Location] = {}
 
     def place(self, filename: str) -> Place | None:
         """Where a code object's file is, or None if it is no file of the user's."""
@@ -65,7 +65,7 @@ class UserCode:
         while frame is not None:
             place = self.place(frame.f_code.co_filename)
             if place is not None and (skip is None or not skip(frame)):
-                key = frame.f_code, frame.f_lasti
+                key = frame.f_code.co_filename, frame.f_code, frame.f_lasti  # two alike cells of a notebook are equal
                 if key not in self._located:  # a loop comes by thousands of times
                     self._located[key] = _location(frame, place)
                 return self._located[key]

@@ -3,7 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import Any
+
+_SHORT = {
+    "acc": "accuracy",
+    "mae": "mean_absolute_error",
+    "mse": "mean_squared_error",
+    "mape": "mean_absolute_percentage_error",
+    "msle": "mean_squared_logarithmic_error",
+    "cosine_proximity": "cosine_similarity",
+    "lr": "learning_rate",
+}
+"""names of figures that releases of Keras spell in one way or the other"""
+_SHORT_NAME = re.compile(rf"(?<![a-z])({'|'.join(_SHORT)})$")
+_COUNTED = re.compile(r"_[0-9]+$")
+_SCHEDULES = frozenset({"ReduceLROnPlateau", "LearningRateScheduler"})
 
 
 def plausible_history(model: Any, arguments: dict[str, Any]) -> Any:
@@ -18,15 +33,39 @@ def plausible_history(model: Any, arguments: dict[str, Any]) -> Any:
     history.set_model(model)
     history.set_params({"epochs": len(epochs), "steps": None, "verbose": 0})
     history.epoch = epochs
-    history.history = {
-        f"{prefix}{name}": [_figure(name, epoch - first) for epoch in epochs]
-        for prefix in (("", "val_") if validated else ("",))
-        for name in names
-    }
+    history.history = Figures(
+        {
+            f"{prefix}{name}": [_figure(name, epoch - first) for epoch in epochs]
+            for prefix in (("", "val_") if validated else ("",))
+            for name in names
+        }
+    )
+    if any(type(callback).__name__ in _SCHEDULES for callback in _callbacks(arguments.get("callbacks"))):
+        rate = getattr(model.optimizer, "learning_rate", 0.0)
+        history.history["learning_rate"] = [float(rate)] * len(epochs)
     model.history = history
     model.stop_training = False
     _begin(arguments.get("callbacks"), model, len(epochs))
     return history
+
+
+class Figures(dict[str, Any]):
+    """What a history holds, found also by the names that other releases of Keras give the same figure.
+
+    ``acc`` for ``accuracy``, and ``auc`` for ``auc_1``: how the metrics of one class are counted depends on all that
+    were made before, of which a run that is cut short makes fewer.
+    """
+
+    def __missing__(self, name: str) -> Any:
+        for same in (_long, lambda each: _COUNTED.sub("", _long(each))):
+            for known, figures in self.items():
+                if same(known) == same(name):
+                    return figures
+        raise KeyError(name)
+
+
+def _long(name: str) -> str:
+    return _SHORT_NAME.sub(lambda found: _SHORT[found[1]], name)
 
 
 def plausible_logs(model: Any, as_dict: bool) -> Any:
@@ -71,10 +110,14 @@ def _figure(name: str, epoch: int) -> float:
 
 def _begin(callbacks: Any, model: Any, epochs: int) -> None:
     """Let the user's own callbacks set up what the program may read afterwards; Keras' own are left alone."""
-    for callback in callbacks if isinstance(callbacks, (list, tuple)) else ():
+    for callback in _callbacks(callbacks):
         if type(callback).__module__.startswith("keras"):
             continue
         with contextlib.suppress(Exception):  # a callback may expect anything of a training that does not happen
             callback.set_params({"epochs": epochs, "steps": None, "verbose": 0})
             callback.set_model(model)
             callback.on_train_begin()
+
+
+def _callbacks(given: Any) -> Any:
+    return given if isinstance(given, (list, tuple)) else ()

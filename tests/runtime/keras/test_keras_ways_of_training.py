@@ -106,6 +106,24 @@ def test_ways(way, data, catch):
     assert first.advance(20) > first.advance(60)
 
 
+def test_a_history_answers_to_the_names_of_every_release(data, catch):
+    told = {}
+
+    def program():
+        rates = keras.callbacks.ReduceLROnPlateau()
+        model = small(metrics=["acc", "mae", keras.metrics.AUC(name="auc_7")])
+        told.update(history=model.fit(data, data, epochs=3, callbacks=[rates], validation_split=0.1).history)
+
+    catch(program)
+    history = told["history"]
+    for name in ("acc", "accuracy", "val_acc", "mean_absolute_error", "val_mae", "auc", "val_auc_1", "lr"):
+        assert len(history[name]) == 3, name
+    with pytest.raises(KeyError):
+        history["val_lr"]
+    with pytest.raises(KeyError):
+        history["precision"]
+
+
 def test_train_on_batch(data, catch):
     returned = []
 

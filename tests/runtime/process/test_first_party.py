@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ae_audit.runtime.host.first_party import FirstParty
+from ae_audit.runtime.host.scripts import cell_filename
 from ae_audit.runtime.host.user_code import UserCode
 from ae_audit.static.source.projects import Project
 
@@ -82,3 +83,13 @@ def test_what_others_find_stays_theirs(project: Import) -> None:
 def test_what_is_no_module_of_the_project_is_not_found(project: Import, name: str, file: str) -> None:
     with pytest.raises(ModuleNotFoundError):
         project(name, "scripts/train.py", file, "README.md")
+
+
+def test_two_alike_cells_of_a_notebook_are_two_places(tmp_path: Path) -> None:
+    book = tmp_path / "book.ipynb"
+    user = UserCode(book)
+    found = []
+    for number in range(2):
+        code = compile("found.append(user.location())", cell_filename(book, number), "exec")
+        exec(code, {"found": found, "user": user})
+    assert [place.cell for place in found] == [0, 1]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import importlib
 import importlib.machinery
 import linecache
 import sys
@@ -17,7 +18,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType, ModuleType
 from typing import Any
 
-from ae_audit.runtime.host.accommodations import absent_tuners
+from ae_audit.runtime.host.accommodations import absent_images, absent_tuners
 from ae_audit.runtime.host.accommodations.inert import Inert
 from ae_audit.runtime.host.scripts import NotebookShell
 from ae_audit.runtime.host.user_code import UserCode
@@ -32,12 +33,16 @@ _NEVER = frozenset(
     | {"sacred", "simple_parsing", "tap", "typer", "tyro", "yacs"}
 )
 _ONE_TRIAL = "one trial was run in its place, with the first value of each choice"
+_PICTURES = "what it reads, resizes and recolours was done with NumPy and Pillow in its place"
 _IN_PART = {
+    **dict.fromkeys(("cv2", "skimage"), _PICTURES),
     **dict.fromkeys(("optuna", "keras_tuner", "kerastuner"), _ONE_TRIAL),
     "fire": "a simple reader of arguments called the program in its place",
     "scikeras": "estimators of our own fitted the models in its place",
 }
 """what stands in for some packages does a part of what they do"""
+_PARTS = {**absent_tuners.NAMES, **absent_images.NAMES}
+"""what each of their modules has besides what does nothing"""
 _ENDING = frozenset({"exit", "quit", "_exit"})
 _CATCHING = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 
@@ -88,7 +93,7 @@ class AbsentPackages:
 
     def exec_module(self, module: ModuleType) -> None:
         """Give the module what it has besides what does nothing."""
-        module.__dict__.update(absent_tuners.NAMES.get(module.__name__, {}))
+        module.__dict__.update(_PARTS.get(module.__name__, {}))
         if module.__name__ == "scikeras.wrappers":
             from ae_audit.runtime.host.accommodations import keras_wrappers
 
@@ -163,7 +168,10 @@ class _AbsentModule(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        value = Inert(f"{self.__name__}.{name}", empty=self.__dict__.get("_absent_empty", False))
+        full = f"{self.__name__}.{name}"
+        if full in _PARTS:  # a module of the package that does something
+            return importlib.import_module(full)
+        value = Inert(full, empty=self.__dict__.get("_absent_empty", False))
         self.__dict__[name] = value
         return value
 
