@@ -135,8 +135,9 @@ def _parser() -> _Parser:
             metavar = option.metavar or "|".join(option.choices)
             group.add_argument(*flags, dest=option.field, metavar=metavar, help=option.help)
     for name in FORMATS:
+        where = "FILE" if name != "html" else "FILE|DIR/"
         groups["output"].add_argument(
-            f"--{name}-output", metavar="FILE", help=f"write the report to FILE as {name}, besides standard output"
+            f"--{name}-output", metavar=where, help=f"write the report to {where} as {name}, besides standard output"
         )
     other = parser.add_argument_group("configuration and help")
     other.add_argument("--config", metavar="FILE", help="read this file, not the nearest pyproject.toml")
@@ -267,6 +268,11 @@ def _check_rules(settings: Settings, from_flags: set[str]) -> None:
         raise UsageError(f"{error} --project-rules imports the project's own rules.") from None
 
 
+def is_folder(path: str) -> bool:
+    """Whether a page goes into the folder ``path`` rather than into a file: it ends in a slash, or is a folder."""
+    return path.endswith(("/", os.sep)) or os.path.isdir(path)
+
+
 def _outputs(given: argparse.Namespace) -> tuple[tuple[str, str], ...]:
     """(format, file) for each ``--FORMAT-output``, checked before a long audit begins.
 
@@ -275,6 +281,10 @@ def _outputs(given: argparse.Namespace) -> tuple[tuple[str, str], ...]:
     """
     outputs = {name: path for name in FORMATS if (path := getattr(given, f"{name}_output", None)) is not None}
     for name, path in outputs.items():
+        if name == "html" and is_folder(path):
+            path = path.rstrip("/" + os.sep) or path
+            if os.path.isdir(path) and os.access(path, os.W_OK):
+                continue
         folder = os.path.dirname(path) or os.curdir
         if not path or path == "-":
             raise UsageError(f"--{name}-output needs a file name; --output-format decides about standard output.")

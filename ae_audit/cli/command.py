@@ -9,7 +9,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import NoReturn
 
     from ae_audit.base.progress import Progress
@@ -261,12 +261,16 @@ def _write_diff(report: Report, sources: Sources, settings: Settings) -> None:
 
 def _write(report: Report, sources: Sources, request: Request, interrupted: bool, shard: Shard | None = None) -> None:
     from ae_audit.base.errors import UsageError, own_failure
-    from ae_audit.report import render
+    from ae_audit.cli.arguments import is_folder
+    from ae_audit.report import render, to_folder
 
     settings = request.settings
     problems: list[Exception] = []
     for name, path in request.outputs:
         try:
+            if name == "html" and is_folder(path):
+                _write_folder(path, to_folder(report, sources, interrupted=interrupted))
+                continue
             text = render(
                 report,
                 name,
@@ -287,6 +291,15 @@ def _write(report: Report, sources: Sources, request: Request, interrupted: bool
         _say(str(problem) if isinstance(problem, UsageError) else own_failure(problem))
     if problems:
         raise problems[0]
+
+
+def _write_folder(folder: str, files: Mapping[str, str]) -> None:
+    import os
+
+    os.makedirs(folder, exist_ok=True)
+    for name, text in files.items():
+        with open(os.path.join(folder, name), "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
 
 
 def _print(report: Report, sources: Sources, request: Request, interrupted: bool, shard: Shard | None) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.schema.report import Report
     from ae_audit.schema.shards import Shard
 
-__all__ = ["TEXT_FORMATS", "render", "to_terminal"]
+__all__ = ["TEXT_FORMATS", "render", "to_folder", "to_terminal"]
 
 TEXT_FORMATS = ("full", "concise")
 """formats for people; the others are for programs, and are written whatever was found"""
@@ -195,6 +195,13 @@ def _structured(
 
         return to_html(report, sources, interrupted=interrupted)
     raise ValueError(f"no such report format: {format!r}")
+
+
+def to_folder(report: Report, sources: Sources, *, interrupted: bool = False) -> dict[str, str]:
+    """The page and its style sheet, each under its file's name."""
+    from ae_audit.report.html import to_folder as files
+
+    return files(report, sources, interrupted=interrupted)
 
 
 def wants_color(stream: TextIO, color: str = "auto") -> bool:

@@ -77,18 +77,18 @@ def add_answer(page: Page, answer: Answer) -> None:
     place = worst.location
     codes = list(dict.fromkeys(one.code for one in answer.findings))
     headline = [Segment(f"{'✗' if answer.fails else '!'} {answer.headline}", style), Segment(" ")]
-    headline += [Segment(f"{place.path}:{_in_file(worst)}:", "place"), Segment(f" {' '.join(codes)}", style)]
+    headline += [Segment(f"{place.path}:{place_in_file(worst)}:", "place"), Segment(f" {' '.join(codes)}", style)]
     page.segments(headline, hang=2)
-    words = _setup(answer)
+    words = setup_of(answer)
     if words:
         page.paragraph(words, indent=2, hang=4, style="dim")
-    page.paragraph(_why(answer), indent=2, hang=2)
-    cure = _cure(answer)
-    if cure is not None:
-        page.paragraph(cure, lead=[Segment("Cure: ", "good")], indent=2, hang=8)
+    page.paragraph(why(answer), indent=2, hang=2)
+    remedy = cure(answer)
+    if remedy is not None:
+        page.paragraph(remedy, lead=[Segment("Cure: ", "good")], indent=2, hang=8)
 
 
-def _setup(answer: Answer) -> str:
+def setup_of(answer: Answer) -> str:
     """``softmax over 784 units × bce × target in [0, 1]``; nothing where none of it is known."""
     setup = answer.setup
     if setup is None or (setup.head.activation is None and setup.loss.name is None and setup.target.values.unknown):
@@ -96,12 +96,14 @@ def _setup(answer: Answer) -> str:
     return f"{head_in_words(setup.head)} × {loss_in_words(setup.loss)} × {target_in_words(setup.target)}"
 
 
-def _in_file(finding: Finding) -> str:
+def place_in_file(finding: Finding) -> str:
+    """The line, of a notebook with its cell."""
     place = finding.location
     return str(place.line) if place.cell is None else f"cell {place.cell}:{place.line}"
 
 
-def _why(answer: Answer) -> str:
+def why(answer: Answer) -> str:
+    """The worst finding in one sentence, with the bound that proves it."""
     text = answer.worst.message.rstrip(".")
     bound = _certified(answer)
     if bound is not None:
@@ -120,7 +122,7 @@ def _certified(answer: Answer) -> float | None:
     return bound if bound is not None and math.isfinite(bound) and bound < BEATEN else None
 
 
-def _cure(answer: Answer) -> str | None:
+def cure(answer: Answer) -> str | None:
     """What to do, what the experiment gained by it, and the command that does it."""
     fixes = [one.fix for one in answer.findings if one.fix is not None]
     remedies = dict.fromkeys(fix.description.rstrip(".") for fix in fixes) or dict.fromkeys(
@@ -128,7 +130,7 @@ def _cure(answer: Answer) -> str | None:
     )
     if not remedies:
         return None
-    text = "; ".join(remedies) + (f" ({_gained(answer)})" if _gained(answer) else "")
+    text = "; ".join(remedies) + (f" ({gained(answer)})" if gained(answer) else "")
     edits = [fix for fix in fixes if fix.edits]
     if not edits:
         return f"{text}."
@@ -136,7 +138,7 @@ def _cure(answer: Answer) -> str | None:
     return f"{text}. `ae-audit --fix{unsafe}` applies it."
 
 
-def _gained(answer: Answer) -> str:
+def gained(answer: Answer) -> str:
     """``R² −0.68 → 0.32, 100 steps``: as written against the best variant that was fitted."""
     best: tuple[float, float, object] | None = None
     for evidence in _experiments(answer.findings):

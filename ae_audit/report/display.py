@@ -70,8 +70,8 @@ class PresentedReport(Report):
         return f"<Report: {''.join(segment.text for segment in summary(self)).rstrip('.')}>"
 
     def _repr_html_(self) -> str:
-        """For notebooks: the full report in a ``<pre>``, coloured; every text is escaped."""
-        return fragment(lines(self, "full", self.sources))
+        """For notebooks: the tiles of the page, then the full report in a ``<pre>``; every text is escaped."""
+        return fragment(self, self.sources, lines(self, "full", self.sources))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         """For ``rich.print(report)``."""

@@ -69,10 +69,17 @@ def _add_arms(page: Page, arms: Sequence[Arm], indent: int) -> None:
                 page.lines.append(row)
     for arm in arms:
         if arm.failed is not None:
-            page.paragraph(f"{arm.name}: {_failure(arm)}: {arm.failed}", indent=indent, hang=indent + 2, style="bad")
+            page.paragraph(
+                f"{arm.name}: {failure_in_words(arm)}: {arm.failed}", indent=indent, hang=indent + 2, style="bad"
+            )
         elif arm.bound is not None:
-            text = f"{arm.name}: not fitted, since no weights bring its R² above {r2(_rounded_up(arm.bound))}"
-            page.paragraph(text, indent=indent, hang=indent + 2, style="bad")
+            page.paragraph(not_fitted(arm), indent=indent, hang=indent + 2, style="bad")
+
+
+def not_fitted(arm: Arm) -> str:
+    """Why an arm with a bound was not fitted."""
+    bound = math.nan if arm.bound is None else arm.bound
+    return f"{arm.name}: not fitted, since no weights bring its R² above {r2(_rounded_up(bound))}"
 
 
 def _rounded_up(bound: float) -> float:
@@ -83,7 +90,8 @@ def _rounded_up(bound: float) -> float:
     return math.ceil(bound / step) * step
 
 
-def _failure(arm: Arm) -> str:
+def failure_in_words(arm: Arm) -> str:
+    """When it failed."""
     if not arm.r2:
         return "could not be fitted"
     when = "in training" if arm.loss else "at its first step"
@@ -105,12 +113,13 @@ def _arm_figures(arms: Sequence[Arm]) -> list[list[Segment]]:
         row = [Segment(" ".join(f"{r2(value):>5}" for value in arm.r2), style)]
         row += [] if one_seed else [Segment(mean_and_spread(arm.r2), style)]
         row += [Segment(sparkline(arm.curve, _SPARK_LOW, _SPARK_HIGH), style)] if curves else []
-        row += [Segment(_loss(arm.loss))] if losses else []
+        row += [Segment(loss_in_figures(arm.loss))] if losses else []
         rows.append(row)
     return rows
 
 
-def _loss(losses: Sequence[float]) -> str:
+def loss_in_figures(losses: Sequence[float]) -> str:
+    """The printed loss, from the first evaluation to the last."""
     if not losses:
         return ""
     first, last = losses[0], losses[-1]

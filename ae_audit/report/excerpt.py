@@ -54,7 +54,7 @@ def add_excerpts(page: Page, marks: Sequence[Mark], sources: Sources, *, indent:
 
 
 def _add_excerpt(page: Page, marks: Sequence[Mark], lines: Sequence[str], indent: int) -> None:
-    shown = _lines_to_show(marks, lines)
+    shown = lines_to_show(marks, lines)
     gutter = len(str(shown[-1]))
     room = page.width - indent - gutter - 3
     previous = shown[0] - 1
@@ -77,7 +77,8 @@ def _add_excerpt(page: Page, marks: Sequence[Mark], lines: Sequence[str], indent
         _add_underlines(page, moved, bar, room)
 
 
-def _lines_to_show(marks: Sequence[Mark], lines: Sequence[str]) -> list[int]:
+def lines_to_show(marks: Sequence[Mark], lines: Sequence[str]) -> list[int]:
+    """The numbers of the lines that an excerpt with ``marks`` holds: those marked, and what is next to them."""
     last = len(lines)
     wanted: set[int] = set()
     for mark in marks:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from ae_audit.base.records import replace
 from ae_audit.report.answers import MOST_IN_FULL, add_answer, answers
@@ -35,7 +35,7 @@ def full(
     Without ``verbose``, more than :data:`~ae_audit.report.answers.MOST_IN_FULL` findings are written as answers alone.
     """
     page = Page(width, ascii_only)
-    main = _at_length(report)
+    main = at_length(report)
     first = answers(report)
     for answer in first:
         page.blank()
@@ -60,23 +60,8 @@ def full(
     return page.lines
 
 
-def sections(
-    report: Report, sources: Sources, *, width: int = DEFAULT_WIDTH
-) -> Iterator[tuple[Finding | None, list[Line]]]:
-    """The full report in parts: each finding that it tells at length, then, with None, all the rest but the summary."""
-    page = Page(width)
-    tables: dict[tuple[Arm, ...], str] = {}
-    for finding in _at_length(report):
-        start = len(page.lines)
-        _add_finding(page, finding, sources, tables)
-        _add_edits(page, [finding], sources)
-        yield finding, page.lines[start:]
-    start = len(page.lines)
-    _add_rest(page, report)
-    yield None, page.lines[start:]
-
-
-def _at_length(report: Report) -> list[Finding]:
+def at_length(report: Report) -> list[Finding]:
+    """The findings that are told at length: errors and warnings that stand."""
     return [finding for finding in report.standing if finding.severity is not Severity.INFO]
 
 
@@ -110,7 +95,7 @@ def _add_training(
         _add_finding(page, findings[0], sources, tables)
     else:
         page.blank()
-        add_excerpts(page, _common_marks(findings), sources)
+        add_excerpts(page, common_marks(findings), sources)
         told: set[Evidence] = set()
         for finding in findings:
             page.blank()
@@ -121,7 +106,7 @@ def _add_training(
     _add_edits(page, findings, sources)
 
 
-def _common_marks(findings: Sequence[Finding]) -> list[Mark]:
+def common_marks(findings: Sequence[Finding]) -> list[Mark]:
     """A mark for each place: under a finding's own place its code, under the others what they are."""
     own: dict[Location, list[str]] = {}
     others: dict[Location, list[str]] = {}

@@ -39,18 +39,26 @@ def loss_in_words(loss: LossUse) -> str:
     return f"{words}, written out" if loss.custom else words
 
 
+def data_in_words(data: DataFacts) -> str:
+    """What an array holds: ``in [0, 255]``, ``class index``, ``unknown``."""
+    if data.structure not in {Structure.UNKNOWN, Structure.CONTINUOUS}:
+        return str(data.structure.value)
+    if data.values.unknown:
+        return f"{data.source} of unknown range" if data.source else "unknown"
+    hull, reach = data.values.hull, data.values.reach
+    if reach is None:
+        return f"within {hull}"
+    if hull.is_real_line:
+        return f"reaching {reach}"
+    return f"in {hull}" if reach.closure() == hull.closure() else f"within {hull}, reaching {reach}"
+
+
 def target_in_words(target: DataFacts) -> str:
     """The target: ``target in [0, 255]``, ``target: class index``, ``unknown target``."""
+    words = data_in_words(target)
     if target.structure not in {Structure.UNKNOWN, Structure.CONTINUOUS}:
-        return f"target: {target.structure.value}"
-    if target.values.unknown:
-        return f"target {target.source} of unknown range" if target.source else "unknown target"
-    hull, reach = target.values.hull, target.values.reach
-    if reach is None:
-        return f"target within {hull}"
-    if hull.is_real_line:
-        return f"target reaching {reach}"
-    return f"target in {hull}" if reach.closure() == hull.closure() else f"target within {hull}, reaching {reach}"
+        return f"target: {words}"
+    return "unknown target" if words == "unknown" else f"target {words}"
 
 
 def setup_in_words(setup: TrainingSetup) -> str:

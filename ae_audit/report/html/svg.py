@@ -16,9 +16,9 @@ from itertools import groupby, pairwise
 from ae_audit.base.records import dataclass
 from ae_audit.report.text_layout import Page
 
-LETTER = 0.56
+LETTER = 0.62
 """mean width of a letter, in units of the font's size"""
-SIZE = 12
+SIZE = 13
 """of the letters"""
 
 
@@ -226,7 +226,7 @@ def chart(
     Of several seeds each is drawn, faintly where there are more than one.
     """
     ends = max((room_for(one.label) for one in series), default=0.0)
-    left = 8 + max((room_for(label) for _, label in axis.ticks), default=0.0)
+    left = 12 + max((room_for(label) for _, label in axis.ticks), default=0.0)
     right, top, bottom = max(width - 12 - ends, left + 40), 12.0, height - 26.0
 
     def y(value: float) -> float:
@@ -241,7 +241,7 @@ def chart(
     def points(run: Sequence[float]) -> list[tuple[float, float]]:
         return [(left + (right - left) * (index + 1) / longest, y(value)) for index, value in enumerate(run)]
 
-    last: list[float] = []
+    last: list[tuple[float, float]] = []
     for one in series:
         paths = [points(run) for run in one.runs if run]
         drawn += [polyline(path, one.tone, width=1.5 if len(paths) > 1 else 2) for path in paths]
@@ -249,9 +249,11 @@ def chart(
             f'<circle r="2.5" cx="{number(x)}" cy="{number(at)}" fill="{one.tone.colour}"/>'
             for x, at in (path[-1] for path in paths)
         ]
-        last.append(sum(path[-1][1] for path in paths) / len(paths) if paths else bottom)
-    for one, at in zip(series, apart(last, SIZE + 3.0, bottom), strict=True):
-        drawn.append(words(right + 8, at + 4, one.label))
+        ends_at = [path[-1] for path in paths] or [(left, bottom)]
+        last.append((max(x for x, _ in ends_at), sum(at for _, at in ends_at) / len(ends_at)))
+    for one, end, at in zip(series, last, apart([y for _, y in last], SIZE + 3.0, bottom), strict=True):
+        drawn.append(line(end[0] + 4, end[1], right + 8, at, one.tone, dash="1 3"))  # from the end to its label
+        drawn.append(words(right + 11, at + 4, one.label))
     drawn.append(words(left, height - 6, under))
     return drawing(title, told, width, height, "\n".join(drawn), name="chart")
 

@@ -92,22 +92,22 @@ def _histogram(seen: Histogram, hatch: str) -> str:
         if not count:
             continue
         tall = max((bottom - top) * count / most, 1.0)
-        middle = seen.low + span * (index + 0.5) / len(seen.counts)
-        within = seen.reach_low - 1e-9 * span <= middle <= seen.reach_high + 1e-9 * span or not seen.outside
+        start, end = (seen.low + span * edge / len(seen.counts) for edge in (index, index + 1))
+        within = not seen.outside or (seen.outside < 1 and start <= seen.reach_high and end >= seen.reach_low)
         inside, outside = inside + within, outside + (not within)
         fill = Tone.FIRST.colour if within else f"url(#{hatch})"
         more = "" if within else f' stroke="{Tone.BAD.colour}"'
         drawn.append(rectangle(left + step * index, bottom - tall, max(step - 1, 0.8), tall, fill, more))
     drawn.append(line(left, bottom, right, bottom))
     drawn += [words(left, bottom + 15, figure(seen.low)), words(right, bottom + 15, figure(seen.high), anchor="end")]
-    drawn.append(_bracket(x(seen.reach_low), x(seen.reach_high), left, right))
+    label = "the outputs sum to 1" if seen.counted is Counted.SUMS else "the output reaches"
+    drawn.append(_bracket(x(seen.reach_low), x(seen.reach_high), left, right, label))
     drawn.append(words(left, height - 6, _key(inside, outside, seen)))
     return drawing("Reach", reach_in_words(seen), width, height, "\n".join(drawn), name="histogram")
 
 
-def _bracket(start: float, end: float, left: float, right: float) -> str:
+def _bracket(start: float, end: float, left: float, right: float, label: str) -> str:
     """Above the bars: the span that the output reaches."""
-    label = "the output reaches"
     middle = min(max((start + end) / 2, left + room_for(label) / 2), right - room_for(label) / 2)
     end = max(end, start + 2)
     path = f"M{start:.1f} 28v-6H{end:.1f}v6"
