@@ -22,6 +22,10 @@ _PLACES = {
 }
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> object:
     """Load the Python interface when it is first asked for: the command and the pytest plugin do without it."""
     if name in _PLACES:

@@ -10,6 +10,7 @@ from ae_audit.base.errors import UsageError
 from ae_audit.report.display import PresentedReport
 from ae_audit.schema.findings import Severity
 from ae_audit.schema.location import Location
+from ae_audit.schema.report import Report as BareReport
 
 if TYPE_CHECKING:
     from ae_audit.runtime.capture import Capture
@@ -136,13 +137,14 @@ def audit_at(
         settled(capture, judged(tried(capture, certified(capture.setup, capture.targets)), rules), options)
         for capture in captures
     )
-    return PresentedReport(
+    report = BareReport(
         tuple(finding for item in audited for finding in item.findings),
         tuple(item.setup for item in audited),
         tuple(dict.fromkeys(one for item in audited for one in item.undecided)),
         files=(location.path,),
         sights=tuple(item.sight for item in audited),
     )
+    return PresentedReport.of(report)
 
 
 def _caller() -> Location:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
 PATIENCE = 1.0
 """seconds of silence before a terminal shows anything"""
 _TICK = 0.2
+_CELLS = 12
+"""of a bar"""
+_LEAST = 24
+"""columns that must be left for words beside a bar"""
 
 
 class Progress:
@@ -25,8 +29,11 @@ class Progress:
     def begin(self, files: int) -> None:
         """``files`` files are to be audited."""
 
-    def step(self, path: str, doing: str) -> None:
-        """``doing`` (``reading``, ``running``, ``probe: as written, seed 1``) begins on the file ``path``."""
+    def step(self, path: str, doing: str, done: int = 0, of: int = 0) -> None:
+        """``doing`` (``reading``, ``training at line 9, probe: as written, seed 1``) goes on in the file ``path``.
+
+        ``done`` of ``of`` steps of it are taken, where they are counted.
+        """
 
     def done(self, path: str) -> None:
         """The file ``path`` is finished."""
@@ -42,14 +49,15 @@ class Progress:
 
 
 class LineProgress(Progress):
-    """A plain line for each step."""
+    """A plain line for each thing that is begun; of files that are only read none, unless ``reading`` is set."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, reading: bool = True) -> None:
         self._stream = stream
+        self._reading = reading
         self._last = ("", "")
 
-    def step(self, path: str, doing: str) -> None:
-        if (path, doing) != self._last:
+    def step(self, path: str, doing: str, done: int = 0, of: int = 0) -> None:
+        if (path, doing) != self._last and (self._reading or doing != "reading"):
             self._last = (path, doing)
             self._stream.write(f"ae-audit: {path}: {doing}\n")
             self._stream.flush()
@@ -65,7 +73,7 @@ class TerminalProgress(Progress):
         self._width = width
         self._begun = time.monotonic()
         self._files = self._finished = 0
-        self._text = ""
+        self._text = self._bar = ""
         self._step_begun = self._begun
         self._drawn = 0.0
         self._lock = Lock()
@@ -73,9 +81,11 @@ class TerminalProgress(Progress):
     def begin(self, files: int) -> None:
         self._files = files
 
-    def step(self, path: str, doing: str) -> None:
-        self._text = f"{path}: {doing}"
-        self._step_begun = time.monotonic()
+    def step(self, path: str, doing: str, done: int = 0, of: int = 0) -> None:
+        text = f"{path}: {doing}"
+        if text != self._text:
+            self._text, self._step_begun = text, time.monotonic()
+        self._bar = _bar(done, of)
         self._draw()
 
     def done(self, path: str) -> None:
@@ -115,9 +125,20 @@ class TerminalProgress(Progress):
         counter = f"[{self._finished + 1}/{self._files}] " if self._files > 1 else ""
         seconds = f" ({now - self._step_begun:.0f} s)" if now - self._step_begun >= 1 else ""
         text = f"{counter}{self._text}"
-        room = max(self._width - 1 - len(seconds), 10)
+        room = self._width - 1 - len(seconds) - len(self._bar)
+        bar = self._bar if room >= _LEAST else ""
+        room = max(room if bar else room + len(self._bar), 10)
         shown = "".join(c if c.isprintable() else "?" for c in text)
         with self._lock:
             self._drawn = now
-            self._stream.write(f"\r{shown if len(shown) <= room else shown[: room - 3] + '...'}{seconds}\x1b[K")
+            self._stream.write(f"\r{shown if len(shown) <= room else shown[: room - 3] + '...'}{bar}{seconds}\x1b[K")
             self._stream.flush()
+
+
+def _bar(done: int, of: int) -> str:
+    """`` [####--------] step 50 of 150``, in signs that every terminal has; nothing where steps are not counted."""
+    if of <= 0:
+        return ""
+    done = min(max(done, 0), of)
+    full = _CELLS * done // of
+    return f" [{'#' * full}{'-' * (_CELLS - full)}] step {done} of {of}"

@@ -330,17 +330,19 @@ def _print(report: Report, sources: Sources, request: Request, interrupted: bool
 
 
 def _progress(settings: Settings) -> Progress:
+    import os
+
     from ae_audit.base.progress import LineProgress, Progress, TerminalProgress
 
     if settings.quiet:
         return Progress()
-    if sys.stderr.isatty():
-        import os
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         import shutil
 
-        if os.environ.get("TERM") != "dumb":
-            return TerminalProgress(sys.stderr, shutil.get_terminal_size().columns)
-    return LineProgress(sys.stderr) if settings.verbose else Progress()
+        return TerminalProgress(sys.stderr, shutil.get_terminal_size().columns)
+    if settings.verbose or os.environ.get("CI"):  # a job that is silent for minutes looks as if it hung
+        return LineProgress(sys.stderr, reading=settings.verbose)
+    return Progress()
 
 
 def _rule(arguments: Sequence[str]) -> int:
@@ -377,7 +379,14 @@ def _rule(arguments: Sequence[str]) -> int:
         return _test(rules, modules)
     from ae_audit.rules.page import markdown
 
-    sys.stdout.write("\n".join(map(markdown, rules)))
+    pages = "\n".join(map(markdown, rules))
+    if not sys.stdout.isatty():  # Markdown goes on to other programs as it is
+        sys.stdout.write(pages)
+        return EXIT_OK
+    from ae_audit.report import paint
+    from ae_audit.report.markdown import rendered
+
+    paint(sys.stdout, lambda width, ascii_only: rendered(pages, width=width, ascii_only=ascii_only))
     return EXIT_OK
 
 

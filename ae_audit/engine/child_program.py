@@ -31,7 +31,16 @@ from ae_audit.runtime.stand_ins.shape_clues import clues_of
 from ae_audit.runtime.stand_ins.user_files import FileStandIns
 from ae_audit.schema.audited import AuditedSetup
 from ae_audit.schema.location import Location
-from ae_audit.schema.messages import Noted, PackageAbsent, ProgramEnded, RunStage, SetupSeen, StageFailed, StoodIn
+from ae_audit.schema.messages import (
+    Noted,
+    PackageAbsent,
+    ProgramEnded,
+    Progressed,
+    RunStage,
+    SetupSeen,
+    StageFailed,
+    StoodIn,
+)
 from ae_audit.schema.training_setup import Framework, TrainingSetup
 
 MOST_CAPTURES = 12
@@ -156,7 +165,7 @@ class Recording:
                 audited = judged(tried(capture, certified(seen, capture.targets, known)), self._rules)
                 self._emit(SetupSeen(number, index, audited))
                 with _Guarded(self._emit, RunStage.PROBE):
-                    self._probe(number, capture, audited, 1 / (count - number))
+                    self._probe(number, capture, audited, 1 / (count - number), count)
 
     def _labelled(self, setup: TrainingSetup) -> TrainingSetup:
         """Say of the data that they stand in for others, where any did: which of them reached this loss is unknown."""
@@ -165,9 +174,9 @@ class Recording:
         target, fed = replace(setup.target, stand_in=True), replace(setup.input, stand_in=True)
         return replace(setup, target=target, input=fed)
 
-    def _probe(self, number: int, capture: Capture, audited: AuditedSetup, share: float) -> None:
+    def _probe(self, number: int, capture: Capture, audited: AuditedSetup, share: float, count: int) -> None:
         left = self._request["timeout"] - (undisturbed() - self._began)
-        settle_and_tell(number, capture, audited, self._request, share * left, self._emit, _cores())
+        settle_and_tell(number, capture, audited, self._request, share * left, self._emit, _cores(), count)
 
     def _seed(self) -> None:
         """Let the program draw the same initial weights and batches each time, unless it seeds them itself."""
@@ -203,6 +212,9 @@ class Recording:
         """End the program where all that reading found has been seen, or enough altogether."""
         self._keras_seen += 1
         index = match(relocated(capture.setup, self._shown), self._static)
+        self._emit(
+            Progressed(f"running, {self._keras_seen} of {max(self._keras_seen, len(self._static))} trainings seen")
+        )
         if index is not None:
             self._to_be_seen[self._static[index].location] -= 1
         everything = bool(self._static) and all(count <= 0 for count in self._to_be_seen.values())

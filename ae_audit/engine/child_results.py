@@ -123,7 +123,7 @@ class ChildResults:
         places: AuditedPlaces,
         *,
         of_model: bool = False,
-        on_progress: Callable[[str], None] = lambda _: None,
+        on_progress: Callable[[Progressed], None] = lambda _: None,
     ) -> None:
         self._read = read
         self._rules = frozenset(rules)
@@ -188,8 +188,8 @@ class ChildResults:
     def _handle(self, message: Any) -> bool:
         """Whether the message fits what came before it."""
         match message:
-            case Progressed(text):
-                self._on_progress(text[:LONGEST_TEXT])
+            case Progressed(text, done, of):
+                self._on_progress(Progressed(text[:LONGEST_TEXT], done, of))
             case Noted(text) | StoodIn(_, text):
                 _add(self._notes, text[:LONGEST_TEXT])
             case NotIntercepted(module, why):

@@ -58,7 +58,7 @@ def run_file(reading: Reading, settings: Settings, progress: Progress) -> Run:
         rules,
         AuditedPlaces(path, target.project_root, reading.setups),
         of_model=target.model is not None,
-        on_progress=lambda text: progress.step(path, text),
+        on_progress=lambda now: progress.step(path, now.text, now.done, now.of),
     )
     with progress.waiting(path, "running"):
         outcome = run_child(

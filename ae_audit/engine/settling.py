@@ -14,6 +14,7 @@ from ae_audit.rules.runner import judge, told_once
 from ae_audit.runtime.capture import Array, Capture
 from ae_audit.runtime.measure.facts import certify
 from ae_audit.schema.audited import AuditedSetup
+from ae_audit.schema.messages import Progressed
 from ae_audit.schema.training_setup import TrainingSetup
 
 PROBE_SHARE = 0.9
@@ -36,7 +37,7 @@ def settled(
     capture: Capture,
     audited: AuditedSetup,
     probe: ProbeOptions | None,
-    progress: Callable[[str], None] = lambda _: None,
+    progress: Callable[[Progressed], None] = lambda _: None,
 ) -> AuditedSetup:
     """``audited`` with the verdicts that the probe of its capture reaches, and with what there is to look at.
 

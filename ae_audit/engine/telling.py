@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from ae_audit.engine.settling import PROBE_SHARE, settled
@@ -22,6 +23,7 @@ def settle_and_tell(
     time: float,
     emit: Emit,
     processes: int = 1,
+    of: int = 1,
 ) -> None:
     """Settle the findings of the set-up that was told as ``number``; tell their verdicts, and what there is to look at.
 
@@ -33,9 +35,17 @@ def settle_and_tell(
         time: seconds that are this set-up's.
         emit: sends a message to the parent.
         processes: that may fit seeds side by side.
+        of: set-ups that are looked at altogether.
     """
     options = ProbeOptions(seed=request["seed"], time=max(1.0, PROBE_SHARE * time), processes=processes)
-    after = settled(capture, audited, options if request["probe"] else None, lambda text: emit(Progressed(text)))
+
+    def progress(now: Progressed) -> None:
+        emit(replace(now, text=f"{which}{now.text}"))
+
+    place = audited.setup.location
+    which = f"training at line {place.line}" if place.cell is None else f"training at cell {place.cell}:{place.line}"
+    which += f" ({number + 1} of {of}), " if of > 1 else ", "
+    after = settled(capture, audited, options if request["probe"] else None, progress)
     if after.findings != audited.findings:
         emit(SetupSettled(number, after.findings))
     if after.sight is not None:

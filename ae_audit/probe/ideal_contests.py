@@ -15,6 +15,7 @@ from ae_audit.probe.plan import Contest, Plan
 from ae_audit.runtime.capture import Capture
 from ae_audit.schema.findings import Evidence, Finding, Verdict
 from ae_audit.schema.ideal import Ideal, Outcome
+from ae_audit.schema.messages import Progressed
 from ae_audit.schema.remedies import Remedy, Rescale
 from ae_audit.schema.training_setup import TrainingSetup
 from ae_audit.theory.intervals import format_number
@@ -35,7 +36,7 @@ class IdealContests:
         progress: told of each fit.
     """
 
-    def __init__(self, capture: Capture, setup: TrainingSetup, progress: Callable[[str], None]) -> None:
+    def __init__(self, capture: Capture, setup: TrainingSetup, progress: Callable[[Progressed], None]) -> None:
         self._capture = capture
         self._setup = setup
         self._progress = progress
@@ -81,7 +82,7 @@ class IdealContests:
 
     def _ideal(self, remedies: Remedies) -> Ideal:
         if remedies not in self._known:
-            self._progress("fitting the ideal network")
+            self._progress(Progressed("probe: the ideal network"))
             self._known[remedies] = ideal_of(self._capture, self._setup, remedies)
         return self._known[remedies]
 

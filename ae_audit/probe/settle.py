@@ -19,6 +19,7 @@ from ae_audit.probe.sights import Sketchbook
 from ae_audit.probe.verdicts import LEARNED, PLAINLY, SOMETHING, Comparison, Scores, compare
 from ae_audit.runtime.capture import CannotApply, Capture, Evaluation, Trial
 from ae_audit.schema.findings import Arm, Evidence, Finding, Verdict
+from ae_audit.schema.messages import Progressed
 from ae_audit.schema.training_setup import NOTHING_TO_SPEAK_OF, TrainingSetup
 from ae_audit.theory.intervals import format_number
 
@@ -71,7 +72,7 @@ def settle(
     capture: Capture,
     findings: Sequence[Finding],
     options: ProbeOptions,
-    progress: Callable[[str], None] = lambda _: None,
+    progress: Callable[[Progressed], None] = lambda _: None,
     setup: TrainingSetup | None = None,
     sketches: Sketchbook | None = None,
 ) -> tuple[Finding, ...]:
@@ -110,13 +111,14 @@ class _Bench:
         self,
         capture: Capture,
         options: ProbeOptions,
-        progress: Callable[[str], None],
+        progress: Callable[[Progressed], None],
         sketches: Sketchbook | None = None,
     ) -> None:
         self.capture = capture
         self.options = options
         self._progress = progress
         self._sketches = sketches
+        self._doing = ""
         self._floors: dict[tuple[object, ...], float | None] = {}
         self._runs: dict[tuple[tuple[object, ...], int, int], _Run] = {}
         self._latest = time.process_time() + options.budget
@@ -138,7 +140,7 @@ class _Bench:
     def pilot(self, outline: Plan) -> int:
         """Fit the fixed arm until it has plainly learned; the number of steps that every arm then takes."""
         arm = outline.all_fixes
-        self._progress(f"probe: {arm.name}, seed {self.options.seed}")
+        self._doing = f"probe: {arm.name}, seed {self.options.seed}"
         if self.capture.parameters >= LARGE:
             self._keep_within_budget(arm)
         rivals = [contest.faulty for contests in outline.contests.values() for contest in contests]
@@ -227,7 +229,7 @@ class _Bench:
             missing = [seed for seed, key in keys.items() if key not in self._runs][:processes]
             if not missing:
                 return tuple(done)
-            self._progress(f"probe: {arm.name}, seed {', '.join(map(str, missing))}")
+            self._doing = f"probe: {arm.name}, seed {', '.join(map(str, missing))}"
             fits = [partial(self._fit, arm, seed, worth) for seed in missing]
             for seed, run in zip(missing, side_by_side(fits, processes), strict=True):
                 self._runs[keys[seed]] = run
@@ -279,6 +281,7 @@ class _Bench:
         shown = self._sketches if seed == self.options.seed else None
         try:
             for taken in range(self.chunk, steps + 1, self.chunk):
+                self._progress(Progressed(self._doing, taken - self.chunk, steps))
                 with self._timed(first=trial is None):
                     trial = trial or self.capture.trial(arm.remedies, seed)
                     losses.append(trial.advance(self.chunk))

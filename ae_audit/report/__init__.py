@@ -60,8 +60,9 @@ def lines(
     hints: bool = False,
     interrupted: bool = False,
     verbose: bool = True,
+    narrated: bool = False,
 ) -> list[Line]:
-    """The styled lines of a text format.
+    """The styled lines of a text format; ``narrated`` has sentences in place of boxes and bars.
 
     Raises:
         ValueError: for a format that is none.
@@ -83,6 +84,7 @@ def lines(
             hints=hints,
             interrupted=interrupted,
             verbose=verbose,
+            narrated=narrated,
         )
     raise ValueError(f"no such report format: {format!r}")
 
@@ -135,6 +137,7 @@ def to_terminal(
             hints=hints,
             interrupted=interrupted,
             verbose=verbose,
+            narrated=wants_narration(),
         ),
         color,
     )
@@ -142,6 +145,7 @@ def to_terminal(
 
 def paint(stream: TextIO, page: Callable[[int | None, bool], Sequence[Line]], color: str = "auto") -> None:
     """Write what ``page(width, ascii_only)`` lays out, coloured, sized and spelt as the stream can show it."""
+    from ae_audit.report.links import has_links, linked
     from ae_audit.report.text_layout import ansi, plain
 
     laid_out = page(_width(stream), not _shows_signs(stream))
@@ -149,6 +153,8 @@ def paint(stream: TextIO, page: Callable[[int | None, bool], Sequence[Line]], co
     if colored and os.name == "nt":
         os.system("")  # makes the Windows console understand ANSI colours
     text = ansi(laid_out) if colored else plain(laid_out)
+    if has_links(stream):
+        text = linked(text)
     encoding = stream.encoding or "utf-8"
     stream.write(text.encode(encoding, "replace").decode(encoding))
     stream.flush()
@@ -214,6 +220,11 @@ def wants_color(stream: TextIO, color: str = "auto") -> bool:
     if forced:
         return forced != "0"
     return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def wants_narration() -> bool:
+    """Whether the reader wants sentences in place of boxes, underlines and bars: NO_GRAPHICS is set."""
+    return bool(os.environ.get("NO_GRAPHICS"))
 
 
 def _width(stream: TextIO) -> int | None:

@@ -76,7 +76,8 @@ def add_answer(page: Page, answer: Answer) -> None:
     style = worst.severity.value
     place = worst.location
     codes = list(dict.fromkeys(one.code for one in answer.findings))
-    headline = [Segment(f"{'✗' if answer.fails else '!'} {answer.headline}", style), Segment(" ")]
+    sign = worst.severity.value.capitalize() + ":" if page.narrated else "✗" if answer.fails else "!"
+    headline = [Segment(f"{sign} {answer.headline}", style), Segment(" ")]
     headline += [Segment(f"{place.path}:{place_in_file(worst)}:", "place"), Segment(f" {' '.join(codes)}", style)]
     page.segments(headline, hang=2)
     words = setup_of(answer)

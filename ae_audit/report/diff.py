@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ae_audit.report.text_layout import Page, Segment
+from ae_audit.report.narration import add_change
+from ae_audit.report.text_layout import Page, Segment, broken
 from ae_audit.schema.findings import Fix
 from ae_audit.source.edits import apply
 from ae_audit.source.text import Sources, split_lines
@@ -41,10 +42,27 @@ def add_diff(page: Page, fixes: Sequence[Fix], sources: Sources, *, indent: int 
 
 
 def _add_diff(page: Page, path: str, cell: int | None, before: str, after: str, indent: int) -> None:
-    from difflib import unified_diff
+    from difflib import SequenceMatcher, unified_diff
 
-    margin = " " * indent
+    old, new = split_lines(before), split_lines(after)
+    if page.narrated:
+        for kind, start, end, first, last in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+            if kind != "equal":
+                add_change(page, path, cell, min(start + 1, len(old)), old[start:end], new[first:last])
+        return
     name = path if cell is None else f"{path} (cell {cell})"
-    for line in unified_diff(split_lines(before), split_lines(after), name, name, n=0, lineterm=""):
+    for line in unified_diff(old, new, name, name, n=0, lineterm=""):
         style = "added" if line[0] == "+" else "removed" if line[0] == "-" else "dim"
-        page.line(Segment(margin), Segment(line.rstrip("\n"), style))
+        _add_line(page, line.rstrip("\n"), style, indent)
+
+
+def _add_line(page: Page, line: str, style: str, indent: int) -> None:
+    """A line of a diff; what does not fit goes on below, further in than the code began."""
+    text = page.clean(line)
+    hang = min(1 + len(text[1:]) - len(text[1:].lstrip()) + _HANG, max((page.width - indent) // 2, 1))
+    pieces = broken(text, page.width - indent, page.width - indent - hang)
+    for number, piece in enumerate(pieces):
+        page.line(Segment(" " * (indent + hang if number else indent)), Segment(piece, style))
+
+
+_HANG = 4

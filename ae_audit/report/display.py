@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ae_audit.base.errors import FindingsError
 from ae_audit.report import lines, render
 from ae_audit.report.html import fragment
+from ae_audit.report.live_cells import named
 from ae_audit.schema.findings import Severity
 from ae_audit.schema.report import Report
 from ae_audit.source.text import Sources
@@ -43,9 +44,13 @@ class PresentedReport(Report):
 
     @classmethod
     def of(cls, report: Report, sources: Sources | None = None) -> PresentedReport:
-        """``report``, with the texts that its excerpts are taken from (by default what is on disk)."""
-        content: dict[str, Any] = {part.name: getattr(report, part.name) for part in fields(Report)}
-        return cls(**content, sources=sources or Sources())
+        """``report``, with the texts that its excerpts are taken from (by default what is on disk).
+
+        Places in a running notebook are named as their author sees them: `In [3]`.
+        """
+        shown, cells = named(Report(**{part.name: getattr(report, part.name) for part in fields(Report)}))
+        content: dict[str, Any] = {part.name: getattr(shown, part.name) for part in fields(Report)}
+        return cls(**content, sources=sources or Sources(cells))
 
     def raise_for_findings(self, fail_on: Severity | str = Severity.ERROR) -> None:
         """Raise where a finding of ``fail_on`` or worse stands; do nothing otherwise.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from ae_audit.report.narration import add_arms
 from ae_audit.report.phrases import figure, mean_and_spread, r2, sparkline
 from ae_audit.report.text_layout import Page, Segment, display_width, in_code
 from ae_audit.schema.findings import Arm, Evidence, Finding
@@ -14,10 +15,10 @@ _LABEL_WIDTH = len("certificate") + 2
 _SPARK_LOW, _SPARK_HIGH = -1.0, 1.0
 
 
-def add_evidence(page: Page, finding: Finding, tables: dict[tuple[Arm, ...], str], *, indent: int = 2) -> None:
+def add_evidence(page: Page, finding: Finding, tables: dict[Arm, str], *, indent: int = 2) -> None:
     """Write each piece of evidence under the name of the stage that found it.
 
-    ``tables`` holds the code of the finding under which a table of arms was shown first; it is shown once.
+    ``tables`` holds the code of the finding under which an arm was shown first; it is shown once.
     """
     previous = ""
     for evidence in finding.evidence:
@@ -28,13 +29,15 @@ def add_evidence(page: Page, finding: Finding, tables: dict[tuple[Arm, ...], str
             text += [Segment(f" ({_figures(evidence)})", "dim")]
         if evidence.location is not None:
             text += [Segment(f" [{_place(evidence.location, finding.location)}]", "dim")]
-        if evidence.arms in tables:
-            text += [Segment(f" [the table under {tables[evidence.arms]} above]", "dim")]
+        shown_above = dict.fromkeys(tables[arm] for arm in evidence.arms if arm in tables)
+        if shown_above:
+            text += [Segment(f" [the table under {', '.join(shown_above)} above]", "dim")]
         lead = Segment(f"{shown:<{_LABEL_WIDTH}}", "bold")
         page.segments([lead, *text], indent=indent, lead=1)
-        if evidence.arms and evidence.arms not in tables:
-            tables[evidence.arms] = finding.code
-            _add_arms(page, evidence.arms, indent + 2)
+        fresh = [arm for arm in evidence.arms if arm not in tables]
+        tables.update(dict.fromkeys(fresh, finding.code))
+        if fresh:
+            _add_arms(page, fresh, indent + 2)
 
 
 def _figures(evidence: Evidence) -> str:
@@ -50,23 +53,10 @@ def _place(location: Location, near: Location) -> str:
 
 
 def _add_arms(page: Page, arms: Sequence[Arm], indent: int) -> None:
-    """A row for each arm that was fitted; names that leave no room for their figures stand on a line of their own."""
+    """What became of each arm."""
     fitted = [arm for arm in arms if arm.r2]
-    if fitted:
-        figures = _arm_figures(fitted)
-        widths = [max(display_width(page.clean(row[i].text)) for row in figures) for i in range(len(figures[0]))]
-        names = [Segment("arm", "dim"), *(Segment(arm.name) for arm in fitted)]
-        room = page.width - indent - sum(widths) - 2 * len(widths)
-        if max(display_width(page.clean(name.text)) for name in names) <= room:
-            page.table([[name, *row] for name, row in zip(names, figures, strict=True)], indent=indent)
-        else:
-            page.table(figures, indent=indent + 2)
-            rows = page.lines[-len(figures) :]
-            del page.lines[-len(figures) :]
-            for name, row in zip(names, rows, strict=True):
-                if name.text != "arm":
-                    page.segments([name], indent=indent, hang=indent)
-                page.lines.append(row)
+    if fitted and (page.narrated or not _add_table(page, fitted, indent)):
+        add_arms(page, fitted, indent)
     for arm in arms:
         if arm.failed is not None:
             page.paragraph(
@@ -74,6 +64,31 @@ def _add_arms(page: Page, arms: Sequence[Arm], indent: int) -> None:
             )
         elif arm.bound is not None:
             page.paragraph(not_fitted(arm), indent=indent, hang=indent + 2, style="bad")
+
+
+def _add_table(page: Page, fitted: Sequence[Arm], indent: int) -> bool:
+    """A row for each arm that was fitted; names that leave no room for their figures stand on a line of their own.
+
+    Returns:
+        False where even the figures are wider than the page, and nothing was written.
+    """
+    figures = _arm_figures(fitted)
+    widths = [max(display_width(page.clean(row[i].text)) for row in figures) for i in range(len(figures[0]))]
+    names = [Segment("arm", "dim"), *(Segment(arm.name) for arm in fitted)]
+    room = page.width - indent - sum(widths) - 2 * len(widths)
+    if room < 0:
+        return False
+    if max(display_width(page.clean(name.text)) for name in names) <= room:
+        page.table([[name, *row] for name, row in zip(names, figures, strict=True)], indent=indent)
+        return True
+    page.table(figures, indent=indent + 2)
+    rows = page.lines[-len(figures) :]
+    del page.lines[-len(figures) :]
+    for name, row in zip(names, rows, strict=True):
+        if name.text != "arm":
+            page.segments([name], indent=indent, hang=indent)
+        page.lines.append(row)
+    return True
 
 
 def not_fitted(arm: Arm) -> str:

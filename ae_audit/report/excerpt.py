@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ae_audit.base.records import dataclass
+from ae_audit.report.narration import add_place
 from ae_audit.report.text_layout import Page, Segment, display_width
 from ae_audit.schema.location import Location
 from ae_audit.source.text import Sources
@@ -38,6 +39,10 @@ def add_excerpts(page: Page, marks: Sequence[Mark], sources: Sources, *, indent:
 
     What cannot be read (any more) gets no excerpt, only its labels with their places.
     """
+    if page.narrated:
+        for mark in marks:
+            add_place(page, mark.location, mark.label, sources, indent)
+        return
     texts = dict.fromkeys((mark.location.path, mark.location.cell) for mark in marks)
     first = next((mark.location for mark in marks if mark.primary), marks[0].location)
     for path, cell in texts:
@@ -73,7 +78,7 @@ def _add_excerpt(page: Page, marks: Sequence[Mark], lines: Sequence[str], indent
         numbered = f"{' ' * indent}{number:>{gutter}} │{' ' if shown_text else ''}"
         page.line(Segment(numbered, "dim"), Segment(shown_text, "bold" if here else ""))
         bar = Segment(f"{' ' * indent}{' ' * gutter} │ ", "dim")
-        moved = [_Underline(max(u.start - start, 0), min(u.end - start, room), u.label, u.primary) for u in underlines]
+        moved = [_moved(one, start, room) for one in underlines]
         _add_underlines(page, moved, bar, room)
 
 
@@ -131,6 +136,12 @@ def _window(width: int, underlines: Sequence[_Underline], room: int) -> int:
         return 0
     focus = next((u for u in underlines if u.primary), underlines[0])
     return 0 if focus.end <= room - 2 else max(min(focus.start - room // 4, width - room), 0)
+
+
+def _moved(one: _Underline, start: int, room: int) -> _Underline:
+    """The underline in a line that is shown from column ``start`` on; what lies beyond it at its edge."""
+    begin = min(max(one.start - start, 0), room - 1)
+    return _Underline(begin, min(max(one.end - start, begin + 1), room), one.label, one.primary)
 
 
 def _cut(text: str, start: int, room: int) -> str:

@@ -29,19 +29,20 @@ def full(
     hints: bool = True,
     interrupted: bool = False,
     verbose: bool = True,
+    narrated: bool = False,
 ) -> list[Line]:
     """The lines of the full report; ``hints`` adds the line that says how to go on.
 
     Without ``verbose``, more than :data:`~ae_audit.report.answers.MOST_IN_FULL` findings are written as answers alone.
     """
-    page = Page(width, ascii_only)
+    page = Page(width, ascii_only, narrated)
     main = at_length(report)
     first = answers(report)
     for answer in first:
         page.blank()
         add_answer(page, answer)
     brief = len(main) > MOST_IN_FULL and not verbose
-    tables: dict[tuple[Arm, ...], str] = {}
+    tables: dict[Arm, str] = {}
     for answer in () if brief else first:
         _add_training(page, answer.findings, sources, tables)
     _add_rest(page, report)
@@ -87,9 +88,7 @@ def title(finding: Finding) -> list[Segment]:
     ]
 
 
-def _add_training(
-    page: Page, findings: Sequence[Finding], sources: Sources, tables: dict[tuple[Arm, ...], str]
-) -> None:
+def _add_training(page: Page, findings: Sequence[Finding], sources: Sources, tables: dict[Arm, str]) -> None:
     """All that is found in one training: one excerpt, each piece of evidence once, one diff."""
     if len(findings) == 1:
         _add_finding(page, findings[0], sources, tables)
@@ -121,7 +120,7 @@ def common_marks(findings: Sequence[Finding]) -> list[Mark]:
     return marks + [Mark(place, "; ".join(labels)) for place, labels in others.items()]
 
 
-def _add_finding(page: Page, finding: Finding, sources: Sources, tables: dict[tuple[Arm, ...], str]) -> None:
+def _add_finding(page: Page, finding: Finding, sources: Sources, tables: dict[Arm, str]) -> None:
     page.blank()
     page.segments(title(finding), hang=2)
     page.blank()
@@ -132,7 +131,7 @@ def _add_finding(page: Page, finding: Finding, sources: Sources, tables: dict[tu
     _add_reasons(page, finding, tables)
 
 
-def _add_reasons(page: Page, finding: Finding, tables: dict[tuple[Arm, ...], str]) -> None:
+def _add_reasons(page: Page, finding: Finding, tables: dict[Arm, str]) -> None:
     page.paragraph(finding.message, indent=2, hang=2)
     if finding.condition is not None:
         page.paragraph(f"This holds when `{finding.condition}`.", indent=2, hang=2)

@@ -65,12 +65,14 @@ _PIECE = re.compile(r"\s+|(?:[\[(][^\s,()\[\]]+, [^\s,()\[\]]+[\])]|\S)+")  # an
 class Page:
     """Collects lines; ``ascii_only`` spells every sign that ASCII lacks.
 
-    Control characters are shown, never emitted: source text and exception messages must not steer a terminal.
+    Control characters are shown, never emitted: source text and exception messages must not steer a terminal. What is
+    ``narrated`` has sentences in place of boxes, underlines and bars, for screen readers.
     """
 
-    def __init__(self, width: int = DEFAULT_WIDTH, ascii_only: bool = False) -> None:
+    def __init__(self, width: int = DEFAULT_WIDTH, ascii_only: bool = False, narrated: bool = False) -> None:
         self.width = max(width, 40)
         self.ascii_only = ascii_only
+        self.narrated = narrated
         self.lines: list[Line] = []
 
     def clean(self, text: str) -> str:
@@ -118,7 +120,7 @@ class Page:
                 current.append(gap)
                 used += 1
             for text, style in word:
-                for index, part in enumerate(_broken(text, self.width - used, self.width - len(margin.text))):
+                for index, part in enumerate(broken(text, self.width - used, self.width - len(margin.text))):
                     if index:
                         self.lines.append(_trimmed(current))
                         current, used = [margin], len(margin.text)
@@ -214,7 +216,7 @@ def _words(segments: Iterable[Segment]) -> Iterator[tuple[Segment | None, list[S
         yield gap, word
 
 
-def _broken(word: str, room: int, full: int) -> list[str]:
+def broken(word: str, room: int, full: int) -> list[str]:
     """``word`` in pieces that fit: the first in ``room`` columns, the others in ``full``."""
     if display_width(word) <= room:
         return [word]

@@ -96,9 +96,14 @@ class NotIntercepted:
 
 @dataclass(frozen=True, slots=True)
 class Progressed:
-    """What is being done now, for the progress line."""
+    """What is being done now, for the progress line: the stage, the training, the variant and seed.
+
+    ``done`` of ``of`` steps of it are taken, where they are counted.
+    """
 
     text: str
+    done: int = 0
+    of: int = 0
 
 
 @dataclass(frozen=True, slots=True)

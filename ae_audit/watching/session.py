@@ -13,6 +13,7 @@ from ae_audit.base.errors import AuditWarning, FindingsError, own_failure
 from ae_audit.engine.settling import certified, judged, settled
 from ae_audit.probe import ProbeOptions
 from ae_audit.report.display import PresentedReport
+from ae_audit.report.live_cells import cell_name
 from ae_audit.rules.registry import select_rules
 from ae_audit.runtime.capture import Capture
 from ae_audit.schema.audited import AuditedSetup, numbered
@@ -155,7 +156,8 @@ class LiveAudit:
             f"{finding.code} {finding.name} [{finding.severity.value}, {finding.verdict.value}]: {finding.message} "
             f"(`ae-audit rule {finding.code}` explains it)"
         )
-        warnings.warn_explicit(text, AuditWarning, finding.location.path, finding.location.line)
+        path = cell_name(finding.location.path) or finding.location.path
+        warnings.warn_explicit(text, AuditWarning, path, finding.location.line)
 
     def _raise_for(self, audited: Sequence[AuditedSetup]) -> None:
         shown = numbered(audited)

@@ -11,7 +11,9 @@ from typing import NamedTuple
 import pytest
 
 from ae_audit.base.errors import UsageError
-from ae_audit.base.progress import LineProgress, TerminalProgress
+from ae_audit.base.progress import LineProgress, Progress, TerminalProgress
+from ae_audit.cli import command
+from ae_audit.settings.options import Settings
 from ae_audit.settings.selection import check_selectors, matching, selected
 from ae_audit.source.text import Sources, decode, split_lines
 
@@ -125,10 +127,51 @@ def test_waiting_shows_the_seconds_that_pass(monkeypatch: pytest.MonkeyPatch) ->
     assert stream.getvalue().count("\r") == drawn
 
 
+def test_terminal_progress_draws_a_bar_of_steps_where_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    drawn = {}
+    for width in (90, 40):
+        now = 100.0
+        stream = io.StringIO()
+        progress = TerminalProgress(stream, width=width)
+        progress.step("a.py", "training at line 9, probe: as written, seed 1", 0, 100)
+        now = 102.0
+        progress.step("a.py", "training at line 9, probe: as written, seed 1", 25, 100)
+        drawn[width] = stream.getvalue()
+    bar = "[###---------] step 25 of 100"
+    assert drawn[90] == f"\ra.py: training at line 9, probe: as written, seed 1 {bar} (2 s)\x1b[K"
+    assert "step" not in drawn[40]
+    assert len(drawn[40].strip("\r\x1b[K")) < 40
+
+
 def test_line_progress_says_each_step_once() -> None:
     stream = io.StringIO()
     progress = LineProgress(stream)
     for _ in range(2):
         progress.step("a.py", "reading")
-    progress.step("a.py", "running")
+    for done in range(3):
+        progress.step("a.py", "running", done, 3)
     assert stream.getvalue() == "ae-audit: a.py: reading\nae-audit: a.py: running\n"
+
+
+def test_line_progress_may_leave_out_what_is_only_read() -> None:
+    stream = io.StringIO()
+    progress = LineProgress(stream, reading=False)
+    progress.step("a.py", "reading")
+    progress.step("a.py", "running")
+    assert stream.getvalue() == "ae-audit: a.py: running\n"
+
+
+@pytest.mark.parametrize(
+    ("environment", "options", "kind"),
+    [({}, {}, Progress), ({"CI": "true"}, {}, LineProgress), ({}, {"verbose": True}, LineProgress)],
+)
+def test_a_job_is_told_what_goes_on(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], options: dict[str, bool], kind: type
+) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert type(command._progress(Settings(**options))) is kind
+    assert type(command._progress(Settings(quiet=True, **options))) is Progress

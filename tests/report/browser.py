@@ -74,7 +74,8 @@ class Browser:
         text, _, self._buffer = self._buffer.partition(b"\0")
         message: dict[str, Any] = json.loads(text)
         if message.get("method") == "Log.entryAdded":
-            self.complaints.append(message["params"]["entry"]["text"])
+            entry = message["params"]["entry"]
+            self.complaints.append(f"{entry['text']} {entry.get('url', '')}")
         return message
 
     def open(self, url: str) -> None:
