@@ -14,6 +14,8 @@ from ae_audit.schema.training_setup import TrainingSetup
 
 MOST_IN_FULL = 5
 """findings beyond which only the answers are written, unless the reader asks for all"""
+MOST_LINES = 6
+"""of an answer: more is no answer"""
 BEATEN = 0.01
 """R² below which a bound proves that no weights beat the mean"""
 _SURE = (Verdict.PROVED, Verdict.CONFIRMED, Verdict.INCONCLUSIVE, Verdict.STATIC)
@@ -71,7 +73,18 @@ def answers(report: Report) -> list[Answer]:
 
 
 def add_answer(page: Page, answer: Answer) -> None:
-    """At most six lines at the usual widths: headline, reason, cure."""
+    """Headline, reason, cure: at most :data:`MOST_LINES` lines at the usual widths.
+
+    Where it takes more, what the report says of the set-up further down is left to it.
+    """
+    start = len(page.lines)
+    _add_answer(page, answer, setup_of(answer))
+    if len(page.lines) - start > MOST_LINES:
+        del page.lines[start:]
+        _add_answer(page, answer, "")
+
+
+def _add_answer(page: Page, answer: Answer, words: str) -> None:
     worst = answer.worst
     style = worst.severity.value
     place = worst.location
@@ -80,7 +93,6 @@ def add_answer(page: Page, answer: Answer) -> None:
     headline = [Segment(f"{sign} {answer.headline}", style), Segment(" ")]
     headline += [Segment(f"{place.path}:{place_in_file(worst)}:", "place"), Segment(f" {' '.join(codes)}", style)]
     page.segments(headline, hang=2)
-    words = setup_of(answer)
     if words:
         page.paragraph(words, indent=2, hang=4, style="dim")
     page.paragraph(why(answer), indent=2, hang=2)

@@ -229,3 +229,21 @@ def test_the_package_lists_what_it_offers() -> None:
     import ae_audit
 
     assert {"audit", "assert_sound", "watch", "Watch", "Report"} <= set(dir(ae_audit))
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_an_answer_takes_at_most_six_lines(rich_report: Report, sources: Sources, width: int) -> None:
+    from ae_audit.report.answers import MOST_LINES
+
+    finding = replace(
+        rich_report.findings[0],
+        location=replace(rich_report.findings[0].location, path="a/rather/long/path/to/the/training_program.py"),
+        message="softmax makes the 784 outputs of a sample sum to 1, but the target holds separate values that sum to "
+        "27680 on average",
+    )
+    codes = tuple(replace(finding, code=f"AE{number}") for number in (102, 201, 301))
+    laid_out = lines(replace(rich_report, findings=(finding, *codes)), "full", sources, width=width)
+    answer = text_of(laid_out)[: text_of(laid_out).index("")]
+    assert len(answer) <= MOST_LINES == 6
+    assert answer[0].startswith("✗ does not learn (confirmed) a/rather/long/path")
+    assert any(line.startswith("  Cure: ") for line in answer)

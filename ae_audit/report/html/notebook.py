@@ -31,7 +31,14 @@ INLINE = {
     "removed": "color:#d9483b",
 }
 _PRE = "white-space:pre-wrap;line-height:1.25;font-family:ui-monospace,Menlo,Consolas,monospace"
-_FIGURE = '<div style="display:inline-block;vertical-align:top;width:24em;max-width:100%;margin:0 1em 1em 0">'
+_STYLED = {
+    "<figure>": '<figure style="display:inline-block;vertical-align:top;width:300px;max-width:100%;margin:0 1em 0 0">',
+    "<svg ": '<svg style="max-width:100%;height:auto" ',
+    '<table class="pictures">': '<table style="width:100%;table-layout:fixed;border-collapse:collapse;font-size:11px">',
+    '<th scope="row">': '<th scope="row" style="font-weight:normal;text-align:left;width:56px">',
+    '<th scope="col">': '<th scope="col" style="font-weight:normal">',
+}
+"""what the page's style sheet does elsewhere"""
 MOST_TRAININGS = 3
 """whose tiles a notebook shows; the text tells of all"""
 
@@ -46,8 +53,9 @@ def fragment(report: Report, sources: Sources, lines: Iterable[Line]) -> str:
         tiles(setup, sight, tried, Shown(sources), number)
         for number, (setup, sight, tried) in enumerate(shown[:MOST_TRAININGS], start=1)
     )
-    placed = drawn.replace("<figure>", f"{_FIGURE}<figure>").replace("</figure>", "</figure></div>")
-    return f'{placed}<pre style="{_PRE}">{_painted(lines)}</pre>'
+    for bare, styled in _STYLED.items():
+        drawn = drawn.replace(bare, styled)
+    return f'{drawn}<pre style="{_PRE}">{_painted(lines)}</pre>'
 
 
 def _painted(lines: Iterable[Line]) -> str:

@@ -102,7 +102,7 @@ def rectangle(x: float, y: float, width: float, height: float, fill: str, more: 
 
 GREYS = 24
 """levels of a grey picture: more are not told apart at its size"""
-COLOUR_LEVELS = 8
+COLOUR_LEVELS = 11
 """of each of red, green and blue"""
 _CLASSES = ("#111", "#e6a817", "#3b82d6", "#2b9655", "#d9483b", "#9b59d0", "#16a2b8", "#ddd")
 """of a mask, in the order of the classes; a class beyond them begins anew"""

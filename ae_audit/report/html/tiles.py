@@ -27,6 +27,10 @@ from ae_audit.schema.sights import Counted, Gallery, Histogram, Kind, Row
 
 AS_WRITTEN, ALL_FIXES = "as written", "all fixes"
 """names of arms, as the probe gives them"""
+OWN_ROWS = ("target", "input", "error")
+"""rows of pictures that show no arm"""
+FIXED = "fixed"
+"""how the arm with what mends the program is called, whatever that is"""
 _HATCH = (
     '<defs><pattern id="{id}" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
     '<path d="M0 0v5" stroke="#d9483b" stroke-width="3"/></pattern></defs>'
@@ -169,7 +173,8 @@ def _picture_row(gallery: Gallery, row: Row, names: Sequence[str], target: Seque
         values = bytes.fromhex(picture)
         behind = bytes.fromhex(target[index]) if row.pictures is not target and row.name != "error" else None
         cells.append(f"<td>{_picture(gallery, row, values, behind, f'{row.name}, {which}')}</td>\n")
-    return f'<tr><th scope="row">{safe(row.name)}</th>{"".join(cells)}</tr>\n'
+    name = row.name if row.name in {*OWN_ROWS, AS_WRITTEN} else FIXED
+    return f'<tr><th scope="row">{safe(name)}</th>{"".join(cells)}</tr>\n'
 
 
 def _picture(gallery: Gallery, row: Row, values: bytes, behind: bytes | None, title: str) -> str:
@@ -238,7 +243,7 @@ def short_names(arms: Sequence[Arm]) -> list[str]:
     """What stands at the end of a line: ``as written``, ``fixed``, and letters for the others."""
     best = fixed_arm(arms)
     letters = iter("ABCDEFGH")
-    return [AS_WRITTEN if arm.name == AS_WRITTEN else "fixed" if arm is best else next(letters, "?") for arm in arms]
+    return [AS_WRITTEN if arm.name == AS_WRITTEN else FIXED if arm is best else next(letters, "?") for arm in arms]
 
 
 def fixed_arm(arms: Sequence[Arm]) -> Arm | None:
