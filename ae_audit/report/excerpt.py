@@ -177,7 +177,11 @@ def _add_underlines(page: Page, underlines: Sequence[_Underline], bar: Segment, 
     page.line(*pieces)
     for one in reversed(waiting):
         style = _style(one.primary)
-        fits = one.start + 2 + display_width(page.clean(one.label)) <= room
+        size = display_width(page.clean(one.label))
+        fits = one.start + 2 + size <= room
+        if not fits and size < one.start:  # to the left of its mark there is room
+            page.line(bar, Segment(" " * (one.start - size - 1)), Segment(f"{one.label} ┘", style))
+            continue
         offset = one.start if fits else min(one.start, max(room - 40, 0))
         lead = [bar, Segment(f"{' ' * offset}└ ", style)]
         before = len(page.lines)

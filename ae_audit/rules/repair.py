@@ -44,6 +44,19 @@ class Repair:
         return (*self.pairing, self.rescale) if self.rescale is not None else self.pairing
 
 
+Shape = tuple[int | None, ...]
+
+
+def one_shape(setup: TrainingSetup, made: Shape, wanted: Shape) -> Advice:
+    """How a prediction of the shape ``made`` and a target of the shape ``wanted`` are given one."""
+    torch = setup.framework is Framework.TORCH
+    if len(made) == len(wanted) + 1 and len(made) > 1 and made[1] == 1:
+        change = "unsqueeze(1) on" if torch else "np.expand_dims(…, 1) on"
+        other = "squeeze(1) on the prediction, or " if torch and len(made) == 2 else ""
+        return Advice(f"{other}{change} the target")
+    return Advice("the same shape for prediction and target")
+
+
 def class_head(setup: TrainingSetup) -> Advice | None:
     """The head for a target of several classes that meets a single unit; None where their number is unknown."""
     reach, hull = setup.target.values.reach, setup.target.values.hull

@@ -68,3 +68,11 @@ def test_span_over_lines_is_underlined_on_its_first() -> None:
     place = Location("m.py", 1, 5, 3, 2)
     shown = excerpt("x = f(\n  1,\n)", Mark(place, "call", True))
     assert shown[1] == "  │     ^^ call (to line 3)"
+
+
+def test_a_label_without_room_behind_its_mark_ends_under_it() -> None:
+    line = "model = Sequential([Dense(20), Dense(3, activation='softmax')])"
+    start = line.index("'softmax'") + 1
+    shown = excerpt(line, mark(1, start, start + 9, "the output: 'softmax'"), width=68)
+    assert shown[1].index("^") == shown[2].index("┘")
+    assert shown[2].endswith("the output: 'softmax' ┘")

@@ -65,3 +65,20 @@ def test_accuracy_of_a_mask_of_two_values_says_something() -> None:
     grey = measured(0.0, 255.0, mean=255 * share, std=0.9 * spread)
     assert mask.structure is grey.structure is Structure.CONTINUOUS
     assert violations("AE401", with_accuracy(setup("sigmoid", "mse", grey, given=GREY, relation=Relation.OTHER)))
+
+
+@pytest.mark.parametrize(
+    ("framework", "made", "wanted", "cure"),
+    [
+        (TORCH, (None, 1), (None,), "squeeze(1) on the prediction, or unsqueeze(1) on the target"),
+        (TORCH, (None, 1, 48, 48), (None, 48, 48), "unsqueeze(1) on the target"),
+        (KERAS, (None, 1), (None,), "np.expand_dims(…, 1) on the target"),
+        (TORCH, (None, 3), (None, 4), "the same shape for prediction and target"),
+    ],
+)
+def test_shapes_that_differ_are_made_one(
+    framework: object, made: tuple[int | None, ...], wanted: tuple[int | None, ...], cure: str
+) -> None:
+    from ae_audit.rules.repair import one_shape
+
+    assert str(one_shape(setup("linear", "mse", PRICES, framework=framework), made, wanted)) == cure  # type: ignore[arg-type]

@@ -41,6 +41,7 @@ from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.predicates import LABELS, activation_words, evidence, head_place, spans, structure_of
 from ae_audit.rules.programs import dense_keras, dense_torch
 from ae_audit.schema.findings import Severity, UnknownFact, Violation
+from ae_audit.schema.remedies import Advice
 from ae_audit.schema.training_setup import Framework, Structure, TrainingSetup
 from ae_audit.theory.ranges import Tri
 
@@ -83,6 +84,7 @@ class LayerAfterOutputActivation(Rule):
                 yield Violation(
                     message=f"{layer} after the output ({activation_words(setup)}) {harm}",
                     location=place,
+                    remedies=(Advice(f"no {layer} after the output"),),
                     spans=spans(setup, but=place),
                     evidence=evidence(setup, "head"),
                 )

@@ -44,11 +44,13 @@ automatic fix.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.predicates import loss_place
 from ae_audit.schema.findings import Evidence, Severity, Span, UnknownFact, Violation
+from ae_audit.schema.remedies import Advice
 from ae_audit.schema.training_setup import Framework, TrainingSetup, VariationalTerms
 from ae_audit.theory.intervals import format_number
 
@@ -173,6 +175,7 @@ class VaeLossReductionImbalance(Rule):
             message=f"the reconstruction is {_words(found, code=False)} and the divergence {_words(found, code=True)}: "
             f"the divergence weighs {beta} times what it does in the bound{more}{_assumed(setup, ratio, open_ends)}",
             location=place,
+            remedies=(Advice("sum both terms over a sample and average both over the batch, or choose β yourself"),),
             spans=tuple(
                 Span(where, label)
                 for where, label in ((loss_place(setup), "the reconstruction"), (setup.location, "trained here"))
@@ -208,12 +211,8 @@ def _factors(setup: TrainingSetup, found: VariationalTerms) -> tuple[Factor, ...
 def _values(setup: TrainingSetup) -> int | None:
     """How many values one sample of the target has."""
     for shape in (setup.target.shape, setup.head.shape):
-        if shape is not None and len(shape) > 1:
-            count = 1
-            for extent in shape[1:]:
-                count = 0 if extent is None else count * extent
-            if count:
-                return count
+        if shape is not None and len(shape) > 1 and None not in shape[1:]:
+            return math.prod(extent or 0 for extent in shape[1:])
     return None
 
 

@@ -39,6 +39,7 @@ from collections.abc import Iterator
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.predicates import Scale, scale_of, top_of, values_words
 from ae_audit.schema.findings import Evidence, Severity, Span, UnknownFact, Violation
+from ae_audit.schema.remedies import Advice
 from ae_audit.schema.training_setup import DataFacts, Framework, TrainingSetup
 from ae_audit.theory.intervals import format_number
 
@@ -130,6 +131,7 @@ class ImageMetricRange(Rule):
                 message=f"{metric.name.upper()} takes the images to span {told}, but they are {values_words(data)}, "
                 f"which spans {true}",
                 location=place,
+                remedies=(Advice(f"tell {metric.name.upper()} a span of {true}"),),
                 spans=() if place == setup.location else (Span(setup.location, "trained here"),),
                 evidence=tuple(Evidence("static", step.text, step.location) for step in data.trail),
             )

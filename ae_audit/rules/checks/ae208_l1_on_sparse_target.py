@@ -37,6 +37,7 @@ from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.predicates import evidence, loss_place, spans
 from ae_audit.rules.programs import dense_keras, dense_torch
 from ae_audit.schema.findings import Severity, UnknownFact, Violation
+from ae_audit.schema.remedies import Advice
 from ae_audit.schema.training_setup import Framework, TrainingSetup
 from ae_audit.theory.intervals import format_number
 
@@ -75,6 +76,7 @@ class L1OnSparseTarget(Rule):
             message=f"{seen.mode_share:.0%} of the target is {format_number(seen.mode)}, and the mean absolute error "
             f"rewards predicting it everywhere",
             location=place,
+            remedies=(Advice("mse as the loss, or a weight on the values that are rare"),),
             spans=spans(setup, but=place),
             evidence=evidence(setup, "target"),
         )

@@ -42,6 +42,7 @@ from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.predicates import LABELS, evidence, span_of, spans, values_words
 from ae_audit.rules.programs import SCALED, dense_keras
 from ae_audit.schema.findings import Evidence, Severity, Span, UnknownFact, Violation
+from ae_audit.schema.remedies import Advice
 from ae_audit.schema.training_setup import DataFacts, Framework, TrainingSetup
 
 FACTOR = 10.0
@@ -113,6 +114,7 @@ class TrainValidationScaleMismatch(Rule):
                     message=f"the {part} is {values_words(trained)} in training, but {values_words(validated)} "
                     "in validation",
                     location=place,
+                    remedies=(Advice(f"scale the validation {part} as in training"),),
                     spans=spans(setup, but=place, loss=False),
                     evidence=evidence(setup, part),
                 )
@@ -124,6 +126,7 @@ class TrainValidationScaleMismatch(Rule):
                 message=f"the model is trained on {values_words(setup.input)}, but then given {setup.asked.values} of "
                 "the same source: what it is given later must be scaled as in training",
                 location=place,
+                remedies=(Advice("scale what the model is given later as in training"),),
                 spans=(Span(where, "given later"),) if where is not None and where != place else (),
                 evidence=(*evidence(setup, "input"),
                           *(Evidence("static", step.text, step.location) for step in setup.asked.trail)),

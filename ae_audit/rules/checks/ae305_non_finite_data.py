@@ -35,6 +35,7 @@ from collections.abc import Iterator
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.predicates import evidence, spans
 from ae_audit.schema.findings import Severity, UnknownFact, Violation
+from ae_audit.schema.remedies import Advice
 from ae_audit.schema.training_setup import Framework, Relation, TrainingSetup
 
 KERAS = """\
@@ -102,6 +103,7 @@ class NonFiniteData(Rule):
                     message=f"{many} of the {part} seen at the loss {'are' if seen.non_finite > 1 else 'is'} "
                     "NaN or infinite: so are the loss and then every weight",
                     location=data.location or setup.location,
+                    remedies=(Advice("remove or replace what is NaN or infinite before the training"),),
                     spans=spans(setup, but=data.location or setup.location),
                     evidence=evidence(setup, part),
                 )

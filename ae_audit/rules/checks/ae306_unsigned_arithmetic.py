@@ -44,6 +44,7 @@ from ae_audit.rules.predicates import evidence
 from ae_audit.rules.programs import dense_keras
 from ae_audit.schema.findings import Severity, Span, UnknownFact, Violation
 from ae_audit.schema.location import TrailStep
+from ae_audit.schema.remedies import Advice
 from ae_audit.schema.training_setup import Framework, TrainingSetup
 
 KERAS = dense_keras("layers.Dense(784)", data=["x_train = (x_train.reshape(-1, 784) - 128) / 128.0"])
@@ -110,6 +111,7 @@ class UnsignedArithmetic(Rule):
             yield Violation(
                 message=f"{step.text}: the {' and the '.join(names[:2])} {hold} scrambled values",
                 location=place,
+                remedies=(Advice("convert to float before the arithmetic"),),
                 spans=() if place == setup.location else (Span(setup.location, "trained here"),),
                 evidence=evidence(setup, *(name for name in names if name in {"target", "input"})),
             )

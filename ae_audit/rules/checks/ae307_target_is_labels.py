@@ -38,6 +38,7 @@ from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.predicates import evidence, spans, structure_of
 from ae_audit.rules.programs import SCALED, dense_keras, dense_torch
 from ae_audit.schema.findings import Severity, UnknownFact, Violation
+from ae_audit.schema.remedies import Advice
 from ae_audit.schema.training_setup import Framework, Relation, Structure, TrainingSetup
 from ae_audit.theory.loss_families import BINARY, POINTWISE
 
@@ -80,6 +81,7 @@ class TargetIsLabels(Rule):
         yield Violation(
             message="the output is as large as the input, as of an autoencoder, but the target is the class labels",
             location=place,
+            remedies=(Advice("the input as the target"),),
             spans=spans(setup, but=place),
             evidence=evidence(setup, "target"),
         )

@@ -41,6 +41,7 @@ from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.predicates import evidence, spans
 from ae_audit.rules.programs import SCALED, dense_keras, dense_torch
 from ae_audit.schema.findings import Severity, UnknownFact, Violation
+from ae_audit.schema.remedies import Advice
 from ae_audit.schema.training_setup import Framework, Relation, TrainingSetup
 from ae_audit.theory.ranges import Tri
 
@@ -82,16 +83,20 @@ class NoisyTarget(Rule):
             return  # a curve through noisy points is what regression is for
         if setup.relation is Relation.NOISED_TARGET:
             fault = "the input is clean and its target is noisy: the arguments seem to be the wrong way round"
+            cure = "the noisy data as the input, the clean data as the target"
         elif setup.relation in {Relation.SAME, Relation.RESCALED} and setup.target.noised is Tri.YES:
             fault = "the target holds the same noise as the input, so the network is rewarded for giving it back"
+            cure = "the clean data as the target"
         elif _only_in_validation(setup):
             fault = "the validation target is noisy, the training target is not: the validation loss measures noise"
+            cure = "the clean data as the validation target"
         else:
             return
         place = setup.location
         yield Violation(
             message=fault,
             location=place,
+            remedies=(Advice(cure),),
             spans=spans(setup, but=place),
             evidence=evidence(setup, "input", "target"),
         )

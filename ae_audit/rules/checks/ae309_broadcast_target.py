@@ -44,6 +44,7 @@ from collections.abc import Iterator
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.checks.ae307_target_is_labels import reconstructs_labels
 from ae_audit.rules.predicates import class_count, evidence, loss_words, spans
+from ae_audit.rules.repair import one_shape
 from ae_audit.schema.findings import Evidence, Severity, UnknownFact, Violation
 from ae_audit.schema.remedies import Advice, Remedy, SwapLoss
 from ae_audit.schema.training_setup import Framework, TrainingSetup
@@ -132,7 +133,7 @@ def _fault(setup: TrainingSetup) -> Fault:
     meet = f"the prediction is {_words(made)} and its target {_words(wanted)}"
     if setup.loss.name in POINTWISE | BINARY:
         elementwise = _elementwise(setup, made, wanted)
-        return _NONE if elementwise is None else (f"{meet}: {elementwise}", ())
+        return _NONE if elementwise is None else (f"{meet}: {elementwise}", (one_shape(setup, made, wanted),))
     if not setup.loss.custom:
         return _categorical(setup, made, wanted, meet)
     return _NONE

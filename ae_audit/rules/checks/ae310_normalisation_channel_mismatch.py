@@ -37,6 +37,7 @@ from collections.abc import Iterator
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.predicates import evidence, spans
 from ae_audit.schema.findings import Severity, UnknownFact, Violation
+from ae_audit.schema.remedies import Advice
 from ae_audit.schema.training_setup import Framework, TrainingSetup
 
 TORCH = """\
@@ -84,6 +85,7 @@ class NormalisationChannelMismatch(Rule):
                     message=f"images of {images} are normalised with the statistics of {statistics}: "
                     "torchvision raises, since the shapes do not broadcast",
                     location=place,
+                    remedies=(Advice(f"a mean and a deviation for {'the one channel' if channels == 1 else images}"),),
                     spans=spans(setup, but=place, loss=False, target=False),
                     evidence=evidence(setup, part),
                 )

@@ -36,6 +36,7 @@ from collections.abc import Iterator
 
 from ae_audit.rules.base import Example, Rule
 from ae_audit.schema.findings import Severity, Span, UnknownFact, Violation
+from ae_audit.schema.remedies import Advice
 from ae_audit.schema.training_setup import Framework, TrainingSetup
 
 KERAS = """\
@@ -125,6 +126,7 @@ class ActivatedLatentStatistics(Rule):
         yield Violation(
             message=f"{activation} on the statistics of the variational code leaves them one sign only",
             location=place,
+            remedies=(Advice(f"no {activation} on the mean and the log-variance of the code"),),
             spans=() if place == setup.location else (Span(setup.location, "trained here"),),
         )
 

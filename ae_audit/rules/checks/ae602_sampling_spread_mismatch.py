@@ -43,6 +43,7 @@ from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.checks.ae204_vae_loss_reduction_imbalance import KERAS as AVERAGED_KERAS
 from ae_audit.rules.checks.ae204_vae_loss_reduction_imbalance import TORCH as AVERAGED_TORCH
 from ae_audit.schema.findings import Evidence, Severity, Span, UnknownFact, Violation
+from ae_audit.schema.remedies import Advice
 from ae_audit.schema.training_setup import Framework, TrainingSetup
 from ae_audit.theory.intervals import format_number
 
@@ -81,6 +82,7 @@ class SamplingSpreadMismatch(Rule):
             f"{_exponential(found.charged)}, whose deviation is {_exponential(found.charged / 2)} (v: the output of "
             "the layer)",
             location=place,
+            remedies=(Advice(f"a deviation of {_exponential(found.charged / 2)}"),),
             spans=(Span(setup.location, "trained here"),) if setup.location != place else (),
             evidence=(Evidence("static", "both are computed from the output of one layer", place),),
         )

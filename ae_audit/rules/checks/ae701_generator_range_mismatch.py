@@ -44,6 +44,7 @@ from collections.abc import Iterator
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.predicates import ROUNDING, evidence, values_words
 from ae_audit.schema.findings import Severity, Span, UnknownFact, Violation
+from ae_audit.schema.remedies import Advice
 from ae_audit.schema.training_setup import DataFacts, Framework, Head, TrainingSetup
 from ae_audit.theory.ranges import Tri
 
@@ -136,6 +137,7 @@ class GeneratorRangeMismatch(Rule):
             message=f"the discriminator receives {values_words(setup.input)} from the data, but {made.range} from the "
             f"generator ({made.activation}), {words}: it can tell them apart by their range",
             location=place,
+            remedies=(Advice(f"scale the real data to {made.range.values.hull.closure()}"),),
             spans=tuple(
                 Span(where, label)
                 for where, label in ((setup.input.location, "the data"), (setup.location, "trained here"))

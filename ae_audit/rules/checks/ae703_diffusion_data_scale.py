@@ -40,6 +40,7 @@ from collections.abc import Iterator
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.predicates import values_words
 from ae_audit.schema.findings import Evidence, Severity, Span, UnknownFact, Violation
+from ae_audit.schema.remedies import Advice
 from ae_audit.schema.training_setup import DataFacts, Framework, TrainingSetup
 from ae_audit.theory.intervals import format_number
 from ae_audit.theory.ranges import Tri
@@ -127,6 +128,7 @@ class DiffusionDataScale(Rule):
         yield Violation(
             message=f"the data that unit noise is mixed with are {values_words(data)}: {fault}",
             location=place,
+            remedies=(Advice("scale the data to a standard deviation of about 1, as images in [-1, 1] have"),),
             spans=(Span(where, "the data"),) if where is not None and where != place else (),
             evidence=tuple(_evidence(data)),
         )
