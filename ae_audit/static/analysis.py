@@ -83,10 +83,7 @@ def _assume_imports(program: Program, source: bytes, trains: bool, named: bool) 
 
 def _assumed(path: str, executions: list[Execution]) -> list[Undecided]:
     """The names that a snippet uses without importing them, which were taken for those of the frameworks."""
-    names = sorted({
-        mark.removeprefix(conventions.ASSUMED)
-        for execution in executions for mark in execution.marks if mark.startswith(conventions.ASSUMED)
-    })  # fmt: skip
+    names = sorted({name for execution in executions for name in execution.assumed})
     if not names:
         return []
     shown = ", ".join(f"`{name}`" for name in names[:SHOWN]) + (" and others" if len(names) > SHOWN else "")

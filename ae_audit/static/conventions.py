@@ -36,5 +36,3 @@ CONVENTIONAL: dict[str, str] = {
 SNIPPET_KERAS = ("keras.models", "keras.layers", "keras.optimizers", "keras.callbacks", "keras.losses", "keras.utils")
 SNIPPET_TORCH = ("torch.nn", "torch.utils.data", "torch.optim", "torchvision", "torchvision.datasets")
 """modules whose names a snippet without any import is taken to know: the usual imports above such a program"""
-ASSUMED = "assumed:"
-"""before a name that a program uses without an import, in the marks of its run"""

@@ -65,8 +65,8 @@ class Draft:
         )
 
 
-def draft(site: Site, marks: Iterable[str]) -> Draft:
-    """The set-up that a site amounts to, and the reasons for what it leaves unknown."""
+def draft(site: Site, backend: str | None = None) -> Draft:
+    """The set-up that a site amounts to, and the reasons for what it leaves unknown; ``backend`` of Keras."""
     prediction = site.prediction
     if isinstance(prediction, Difference):
         prediction = tensors.as_tensor(prediction)
@@ -82,7 +82,7 @@ def draft(site: Site, marks: Iterable[str]) -> Draft:
         target = replace(target, values=ValueRange(target.values.hull), structure=Structure.UNKNOWN)
         if not UNIT.covers(target.values.hull):
             reasons.append(("target range", "its files may hold masks, of 0 and 1 or of 0 and 255, or photographs"))
-    if target is not None and target.random and site.framework is Framework.TORCH and not site.extra.get("trained"):
+    if target is not None and target.random and site.framework is Framework.TORCH and not site.trained:
         target = replace(target, values=ValueRange(target.values.hull))  # numbers at random, to try a network out
     model = ModelFacts(name=site.model)
     if isinstance(prediction, Tensor):
@@ -92,20 +92,19 @@ def draft(site: Site, marks: Iterable[str]) -> Draft:
             latent_activation=None if prediction.latent is None else prediction.latent.activation,
             latent_location=None if prediction.latent is None else prediction.latent.location,
         )  # fmt: skip
-    backend = site.backend or _backend(site.framework, marks)
+    backend = site.backend or ("torch" if site.framework is Framework.TORCH else backend)
     setup = TrainingSetup(
         framework=site.framework, location=site.where.location, backend=backend, head=head, loss=site.use,
         target=DataFacts() if target is None else target.facts, input=DataFacts() if input_ is None else input_.facts,
         relation=relation, relation_scale=scale, model=model, metrics=tuple(site.metrics),
         validation_target=_facts(site.validation_target), validation_input=_facts(site.validation_input),
-        optimizer=site.optimizer, variational=divergences.terms(site.extra.get("pair"), site.framework),
+        optimizer=site.optimizer, variational=divergences.terms(site.pair, site.framework),
         sampler=_sampler(prediction, site), mixed=_facts(arrays.mixed_with_noise(input_, target)),
-        asked=_facts(site.extra.get("asked")), entering=_entering_facts(prediction, input_),
+        asked=_facts(site.asked), entering=_entering_facts(prediction, input_),
     )  # fmt: skip
     if site.completed is not None:
         setup = site.completed(setup)
-    vague = setup.target.values.unknown and (not isinstance(prediction, Tensor) or bool(site.extra.get("unread")))
-    trained = bool(site.extra.get("trained"))
+    vague = setup.target.values.unknown and (not isinstance(prediction, Tensor) or site.unread)
     reasons.extend(_reasons(site, setup, prediction))
     entry, bounded = (prediction.entry, prediction.bounded) if isinstance(prediction, Tensor) else (None, ())
     predicted = None if input_ is None else input_.predicted
@@ -113,9 +112,8 @@ def draft(site: Site, marks: Iterable[str]) -> Draft:
         entry = None
     if input_ is not None and predicted is not None:  # it may have been rescaled since
         predicted = replace(predicted, range=ActivationRange(ValueRange(input_.values.hull)))
-    unread = bool(site.extra.get("unread"))
-    return Draft(setup, tuple(reasons), site.evaluation, vague, trained, unread, entry, bounded, predicted,
-                 "term" in site.extra)  # fmt: skip
+    return Draft(setup, tuple(reasons), site.evaluation, vague, site.trained, site.unread, entry, bounded, predicted,
+                 eager=site.term is not None)  # fmt: skip
 
 
 def _entering_facts(prediction: Value, input_: Array | None) -> DataFacts | None:
@@ -136,8 +134,7 @@ def _entering_facts(prediction: Value, input_: Array | None) -> DataFacts | None
 
 def _sampler(prediction: Value, site: Site) -> Sampler | None:
     """How the code of a variational network is drawn, and what its divergence takes for the variance."""
-    pair = site.extra.get("pair")
-    divergence = site.extra.get("charged") if pair is None else pair.divergence
+    divergence = None if site.pair is None else site.pair.divergence
     if not isinstance(prediction, Tensor) or prediction.drawn is None or divergence is None:
         return None
     drawn, charged = prediction.drawn, divergence.exponent
@@ -155,15 +152,6 @@ def _may_be_mask(target: Array, head: Head, loss: str | None) -> bool:
         return False
     shape = head.shape
     return shape is None or len(shape) < 3 or 3 not in {shape[1], shape[-1]}
-
-
-def _backend(framework: Framework, marks: Iterable[str]) -> str | None:
-    if framework is Framework.TORCH:
-        return "torch"
-    for mark in marks:
-        if mark.startswith("backend:"):
-            return mark.partition(":")[2]
-    return "tensorflow" if "tf.keras" in marks else None
 
 
 def _array(value: Value | None) -> Array | None:
@@ -191,17 +179,15 @@ def collect(executions: list[Execution]) -> tuple[tuple[TrainingSetup, ...], tup
     """Set-ups of all runs, the same ones merged, different ones at one place told apart by their condition."""
     groups: dict[tuple[object, ...], list[tuple[int, Draft]]] = {}
     called: set[int] = {node for execution in executions for node in execution.called}
-    fitted = {
-        site.use.location for execution in executions for site in execution.sites if not site.extra.get("unfitted")
-    }
+    fitted = {site.use.location for execution in executions for site in execution.sites if not site.unfitted}
     for index, execution in enumerate(executions):
         seen_here: set[TrainingSetup] = set()
         for site in execution.sites:
-            if site.extra.get("uncalled") in called:
+            if site.uncalled in called:
                 continue  # another run calls it with real arguments
-            if site.extra.get("unfitted") and site.use.location in fitted - {None}:
+            if site.unfitted and site.use.location in fitted - {None}:
                 continue  # another run fits what is compiled there
-            made = draft(site, sorted(execution.marks))
+            made = draft(site, execution.backend)
             if made.setup in seen_here:
                 continue
             seen_here.add(made.setup)

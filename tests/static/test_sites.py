@@ -16,6 +16,6 @@ def test_a_table_adds_facts_that_nothing_else_needs_to_know() -> None:
     where = Where(Text("a.py", "fit(x)"), ast.parse("fit(x)").body[0])
     unknown = Unknown("a parameter", where)
     site = Site(Framework.KERAS, where, LossUse(), unknown, unknown)
-    assert draft(site, ()).setup.gradients_reset is Tri.UNKNOWN
+    assert draft(site).setup.gradients_reset is Tri.UNKNOWN
     site.completed = lambda setup: replace(setup, gradients_reset=Tri.YES)
-    assert draft(site, ()).setup.gradients_reset is Tri.YES
+    assert draft(site).setup.gradients_reset is Tri.YES

@@ -9,6 +9,7 @@ from ae_audit.base.records import replace
 from ae_audit.schema.location import TrailStep
 from ae_audit.schema.training_setup import Relation, Structure
 from ae_audit.static.domain import indexing
+from ae_audit.static.domain.stores import Store
 from ae_audit.static.domain.values import Array, Const, Seq, Unknown, Value, within
 from ae_audit.static.source.sources import Where
 from ae_audit.theory.intervals import NON_NEGATIVE, REAL_LINE, UNIT, Interval, format_number
@@ -150,11 +151,14 @@ def concatenated(run: Evaluator, parts: list[Array]) -> Array:
 
 
 def _joined_root(run: Evaluator, parts: list[Array]) -> int:
-    key = ("concatenated", tuple((p.root, p.selection) for p in parts))
-    root = run.notes.get(key)
-    if root is None:
-        root = run.notes[key] = run.fresh()
-    return int(root)
+    joined, key = _JOINED.of(run), tuple((p.root, p.selection) for p in parts)
+    if key not in joined:
+        joined[key] = run.fresh()
+    return joined[key]
+
+
+_JOINED: Store[dict[tuple[tuple[int, tuple[str, ...]], ...], int]] = Store(dict)
+"""the root of what is made of several arrays, by their roots and selections"""
 
 
 def step(array: Array, text: str, where: Where | None) -> tuple[TrailStep, ...]:

@@ -7,6 +7,7 @@ import operator
 from collections.abc import Callable
 
 from ae_audit.static.domain import array_api
+from ae_audit.static.domain.stores import ByIdentity, Store
 from ae_audit.static.domain.values import Array, Const, Library, Value, number
 from ae_audit.theory.intervals import Interval
 
@@ -66,23 +67,27 @@ def _ends(values: Interval, bound: float, kind: type[ast.cmpop]) -> tuple[bool, 
     return any(at and not near for at, near in zip(ends, approached, strict=True)), all(ends)
 
 
+_OCCURRENCES: Store[ByIdentity[tuple[bool | None, bool | None]]] = Store(ByIdentity)
+"""of each comparison of an array: whether it holds anywhere, and everywhere"""
+
+
 def note(run: Evaluator, compared: Array, anywhere: bool | None, everywhere: bool | None) -> None:
     """Keep whether a comparison holds anywhere and everywhere, for ``any`` and ``all`` of it."""
-    run.notes["occurs", id(compared)] = (compared, anywhere, everywhere)
+    _OCCURRENCES.of(run).put(compared, (anywhere, everywhere))
 
 
 def note_inverted(run: Evaluator, compared: Array, inverse: Array) -> None:
     """Keep the same of ``~compared``."""
-    noted = run.notes.get(("occurs", id(compared)))
+    noted = _OCCURRENCES.of(run).get(compared)
     if noted is not None:
-        _, anywhere, everywhere = noted
+        anywhere, everywhere = noted
         note(run, inverse, None if everywhere is None else not everywhere, None if anywhere is None else not anywhere)
 
 
 def settled(run: Evaluator, value: Value | None, how: str) -> Const | None:
     """What ``any`` or ``all`` of a comparison gives, where the ranges tell."""
-    noted = run.notes.get(("occurs", id(value)))
+    noted = _OCCURRENCES.of(run).get(value)
     if noted is None:
         return None
-    found = noted[1 if how == "any" else 2]
+    found = noted[0 if how == "any" else 1]
     return None if found is None else Const(found)

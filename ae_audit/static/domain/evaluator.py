@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from ae_audit.schema.training_setup import MetricUse
 from ae_audit.static.domain.arguments import Call
-from ae_audit.static.domain.values import Array, Site, Value
+from ae_audit.static.domain.stores import Store
+from ae_audit.static.domain.values import Array, Site, Unknown, Value
 from ae_audit.static.source.sources import Where
 
 
@@ -13,8 +15,11 @@ class Evaluator(Protocol):
     """A run of the interpreter, as :class:`ae_audit.static.interpreter.run.Run` is one; imported for its type alone."""
 
     sites: list[Site]
-    marks: set[str]
-    notes: dict[Any, Any]
+    stores: dict[Store[Any], Any]
+    no_grad: bool
+    collecting: bool
+    unknowns: dict[int, Unknown]
+    quality: list[MetricUse]
 
     def fresh(self) -> int:
         """A new identity."""

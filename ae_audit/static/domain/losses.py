@@ -31,8 +31,6 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.static.domain.evaluator import Evaluator
 
 _POSITIVE, _NEGATIVE = "t·log(p)", "(1-t)·log(1-p)"
-QUALITY = "image quality"
-"""the key among a run's notes of the measures of image quality that it computes"""
 EPSILON = 1e-3
 """what is added to an error for the sake of a root or a division changes neither"""
 OVERLAPS = frozenset({"dice", "tversky"})
@@ -123,8 +121,7 @@ def _given_at_once(run: Evaluator, prediction: Value, own: object) -> bool:
 def _unknown_behind(run: Evaluator, value: Value) -> Value:
     """The unknown that an array stands for."""
     if isinstance(value, Array) and value.why is not None:
-        found = run.notes.get(("unknown", value.root))
-        return found if isinstance(found, Unknown) else value
+        return run.unknowns.get(value.root, value)
     return value
 
 
@@ -188,7 +185,7 @@ def observe(
 
     ``trains``: it is known to be trained on, without which an error against one number may be anything.
     """
-    if "collecting losses" in run.notes or not is_eager(term.prediction):
+    if run.collecting or not is_eager(term.prediction):
         return
     if not trains and (_is_written_number(term) or (isinstance(term.target, Array) and term.target.placeholder)):
         return
@@ -200,8 +197,8 @@ def observe(
         Site(
             framework=framework, where=term.where, use=term.use, prediction=prediction, target=term.target,
             input=fed[0] if fed else None, why_loss=why,
-            evaluation="no_grad" in run.marks, model=prediction.model if isinstance(prediction, Tensor) else None,
-            extra={"term": (term.where, id(prediction))},
+            evaluation=run.no_grad, model=prediction.model if isinstance(prediction, Tensor) else None,
+            term=(term.where, id(prediction)),
         )
     )  # fmt: skip
 
@@ -224,15 +221,14 @@ def trained(run: Evaluator, value: Value, optimizer: str | None = None, where: W
         return
     for term in value.terms:
         key = (term.where, id(term.prediction))
-        if not any(site.extra.get("term") == key for site in run.sites) and isinstance(term.prediction, Tensor):
+        if not any(site.term == key for site in run.sites) and isinstance(term.prediction, Tensor):
             observe(run, replace(term, use=finished(term)), term.prediction.framework, trains=True)
         for site in run.sites:
-            if site.extra.get("term") == key:
+            if site.term == key:
                 site.evaluation = False
                 site.use = replace(finished(term), alone=Tri.NO if term.use.alone is Tri.NO else value.alone)
-                site.extra["trained"] = True
-                site.extra["latent"] = value.latent
-                site.extra["pair"] = value.pair
+                site.trained = True
+                site.pair = value.pair
                 site.optimizer = optimizer or site.optimizer
 
 
@@ -305,7 +301,7 @@ def decibels(run: Evaluator, value: LossValue, where: Where) -> None:
     span = value.peak if value.rooted else math.sqrt(value.peak)
     target = value.terms[0].target
     data = target.facts if isinstance(target, Array) and target.values.reach is not None else DataFacts()
-    run.notes.setdefault(QUALITY, []).append(MetricUse("psnr", where.written, where.location, span, data))
+    run.quality.append(MetricUse("psnr", where.written, where.location, span, data))
 
 
 def absolute(value: Difference, where: Where) -> Difference:
@@ -435,13 +431,11 @@ def _sum(run: Evaluator, left: LossValue, right: LossValue, where: Where) -> Los
 
 def from_function(run: Evaluator, function: Value, target: Value, prediction: Value, where: Where) -> Value:
     """What a user's own loss makes of ``(y_true, y_pred)``, without reporting the comparisons inside as sites."""
-    fresh = "collecting losses" not in run.notes
-    run.notes["collecting losses"] = True
+    kept, run.collecting = run.collecting, True
     try:
         return run.call(function, Call(where, [target, prediction]))
     finally:
-        if fresh:
-            del run.notes["collecting losses"]
+        run.collecting = kept
 
 
 def custom_uses(value: Value, where: Where, written: str | None = None) -> list[tuple[LossUse, LossTerm | None]]:

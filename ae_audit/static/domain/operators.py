@@ -11,6 +11,7 @@ from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import MetricUse, Structure
 from ae_audit.static.domain import arrays, comparisons, losses, tensor_arithmetic, unsigned
 from ae_audit.static.domain.byte_scaling import scaled
+from ae_audit.static.domain.stores import Store
 from ae_audit.static.domain.values import (
     Array,
     Const,
@@ -77,7 +78,7 @@ def binary(run: Evaluator, symbol: str, left: Value, right: Value, where: Where)
             made = unsigned.settled(symbol, left, right, on_arrays(run, symbol, first, second, where), where)
             calls = {id(call): call for side in (left, right) for call in calls_out_of_reach(run, side)}
             if calls and isinstance(made, Array):
-                run.notes[_CALLS, made.root] = list(calls.values())[:MAX_CALLS]
+                _CALLS.of(run)[made.root] = list(calls.values())[:MAX_CALLS]
             return made
     for value in (left, right):
         if isinstance(value, Unknown):
@@ -89,11 +90,12 @@ def calls_out_of_reach(run: Evaluator, value: Value) -> list[Unknown]:
     """The calls of unknown functions that a sum or a product is made of: a loss that is handed in, and a penalty."""
     if isinstance(value, Unknown):
         return [value] if isinstance(value.children.get("()"), Seq) else []
-    found = run.notes.get((_CALLS, value.root), ()) if isinstance(value, Array) else ()
+    found = _CALLS.of(run).get(value.root, ()) if isinstance(value, Array) else ()
     return list(found)
 
 
-_CALLS = "calls out of reach in"
+_CALLS: Store[dict[int, list[Unknown]]] = Store(dict)
+"""the calls of unknown functions that an array is made of, by its root"""
 MAX_CALLS = 16
 """calls in one sum that are kept: of losses and penalties there are fewer, and ``a + a`` adds no new one"""
 
@@ -412,7 +414,7 @@ def note_agreement(run: Evaluator, left: Value, right: Value, where: Where) -> N
     for prediction, data in ((left, right), (right, left)):
         if isinstance(prediction, Tensor) and isinstance(data, Array) and data.shape != ():
             metric = MetricUse("accuracy", where.written, where.location, data=data.facts)
-            run.notes.setdefault(losses.QUALITY, []).append(metric)
+            run.quality.append(metric)
 
 
 def _same_unknown(run: Evaluator, op: ast.cmpop, left: Value, right: Value) -> bool | None:

@@ -52,6 +52,6 @@ def _emit(
         Site(
             framework=framework, where=trains_at, use=use, prediction=prediction, target=target,
             input=fed[0] if fed else None, why_loss=why, optimizer=optimizer,
-            model=prediction.model if isinstance(prediction, Tensor) else None, extra={"trained": True, "unread": True},
+            model=prediction.model if isinstance(prediction, Tensor) else None, trained=True, unread=True,
         )
     )  # fmt: skip

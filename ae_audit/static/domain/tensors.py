@@ -9,6 +9,7 @@ from ae_audit.base.records import replace
 from ae_audit.schema.location import Location, TrailStep
 from ae_audit.schema.training_setup import Framework, Head, Parameter
 from ae_audit.static.domain import arrays, divergences, indexing
+from ae_audit.static.domain.stores import Store
 from ae_audit.static.domain.values import Array, Difference, Exponent, Meeting, Seq, Tensor, Unknown, Value
 from ae_audit.static.source.sources import Where
 from ae_audit.theory.activations import (
@@ -32,8 +33,8 @@ HALF = 0.5
 """of a layer's own output, as the training starts, what lies below 0"""
 MAX_BOUNDED = 8
 """bounded outputs on the way through a network that are remembered: a generator's, and a few hidden ones"""
-ENTERED = "what enters networks"
-"""the key among a run's notes of the data that enter each first layer"""
+ENTERED: Store[dict[Location, list[Array]]] = Store(dict)
+"""the data that enter each first layer"""
 MAX_ENTERED = 12
 CLOSE = 1e-3
 """what is added to or cut from a prediction without moving it: the 1e-7 of a logarithm, up to a visible change"""
@@ -113,7 +114,7 @@ def through_weights(
 
 def _note_entry(run: Evaluator, layer: Location, fed: tuple[Array, ...]) -> None:
     """Remember which data enter a network, and at which layer."""
-    known = run.notes.setdefault(ENTERED, {}).setdefault(layer, [])
+    known = ENTERED.of(run).setdefault(layer, [])
     for array in fed:
         if not array.placeholder and len(known) < MAX_ENTERED and array not in known:
             known.append(array)

@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 from ae_audit.static.domain import arrays, tensors
-from ae_audit.static.domain.values import Array, Site, Tensor
+from ae_audit.static.domain.stores import ListsByIdentity, Store
+from ae_audit.static.domain.values import Array, Tensor, Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
-    from typing import Any
+    from ae_audit.static.domain.evaluator import Evaluator
 
-ASKED = "what models are asked"
-"""the key among a run's notes of the data that each model predicts, by the model's identity"""
+_ASKED: Store[ListsByIdentity[Array]] = Store(ListsByIdentity)
+"""the data that each model predicts"""
 
 
-def attach(sites: list[Site], notes: dict[Any, Any]) -> None:
-    """Give each site the data that its model is asked on another scale than it was trained on."""
-    entered, asked = notes.get(tensors.ENTERED, {}), notes.get(ASKED, {})
-    if not entered and not asked:
+def note_asked(run: Evaluator, model: Value, inputs: Value | None) -> None:
+    """Remember what a model is asked apart from training."""
+    array = run.as_array(inputs) if inputs is not None else None
+    if array is not None and not array.placeholder:
+        known = _ASKED.of(run).of(model)
+        known.extend([array] if len(known) < tensors.MAX_ENTERED else [])
+
+
+def attach(run: Evaluator) -> None:
+    """Give each site of a run the data that its model is asked on another scale than it was trained on."""
+    entered, asked, sites = tensors.ENTERED.of(run), _ASKED.of(run), run.sites
+    if not entered and not len(asked):
         return
     trained = [site.input for site in sites if isinstance(site.input, Array) and not site.evaluation]
     for site in sites:
         if not isinstance(site.input, Array) or site.evaluation:
             continue
         layer = site.prediction.entry if isinstance(site.prediction, Tensor) else None
-        given: list[Array] = [*entered.get(layer, ()), *asked.get(site.extra.get("model"), (None, ()))[1]]
+        given: list[Array] = [*(entered.get(layer, ()) if layer else ()), *(asked.get(site.fitted_model) or ())]
         if isinstance(site.validation_input, Array):
             given.append(site.validation_input)
         for array in given:
             if array not in trained and arrays.scaled_otherwise(site.input, array):
-                site.extra["asked"] = array
+                site.asked = array
                 break

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 
-from ae_audit.base.records import dataclass, field
+from ae_audit.base.records import dataclass
 from ae_audit.schema.location import Location, TrailStep
 from ae_audit.schema.training_setup import DataFacts, Framework, Head, LossUse, Relation, Structure
 from ae_audit.static.source.sources import Text, Where
@@ -504,7 +504,22 @@ class Site:
     """computed where nothing is trained (``no_grad``, ``evaluate``)"""
     completed: Callable[[TrainingSetup], TrainingSetup] | None = None
     """adds facts to the set-up that this becomes: those that one library's table knows, and nothing in between needs"""
-    extra: dict[str, Any] = field(default_factory=dict)
+    term: tuple[Where, int] | None = None
+    """of a comparison that is computed value by value: where, and the identity of its prediction"""
+    trained: bool = False
+    """``backward`` was seen to be called on it"""
+    unread: bool = False
+    """it trains on a loss of the program's own in which no comparison was seen"""
+    unfitted: bool = False
+    """the model was compiled, and nothing was seen to fit it"""
+    uncalled: int | None = None
+    """the function that was entered although nothing calls it, by its node, where this was met in one"""
+    fitted_model: Value | None = None
+    """the model that ``fit`` trains"""
+    asked: Array | None = None
+    """data of the same source that the trained model is asked, on another scale"""
+    pair: Pair | None = None
+    """the comparison and the divergence that were added up, in a variational loss"""
 
 
 COLUMNS = "the names of a table's columns"

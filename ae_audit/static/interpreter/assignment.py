@@ -10,6 +10,7 @@ from ae_audit.schema.training_setup import Structure
 from ae_audit.static.domain import array_api, operators, tensors
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.environment import Frame, Scope
+from ae_audit.static.domain.stores import ByIdentity, Store
 from ae_audit.static.domain.values import (
     COLUMNS,
     Array,
@@ -145,7 +146,7 @@ def set_attribute(run: Run, owner: Value, name: str, value: Value, where: Where 
     elif isinstance(owner, (Object, Class)):
         former = owner.attrs.get(name)
         owner.attrs[name] = value
-        run.notes["set at", id(owner), name] = owner, where
+        _PLACES.of(run).setdefault(owner, {})[name] = where
         if isinstance(owner, Object) and isinstance(owner.state, Seq) and former is not None:
             # a named part of a container, which holds it in its place
             owner.state.items = [value if item is former else item for item in owner.state.items]
@@ -154,6 +155,15 @@ def set_attribute(run: Run, owner: Value, name: str, value: Value, where: Where 
         owner.scope.names[name] = value
     elif isinstance(owner, Unknown):
         owner.children[name] = value
+
+
+_PLACES: Store[ByIdentity[dict[str, Where | None]]] = Store(ByIdentity)
+"""where the attributes of objects and classes were set from outside, by name"""
+
+
+def place_of(run: Run, owner: Value, name: str) -> Where | None:
+    """Where ``owner.name`` was set from outside; None where it was not, or where that is not known."""
+    return (_PLACES.of(run).get(owner) or {}).get(name)
 
 
 def delete(run: Run, target: ast.expr, frame: Frame) -> None:
@@ -195,7 +205,8 @@ def _set_item(run: Run, target: ast.Subscript, value: Value, frame: Frame) -> No
         owner.children["[]", subscripts.key_of(key)] = value
     elif isinstance(owner, Library) and owner.name == "os.environ" and is_const(key, str) and is_const(value, str):
         name, text = python(key), python(value)
-        run.marks.add(f"backend:{text}" if name == "KERAS_BACKEND" else f"environment:{name}")
+        if name == "KERAS_BACKEND":
+            run.backends.add(text)
 
 
 def _put_somewhere(owner: Seq, value: Value) -> None:

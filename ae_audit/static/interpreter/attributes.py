@@ -80,7 +80,7 @@ def library_name(run: Run, name: str) -> Value:
     """What a qualified name of a library stands for: a constant, or the name in its one spelling."""
     normal = run.registry.normalise(name)
     if normal != name and name.startswith(("tensorflow.keras", "tensorflow.python.keras", "tf_keras")):
-        run.marks.add("tf.keras")
+        run.tf_keras = True
     if normal in run.registry.constants:
         constant = run.registry.constants[normal]
         return constant if isinstance(constant, Value) else Const(constant)

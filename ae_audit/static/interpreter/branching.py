@@ -6,6 +6,7 @@ import ast
 
 from ae_audit.static.domain import operators
 from ae_audit.static.domain.environment import Frame
+from ae_audit.static.domain.stores import ByIdentity, Store
 from ae_audit.static.domain.values import Const, Unknown, Value
 from ae_audit.static.interpreter import exploration
 from ae_audit.static.interpreter.exploration import Offer
@@ -50,7 +51,8 @@ def decide(
 
 Asked = tuple[Value, str, object, bool]
 """a value of which nothing is known, as written, what it is compared with, and whether for equality"""
-_EQUAL = "taken to be equal"
+_TAKEN_EQUAL: Store[ByIdentity[Const]] = Store(ByIdentity)
+"""what values of which nothing is known are taken to equal, since a test was decided so"""
 
 
 def _asked(run: Run, node: ast.expr, frame: Frame) -> Asked | None:
@@ -69,9 +71,9 @@ def _asked(run: Run, node: ast.expr, frame: Frame) -> Asked | None:
 def _settled(run: Run, asked: Asked, frame: Frame) -> bool | None:
     """Whether what was decided of the same value decides the test: what is ``"a"`` is not ``"b"``."""
     value, written, wanted, equal = asked
-    taken = run.notes.get((_EQUAL, id(value)))
+    taken = _TAKEN_EQUAL.of(run).get(value)
     if taken is not None:
-        return (taken[1] == wanted) is equal
+        return (taken.value == wanted) is equal
     for offer in run.plan.taken:
         if offer.key[:2] == ("test", frame.name) and offer.value is True and offer.key[2].startswith(f"{written} == "):
             try:
@@ -85,7 +87,7 @@ def _settled(run: Run, asked: Asked, frame: Frame) -> bool | None:
 
 def _note(run: Run, asked: Asked | None, result: bool) -> None:
     if asked is not None and result is asked[3]:
-        run.notes[_EQUAL, id(asked[0])] = asked[0], asked[2]
+        _TAKEN_EQUAL.of(run).put(asked[0], Const(asked[2]))
 
 
 def _is_plain_flag(node: ast.expr) -> bool:
@@ -96,7 +98,7 @@ def _is_plain_flag(node: ast.expr) -> bool:
 
 def _offer_suggestions(run: Run, test: Const, known: bool) -> None:
     assert test.soft is not None
-    default = run.notes.get(("soft default", test.soft.source))
+    default = run.soft_defaults.get(test.soft.source)
     run.offer_values(test.soft, default, test.soft.suggestions)
 
 
@@ -118,6 +120,10 @@ def decide_block(run: Run, test: Value, node: ast.If, frame: Frame) -> bool:
     return decide(run, test, node.test, frame, default=default, matters=matters)
 
 
+_DECIDED: Store[dict[int, Offer]] = Store(dict)
+"""the other way of each test that the program decides, by its node"""
+
+
 def _decided(run: Run, known: bool, node: ast.If, frame: Frame) -> bool:
     """What a test gives that the program decides; the other way, where the plan undoes it to reach a training."""
     if any(isinstance(part, ast.Name) and part.id == "__name__" for part in ast.walk(node.test)):
@@ -134,12 +140,12 @@ def _decided(run: Run, known: bool, node: ast.If, frame: Frame) -> bool:
     skipped, part = (node.orelse, "else") if known else (node.body, "then")
     if run.project.syntax.of(node, skipped, part).trains:
         run.offers.setdefault((key, not known), offer)
-    run.notes["decided", id(node)] = offer
+    _DECIDED.of(run)[id(node)] = offer
     return known
 
 
 def left_early(run: Run, node: ast.stmt, rest: list[ast.stmt]) -> None:
     """Offer to undo the test by which a block was left before a training (``if not train: return load_model(p)``)."""
-    offer = run.notes.get(("decided", id(node)))
+    offer = _DECIDED.of(run).get(id(node))
     if offer is not None and run.project.syntax.of(node, rest, "rest").trains:
         run.offers.setdefault((offer.key, offer.value), offer)

@@ -10,6 +10,7 @@ from ae_audit.schema.training_setup import Framework
 from ae_audit.static.domain import losses
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.environment import Frame, Scope, Signal
+from ae_audit.static.domain.stores import Store
 from ae_audit.static.domain.values import (
     Array,
     Bound,
@@ -81,6 +82,10 @@ def _library(run: Run, name: str, call: Call) -> Value:
     return unknown_result(run, f"what `{name}` returns is not known", call)
 
 
+OUT_OF_REACH: Store[dict[str, Call]] = Store(dict)
+"""calls that made a tensor of the network and something else into what is not known, by the reason that is given"""
+
+
 def unknown_result(run: Run, reason: str, call: Call) -> Value:
     """What an unknown callable returns: a tensor of the network where it was given one."""
     for value in call.values():
@@ -93,7 +98,7 @@ def unknown_result(run: Run, reason: str, call: Call) -> Value:
             from ae_audit.static.domain.tensors import opaque
 
             if len(call.args) + len(call.kwargs) > 1:
-                run.notes.setdefault("calls out of reach", {})[reason] = call
+                OUT_OF_REACH.of(run)[reason] = call
             return opaque(run, tensors[0].framework, [*tensors], reason)
     if len(call.args) == 1 and isinstance(call.args[0], Function) and not call.kwargs:
         return call.args[0]  # a decorator of unknown make
@@ -214,7 +219,7 @@ def _default(run: Run, function: Function, name: str, value: Value, call: Call) 
     """A default: what it is where the program calls the function, what a caller may override where nothing does."""
     if call.where.node is function.node and isinstance(value, Const) and value.soft is None:
         source = f"{function.name}({name})"
-        run.notes["soft default", source] = value.value
+        run.soft_defaults[source] = value.value
         offer = run.plan.get(("soft", source))
         if offer is not None:
             return Const(offer.value, value.where, Soft(source))

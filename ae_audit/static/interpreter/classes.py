@@ -6,6 +6,7 @@ import ast
 
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.environment import Frame, Scope
+from ae_audit.static.domain.stores import Store
 from ae_audit.static.domain.values import Bound, Class, Const, Function, Instance, Library, Unknown, Value
 from ae_audit.static.source.sources import Where
 
@@ -49,7 +50,7 @@ def instantiate(run: Run, cls: Class, call: Call) -> Value:
         if not isinstance(made, Unknown):
             return made
     instance = Instance(cls, call.where)
-    run.notes["instance", id(cls.node)] = instance
+    _INSTANCES.of(run)[id(cls.node)] = instance
     initialise = cls.find("__init__")
     if isinstance(initialise, Function):
         run.call(Bound(instance, "__init__", initialise), call)
@@ -65,6 +66,14 @@ def instantiate(run: Run, cls: Class, call: Call) -> Value:
     return instance
 
 
+_INSTANCES: Store[dict[int, Instance]] = Store(dict)
+
+
+def latest_instance(run: Run, cls: Class) -> Instance | None:
+    """The instance of a class that the program made last; None where it made none."""
+    return _INSTANCES.of(run).get(id(cls.node))
+
+
 def _fill(run: Run, instance: Instance, fields: list[str], call: Call) -> None:
     for index, name in enumerate(fields):
         given = call.get(index, name)
@@ -74,7 +83,7 @@ def _fill(run: Run, instance: Instance, fields: list[str], call: Call) -> None:
         default = instance.cls.find(name)
         if isinstance(default, Const) and not call.open:
             source = f"{instance.cls.name}.{name}"
-            run.notes["soft default", source] = default.value
+            run.soft_defaults[source] = default.value
             instance.attrs[name] = run.soft(default.value, source, default.where)
         elif default is not None:
             instance.attrs[name] = default

@@ -185,10 +185,10 @@ def outline_of(program: Program) -> Outline:
 def _at_module_level(run: Run, scope: Scope) -> Iterator[None]:
     """While a module's own statements are run, wherever in the program their names were asked for."""
     kept = run.functions, run.classes, run.loops, run.turning, run.uncalled, run.active
-    unmarked, importing = "no_grad" in run.marks, run.importing
+    no_grad, importing = run.no_grad, run.importing
     run.importing = True
     run.functions, run.classes, run.loops, run.turning, run.uncalled, run.active = [], [], 0, [], None, []
-    run.marks.discard("no_grad")
+    run.no_grad = False
     run.scopes.append(scope)
     try:
         yield
@@ -196,8 +196,7 @@ def _at_module_level(run: Run, scope: Scope) -> Iterator[None]:
         run.scopes.pop()
         run.importing = importing
         run.functions, run.classes, run.loops, run.turning, run.uncalled, run.active = kept
-        if unmarked:
-            run.marks.add("no_grad")
+        run.no_grad = no_grad
 
 
 def read_module(run: Run, name: str, program: Program) -> Module:

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable
 
 from ae_audit.base.records import replace
-from ae_audit.static.conventions import ASSUMED, CONVENTIONAL
+from ae_audit.static.conventions import CONVENTIONAL
 from ae_audit.static.domain import operators
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.environment import Frame, Scope
@@ -61,16 +61,16 @@ def _name(run: Run, node: ast.Name, frame: Frame) -> Value:
     builtin = f"builtins.{node.id}"
     if builtin in run.registry.functions or node.id in _BUILTIN_NAMES:
         return Library(builtin)
-    for star in run.notes.get("star imports", ()):
+    for star in run.star_imports:
         name = run.registry.normalise(f"{star}.{node.id}")
-        assumed = star in run.notes.get("assumed", ())
+        assumed = star in run.assumed
         if run.registry.knows(name) or (assumed and star == "torch.nn" and node.id.endswith("Loss")):
             if assumed:
-                run.marks.add(f"{ASSUMED}{node.id}")
+                run.assumed_names.add(node.id)
             return attributes.library_name(run, f"{star}.{node.id}")
     if node.id in CONVENTIONAL:
-        if run.notes.get("assumed"):
-            run.marks.add(f"{ASSUMED}{node.id}")
+        if run.assumed:
+            run.assumed_names.add(node.id)
         return attributes.library_name(run, CONVENTIONAL[node.id])
     missing = Unknown(f"the name `{node.id}` is not defined in this file", Where(frame.text, node))
     frame.scope.globals_.names.setdefault(node.id, missing)

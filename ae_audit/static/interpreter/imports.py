@@ -33,7 +33,7 @@ def _module(run: Run, name: str, bound: str, frame: Frame) -> Value:
     if bound != top:
         return module_named(run, name, frame) or attributes.library_name(run, name)
     if name.startswith("tensorflow.keras"):
-        run.marks.add("tf.keras")
+        run.tf_keras = True
     first = module_named(run, top, frame)
     if first is not None and "." in name and module_named(run, name, frame) is not None:
         _attach(run, first, name, frame)
@@ -80,9 +80,9 @@ def _star(run: Run, name: str, frame: Frame) -> None:
             frame.scope.waiting = demand.Waiting()
         frame.scope.waiting.put_star(lambda: module_named(run, name, frame))
         return
-    run.notes.setdefault("star imports", []).append(name)
+    run.star_imports.append(name)
     if name.startswith("tensorflow.keras"):
-        run.marks.add("tf.keras")
+        run.tf_keras = True
 
 
 def first_party(project: Project, program: Program) -> Iterator[Program]:

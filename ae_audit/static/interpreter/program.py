@@ -37,7 +37,10 @@ class Execution:
     plan: Plan
     sites: list[Site]
     exhausted: bool = False
-    marks: set[str] = field(default_factory=set)
+    backend: str | None = None
+    """of Keras, as far as the program says"""
+    assumed: frozenset[str] = frozenset()
+    """names that it uses without importing them"""
     offers: tuple[Offer, ...] = ()
     faults: list[tuple[Where, str]] = field(default_factory=list)
     called: frozenset[int] = frozenset()
@@ -64,10 +67,10 @@ def explore(registry: Registry, project: Project, program: Program) -> list[Exec
         exhausted = execute(run, program)
         used = left if exhausted else left - run.steps
         left, needed = left - used, needed or used
-        usage.attach(run.sites, run.notes)
+        usage.attach(run)
         done.append(
-            Execution(plan, run.sites, exhausted, run.marks, tuple(run.offers.values()), run.faults, run.called,
-                      tuple(run.notes.get("image quality", ())))
+            Execution(plan, run.sites, exhausted, run.backend, frozenset(run.assumed_names),
+                      tuple(run.offers.values()), run.faults, run.called, tuple(run.quality))
         )  # fmt: skip
         for identity, offer in run.offers.items():
             if identity not in seen and _matters(offer, run):
@@ -91,7 +94,7 @@ def _matters(offer: Offer, run: Run) -> bool:
         return True
     if offer.uncalled == IMPORTED:
         return bool(run.sites)
-    fruitful = {site.extra.get("uncalled") for site in run.sites}
+    fruitful = {site.uncalled for site in run.sites}
     if offer.key[0] != "soft":
         return offer.uncalled in fruitful
     owner = run.owners.get(offer.uncalled)
@@ -102,7 +105,7 @@ def _matters(offer: Offer, run: Run) -> bool:
 
 def fits(executions: list[Execution]) -> bool:
     """Whether any run computes a loss, beyond compiling a model that it never fits."""
-    return any(not site.extra.get("unfitted") for execution in executions for site in execution.sites)
+    return any(not site.unfitted for execution in executions for site in execution.sites)
 
 
 def _left_out(project: Project, program: Program, done: list[Execution]) -> bool:
@@ -149,8 +152,8 @@ def _run_units(run: Run, program: Program) -> None:
     scope.names["__file__"] = Const(program.path)
     package = run.project.package_of(program.path)
     run.scopes.append(scope)
-    run.notes.setdefault("star imports", []).extend(program.assumed)
-    run.notes["assumed"] = frozenset(program.assumed)
+    run.star_imports.extend(program.assumed)
+    run.assumed = frozenset(program.assumed)
     for text, tree in program.units:
         run.main_text = text
         run.execute(tree.body, Frame(scope, text, package=package))
@@ -175,15 +178,13 @@ def _enter_the_uncalled(run: Run) -> None:
         for method in classes.methods_of(cls):
             if id(method.node) in run.entered or method.name.startswith("__") or not _worthwhile(run, method.node):
                 continue
-            receiver = instances.get(id(cls)) or run.notes.get(("instance", id(cls.node)))
+            receiver = instances.get(id(cls)) or classes.latest_instance(run, cls)
             run.uncalled = id(method.node)
             run.owners[id(method.node)] = cls.node
-            if method.name in EVALUATION_METHODS:
-                run.marks.add("no_grad")
+            run.no_grad = method.name in EVALUATION_METHODS
             with _share_of_the_steps(run, method.where):
                 calls.with_unknowns(run, method, receiver or Instance(cls))
-            if method.name in EVALUATION_METHODS:
-                run.marks.discard("no_grad")
+            run.no_grad = False
     for function in list(run.functions):
         if id(function.node) in run.entered or function.owner is not None or not _worthwhile(run, function.node):
             continue

@@ -17,6 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from typing import Any
 
+    from ae_audit.schema.training_setup import MetricUse
+    from ae_audit.static.domain.stores import Store
     from ae_audit.static.interpreter.demand import Reading, Written
     from ae_audit.static.source.projects import Project
 
@@ -49,12 +51,32 @@ class Run:
         """the same, as far as they were read"""
         self.registries: dict[int, Written] = {}
         """dictionaries that modules hold, by identity: decorators may enter something there"""
-        self.marks: set[str] = set()
-        """what the program was seen to do: ``tf.keras``, ``backend:torch``, ``no_grad`` …"""
+        self.no_grad = False
+        """whether what is being run is known to train nothing"""
+        self.collecting = False
+        """whether comparisons are only gathered: those in a compiled loss are reported by what trains with it"""
+        self.tf_keras = False
+        """whether the program was seen to use the Keras inside TensorFlow"""
+        self.backends: set[str] = set()
+        """of Keras, as the program asks for them"""
+        self.star_imports: list[str] = []
+        """modules of libraries of which every name was imported"""
+        self.assumed: frozenset[str] = frozenset()
+        """those among them that a snippet without imports is taken to import"""
+        self.assumed_names: set[str] = set()
+        """what the program uses of them"""
+        self.soft_defaults: dict[str, Any] = {}
+        """values that a user may override, by the option or parameter"""
+        self.demanded: dict[str, tuple[Any, ...]] = {}
+        """the choices of options that must be given"""
+        self.unknowns: dict[int, Unknown] = {}
+        """what an array stands for of which nothing is known, by its root"""
+        self.quality: list[MetricUse] = []
+        """the measures of image quality that the program computes"""
         self.finishers: list[Any] = []
         """called as ``finisher(run)`` once the program has been run (a model compiled, never fitted)"""
-        self.notes: dict[Any, Any] = {}
-        """storage for knowledge tables, by their own keys"""
+        self.stores: dict[Store[Any], Any] = {}
+        """what tables keep; each declares its own :class:`~ae_audit.static.domain.stores.Store`"""
         self.main_text: Text | None = None
         self.uncalled: int | None = None
         """the function that is being entered although nothing calls it, by its node"""
@@ -147,7 +169,7 @@ class Run:
         if isinstance(value, Unknown):
             if value.array is None:
                 value.array = Array(root=self.fresh(), why=value.reason, where=value.where)
-                self.notes["unknown", value.array.root] = value
+                self.unknowns[value.array.root] = value
             return value.array
         if isinstance(value, Const) and isinstance(value.value, (int, float)):
             from ae_audit.static.domain.arrays import of_constant
@@ -179,7 +201,7 @@ class Run:
         """Note that a default is compared with ``values``: each is an alternative of its own."""
         if self.plan.get(("soft", soft.source)) is not None:
             return
-        demanded = self.notes.get(("demanded", soft.source))
+        demanded = self.demanded.get(soft.source)
         for value in demanded or values:
             if value == default and type(value) is type(default):
                 continue
@@ -196,9 +218,14 @@ class Run:
 
     def emit(self, site: Site) -> None:
         """Report a place where a loss is computed."""
-        site.extra.setdefault("uncalled", self.uncalled)
+        site.uncalled = self.uncalled
         if len(self.sites) < MAX_SITES:
             self.sites.append(site)
+
+    @property
+    def backend(self) -> str | None:
+        """The backend of Keras that the program runs on, as far as it says."""
+        return min(self.backends, default="tensorflow" if self.tf_keras else None)
 
     def written(self, where: Where | None) -> str | None:
         return None if where is None else where.written

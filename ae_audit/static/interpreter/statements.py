@@ -206,7 +206,7 @@ def _while(run: Run, node: ast.While, frame: Frame) -> Signal:
 
 
 def _with(run: Run, node: ast.With | ast.AsyncWith, frame: Frame) -> Signal:
-    entered: list[str] = []
+    trains_nothing = False
     for item in node.items:
         manager = run.evaluate(item.context_expr, frame)
         where = Where(frame.text, item.context_expr)
@@ -214,13 +214,12 @@ def _with(run: Run, node: ast.With | ast.AsyncWith, frame: Frame) -> Signal:
         if item.optional_vars is not None:
             assign(run, item.optional_vars, manager if value is None else value, frame)
         if isinstance(manager, Object) and manager.cls in {"torch.no_grad", "torch.inference_mode"}:
-            entered.append("no_grad")
-    new = [mark for mark in entered if mark not in run.marks]
-    run.marks.update(new)
+            trains_nothing = True
+    kept, run.no_grad = run.no_grad, run.no_grad or trains_nothing
     try:
         return execute(run, node.body, frame)
     finally:
-        run.marks.difference_update(new)
+        run.no_grad = kept
 
 
 def _try(run: Run, node: Any, frame: Frame) -> Signal:

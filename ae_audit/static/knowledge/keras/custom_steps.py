@@ -42,7 +42,7 @@ def computed_loss(
     loss = run.call_method(model, "compute_loss", Call(call.where, [], given))
     losses.trained(run, loss or Const(None), optimizer)
     _name_model(run, model, before)
-    return [site for site in run.sites[before:] if site.extra.get("trained")]
+    return [site for site in run.sites[before:] if site.trained]
 
 
 def _name_model(run: Run, model: Value, before: int) -> None:

@@ -9,6 +9,7 @@ from ae_audit.schema.training_setup import Framework
 from ae_audit.static.domain import arrays, losses, tensors
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.array_shapes import given_shape
+from ae_audit.static.domain.stores import Store
 from ae_audit.static.domain.values import (
     Array,
     Const,
@@ -38,8 +39,8 @@ KERAS = Framework.KERAS
 FED = "it is fed to a graph of TensorFlow 1, and no session was seen to feed it"
 OPERATION = "tensorflow.Operation"
 SESSION = "tensorflow.Session"
-_PLACEHOLDERS = "tensorflow placeholders"
-_TRAININGS = "tensorflow trainings"
+_PLACEHOLDERS: Store[dict[int, Array]] = Store(dict)
+"""by root"""
 
 
 @dataclass(slots=True)
@@ -50,6 +51,9 @@ class Training:
     where: Where
     optimizer: str | None
     seen: bool = False
+
+
+_TRAININGS: Store[list[Training]] = Store(list)
 
 
 # -- the graph -------------------------------------------------------------------------------------------------------
@@ -66,7 +70,7 @@ def _placeholder(run: Run, call: Call) -> Value:
                  root=run.fresh(), placeholder=True, why=FED, where=call.where)  # fmt: skip
     if made.shape == ():
         return Unknown("a number that is fed", call.where)  # a rate, a flag
-    run.notes.setdefault(_PLACEHOLDERS, {})[made.root] = made
+    _PLACEHOLDERS.of(run)[made.root] = made
     return made
 
 
@@ -187,7 +191,7 @@ def _minimize(run: Run, receiver: Object, call: Call) -> Value:
 @TABLE.method("tensorflow.train.Optimizer", "apply_gradients")
 def _apply(run: Run, receiver: Object, call: Call) -> Value:
     """``apply_gradients(compute_gradients(loss))``, after whatever was done to the gradients."""
-    known = run.notes.get(_TRAININGS, [])
+    known = _TRAININGS.of(run)
     return Object(OPERATION, call, state=known[-1]) if known else Object(OPERATION, call)
 
 
@@ -199,7 +203,7 @@ def _gradients(run: Run, call: Call) -> Value:
 
 def _operation(run: Run, loss: Value, call: Call, optimizer: str | None) -> Value:
     training = Training(loss, call.where, optimizer)
-    known = run.notes.setdefault(_TRAININGS, [])
+    known = _TRAININGS.of(run)
     known.append(training)
     if len(known) == 1:
         run.finishers.append(_report_unseen)
@@ -332,7 +336,7 @@ def _trained(run: Run, operation: Object, fed: Value | None) -> None:
     given = fed.items if isinstance(fed, Mapping) else {}
 
     def feed(array: Array) -> Array:
-        placeholder = run.notes.get(_PLACEHOLDERS, {}).get(array.root)
+        placeholder = _PLACEHOLDERS.of(run).get(array.root)
         if placeholder is None:
             return array
         value = given.get(subscripts.key_of(placeholder))
@@ -346,7 +350,7 @@ def _trained(run: Run, operation: Object, fed: Value | None) -> None:
 
 def _report_unseen(run: Run) -> None:
     """Trainings that no session was seen to run: head and loss are known all the same."""
-    for training in run.notes.get(_TRAININGS, ()):
+    for training in _TRAININGS.of(run):
         if not training.seen:
             _report(run, training, lambda array: replace(array, placeholder=False) if array.placeholder else array)
 

@@ -22,8 +22,10 @@ from ae_audit.static.domain.values import (
     Unknown,
     Value,
 )
+from ae_audit.static.interpreter.assignment import place_of
 from ae_audit.static.interpreter.registry import Table
 from ae_audit.static.knowledge.keras.activations import ACTIVATION, activate, with_activation
+from ae_audit.static.knowledge.keras.memory import ADDED_LOSSES, ALL_ADDED_LOSSES, LAYER_CALLS, remember
 from ae_audit.static.knowledge.keras.names import FIRST_KERAS
 from ae_audit.static.knowledge.spellings import activation as canonical
 from ae_audit.static.source.sources import Where
@@ -113,18 +115,12 @@ def _call(run: Run, receiver: Value, call: Call) -> Value:
     return made
 
 
-def remember(run: Run, made: Value, layer: Object, inputs: Value) -> None:
-    """Keep which layer made which tensor, for ``model.layers`` and ``get_layer``."""
-    if isinstance(made, Tensor):
-        run.notes.setdefault("keras graph", {})[id(made)] = (made, layer, inputs)
-
-
 def apply(run: Run, layer: Object, inputs: Value, where: Where) -> Value:
     """The layer's output on a tensor, an array (data that enters here) or a list of these."""
     name = layer.cls.rpartition(".")[2]
     call = layer.call or Call(where)
     if ACTIVATION in layer.attrs:
-        _, place = run.notes.get(("set at", id(layer), ACTIVATION), (layer, None))
+        place = place_of(run, layer, ACTIVATION)
         call = with_activation(call, layer.attrs[ACTIVATION], DENSE.get(name), place or call.where)
     if isinstance(inputs, Difference):
         inputs = tensors.as_tensor(inputs)
@@ -361,7 +357,6 @@ def _rescaling(run: Run, name: str, inputs: Value, call: Call) -> Value:
         return tensors.opaque(run, KERAS, [inputs], "the factor of a Rescaling layer is not known", name)
     if array is not None:
         made = arrays.affine(array, scale, offset, f"Rescaling({arrays.short(scale)})", call.where)
-        run.notes.setdefault("rescaling", set()).add(made.root)
         return made
     return tensors.rescaled(inputs, scale, offset, call.where) if isinstance(inputs, Tensor) else inputs
 
@@ -441,10 +436,9 @@ _HANDLERS: dict[str, Handler] = {
 def _add_loss(run: Run, receiver: Value, call: Call) -> Value:
     value = call.get(0, "losses")
     if value is not None and isinstance(receiver, (Instance, Object)):
-        key = "keras added losses"
-        run.notes.setdefault(key, {}).setdefault(id(receiver), (receiver, []))[1].append((value, call.where))
+        ADDED_LOSSES.of(run).add(receiver, (value, call.where))
         if isinstance(value, LossValue):
-            run.notes.setdefault("keras all added", []).append((value, call.where))
+            ALL_ADDED_LOSSES.of(run).append((value, call.where))
     return Const(None)
 
 
@@ -462,15 +456,15 @@ def _name_of(run: Run, receiver: Value) -> Value:
 
 @TABLE.attribute("keras.Layer", "output")
 def _output_of(run: Run, receiver: Value) -> Value:
-    for made, layer, _ in run.notes.get("keras graph", {}).values():
-        if layer is receiver:
-            return made if isinstance(made, Value) else Unknown("the output of a layer")
+    for made, known in LAYER_CALLS.of(run).items():
+        if known.layer is receiver:
+            return made
     return Unknown("the output of a layer")
 
 
 @TABLE.attribute("keras.Layer", "input")
 def _input_of(run: Run, receiver: Value) -> Value:
-    for _, layer, inputs in run.notes.get("keras graph", {}).values():
-        if layer is receiver:
-            return inputs if isinstance(inputs, Value) else Unknown("the input of a layer")
+    for _, known in LAYER_CALLS.of(run).items():
+        if known.layer is receiver:
+            return known.inputs
     return Unknown("the input of a layer")

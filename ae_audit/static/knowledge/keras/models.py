@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from ae_audit.base.records import dataclass, field, replace
+from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import Framework
 from ae_audit.static.domain import tensors, usage
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.values import Array, Const, Instance, Mapping, Object, Seq, Tensor, Unknown, Value
 from ae_audit.static.interpreter.registry import Table
 from ae_audit.static.knowledge.keras.activations import ACTIVATION
-from ae_audit.static.knowledge.keras.layers import RECURRENT, apply, remember
+from ae_audit.static.knowledge.keras.layers import RECURRENT, apply
+from ae_audit.static.knowledge.keras.memory import LAYER_CALLS, Graph, remember
 from ae_audit.static.source.sources import Where
 from ae_audit.theory.ranges import Tri
 
@@ -19,38 +20,6 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
 
 TABLE = Table("keras models")
 KERAS = Framework.KERAS
-
-
-@dataclass(slots=True)
-class Graph:
-    """A Keras model: its layers where it is a Sequential, its ends where it is functional, and what compile() said."""
-
-    layers: list[Value] = field(default_factory=list)
-    inputs: list[Value] = field(default_factory=list)
-    outputs: list[Value] | None = None
-    sequential: bool = False
-    why: str | None = None
-    """why its outputs are unknown (loaded from a file)"""
-    names: list[str] = field(default_factory=list)
-    """of the outputs, where they are given by name"""
-    built_on: tuple[int | None, ...] | None = None
-    """the shape of the data that a Sequential without one of its own was first used on"""
-    set_anew: tuple[tuple[Value, Value], ...] = ()
-    """layers that were given another activation after they were made, and which: the outputs have it"""
-
-
-@dataclass(slots=True)
-class Compiled:
-    """What ``compile`` was given."""
-
-    call: Call
-    loss: Value | None
-    metrics: Value | None
-    optimizer: str | None
-    weights: Value | None
-    fitted: bool = False
-    uncalled: int | None = None
-    """the function that was entered although nothing calls it, where it was compiled in one"""
 
 
 def graph(run: Run, model: Value) -> Graph:
@@ -194,7 +163,7 @@ def _take_new_activations(run: Run, state: Graph) -> None:
     if state.sequential:
         state.outputs = None
         return
-    known = run.notes.get("keras graph", {})
+    known = LAYER_CALLS.of(run)
     changed = {id(layer) for layer, _ in given}
 
     def now(value: Value) -> Value:
@@ -205,12 +174,11 @@ def _take_new_activations(run: Run, state: Graph) -> None:
                 if all(a is b for a, b in zip(items, value.items, strict=True))
                 else Seq(items, value.kind, value.rest)
             )
-        entry = known.get(id(value))
+        entry = known.get(value)
         if entry is None:
             return value
-        _, layer, inputs = entry
-        before = now(inputs)
-        if (before is inputs and id(layer) not in changed) or not layer.cls.startswith("keras.layers."):
+        layer, before = entry.layer, now(entry.inputs)
+        if (before is entry.inputs and id(layer) not in changed) or not layer.cls.startswith("keras.layers."):
             return value
         made = apply(run, layer, before, layer.where or _where(layer))
         remember(run, made, layer, before)
@@ -282,9 +250,9 @@ def named(run: Run, value: Value, model: Value) -> Value:
     name = model_name(model)
     if isinstance(value, Tensor) and name is not None and value.model is None:
         made = replace(value, model=name)
-        entry = run.notes.get("keras graph", {}).get(id(value))
+        entry = LAYER_CALLS.of(run).get(value)
         if entry is not None:
-            run.notes["keras graph"][id(made)] = (made, *entry[1:])
+            LAYER_CALLS.of(run).put(made, entry)
         return made
     return value
 
@@ -377,8 +345,8 @@ def _layers(run: Run, receiver: Value) -> Value:
 
 def layers_of(run: Run, state: Graph) -> list[Value]:
     """The layers of a functional model in the order in which they were called, input layers first."""
-    known = run.notes.get("keras graph", {})
-    order = {key: index for index, key in enumerate(known)}
+    known = LAYER_CALLS.of(run)
+    order = {id(made): index for index, (made, _) in enumerate(known.items())}
     found: dict[int, tuple[int, Value]] = {}
     pending: list[Value] = list(state.outputs or [])
     seen: set[int] = set()
@@ -389,11 +357,10 @@ def layers_of(run: Run, state: Graph) -> list[Value]:
         seen.add(id(value))
         if isinstance(value, Seq):
             pending.extend(value.items)
-        entry = known.get(id(value))
+        entry = known.get(value)
         if entry is not None:
-            _, layer, inputs = entry
-            found.setdefault(id(layer), (order[id(value)], layer))
-            pending.append(inputs)
+            found.setdefault(id(entry.layer), (order[id(value)], entry.layer))
+            pending.append(entry.inputs)
     ordered = [layer for _, layer in sorted(found.values(), key=lambda item: item[0])]
     return [*(Object("keras.layers.InputLayer") for _ in state.inputs), *ordered] if ordered else []
 
@@ -480,10 +447,8 @@ def _predict(run: Run, receiver: Value, call: Call) -> Value:
     """What a trained model makes of data: data again, within the range of the head."""
     inputs = call.get(0, "x") or Unknown("a missing input", call.where)
     where = call.where
-    note_asked(run, receiver, inputs)
-    run.notes["predicting"] = True
+    usage.note_asked(run, receiver, inputs)
     made = run.call(receiver, Call(where, [inputs]))
-    run.notes.pop("predicting", None)
 
     def as_data(value: Value) -> Value:
         if isinstance(value, Tensor):
@@ -500,18 +465,10 @@ def _predict(run: Run, receiver: Value, call: Call) -> Value:
     return as_data(made)
 
 
-def note_asked(run: Run, model: Value, inputs: Value | None) -> None:
-    """Remember what a model is asked apart from training."""
-    array = run.as_array(inputs) if inputs is not None else None
-    if array is not None and not array.placeholder:
-        known = run.notes.setdefault(usage.ASKED, {}).setdefault(id(model), (model, []))[1]
-        known.extend([array] if len(known) < tensors.MAX_ENTERED else [])
-
-
 @TABLE.method("keras.Model", "evaluate", "evaluate_generator", "test_on_batch")
 def _evaluate(run: Run, receiver: Value, call: Call) -> Value:
     """A loss of data: what they are counts, not what it is."""
-    note_asked(run, receiver, call.get(0, "x", "generator"))
+    usage.note_asked(run, receiver, call.get(0, "x", "generator"))
     return Unknown(f"what `{call.name}` gives", call.where)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ae_audit.static.domain.values import Const, Mapping, Object, Seq, Unknown, Value
+from ae_audit.static.domain.values import Const, Mapping, Seq, Unknown, Value
+from ae_audit.static.knowledge.keras.memory import LAYER_CALLS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
@@ -19,13 +20,13 @@ def count_of(given: Value | None) -> int:
 
 def layer_names(run: Run, outputs: list[Value]) -> list[str]:
     """The names of the layers that give the outputs; empty texts where they have none."""
-    known = run.notes.get("keras graph", {})
+    known = LAYER_CALLS.of(run)
     names: list[str] = []
     for output in outputs:
-        entry = known.get(id(output))
+        entry = known.get(output)
         name = None
-        if entry is not None and isinstance(entry[1], Object) and entry[1].call is not None:
-            name = entry[1].call.constant(None, "name")
+        if entry is not None and entry.layer.call is not None:
+            name = entry.layer.call.constant(None, "name")
         names.append(name if isinstance(name, str) else "")
     return names
 

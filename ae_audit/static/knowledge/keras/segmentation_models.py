@@ -7,7 +7,8 @@ from ae_audit.static.domain import tensors
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.values import Array, Const, Library, LossFunction, Object, Tensor, Value
 from ae_audit.static.interpreter.registry import Table
-from ae_audit.static.knowledge.keras.models import Graph, placeholder
+from ae_audit.static.knowledge.keras.memory import Graph
+from ae_audit.static.knowledge.keras.models import placeholder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing

@@ -30,7 +30,8 @@ from ae_audit.static.domain.values import (
 from ae_audit.static.interpreter.registry import Table
 from ae_audit.static.knowledge.keras.custom_steps import computed_loss, custom_step
 from ae_audit.static.knowledge.keras.losses import metrics_of, resolve
-from ae_audit.static.knowledge.keras.models import Compiled, build, graph, model_name
+from ae_audit.static.knowledge.keras.memory import ADDED_LOSSES, ALL_ADDED_LOSSES, COMPILED, UNKNOWN_TRAINED, Compiled
+from ae_audit.static.knowledge.keras.models import build, graph, model_name
 from ae_audit.static.knowledge.keras.outputs import count_of, for_output, layer_names, part
 from ae_audit.static.source.sources import Where
 from ae_audit.theory.loss_families import POINTWISE
@@ -42,9 +43,6 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
 
 TABLE = Table("keras training")
 KERAS = Framework.KERAS
-_COMPILED = "keras compiled"
-_STRANGERS = "keras strangers"
-"""whether a model that is not known was trained: any compiled one may be it"""
 
 
 @TABLE.method("keras.Model", "compile")
@@ -54,8 +52,8 @@ def _compile(run: Run, receiver: Value, call: Call) -> Value:
         call, call.get(1, "loss"), call.get(2, "metrics"), _optimizer_name(optimizer), call.get(3, "loss_weights"),
         uncalled=run.uncalled,
     )  # fmt: skip
-    known = run.notes.setdefault(_COMPILED, {})
-    known[id(receiver)] = (receiver, made)
+    known = COMPILED.of(run)
+    known.put(receiver, made)
     if len(known) == 1:
         run.finishers.append(_report_unfitted)
     return Const(None)
@@ -76,8 +74,7 @@ def _optimizer(run: Run, name: str, call: Call) -> Value:
 
 def compiled(run: Run, model: Value) -> Compiled | None:
     """What ``compile`` gave the model; None where it was not compiled."""
-    entry = run.notes.get(_COMPILED, {}).get(id(model))
-    return None if entry is None else entry[1]
+    return COMPILED.of(run).get(model)
 
 
 @TABLE.attribute("keras.Model", "loss", "compiled_loss")
@@ -110,9 +107,9 @@ def _compute_loss(run: Run, receiver: Value, call: Call) -> Value:
 
 def _report_unfitted(run: Run) -> None:
     """Models that are compiled here and fitted elsewhere: head and loss are known, the data is not."""
-    known = list(run.notes.get(_COMPILED, {}).values())
+    known = COMPILED.of(run).items()
     fitted = {id(made.call.where.node) for _, made in known if made.fitted}
-    only_used = bool(fitted) and not run.notes.get(_STRANGERS)
+    only_used = bool(fitted) and not UNKNOWN_TRAINED.of(run)
     for model, made in known:
         if only_used and made.uncalled is None and isinstance(model, Object):
             continue  # compiled for predict(): the program trains others
@@ -122,7 +119,7 @@ def _report_unfitted(run: Run) -> None:
             before = len(run.sites)
             train(run, model, None, unknown, Call(made.call.where), implicit=True)
             for site in run.sites[before:]:
-                site.extra["unfitted"] = True
+                site.unfitted = True
     run.uncalled = None
 
 
@@ -208,7 +205,7 @@ def train(
         if computed:
             return
     if isinstance(model, Unknown):
-        run.notes[_STRANGERS] = True
+        UNKNOWN_TRAINED.of(run).append(model)
         hidden = tensors.opaque(run, KERAS, [] if inputs is None else [inputs], model.reason)
         outputs = [hidden] * count_of(targets)
     several = count_of(targets)
@@ -217,12 +214,11 @@ def train(
         outputs = [tensors.opaque(run, KERAS, [] if inputs is None else [inputs], "the model has several outputs")]
         outputs *= several
     before = len(run.sites)
-    added_here = run.notes.get("keras added losses", {}).get(id(model), (model, []))[1]
-    pending = list(added_here)
+    pending = list(ADDED_LOSSES.of(run).get(model) or ())
     if not isinstance(model, Instance):
         implicit_target = targets is None or made is None or made.loss is None
         pending.extend(
-            item for item in run.notes.get("keras all added", [])
+            item for item in ALL_ADDED_LOSSES.of(run)
             if item not in pending and implicit_target and _within(run, model, item[0])
         )  # fmt: skip
     context = _Context(model, inputs, call, made, val_inputs, val_targets)
@@ -306,11 +302,9 @@ def predictions(run: Run, model: Value, inputs: Value | None, call: Call) -> tup
     """The model's outputs on the data, and their names where they have some."""
     names: list[str] = []
     if isinstance(model, Instance) and model.cls.find("call") is not None:
-        fresh = "collecting losses" not in run.notes
-        run.notes["collecting losses"] = True
+        kept, run.collecting = run.collecting, True
         value = run.call(model, Call(call.where, [inputs or Unknown("the input of the model", call.where)]))
-        if fresh:
-            run.notes.pop("collecting losses", None)
+        run.collecting = kept
     else:
         state = build(run, model, call.where, inputs)
         names = state.names or layer_names(run, state.outputs or [])
@@ -339,7 +333,7 @@ def _one(run: Run, context: _Context, loss: Value, output: Value, target: Value,
             weight = number(for_output(made.weights, index, names, 2) or Const(None))
             use = replace(use, weight=weight)
         several = isinstance(made.loss, (Seq, Mapping)) and len(made.loss.items) > 1
-        alone = Tri.UNKNOWN if several or run.notes.get("keras all added") or _adds_losses(run, context) else Tri.YES
+        alone = Tri.UNKNOWN if several or ALL_ADDED_LOSSES.of(run) or _adds_losses(run, context) else Tri.YES
         _emit(
             run, context, replace(use, alone=alone) if use.alone is Tri.UNKNOWN else use, output, target, why, metrics
         )
@@ -359,7 +353,7 @@ def _one(run: Run, context: _Context, loss: Value, output: Value, target: Value,
             _emit(run, context, term_use, output, target, reason, metrics)
         else:
             pair = result.pair if isinstance(result, LossValue) else None
-            _term(run, context, term, term_use, output, metrics, latent=_is_latent(result), pair=pair)
+            _term(run, context, term, term_use, output, metrics, pair=pair)
     if not reported:
         unknown = LossUse(written=place.written, custom=True, from_logits=Tri.UNKNOWN, location=place.location)
         _emit(run, context, unknown, output, target, None, metrics)
@@ -374,11 +368,7 @@ def _compute_own_metrics(run: Run, made: Compiled, output: Value, target: Value)
 
 def _adds_losses(run: Run, context: _Context) -> bool:
     """Whether the model, or a layer of it, adds a loss of its own."""
-    return id(context.model) in run.notes.get("keras added losses", {})
-
-
-def _is_latent(value: Value) -> bool:
-    return isinstance(value, LossValue) and value.latent
+    return context.model in ADDED_LOSSES.of(run)
 
 
 def _written(value: Value) -> str | None:
@@ -422,11 +412,11 @@ def _some_classify(run: Run, made: Compiled) -> bool:
 
 
 def _term(run: Run, context: _Context, term: LossTerm, use: LossUse, output: Value, metrics: tuple[MetricUse, ...],
-          *, latent: bool, pair: Pair | None = None) -> None:  # fmt: skip
+          *, pair: Pair | None = None) -> None:  # fmt: skip
     """One comparison inside a loss of the user's own; its target may be a placeholder of the model."""
     target = bound(run, context, term.target)
     _emit(run, context, use, term.prediction if isinstance(term.prediction, Tensor) else output, target, None, metrics,
-          latent=latent, pair=pair)  # fmt: skip
+          pair=pair)  # fmt: skip
 
 
 def bound(run: Run, context: _Context, value: Value) -> Value:
@@ -455,12 +445,12 @@ def _added(run: Run, context: _Context, value: Value, where: Where, outputs: lis
             use = replace(losses.finished(term), custom=True)
             metrics = _metrics(run, context.made, 0, []) if context.made is not None else ()
             output = outputs[0] if outputs else term.prediction
-            _term(run, context, term, use, output, metrics, latent=value.latent, pair=value.pair)
+            _term(run, context, term, use, output, metrics, pair=value.pair)
 
 
 def _emit(
     run: Run, context: _Context, use: LossUse, output: Value, target: Value, why: str | None,
-    metrics: tuple[MetricUse, ...] = (), *, latent: bool = False, pair: Pair | None = None,
+    metrics: tuple[MetricUse, ...] = (), *, pair: Pair | None = None,
 ) -> None:  # fmt: skip
     prediction = output
     if isinstance(prediction, Array):
@@ -483,10 +473,7 @@ def _emit(
             input=input_, metrics=metrics, validation_input=None if val_input is None else run.as_array(val_input),
             validation_target=None if context.val_targets is None else run.as_array(context.val_targets),
             optimizer=None if made is None else made.optimizer, model=model_name(context.model), why_loss=why,
-            extra={
-                "latent": latent, "model": id(context.model),
-                "pair": pair or _pair(context, use, prediction, target_ or target),
-            },
+            fitted_model=context.model, pair=pair or _pair(context, use, prediction, target_ or target),
         )
     )  # fmt: skip
 

@@ -6,6 +6,7 @@ import math
 
 from ae_audit.static.domain import arrays, losses, operators
 from ae_audit.static.domain.arguments import Call
+from ae_audit.static.domain.stores import ByIdentity, Store
 from ae_audit.static.domain.values import (
     Array,
     Class,
@@ -71,6 +72,10 @@ def _range(run: Run, call: Call) -> Value:
     )
 
 
+_LENGTHS: Store[ByIdentity[Unknown]] = Store(ByIdentity)
+"""of lists of which it is not known"""
+
+
 @TABLE.function("builtins.len")
 def _len(run: Run, call: Call) -> Value:
     value = _first(call)
@@ -81,10 +86,7 @@ def _len(run: Run, call: Call) -> Value:
     if isinstance(value, Unknown):
         return attributes.child(value, "len()", "the length of something unknown")
     if isinstance(value, Seq):
-        known: tuple[Value, Seq] = run.notes.setdefault(
-            ("len", id(value)), (Unknown("the length of a list", call.where), value)
-        )
-        return known[0]
+        return _LENGTHS.of(run).setdefault(value, Unknown("the length of a list", call.where))
     if isinstance(value, Const) and isinstance(value.value, (str, bytes)):
         return Const(len(value.value), call.where)
     if isinstance(value, Array) and value.shape and value.shape[0] is not None:
@@ -388,7 +390,7 @@ def _add_argument(run: Run, receiver: Object, call: Call) -> Value:
             default = _demanded(run, name, source, call)
         default = default or Const(None)
     if isinstance(default, Const):
-        run.notes["soft default", source] = default.value
+        run.soft_defaults[source] = default.value
         converter = call.get(None, "type")
         if isinstance(converter, Library) and isinstance(default.value, str):
             default = run.call(converter, Call(call.where, [default]))
@@ -403,7 +405,7 @@ def _demanded(run: Run, name: str, source: str, call: Call) -> Value:
     choices = call.get(None, "choices")
     if isinstance(choices, Seq) and choices.items and isinstance(choices.items[0], Const):
         given = tuple(item.value for item in choices.items if isinstance(item, Const))
-        run.notes["demanded", source] = given[:MOST_CHOICES]
+        run.demanded[source] = given[:MOST_CHOICES]
         return choices.items[0]
     return Unknown(f"the command line argument `{name}`, which has no default", call.where)
 
@@ -455,5 +457,5 @@ def _outside(run: Run, call: Call) -> Value:
 def _environment_default(run: Run, call: Call) -> Value:
     backend = call.constant(1)
     if call.constant(0) == "KERAS_BACKEND" and isinstance(backend, str):
-        run.marks.add(f"backend:{backend}")
+        run.backends.add(backend)
     return Unknown("a matter of the machine that it runs on", call.where)

@@ -16,7 +16,6 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.static.interpreter.run import Run
 
 TABLE = Table("image quality")
-NOTED = "image quality"
 Spelling = tuple[str, int | None, float | None]
 """canonical name; the place of the span among the arguments (None: by its name alone); its default"""
 
@@ -94,7 +93,7 @@ def _note(run: Run, name: str, span: float | None, call: Call) -> None:
     if span is None or nobody_asks or any(array.values.hull != given[0].values.hull for array in given):
         return
     data = given[0].facts if given else DataFacts()
-    run.notes.setdefault(NOTED, []).append(MetricUse(name, call.where.written, call.where.location, span, data))
+    run.quality.append(MetricUse(name, call.where.written, call.where.location, span, data))
 
 
 for _name in FUNCTIONS:

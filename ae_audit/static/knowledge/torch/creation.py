@@ -7,6 +7,7 @@ from collections.abc import Callable
 from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import Structure
 from ae_audit.static.domain.arguments import Call
+from ae_audit.static.domain.stores import Store
 from ae_audit.static.domain.values import (
     NONE,
     Array,
@@ -321,12 +322,16 @@ def load(run: Run, call: Call) -> Value:
     return Unknown("it is loaded from a file", call.where)
 
 
+OPTIMIZERS: Store[list[str]] = Store(list)
+"""names of those that the program makes"""
+
+
 @TABLE.prefix("torch.optim")
 def optimizer(run: Run, name: str, call: Call) -> Value:
     """An optimizer: noted for the set-ups that come after it."""
     last = name.rpartition(".")[2]
     if "lr_scheduler" not in name and last[:1].isupper():
-        run.notes["torch optimizer"] = last.lower()
+        OPTIMIZERS.of(run).append(last.lower())
     return Object("torch.optim.Optimizer", call)
 
 

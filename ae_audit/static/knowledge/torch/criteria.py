@@ -22,8 +22,10 @@ from ae_audit.static.domain.values import (
     number,
     python,
 )
+from ae_audit.static.interpreter.calls import OUT_OF_REACH
 from ae_audit.static.interpreter.registry import Table
 from ae_audit.static.knowledge.torch import heads
+from ae_audit.static.knowledge.torch.creation import OPTIMIZERS
 from ae_audit.theory.loss_families import ONLY_CLASS_INDEX
 from ae_audit.theory.loss_names import RELATIONAL, arguments, canonical
 from ae_audit.theory.ranges import Tri
@@ -254,9 +256,9 @@ def backward(run: Run, receiver: Any, call: Call) -> Value:
 @TABLE.method("tensor", "backward")
 def tensor_backward(run: Run, receiver: Any, call: Call) -> Value:
     """What a function out of reach made of an output: its arguments are a prediction and, perhaps, a target."""
-    given = run.notes.get("calls out of reach", {}).get(receiver.why)
+    given = OUT_OF_REACH.of(run).get(receiver.why)
     before = len(run.sites)
-    if isinstance(given, Call):
+    if given is not None:
         trained_out_of_reach(run, list(given.values()), given, receiver.why)
     if len(run.sites) == before:
         losses.trained(run, receiver, where=call.where)
@@ -281,7 +283,7 @@ def array_backward(run: Run, receiver: Any, call: Call) -> Value:
     out_of_reach = operators.calls_out_of_reach(run, receiver)
     for each in out_of_reach:
         unknown_backward(run, each, call)
-    if not out_of_reach and "torch optimizer" in run.notes:  # without one it is an exercise in gradients
+    if not out_of_reach and OPTIMIZERS.of(run):  # without one it is an exercise in gradients
         losses.trained(run, receiver, where=call.where)
     return NONE
 

@@ -111,13 +111,11 @@ def test(run: Run, receiver: Any, call: Call) -> Value:
 
 def evaluate_step(run: Run, model: Instance, name: str, data: Value, where: Where) -> None:
     """A step that trains nothing."""
-    already = "no_grad" in run.marks
-    run.marks.add("no_grad")
+    kept, run.no_grad = run.no_grad, True
     try:
         _step(run, model, name, data, where)
     finally:
-        if not already:
-            run.marks.discard("no_grad")
+        run.no_grad = kept
 
 
 def _step(run: Run, model: Instance, name: str, data: Value, where: Where) -> Value:
