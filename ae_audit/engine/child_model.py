@@ -15,7 +15,8 @@ from ae_audit.probe import tried
 from ae_audit.rules.registry import select_rules
 from ae_audit.runtime.capture import Capture
 from ae_audit.runtime.data_files.model_checks import CannotLoad, LoadedModel, Shape, check_target, in_words
-from ae_audit.runtime.data_files.readers import DataFile, DataProblem, Gathered, gather, open_data
+from ae_audit.runtime.data_files.readers import open_data
+from ae_audit.runtime.data_files.samples import DataFile, DataProblem, Gathered, gather
 from ae_audit.runtime.measure.facts import facts_of
 from ae_audit.runtime.measure.large_arrays import with_ends
 from ae_audit.runtime.measure.relations import relation_of

@@ -18,7 +18,7 @@ from ae_audit.schema.training_setup import (
     Structure,
     TrainingSetup,
 )
-from ae_audit.static.domain import arrays, divergences, tensors
+from ae_audit.static.domain import arrays, divergences, relations, tensors
 from ae_audit.static.domain.values import Array, Difference, Site, Tensor, Unknown, Value
 from ae_audit.static.interpreter.program import Execution
 from ae_audit.theory.activations import ActivationRange
@@ -74,7 +74,7 @@ def draft(site: Site, backend: str | None = None) -> Draft:
     target, input_ = _array(site.target), _array(site.input)
     relation, scale = Relation.UNKNOWN, None
     if target is not None and input_ is not None:
-        relation, scale = arrays.relation(input_, target)
+        relation, scale = relations.relation(input_, target)
     if site.relation is not None:
         relation, scale = site.relation, None
     reasons: list[tuple[str, str]] = []
@@ -99,7 +99,7 @@ def draft(site: Site, backend: str | None = None) -> Draft:
         relation=relation, relation_scale=scale, model=model, metrics=tuple(site.metrics),
         validation_target=_facts(site.validation_target), validation_input=_facts(site.validation_input),
         optimizer=site.optimizer, variational=divergences.terms(site.pair, site.framework),
-        sampler=_sampler(prediction, site), mixed=_facts(arrays.mixed_with_noise(input_, target)),
+        sampler=_sampler(prediction, site), mixed=_facts(relations.mixed_with_noise(input_, target)),
         asked=_facts(site.asked), entering=_entering_facts(prediction, input_),
     )  # fmt: skip
     if site.completed is not None:

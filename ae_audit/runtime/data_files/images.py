@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ae_audit.runtime.data_files.readers import Array, DataFile, DataProblem, rows_a_block
+from ae_audit.runtime.data_files.samples import Array, DataFile, DataProblem, rows_a_block
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}

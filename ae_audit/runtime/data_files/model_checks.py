@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from ae_audit.runtime.data_files.readers import DataProblem
+from ae_audit.runtime.data_files.samples import DataProblem
 
 Shape = tuple[int | None, ...]
 

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from ae_audit.runtime.data_files.readers import Array, DataFile, DataProblem, check_numbers, rows_a_block
+from ae_audit.runtime.data_files.samples import Array, DataFile, DataProblem, check_numbers, rows_a_block
 
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
 _SEPARATORS = ",;\t|"

@@ -12,9 +12,8 @@ from torch.utils import _pytree as pytree
 
 from ae_audit.runtime.capture import CannotApply
 from ae_audit.runtime.torch import bce, functions, losses
-from ae_audit.runtime.torch.events import LossEvent
-from ae_audit.runtime.torch.graph import Kind, Leaf, Node, Player, Ref, ancestors, plain_value, rederived
-from ae_audit.runtime.torch.heads import ActivationCall, Origin
+from ae_audit.runtime.torch.graph import Player, ancestors, plain_value, rederived
+from ae_audit.runtime.torch.nodes import ActivationCall, Kind, Leaf, LossEvent, Node, Origin, Ref
 from ae_audit.schema.remedies import Advice, DropMetric, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
 from ae_audit.theory.loss_families import takes_log_probabilities
 

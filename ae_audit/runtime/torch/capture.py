@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,12 +16,12 @@ from ae_audit.runtime.measure.large_arrays import facts_of_whole
 from ae_audit.runtime.measure.relations import relation_of
 from ae_audit.runtime.torch.arm import Arm, input_ref
 from ae_audit.runtime.torch.corruption import corruption, mixed_with_noise
-from ae_audit.runtime.torch.events import Chunk, LossEvent, Site, Step, chunks_for, observed
-from ae_audit.runtime.torch.graph import Kind, Ref, ancestors
-from ae_audit.runtime.torch.heads import Origin
+from ae_audit.runtime.torch.events import Chunk, Event, OptimizerRecord, Step, chunks_for, observed
+from ae_audit.runtime.torch.graph import ancestors
 from ae_audit.runtime.torch.ideal import FreeTorch
 from ae_audit.runtime.torch.losses import LossSpec
 from ae_audit.runtime.torch.modules import ModelWatch, modules_of
+from ae_audit.runtime.torch.nodes import Kind, LossEvent, Origin, Ref, Site, SiteKey
 from ae_audit.runtime.torch.tensor_refs import size_in_bytes
 from ae_audit.runtime.torch.trial import Recording, TorchTrial, is_whole
 from ae_audit.schema.location import Location, TrailStep
@@ -37,9 +38,6 @@ from ae_audit.schema.training_setup import (
 )
 from ae_audit.theory.loss_families import ONLY_CLASS_INDEX
 from ae_audit.theory.ranges import Tri
-
-if TYPE_CHECKING:
-    from ae_audit.runtime.torch.recorder import TorchRecorder
 
 MOST_ARRAY_BYTES = 8 << 20
 """of targets, and of inputs, that facts are computed on"""
@@ -117,7 +115,23 @@ class TorchCapture:
         return FreeTorch(self._recording, self._recording.chunks[0], remedies)
 
 
-def captures_of(recorder: TorchRecorder) -> tuple[TorchCapture, ...]:
+class Recorded(Protocol):
+    """What a recorder knows of a program; see :class:`ae_audit.runtime.torch.recorder.TorchRecorder`."""
+
+    events: list[Event]
+    models: ModelWatch
+    optimizers: dict[int, OptimizerRecord]
+    initial: dict[int, tuple[torch.nn.Parameter, torch.Tensor]]
+
+    @property
+    def sites(self) -> Mapping[SiteKey, Site]:
+        """Where losses were computed, in the order in which they were met."""
+
+    def quietly(self) -> AbstractContextManager[None]:
+        """Nothing is recorded inside."""
+
+
+def captures_of(recorder: Recorded) -> tuple[TorchCapture, ...]:
     """One capture for each loss of the recorded program, in source order.
 
     A loss that was only computed, never trained on, is one of its own where the program trained on none (because it
@@ -157,9 +171,7 @@ def _ends(facts: DataFacts) -> tuple[float, float]:
     return (0.0, 0.0) if facts.measured is None else (facts.measured.quantiles[0], facts.measured.quantiles[-1])
 
 
-def _capture(
-    recorder: TorchRecorder, site: Site, events: Sequence[LossEvent], validations: Sequence[Site]
-) -> TorchCapture:
+def _capture(recorder: Recorded, site: Site, events: Sequence[LossEvent], validations: Sequence[Site]) -> TorchCapture:
     chunks = tuple(chunk for chunk in chunks_for(site, recorder.events) if is_whole(chunk)) if site.trained else ()
     if len(chunks) > 1 and _draws(chunks[0]):
         chunks = chunks[1:]  # data drawn at random before training look like noise of the first step
@@ -211,7 +223,7 @@ def _draws(chunk: Chunk) -> bool:
     return any(node.kind is Kind.NOISE for node in nodes)
 
 
-def _recording(recorder: TorchRecorder, chunks: tuple[Chunk, ...], site: Site) -> Recording:
+def _recording(recorder: Recorded, chunks: tuple[Chunk, ...], site: Site) -> Recording:
     used = {id(record) for chunk in chunks for event in chunk.events for record in [getattr(event, "optimizer", None)]}
     parameters: dict[int, tuple[torch.nn.Parameter, torch.Tensor]] = {}
     for record in recorder.optimizers.values():

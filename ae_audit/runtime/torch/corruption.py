@@ -8,7 +8,8 @@ import torch
 
 from ae_audit.runtime.measure.relations import MANY_VALUES
 from ae_audit.runtime.torch.functions import DROPPING, RANDOM
-from ae_audit.runtime.torch.graph import Kind, Leaf, Node, Ref, ancestors
+from ae_audit.runtime.torch.graph import ancestors
+from ae_audit.runtime.torch.nodes import Kind, Leaf, Node, Ref
 from ae_audit.schema.training_setup import Relation
 
 CORRUPTING = (

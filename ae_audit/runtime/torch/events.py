@@ -4,108 +4,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.utils import _foreach_utils
 
-from ae_audit.runtime.host.user_code import Caller
-from ae_audit.runtime.torch.graph import Kind, Leaf, Node, Ref, ancestors, leaves_of
-from ae_audit.runtime.torch.heads import Origin
-from ae_audit.runtime.torch.losses import LossSpec
+from ae_audit.runtime.torch.graph import ancestors, leaves_of
+from ae_audit.runtime.torch.nodes import Kind, Leaf, LossEvent, Node, Ref, Site
 from ae_audit.runtime.torch.tensor_refs import size_in_bytes
-from ae_audit.schema.location import Location
-from ae_audit.schema.training_setup import VariationalTerms
 from ae_audit.theory.ranges import Tri
-
-
-@dataclass(eq=False, slots=True)
-class LossEvent:
-    """One computation of a loss: where prediction and target stand on the tape.
-
-    ``node`` is the loss call; of a loss spelled out by hand the call that gives its value.
-    """
-
-    node: Node | None
-    prediction: Ref
-    target: Ref
-    spec: LossSpec
-    origin: Origin | None
-    prediction_shape: tuple[int, ...]
-    places: tuple[int, int] = (0, 1)
-    """of prediction and target among the node's flattened arguments"""
-    variational: bool = False
-    weight: float | None = None
-    factor: float | None = None
-    """with which ``node`` enters what is minimised"""
-    alone: Tri = Tri.UNKNOWN
-    """whether nothing else is minimised with it"""
-    region: frozenset[int] = frozenset()
-    """of a loss spelled out by hand: the calls between prediction and ``node``"""
-    targets: tuple[Leaf, ...] = ()
-    """of a loss spelled out by hand: the leaves that hold the target"""
-    site: Site | None = None
-    callers: tuple[Caller, ...] = ()
-    """the user's frames in which it was computed"""
-
-
-@dataclass(frozen=True, slots=True)
-class SiteKey:
-    """What tells one loss of a program from another."""
-
-    path: str | None
-    line: int
-    column: int
-    cell: int | None
-    name: str
-    via: Location | None = None
-    """of a function that computes several losses: where what takes the gradients calls it"""
-    training: int = 0
-    """which of several trainings of other models at that place, counted from 0"""
-
-
-@dataclass(eq=False, slots=True)
-class Site:
-    """One loss of the program, with all that was seen of it."""
-
-    key: SiteKey
-    location: Location | None
-    """of the call"""
-    named_at: Location | None
-    """of the expression that names the loss: the criterion's construction, or the call"""
-    written: str | None
-    custom: bool = False
-    """spelled out by hand"""
-    spec: LossSpec | None = None
-    """of a loss spelled out by hand: which one it was found to be"""
-    weight: float | None = None
-    raises: str | None = None
-    """what the program's own loss says to these values, where it refuses them"""
-    trained: list[LossEvent] = field(default_factory=list)
-    evaluated: list[LossEvent] = field(default_factory=list)
-    unused: list[LossEvent] = field(default_factory=list)
-    """the first computation with gradients, as long as none were taken"""
-    held: int = 0
-    """bytes of the batches that are kept for it"""
-    complete: bool = False
-    weights: frozenset[int] = frozenset()
-    """of the model that it trains, by identity"""
-    variational: VariationalTerms | None = None
-    """measured, where a divergence of a code is minimised with it"""
-    looked_for_divergence: int = 0
-    """how often"""
-
-    @property
-    def lines(self) -> set[tuple[str, int | None, int]]:
-        """Every line at which a static reading might place this loss."""
-        return {
-            (place.path, place.cell, line)
-            for place in (self.location, self.named_at)
-            if place is not None
-            for line in range(place.line, (place.end_line or place.line) + 1)
-        }
-
 
 LOOKED_AT = 4
 """parameters of an optimizer whose gradients are looked at"""

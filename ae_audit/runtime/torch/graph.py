@@ -9,131 +9,20 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.utils import _pytree as pytree
 
 from ae_audit.runtime.torch.functions import CHOOSING, DETACHING, FORM_ONLY, RANDOM, short_name, writes_in_place
-from ae_audit.runtime.torch.tensor_refs import IdentityMap, size_in_bytes, version
-from ae_audit.schema.location import Location
+from ae_audit.runtime.torch.nodes import Derived, Kind, Leaf, Node, Ref
+from ae_audit.runtime.torch.tensor_refs import IdentityMap, version
 
 if TYPE_CHECKING:
-    from ae_audit.runtime.host.user_code import Caller
-    from ae_audit.runtime.torch.events import LossEvent
-    from ae_audit.runtime.torch.heads import Origin
+    pass
 
-LARGE_LEAF = 64 << 20
-"""A leaf of more bytes is kept by reference, not copied: nobody writes into a whole data set between two steps."""
 DEEPEST_DERIVATION = 8
 """calls by which a tensor may be derived from data and still be told as that: a reshape, a scale, noise, a clip"""
-
-
-class Kind(IntEnum):
-    """What a tensor depends on; a call's result has the greatest kind of its arguments."""
-
-    DATA = 0
-    NOISE = 1
-    MODEL = 2
-
-
-class Leaf:
-    """A value that the graph starts from.
-
-    ``derived`` says how it was computed from another leaf by arithmetic, where that is known; ``opaque`` that it has a
-    gradient whose origin was not seen.
-    """
-
-    __slots__ = ("derived", "opaque", "value")
-    kind = Kind.DATA
-
-    def __init__(self) -> None:
-        self.value: torch.Tensor | None = None
-        self.derived: Derived | None = None
-        self.opaque = False
-
-    def fill(self, tensor: torch.Tensor) -> None:
-        if self.value is None:
-            value = tensor.detach()
-            self.value = value if size_in_bytes(value) > LARGE_LEAF else value.clone()
-
-
-class Derived:
-    """Arithmetic on data: the function, and its arguments with leaves in place of tensors."""
-
-    __slots__ = ("args", "depth", "function", "kwargs")
-
-    def __init__(self, function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> None:
-        self.function, self.args, self.kwargs = function, args, kwargs
-        before = [leaf.derived for leaf in args if isinstance(leaf, Leaf)]
-        self.depth: int = 1 + max((derived.depth for derived in before if derived is not None), default=0)
-
-    @property
-    def leaves(self) -> list[Leaf]:
-        return [leaf for leaf in self.args if isinstance(leaf, Leaf)]
-
-
-class Ref:
-    """One tensor of the graph: a leaf, or the ``index``-th flattened output of a node."""
-
-    __slots__ = ("index", "source")
-
-    def __init__(self, source: Leaf | Node, index: int = 0) -> None:
-        self.source, self.index = source, index
-
-    @property
-    def kind(self) -> Kind:
-        return self.source.kind
-
-
-class Node:
-    """One recorded call."""
-
-    __slots__ = (
-        "autocast",
-        "call",
-        "callers",
-        "in_place",
-        "is_module",
-        "kind",
-        "leaves",
-        "location",
-        "loss",
-        "name",
-        "origins",
-        "sample",
-        "serial",
-        "shapes",
-        "spec",
-        "tick",
-        "weights",
-        "with_grad",
-    )
-
-    def __init__(self, serial: int, tick: int, call: Callable[..., Any], leaves: list[Any], spec: Any) -> None:
-        self.serial, self.tick, self.call, self.leaves, self.spec = serial, tick, call, leaves, spec
-        self.kind = Kind.DATA
-        self.is_module = isinstance(call, torch.nn.Module)
-        self.name = type(call).__name__ if self.is_module else short_name(call)
-        self.in_place = not self.is_module and writes_in_place(call)
-        self.with_grad = torch.is_grad_enabled()
-        self.autocast = _autocast()
-        self.weights = _weights(call) if isinstance(call, torch.nn.Module) else ()
-        """of the module, each with whether it was to get gradients"""
-        self.location: Location | None = None
-        self.callers: tuple[Caller, ...] = ()
-        """the user's frames in which it ran"""
-        self.loss: LossEvent | None = None
-        self.shapes: dict[int, torch.Size] = {}
-        """of its results, by their place among the flattened outputs"""
-        self.origins: dict[int, Origin] = {}
-        """of its results: how they came about"""
-        self.sample: torch.Tensor | None = None
-        """the first output as it was, for nodes of chance that enter a model or a loss"""
-
-    def refs(self) -> Iterable[Ref]:
-        return (leaf for leaf in self.leaves if isinstance(leaf, Ref))
 
 
 class Tape:
@@ -397,10 +286,6 @@ class Player:
         return list(pytree.tree_leaves(result))
 
 
-def _weights(module: torch.nn.Module) -> tuple[tuple[torch.nn.Parameter, bool], ...]:
-    return tuple((parameter, parameter.requires_grad) for parameter in module.parameters())
-
-
 def plain_value(leaf: Leaf) -> torch.Tensor:
     """The value that a leaf had when it was recorded."""
     if leaf.value is None:
@@ -430,12 +315,3 @@ def rederived(leaf: Leaf, replace: Callable[[Leaf], torch.Tensor | None]) -> tor
     result = leaf.derived.function(*args, **leaf.derived.kwargs)
     assert isinstance(result, torch.Tensor)
     return result
-
-
-def _autocast() -> tuple[tuple[str, torch.dtype], ...]:
-    """The autocast regions that are active: device and dtype."""
-    return tuple((device, _dtype(device)) for device in ("cuda", "cpu") if torch.is_autocast_enabled(device))
-
-
-def _dtype(device: str) -> torch.dtype:
-    return torch.get_autocast_dtype(device)

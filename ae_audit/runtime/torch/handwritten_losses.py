@@ -15,9 +15,9 @@ from functools import partial
 import numpy as np
 import torch
 
-from ae_audit.runtime.torch.graph import Kind, Leaf, Node, Player, Ref, ancestors, plain_value, rederived
-from ae_audit.runtime.torch.heads import Origin
+from ae_audit.runtime.torch.graph import Player, ancestors, plain_value, rederived
 from ae_audit.runtime.torch.losses import LossSpec
+from ae_audit.runtime.torch.nodes import Kind, Leaf, Node, Origin, Ref
 from ae_audit.schema.training_setup import Parameters
 from ae_audit.theory import array_losses
 from ae_audit.theory.loss import Loss

@@ -17,7 +17,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from ae_audit.runtime.torch import functions
-from ae_audit.runtime.torch.graph import Kind, Leaf, Node, Player, Ref, Tape, plain_value
+from ae_audit.runtime.torch.graph import Player, Tape, plain_value
+from ae_audit.runtime.torch.nodes import Kind, Leaf, Node, Ref
 
 MOST_ENDS = 32
 """tensors of free values: a loop over time steps with a layer in each has as many"""

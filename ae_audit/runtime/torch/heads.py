@@ -7,7 +7,7 @@ exact range that it can take, and the operations since.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,77 +15,11 @@ import torch
 from ae_audit.runtime.measure.custom_activations import sentence
 from ae_audit.runtime.torch import functions
 from ae_audit.runtime.torch.custom_activations import Described, Makings
-from ae_audit.runtime.torch.graph import Node
+from ae_audit.runtime.torch.nodes import ActivationCall, Holder, Origin
 from ae_audit.runtime.torch.tensor_refs import IdentityMap
-from ae_audit.schema.location import Location
-from ae_audit.schema.training_setup import Parameters
 from ae_audit.theory.activations import LINEAR_RANGE, UNKNOWN_ACTIVATION_RANGE, ActivationRange, find_activation
 from ae_audit.theory.intervals import REAL_LINE, Interval
 from ae_audit.theory.ranges import ValueRange
-
-
-@dataclass(eq=False, slots=True)
-class Holder:
-    """The call on the tape in the course of which something happened; its node is known once it has ended."""
-
-    node: Node | None = None
-    calls: dict[str, int] = field(default_factory=dict)
-    """number of activation calls so far, by canonical name"""
-
-
-@dataclass(frozen=True, slots=True)
-class ActivationCall:
-    """One activation call of a training step: the ``index``-th of its name within a node of the tape."""
-
-    holder: Holder
-    name: str
-    index: int
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """How a tensor came about."""
-
-    activation: str | None
-    range: ActivationRange
-    parameters: Parameters = ()
-    axis: int | None = None
-    shape: tuple[int, ...] | None = None
-    """of the activation's own output"""
-    after: tuple[str, ...] = ()
-    written: str | None = None
-    location: Location | None = None
-    last: tuple[ActivationCall, ...] = ()
-    """the last activation before the output, one for each part of a joined tensor; none where no call is known"""
-    inner: tuple[ActivationCall, ...] = ()
-    """the activations directly before those, which make one chain with them"""
-    others: tuple[Location | None, ...] = ()
-    """where the activations of the chain stand besides the one at ``location``"""
-    fixed: str | None = None
-    """why a part of the chain can be neither exchanged nor taken out"""
-    trail: tuple[str, ...] = ()
-    """how it is known, where it was tried out"""
-    sampled: bool = False
-    """whether the range was found by trying"""
-    bare: bool = False
-    """what a layer with weights gave, moved at most"""
-    cut: float | None = None
-    """share of the values that a clip of it cut off"""
-
-    @property
-    def bounded(self) -> bool:
-        return self.activation not in {None, "linear"} and self.range.values.hull.bounded
-
-    @property
-    def outermost(self) -> str | None:
-        """The activation that was applied last, by canonical name."""
-        return self.last[0].name if self.last else self.activation
-
-    def then(self, name: str, range: ActivationRange | None = None) -> Origin:
-        """This origin after one more operation; an empty name is not worth showing."""
-        after = (*self.after, name) if name else self.after
-        return replace(self, after=after, range=self.range if range is None else range)
-
 
 LINEAR = Origin("linear", LINEAR_RANGE)
 WEIGHED = replace(LINEAR, bare=True)

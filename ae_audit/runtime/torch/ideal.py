@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from ae_audit.runtime.capture import Array, FloatArray, NotJudged, Played
 from ae_audit.runtime.torch import functions
 from ae_audit.runtime.torch.arm import Arm, ArmPlayer
-from ae_audit.runtime.torch.events import Chunk, LossEvent, backwards
-from ae_audit.runtime.torch.graph import Node, Ref, ancestors
+from ae_audit.runtime.torch.events import Chunk, backwards
+from ae_audit.runtime.torch.graph import ancestors
 from ae_audit.runtime.torch.head_path import HeadPath, NoPath, path_to
 from ae_audit.runtime.torch.loss_terms import LossTerm, from_network, picks, term_of
+from ae_audit.runtime.torch.nodes import LossEvent, Node, Ref
 from ae_audit.runtime.torch.trial import Recording
 from ae_audit.schema.remedies import Remedy, SwapActivation
 

@@ -10,11 +10,12 @@ from torch.nn.modules.loss import _Loss
 
 from ae_audit.runtime.host.user_code import UserCode
 from ae_audit.runtime.torch import functions, losses
-from ae_audit.runtime.torch.events import LossEvent, Site, SiteKey, weights_behind
-from ae_audit.runtime.torch.graph import Node, Ref, ancestors, getting_gradients
+from ae_audit.runtime.torch.events import weights_behind
+from ae_audit.runtime.torch.graph import ancestors, getting_gradients
 from ae_audit.runtime.torch.handwritten_losses import custom_losses, recognise
 from ae_audit.runtime.torch.heads import HeadFollower
 from ae_audit.runtime.torch.modules import ModelWatch, spelled
+from ae_audit.runtime.torch.nodes import LossEvent, Node, Ref, Site, SiteKey
 from ae_audit.schema.location import Location
 
 MOST_TRAININGS = 8

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import torch
 
 from ae_audit.runtime.capture import NotJudged
-from ae_audit.runtime.torch.events import LossEvent, weight_of_part
-from ae_audit.runtime.torch.graph import Kind, Leaf, Node, Ref, ancestors
+from ae_audit.runtime.torch.events import weight_of_part
+from ae_audit.runtime.torch.graph import ancestors
+from ae_audit.runtime.torch.nodes import Kind, Leaf, LossEvent, Node, Ref
 
 WINDOWS = ("conv", "unfold", "avg_pool", "max_pool", "interpolate")
 """calls, by how their names begin"""

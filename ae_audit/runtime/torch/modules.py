@@ -11,7 +11,7 @@ import torch
 from torch.nn.modules.loss import _Loss
 
 from ae_audit.runtime.host.user_code import UserCode
-from ae_audit.runtime.torch.graph import Node
+from ae_audit.runtime.torch.nodes import Node
 from ae_audit.runtime.torch.tensor_refs import IdentityMap
 from ae_audit.schema.location import Location
 

@@ -4,18 +4,40 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
 
 import torch
 from torch.optim import optimizer as optimizer_module
 
-if TYPE_CHECKING:
-    from ae_audit.runtime.torch.recorder import TorchRecorder
+from ae_audit.runtime.torch.graph import Tape
+
+
+class Listener(Protocol):
+    """What is told of optimizers; the recorder is one."""
+
+    tape: Tape
+
+    def begin(self) -> None:
+        """A model, a loss or an optimizer is in use."""
+
+    def quietly(self) -> contextlib.AbstractContextManager[None]:
+        """Nothing is recorded inside."""
+
+    def zeroed(self, parameters: Sequence[torch.nn.Parameter]) -> None:
+        """Gradients are being reset."""
+
+    def before_step(
+        self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        """An optimizer is about to step."""
+
+    def after_step(self) -> None:
+        """The step is done."""
 
 
 @contextlib.contextmanager
-def watched_optimizers(recorder: TorchRecorder) -> Iterator[None]:
+def watched_optimizers(recorder: Listener) -> Iterator[None]:
     """Tell the recorder of steps and of resets; a loss scaled for half precision stands for the loss itself."""
     construct = torch.optim.Optimizer.__init__
     backward: Callable[..., None] = torch.Tensor.backward

@@ -27,22 +27,20 @@ from ae_audit.runtime.torch.custom_activations import Described
 from ae_audit.runtime.torch.events import (
     Backward,
     Event,
-    LossEvent,
     OptimizerRecord,
-    Site,
-    SiteKey,
     Step,
     Zeroed,
     bytes_held,
     weights_behind,
     weights_in,
 )
-from ae_audit.runtime.torch.graph import Kind, Leaf, Node, Ref, Tape, ancestors
+from ae_audit.runtime.torch.graph import Tape, ancestors
 from ae_audit.runtime.torch.guarded_calls import GuardedCalls
 from ae_audit.runtime.torch.handwritten_losses import terms_of
-from ae_audit.runtime.torch.heads import HeadFollower, Holder
+from ae_audit.runtime.torch.heads import HeadFollower
 from ae_audit.runtime.torch.loss_sites import LossSites
 from ae_audit.runtime.torch.modules import ModelWatch, spelled
+from ae_audit.runtime.torch.nodes import Holder, Kind, Leaf, LossEvent, Node, Ref, Site, SiteKey
 from ae_audit.runtime.torch.optimizers import watched_optimizers
 from ae_audit.runtime.torch.stop_rule import PATIENCE, Enough
 from ae_audit.runtime.torch.tensor_refs import IdentityMap

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from ae_audit.runtime.sandbox.clock import undisturbed
-from ae_audit.runtime.torch.events import Site, SiteKey
+from ae_audit.runtime.torch.nodes import Site, SiteKey
 from ae_audit.schema.location import Location
 
 MOST_BYTES = 64 << 20

@@ -13,7 +13,8 @@ from ae_audit.runtime.capture import Array, CannotApply, Evaluation
 from ae_audit.runtime.host.accommodations.cuda_on_cpu import CpuInstead
 from ae_audit.runtime.torch.arm import Arm, ArmPlayer
 from ae_audit.runtime.torch.events import Backward, Chunk, Event, OptimizerRecord, Step, Zeroed
-from ae_audit.runtime.torch.graph import Node, ancestors, leaves_of
+from ae_audit.runtime.torch.graph import ancestors, leaves_of
+from ae_audit.runtime.torch.nodes import Node
 from ae_audit.runtime.torch.weights import Weights
 
 EVALUATED = 512

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 
 from ae_audit.runtime.measure import variational
-from ae_audit.runtime.torch.events import LossEvent, observed
-from ae_audit.runtime.torch.graph import Kind, Node, Player, Ref, plain_value
+from ae_audit.runtime.torch.events import observed
+from ae_audit.runtime.torch.graph import Player, plain_value
 from ae_audit.runtime.torch.handwritten_losses import region_of
+from ae_audit.runtime.torch.nodes import Kind, LossEvent, Node, Ref
 from ae_audit.schema.location import Location
 from ae_audit.schema.training_setup import VariationalTerms
 

@@ -18,8 +18,8 @@ from torch.utils.data import DataLoader
 
 from ae_audit.runtime.host.patching import replaced
 from ae_audit.runtime.torch import functions, losses
-from ae_audit.runtime.torch.graph import Ref
 from ae_audit.runtime.torch.mode_stack import insert_mode, remove_mode, without_mode
+from ae_audit.runtime.torch.nodes import Ref
 from ae_audit.runtime.torch.readings import Reading, read
 from ae_audit.runtime.torch.recorder import FunctionMode, TorchRecorder
 

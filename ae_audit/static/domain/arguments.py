@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ae_audit.base.records import dataclass, field
-from ae_audit.static.domain.values import Const, Value, number, python
+from ae_audit.static.domain.plain_values import Const, Value, number, python
 from ae_audit.static.source.sources import Where
 
 TYPE_CHECKING = False

@@ -6,7 +6,16 @@ import math
 
 from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import Framework, Structure
-from ae_audit.static.domain import arrays, divergences, indexing, losses, tensor_arithmetic, tensors, unsigned
+from ae_audit.static.domain import (
+    arrays,
+    divergences,
+    indexing,
+    losses,
+    operators,
+    tensor_arithmetic,
+    tensors,
+    unsigned,
+)
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.values import (
     Array,
@@ -254,9 +263,7 @@ def squared(run: Evaluator, value: Value | None, where: Where) -> Value:
     if isinstance(found, Tensor):
         return tensor_arithmetic.squared(run, found, where)
     if isinstance(found, Array):
-        from ae_audit.static.domain.operators import binary
-
-        return binary(run, "**", found, Const(2), where)
+        return operators.binary(run, "**", found, Const(2), where)
     return found or Unknown(f"what `{where.written}` gives", where)
 
 
@@ -267,9 +274,7 @@ def rooted(run: Evaluator, value: Value | None, where: Where) -> Value:
         return losses.rooted(found)
     if found is None:
         return Unknown(f"what `{where.written}` gives", where)
-    from ae_audit.static.domain.operators import binary
-
-    return binary(run, "**", found, Const(0.5), where)
+    return operators.binary(run, "**", found, Const(0.5), where)
 
 
 def absolute(run: Evaluator, value: Value | None, where: Where) -> Value:
@@ -297,11 +302,9 @@ def logarithm(run: Evaluator, value: Value | None, where: Where) -> Value:
 
 def binary(run: Evaluator, symbol: str, call: Call) -> Value:
     """A function form of an operator: ``np.subtract(a, b)``."""
-    from ae_audit.static.domain.operators import binary as operate
-
     if len(call.args) < 2:
         return Unknown("an operation with one operand", call.where)
-    return operate(run, symbol, call.args[0], call.args[1], call.where)
+    return operators.binary(run, symbol, call.args[0], call.args[1], call.where)
 
 
 def joined(run: Evaluator, value: Value | None, where: Where, framework: Framework) -> Value:
@@ -336,15 +339,6 @@ def cast(run: Evaluator, value: Value | None, dtype: str | None, where: Where) -
     else:
         made = replace(found, dtype=dtype)
     return unsigned.cast(found, made, where) if dtype == "uint8" else made
-
-
-def dtype_name(value: Value | None) -> str | None:
-    """``"float32"`` of a string, a NumPy or framework type, or a Python type."""
-    name = getattr(value, "name", None) if value is not None and not isinstance(value, Const) else python(value)
-    if not isinstance(name, str):
-        return None
-    last = name.rpartition(".")[2]
-    return {"float": "float64", "int": "int64", "double": "float64", "f": "float32", "bool_": "bool"}.get(last, last)
 
 
 def random(run: Evaluator, call: Call, values: ValueRange, shape: Shape, what: str) -> Array:

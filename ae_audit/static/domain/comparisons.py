@@ -6,7 +6,7 @@ import ast
 import operator
 from collections.abc import Callable
 
-from ae_audit.static.domain import array_api
+from ae_audit.static.domain.dtypes import dtype_name
 from ae_audit.static.domain.stores import ByIdentity, Store
 from ae_audit.static.domain.values import Array, Const, Library, Value, number
 from ae_audit.theory.intervals import Interval
@@ -31,7 +31,7 @@ def of_types(op: ast.cmpop, left: Value, right: Value) -> bool | None:
     """``x.dtype == np.uint8``: whether data are bytes is known for certain, how wide other numbers are is not."""
     if not isinstance(op, (ast.Eq, ast.NotEq, ast.Is, ast.IsNot)) or not (_is_type(left) or _is_type(right)):
         return None
-    names = {array_api.dtype_name(left), array_api.dtype_name(right)}
+    names = {dtype_name(left), dtype_name(right)}
     if None in names or "uint8" not in names:
         return None
     return (len(names) == 1) is isinstance(op, (ast.Eq, ast.Is))

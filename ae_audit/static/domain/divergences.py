@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 
-from ae_audit.base.records import dataclass, replace
+from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import Framework, Reduction, VariationalTerms
-from ae_audit.static.domain.values import Array, Divergence, LossTerm, Tensor, Value, number
+from ae_audit.static.domain.values import Array, Divergence, LossTerm, Pair, Tensor, Value, number
 from ae_audit.static.source.sources import Where
 
 TYPE_CHECKING = False
@@ -22,19 +22,6 @@ HALF = 0.5
 SQUARE, EXPONENTIAL = "square", "exponential"
 MERGED = "merged"
 """a step that makes one axis of all from the given one on (a text where that is not known)"""
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """A reconstruction and the divergence that was added to it; what is done to both does not change their ratio."""
-
-    term: LossTerm
-    divergence: Divergence
-
-    def reduced(self, step: Step) -> Pair:
-        """Both summed or averaged."""
-        term = replace(self.term, steps=(*self.term.steps, step)[:8])
-        return Pair(term, replace(self.divergence, steps=(*self.divergence.steps, step)[:8]))
 
 
 def after(symbol: str, left: Value, right: Value, result: Value) -> Value:

@@ -6,9 +6,11 @@ import math
 
 from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import DataFacts, Framework, LossUse, MetricUse
-from ae_audit.static.domain import arrays, own_losses
+from ae_audit.static.domain import own_losses, tensor_arithmetic, tensors
 from ae_audit.static.domain.arguments import Call
-from ae_audit.static.domain.divergences import MERGED, Pair
+from ae_audit.static.domain.cross_entropies import NEGATIVE, POSITIVE
+from ae_audit.static.domain.divergences import MERGED
+from ae_audit.static.domain.loss_values import Pair
 from ae_audit.static.domain.values import (
     OF,
     Array,
@@ -30,7 +32,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.static.domain.evaluator import Evaluator
 
-_POSITIVE, _NEGATIVE = "t·log(p)", "(1-t)·log(1-p)"
 EPSILON = 1e-3
 """what is added to an error for the sake of a root or a division changes neither"""
 OVERLAPS = frozenset({"dice", "tversky"})
@@ -59,8 +60,6 @@ def compared(
     why: str | None = None, swap: bool = True,
 ) -> LossValue:  # fmt: skip
     """One comparison. Arguments in the wrong order are taken as meant where that makes no difference to the loss."""
-    from ae_audit.static.domain import tensors
-
     if isinstance(prediction, Difference):
         prediction = tensors.as_tensor(prediction)
     if swap and not isinstance(prediction, Tensor) and isinstance(target, Tensor):
@@ -88,8 +87,6 @@ def turned_round(use: LossUse, why: str | None = None) -> tuple[LossUse, str | N
 
 def _from_elsewhere(run: Evaluator, prediction: Value, target: Value, framework: Framework) -> tuple[Value, Value]:
     """Where a model is not in reach: what was fed to it is still known, and which of two values came out of it."""
-    from ae_audit.static.domain import tensors
-
     first, second = sources(run, prediction), sources(run, target)
     of_parts = second or sources(run, target, parts=True)
     if _identity(prediction) in {_identity(item) for item in of_parts} or (second and not first):
@@ -237,10 +234,10 @@ def finished(term: LossTerm) -> LossUse:
     use = term.use
     name = use.name
     weight = term.weight
-    if name == _POSITIVE:
+    if name == POSITIVE:
         name = None if _is_signed(term.target) else "cce"
         weight = None if weight is None else -weight
-    elif name == _NEGATIVE:
+    elif name == NEGATIVE:
         name = None
     reduction = use.reduction
     if term.reductions:
@@ -309,19 +306,6 @@ def absolute(value: Difference, where: Where) -> Difference:
     return replace(value, absolute=True, where=where)
 
 
-def cross_term(prediction: Tensor, weight: Value, where: Where) -> LossValue:
-    """``t · log(p)``, one half of a cross-entropy written out."""
-    name = _NEGATIVE if prediction.complement else _POSITIVE
-    use = LossUse(name=name, written=where.written, location=where.location, custom=True)
-    sign = 1.0
-    if isinstance(weight, Array) and weight.scalings[-1:] == ("* -1",):  # -t * log(p)
-        sign = -1.0
-        trail = tuple(step for step in weight.trail if not step.text.startswith("* -1 "))
-        plain = arrays.affine(weight, sign, 0.0, "* -1", None)
-        weight = replace(plain, scalings=weight.scalings[:-1], trail=trail)
-    return LossValue((LossTerm(use, prediction, weight, where, sign),))
-
-
 def joined(left: Value, right: Value, where: Where) -> Value:
     """Losses added up or weighted before they are called: the one that compares value with value speaks for all."""
     functions = [side for side in (left, right) if isinstance(side, LossFunction)]
@@ -336,8 +320,6 @@ def joined(left: Value, right: Value, where: Where) -> Value:
 
 def arithmetic(run: Evaluator, symbol: str, left: Value, right: Value, where: Where) -> Value:
     """An operator with a loss expression or an error on at least one side."""
-    from ae_audit.static.domain import tensor_arithmetic, tensors
-
     a, b = number(left), number(right)
     if isinstance(left, Difference):
         if symbol == "**" and b is not None:
@@ -416,8 +398,8 @@ def weighted(value: LossValue, factor: float | None) -> LossValue:
 def _sum(run: Evaluator, left: LossValue, right: LossValue, where: Where) -> LossValue:
     terms = (*left.terms, *right.terms)
     names = {term.use.name for term in terms}
-    if len(terms) == 2 and names == {_POSITIVE, _NEGATIVE}:
-        positive, _ = sorted(terms, key=lambda term: term.use.name != _POSITIVE)
+    if len(terms) == 2 and names == {POSITIVE, NEGATIVE}:
+        positive, _ = sorted(terms, key=lambda term: term.use.name != POSITIVE)
         use = LossUse(name="bce", written=where.written, location=where.location, custom=True)
         clean = positive.prediction
         weight = None if positive.weight is None else -positive.weight  # log p is the negative of the loss

@@ -6,7 +6,8 @@ import math
 
 from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import Framework, Head
-from ae_audit.static.domain import divergences, losses, tensors
+from ae_audit.static.domain import divergences, tensors
+from ae_audit.static.domain.cross_entropies import cross_term
 from ae_audit.static.domain.values import Array, Difference, Exponent, Meeting, Tensor, Value, number
 from ae_audit.static.source.sources import Where
 from ae_audit.theory.activations import LINEAR_RANGE, ActivationRange
@@ -73,7 +74,7 @@ def _arithmetic(run: Evaluator, symbol: str, left: Value, right: Value, where: W
         # the rate that a sparse code should have, no target: p * log(p / q)
         return _with_number(run, tensor, symbol, same.lo, where, reverse=tensor is right)
     if tensor.log_of is not None and symbol == "*":
-        return losses.cross_term(tensor.log_of, array, where)
+        return cross_term(tensor.log_of, array, where)
     if not tensor.fed and not array.random and symbol in {"+", "-", "*"} and tensor.head.range == LINEAR_RANGE:
         # weights by themselves: y = w * x + b written out
         return tensors.through_weights(run, tensor.framework, [tensor, array], "weights", where)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ae_audit.static.domain import arrays, tensors
+from ae_audit.static.domain import relations, tensors
 from ae_audit.static.domain.stores import ListsByIdentity, Store
 from ae_audit.static.domain.values import Array, Tensor, Value
 
@@ -36,6 +36,6 @@ def attach(run: Evaluator) -> None:
         if isinstance(site.validation_input, Array):
             given.append(site.validation_input)
         for array in given:
-            if array not in trained and arrays.scaled_otherwise(site.input, array):
+            if array not in trained and relations.scaled_otherwise(site.input, array):
                 site.asked = array
                 break

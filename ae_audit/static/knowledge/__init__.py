@@ -12,6 +12,7 @@ BASE = (
     "python.containers",
     "python.records",
     "python.numpy",
+    "python.numpy_random",
     "python.pandas",
     "python.images",
     "python.sklearn",

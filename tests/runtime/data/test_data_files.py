@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from ae_audit.base.errors import UsageError
-from ae_audit.runtime.data_files import readers
+from ae_audit.runtime.data_files import samples
 from ae_audit.runtime.data_files.images import pictures
-from ae_audit.runtime.data_files.readers import DataFile, DataProblem, gather, open_data
+from ae_audit.runtime.data_files.readers import open_data
+from ae_audit.runtime.data_files.samples import DataFile, DataProblem, gather
 from ae_audit.settings.data_paths import data_path
 
 VALUES = np.random.default_rng(0).random((300, 6)).astype(np.float32)
@@ -30,7 +31,7 @@ def whole(file: DataFile) -> np.ndarray[Any, Any]:
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several blocks even of small files."""
-    monkeypatch.setattr(readers, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(samples, "BLOCK_BYTES", 1000)
 
 
 def test_every_kind_of_file_gives_the_same_numbers(tmp_path: Path) -> None:
@@ -83,7 +84,7 @@ def test_one_pass_keeps_even_samples_and_the_ends_of_all(tmp_path: Path, monkeyp
     values[:, 0] = np.arange(500)
     values[123] = (np.nan, -7.0, np.inf)
     np.save(tmp_path / "x.npy", values)
-    monkeypatch.setattr(readers, "MOST_SAMPLES", 5)
+    monkeypatch.setattr(samples, "MOST_SAMPLES", 5)
     found = gather(opened(tmp_path / "x.npy"))
     assert found.sample[:, 0].tolist() == [0, 125, 250, 374, 499]
     assert (found.low, found.high, found.non_finite) == (-7.0, 499.0, 2)
@@ -102,8 +103,8 @@ def test_a_file_larger_than_what_is_held(tmp_path: Path, monkeypatch: pytest.Mon
     found = gather(opened(tmp_path / "x.npy"))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert (found.low, found.high, len(found.sample)) == (0.0, 255.0, readers.MOST_SAMPLES)
-    assert peak < 4 * readers.BLOCK_BYTES
+    assert (found.low, found.high, len(found.sample)) == (0.0, 255.0, samples.MOST_SAMPLES)
+    assert peak < 4 * samples.BLOCK_BYTES
 
 
 @pytest.mark.parametrize(

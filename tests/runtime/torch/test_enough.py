@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from ae_audit.runtime.interception import StopProgram
-from ae_audit.runtime.torch.events import Site, SiteKey
+from ae_audit.runtime.torch.nodes import Site, SiteKey
 from ae_audit.runtime.torch.stop_rule import GRACE, Enough
 
 

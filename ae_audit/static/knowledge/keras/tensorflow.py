@@ -7,6 +7,7 @@ from ae_audit.schema.training_setup import Framework, Structure
 from ae_audit.static.domain import array_api, arrays, losses, tensors
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.array_shapes import given_shape, moved_shape, shape_like
+from ae_audit.static.domain.dtypes import dtype_name
 from ae_audit.static.domain.values import (
     Array,
     Const,
@@ -200,7 +201,7 @@ def _normal(run: Run, call: Call) -> Value:
 def _uniform(run: Run, name: str, call: Call) -> Value:
     low, high = call.number(1, "minval", "low", default=0.0), call.number(2, "maxval", "high", default=1.0)
     shape = given_shape(call.get(0, "shape"))
-    whole = (array_api.dtype_name(call.get(3, "dtype")) or "").startswith(("int", "uint"))
+    whole = (dtype_name(call.get(3, "dtype")) or "").startswith(("int", "uint"))
     if low is None or high is None or not low < high:
         return array_api.random(run, call, UNKNOWN_RANGE, shape, f"tf.{name}")
     if whole:
@@ -222,12 +223,12 @@ def _clip(run: Run, first: Value | None, call: Call) -> Value:
 
 
 def _cast(run: Run, first: Value | None, call: Call) -> Value:
-    return array_api.cast(run, first, array_api.dtype_name(call.get(1, "dtype")), call.where)
+    return array_api.cast(run, first, dtype_name(call.get(1, "dtype")), call.where)
 
 
 def _convert_image(run: Run, first: Value | None, call: Call) -> Value:
     array = run.as_array(first) if first is not None else None
-    dtype = array_api.dtype_name(call.get(1, "dtype"))
+    dtype = dtype_name(call.get(1, "dtype"))
     if array is None:
         return Unknown("an image of unknown type", call.where)
     before, after = (array.dtype or "")[:1], (dtype or "")[:1]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ae_audit.base.records import replace
-from ae_audit.schema.training_setup import Framework, Head, LossUse, MetricUse
-from ae_audit.static.domain import arrays, losses, tensors
+from ae_audit.schema.training_setup import Framework, LossUse, MetricUse
+from ae_audit.static.domain import losses, tensors
 from ae_audit.static.domain.arguments import Call
-from ae_audit.static.domain.divergences import Pair
+from ae_audit.static.domain.loss_values import Pair
 from ae_audit.static.domain.values import (
     Array,
     Const,
@@ -21,7 +21,6 @@ from ae_audit.static.domain.values import (
     Mapping,
     Object,
     Seq,
-    Site,
     Tensor,
     Unknown,
     Value,
@@ -29,9 +28,10 @@ from ae_audit.static.domain.values import (
 )
 from ae_audit.static.interpreter.registry import Table
 from ae_audit.static.knowledge.keras.custom_steps import computed_loss, custom_step
+from ae_audit.static.knowledge.keras.fit_sites import FitContext, bound, emit, replace_targets
 from ae_audit.static.knowledge.keras.losses import metrics_of, resolve
 from ae_audit.static.knowledge.keras.memory import ADDED_LOSSES, ALL_ADDED_LOSSES, COMPILED, UNKNOWN_TRAINED, Compiled
-from ae_audit.static.knowledge.keras.models import build, graph, model_name
+from ae_audit.static.knowledge.keras.models import build, graph
 from ae_audit.static.knowledge.keras.outputs import count_of, for_output, layer_names, part
 from ae_audit.static.source.sources import Where
 from ae_audit.theory.loss_families import POINTWISE
@@ -221,7 +221,7 @@ def train(
             item for item in ALL_ADDED_LOSSES.of(run)
             if item not in pending and implicit_target and _within(run, model, item[0])
         )  # fmt: skip
-    context = _Context(model, inputs, call, made, val_inputs, val_targets)
+    context = FitContext(model, inputs, call, made, val_inputs, val_targets)
     context.charged = _charged(pending, outputs)
     for value, where in pending:
         _added(run, context, value, where, outputs)
@@ -229,7 +229,7 @@ def train(
         reason = "the model is not compiled in this file" if not implicit else None
         for index, output in enumerate(outputs):
             given = part(run, targets, index, names, len(outputs)) or _no_target(inputs)
-            _emit(run, context, LossUse(), output, given, reason)
+            emit(run, context, LossUse(), output, given, reason)
         return
     if made is None:
         return
@@ -248,7 +248,7 @@ def train(
         own_loss = isinstance(model, Instance) and model.cls.find("compute_loss") is not None
         why = "what compute_loss() computes is not known" if own_loss else "no loss is given to compile()"
         for output in outputs[:1]:
-            _emit(run, context, LossUse(), output, targets or _no_target(inputs), why)
+            emit(run, context, LossUse(), output, targets or _no_target(inputs), why)
 
 
 def _is_none(value: Value | None) -> bool:
@@ -258,30 +258,6 @@ def _is_none(value: Value | None) -> bool:
 def _no_target(inputs: Value | None) -> Unknown:
     """A target that fit() was not given: data of unknown make may hold it."""
     return Unknown(inputs.reason) if isinstance(inputs, Unknown) else Unknown("fit() is given no target")
-
-
-class _Context:
-    """What the sites of one ``fit`` have in common."""
-
-    __slots__ = ("call", "charged", "inputs", "made", "model", "val_inputs", "val_targets")
-
-    def __init__(self, model: Value, inputs: Value | None, call: Call, made: Compiled | None,
-                 val_inputs: Value | None, val_targets: Value | None) -> None:  # fmt: skip
-        self.model = model
-        self.inputs = inputs
-        self.call = call
-        self.made = made
-        self.val_inputs = val_inputs
-        self.val_targets = val_targets
-        self.charged: Divergence | None = None
-        """the divergence that a layer adds to the loss of the only output"""
-
-
-def replace_targets(context: _Context, val_target: Value | None) -> _Context:
-    """The same ``fit`` with the validation target of one output."""
-    made = _Context(context.model, context.inputs, context.call, context.made, context.val_inputs, val_target)
-    made.charged = context.charged
-    return made
 
 
 def _within(run: Run, model: Value, loss: Value) -> bool:
@@ -320,7 +296,9 @@ def predictions(run: Run, model: Value, inputs: Value | None, call: Call) -> tup
     return [value], names
 
 
-def _one(run: Run, context: _Context, loss: Value, output: Value, target: Value, index: int, names: list[str]) -> None:
+def _one(
+    run: Run, context: FitContext, loss: Value, output: Value, target: Value, index: int, names: list[str]
+) -> None:
     made = context.made
     assert made is not None
     use, custom, why = resolve(run, loss, made.call.where)
@@ -334,9 +312,7 @@ def _one(run: Run, context: _Context, loss: Value, output: Value, target: Value,
             use = replace(use, weight=weight)
         several = isinstance(made.loss, (Seq, Mapping)) and len(made.loss.items) > 1
         alone = Tri.UNKNOWN if several or ALL_ADDED_LOSSES.of(run) or _adds_losses(run, context) else Tri.YES
-        _emit(
-            run, context, replace(use, alone=alone) if use.alone is Tri.UNKNOWN else use, output, target, why, metrics
-        )
+        emit(run, context, replace(use, alone=alone) if use.alone is Tri.UNKNOWN else use, output, target, why, metrics)
         return
     assert custom is not None
     place = _loss_place(made.call)
@@ -350,13 +326,13 @@ def _one(run: Run, context: _Context, loss: Value, output: Value, target: Value,
         reported = True
         if term is None:
             reason = result.reason if isinstance(result, Unknown) else None
-            _emit(run, context, term_use, output, target, reason, metrics)
+            emit(run, context, term_use, output, target, reason, metrics)
         else:
             pair = result.pair if isinstance(result, LossValue) else None
             _term(run, context, term, term_use, output, metrics, pair=pair)
     if not reported:
         unknown = LossUse(written=place.written, custom=True, from_logits=Tri.UNKNOWN, location=place.location)
-        _emit(run, context, unknown, output, target, None, metrics)
+        emit(run, context, unknown, output, target, None, metrics)
 
 
 def _compute_own_metrics(run: Run, made: Compiled, output: Value, target: Value) -> None:
@@ -366,7 +342,7 @@ def _compute_own_metrics(run: Run, made: Compiled, output: Value, target: Value)
             losses.from_function(run, metric, _as_data(run, target), output, metric.where)
 
 
-def _adds_losses(run: Run, context: _Context) -> bool:
+def _adds_losses(run: Run, context: FitContext) -> bool:
     """Whether the model, or a layer of it, adds a loss of its own."""
     return context.model in ADDED_LOSSES.of(run)
 
@@ -411,30 +387,15 @@ def _some_classify(run: Run, made: Compiled) -> bool:
     return any(use is not None and use.name is not None and use.name not in POINTWISE for use in uses)
 
 
-def _term(run: Run, context: _Context, term: LossTerm, use: LossUse, output: Value, metrics: tuple[MetricUse, ...],
+def _term(run: Run, context: FitContext, term: LossTerm, use: LossUse, output: Value, metrics: tuple[MetricUse, ...],
           *, pair: Pair | None = None) -> None:  # fmt: skip
     """One comparison inside a loss of the user's own; its target may be a placeholder of the model."""
     target = bound(run, context, term.target)
-    _emit(run, context, use, term.prediction if isinstance(term.prediction, Tensor) else output, target, None, metrics,
+    emit(run, context, use, term.prediction if isinstance(term.prediction, Tensor) else output, target, None, metrics,
           pair=pair)  # fmt: skip
 
 
-def bound(run: Run, context: _Context, value: Value) -> Value:
-    """A placeholder of the model replaced by the data that fit() feeds it."""
-    if not isinstance(value, Array) or context.inputs is None:
-        return value
-    state = graph(run, context.model)
-    for index, placeholder in enumerate(state.inputs):
-        if isinstance(placeholder, Array) and placeholder.root == value.root:
-            given = context.inputs
-            if isinstance(given, Seq) and index < len(given.items):
-                given = given.items[index]
-            actual = run.as_array(given)
-            return value if actual is None else arrays.rebased(value, placeholder, actual)
-    return value
-
-
-def _added(run: Run, context: _Context, value: Value, where: Where, outputs: list[Value]) -> None:
+def _added(run: Run, context: FitContext, value: Value, where: Where, outputs: list[Value]) -> None:
     """A loss given to ``add_loss``."""
     if isinstance(value, Difference):
         value = losses.reduced(run, value, "mean", where)
@@ -448,54 +409,7 @@ def _added(run: Run, context: _Context, value: Value, where: Where, outputs: lis
             _term(run, context, term, use, output, metrics, pair=value.pair)
 
 
-def _emit(
-    run: Run, context: _Context, use: LossUse, output: Value, target: Value, why: str | None,
-    metrics: tuple[MetricUse, ...] = (), *, pair: Pair | None = None,
-) -> None:  # fmt: skip
-    prediction = output
-    if isinstance(prediction, Array):
-        prediction = Tensor(KERAS, Head(), (prediction,), why="the model's output is its input, or data")
-    first = context.inputs
-    if isinstance(first, Seq) and first.items:
-        first = first.items[0] if not all(isinstance(i, Const) for i in first.items) else run.as_array(first)
-    if isinstance(first, Mapping) and first.items:
-        first = next(iter(first.items.values()))
-    input_ = run.as_array(first) if first is not None else None
-    target_ = run.as_array(target) if not isinstance(target, Tensor) else None
-    prediction = _scaled_inside(prediction, input_)
-    val_input = context.val_inputs
-    if isinstance(val_input, Seq) and val_input.items:
-        val_input = val_input.items[0]
-    made = context.made
-    run.emit(
-        Site(
-            framework=KERAS, where=context.call.where, use=use, prediction=prediction, target=target_ or target,
-            input=input_, metrics=metrics, validation_input=None if val_input is None else run.as_array(val_input),
-            validation_target=None if context.val_targets is None else run.as_array(context.val_targets),
-            optimizer=None if made is None else made.optimizer, model=model_name(context.model), why_loss=why,
-            fitted_model=context.model, pair=pair or _pair(context, use, prediction, target_ or target),
-        )
-    )  # fmt: skip
-
-
 def _charged(added: list[tuple[Value, Where]], outputs: list[Value]) -> Divergence | None:
     """The divergence among the losses that were added to the loss of the only output."""
     found = [value.divergence for value, _ in added if isinstance(value, Tensor) and value.divergence is not None]
     return found[0] if len(found) == len(outputs) == 1 else None
-
-
-def _pair(context: _Context, use: LossUse, prediction: Value, target: Value) -> Pair | None:
-    """The compiled loss and the divergence that a layer adds to it."""
-    if context.charged is None or use.custom or not isinstance(prediction, Tensor):
-        return None
-    return Pair(LossTerm(use, prediction, target, context.call.where, use.weight or 1.0), context.charged)
-
-
-def _scaled_inside(prediction: Value, input_: Array | None) -> Value:
-    """Mark the network as normalising where its own call scales the data before the first weights."""
-    if not isinstance(prediction, Tensor) or input_ is None:
-        return prediction
-    for array in prediction.fed:
-        if array.root == input_.root and len(array.scalings) > len(input_.scalings):
-            return replace(prediction, normalises=Tri.YES)
-    return prediction
