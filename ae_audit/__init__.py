@@ -6,18 +6,30 @@ from ae_audit.base.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
-    from ae_audit.api import Report, assert_sound, audit
+    from ae_audit.api import Comparison, Report, assert_sound, audit, compare
     from ae_audit.base.errors import AuditWarning
     from ae_audit.watching.api import Watch, watch
 
-__all__ = ["AuditWarning", "Report", "Watch", "__version__", "assert_sound", "audit", "watch"]
+__all__ = [
+    "AuditWarning",
+    "Comparison",
+    "Report",
+    "Watch",
+    "__version__",
+    "assert_sound",
+    "audit",
+    "compare",
+    "watch",
+]
 
 _PLACES = {
     "AuditWarning": "ae_audit.base.errors",
+    "Comparison": "ae_audit.api",
     "Report": "ae_audit.api",
     "Watch": "ae_audit.watching.api",
     "assert_sound": "ae_audit.api",
     "audit": "ae_audit.api",
+    "compare": "ae_audit.api",
     "watch": "ae_audit.watching.api",
 }
 

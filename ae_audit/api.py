@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from ae_audit.base.errors import UsageError
+from ae_audit.report.comparison_display import PresentedComparison
 from ae_audit.report.display import PresentedReport
 from ae_audit.schema.findings import Severity
 from ae_audit.schema.location import Location
@@ -15,9 +17,10 @@ from ae_audit.schema.report import Report as BareReport
 if TYPE_CHECKING:
     from ae_audit.runtime.capture import Capture
 
-__all__ = ["Report", "assert_sound", "audit"]
+__all__ = ["Comparison", "Report", "assert_sound", "audit", "compare"]
 
 Report = PresentedReport
+Comparison = PresentedComparison
 
 
 def audit(
@@ -67,6 +70,73 @@ def audit(
         batch_size=batch_size,
         seed=seed,
     )
+
+
+def compare(
+    model: Any,
+    x: Any,
+    y: Any = None,
+    *,
+    loss: Any = None,
+    heads: Sequence[str] = (),
+    losses: Sequence[str] = (),
+    seeds: int = 3,
+    steps: int = 600,
+    reach: float | None = None,
+    optimizer: Any = None,
+    batch_size: int = 100,
+    seed: int = 0,
+    log: Callable[[str], None] | None = None,
+) -> PresentedComparison:
+    """Fit output activations and losses side by side on ``x`` and ``y``, from equal initial weights.
+
+    The model is left as it was. Each pair of head and loss is fitted ``seeds`` times for ``steps`` steps.
+
+    Args:
+        model: a Keras model, compiled or not, or a ``torch.nn.Module``.
+        x: the model's input, batch axis first (or a torch ``DataLoader``).
+        y: the target, same batch axis; None for a model that is to give back ``x``.
+        loss: the loss as it stands, as :func:`audit` takes it.
+        heads: activations by name; empty for those that fit the data, as are ``losses``.
+        losses: by name in Keras' or torch's spelling; ``"bce"`` of probabilities, ``"BCEWithLogitsLoss"`` of logits.
+        seeds: fits of each pair, 1 or more. One gives no uncertainty.
+        steps: optimizer steps of each fit, 1 or more.
+        reach: R² in (0, 1) up to which steps and seconds are counted; None: 0.8 of the best.
+        optimizer: as the framework takes it; the compiled one, or Adam, where left out.
+        batch_size: samples in a batch.
+        seed: the first of the seeds; seed 0 starts from the model's own weights, others draw theirs anew.
+        log: told of each pair when it begins.
+
+    Returns:
+        A comparison whose ``cells`` hold R², bias of the mean, sharpness, dead outputs and curves of each pair;
+        ``best`` is the cell of the best mean R².
+
+    Raises:
+        UsageError: if the model, a head, a loss or a number is none, or its predictions cannot be scored.
+    """
+    from ae_audit.schema.comparison import GridOptions
+    from ae_audit.schema.comparison_names import head_named, loss_named
+
+    for name, number in (("seeds", seeds), ("steps", steps), ("batch_size", batch_size)):
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            raise UsageError(f"{name} is a whole number, 1 or more, not {number!r}.")
+    if reach is not None and not 0.0 < reach < 1.0:
+        raise UsageError(f"reach is an R² between 0 and 1, not {reach!r}.")
+    options = GridOptions(tuple(map(head_named, heads)), tuple(map(loss_named, losses)), seeds, steps, reach)
+    captures = _captures(model, x, y, loss, optimizer, batch_size, _caller())
+    if len(captures) != 1:
+        raise UsageError(f"this model has {len(captures)} losses, and a comparison is of one.")
+
+    from ae_audit.engine.settling import certified
+    from ae_audit.probe.grid import NothingToCompare, Spend, compare_grid
+
+    capture = captures[0]
+    setup = certified(capture.setup, capture.targets)
+    try:
+        found = compare_grid(capture, setup, options, Spend(seed=seed), progress=log or (lambda _: None))
+    except NothingToCompare as cause:
+        raise UsageError(f"nothing can be compared here: {cause}.") from None
+    return PresentedComparison(**{part.name: getattr(found, part.name) for part in fields(found)})
 
 
 def assert_sound(

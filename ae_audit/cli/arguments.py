@@ -21,6 +21,7 @@ _SEE_HELP = " 'ae-audit --help' lists the options."
 _EPILOG = """\
 commands:
   ae-audit explain PATH     follow the data to the loss, step by step
+  ae-audit compare PATH     fit heads and losses side by side (--help lists its options)
   ae-audit rule CODE|NAME   explain a rule
   ae-audit rule --all       list the rules
   ae-audit rule --test RULE try a rule on its own examples

@@ -46,6 +46,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _explain(arguments[1:])
         if arguments[:1] == ["merge"]:
             return _merge(arguments[1:])
+        if arguments[:1] == ["compare"]:
+            from ae_audit.cli.comparing import compare_command
+
+            return compare_command(arguments[1:])
         if arguments[:1] == ["config"]:
             return _config(arguments[1:])
         if arguments[:1] == ["completion"]:

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 
 from ae_audit.base.errors import UsageError, did_you_mean
 from ae_audit.base.records import dataclass
+from ae_audit.cli.comparing import OPTIONS as COMPARING
 from ae_audit.rules.registry import all_rules
 from ae_audit.settings.options import FORMATS, OPTIONS, Kind
 from ae_audit.theory.loss_names import spellings
 
 SHELLS = ("bash", "zsh", "fish")
-COMMANDS = ("explain", "merge", "rule", "config", "completion")
+COMMANDS = ("explain", "compare", "merge", "rule", "config", "completion")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,10 @@ def _flags() -> Iterator[Flag]:
             yield Flag(f"--{option.key}", option.help, words, is_file, True)
     for name in FORMATS:
         yield Flag(f"--{name}-output", f"write the report to a file as {name}", file=True, takes_value=True)
+    known = {option.key for option in OPTIONS}
+    for flag, _, told in COMPARING:
+        if flag[2:] not in known:
+            yield Flag(flag, f"compare: {told}", takes_value=True)
     yield Flag("--config", "read this configuration file", file=True, takes_value=True)
     yield Flag("--isolated", "read no configuration file")
     yield Flag("--version", "print the version")

@@ -10,7 +10,7 @@ from typing import Any
 
 from ae_audit.engine.merge import match
 from ae_audit.engine.settling import certified, judged
-from ae_audit.engine.telling import Emit, settle_and_tell
+from ae_audit.engine.telling import Emit, compare_and_tell, settle_and_tell
 from ae_audit.probe import tried
 from ae_audit.rules.registry import select_rules
 from ae_audit.runtime.capture import Capture
@@ -86,6 +86,11 @@ class ModelRecording:
             setup = self._described(capture.setup, fed, target)
             index = match(setup, self._static)
             setup = certified(setup, capture.targets, None if index is None else self._static[index])
+            if self._request["compare"] is not None:
+                self._emit(SetupSeen(number, index, judged(setup, self._rules)))
+                left = (self._request["timeout"] - (time.monotonic() - self._began)) / (len(captures) - number)
+                compare_and_tell(number, capture, setup, self._request, left, self._emit)
+                continue
             audited = judged(tried(capture, setup), self._rules)
             self._emit(SetupSeen(number, index, audited))
             self._settle(number, capture, audited, 1 / (len(captures) - number))

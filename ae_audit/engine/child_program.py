@@ -15,7 +15,7 @@ import numpy as np
 from ae_audit.base.errors import own_failure
 from ae_audit.engine.merge import match, match_all, merge, relocated, to_be_seen, without_values
 from ae_audit.engine.settling import certified, judged
-from ae_audit.engine.telling import Emit, settle_and_tell
+from ae_audit.engine.telling import Emit, compare_and_tell, settle_and_tell
 from ae_audit.probe import tried
 from ae_audit.rules.registry import select_rules
 from ae_audit.runtime.capture import Capture
@@ -155,6 +155,11 @@ class Recording:
             with _Guarded(self._emit, RunStage.RUNTIME):
                 seen = self._labelled(relocated(capture.setup, self._shown))
                 known = None if index is None else self._static[index]
+                if self._request["compare"] is not None:
+                    setup = certified(seen, capture.targets, known)
+                    self._emit(SetupSeen(number, index, judged(setup, self._rules)))
+                    self._compare(number, capture, setup, 1 / (count - number))
+                    continue
                 if self._made_up is not None and self._made_up.used:
                     bare = without_values(seen, ranks=not self._made_up.guessed_ranks)
                     setup = bare if known is None else merge(bare, known)
@@ -177,6 +182,15 @@ class Recording:
     def _probe(self, number: int, capture: Capture, audited: AuditedSetup, share: float, count: int) -> None:
         left = self._request["timeout"] - (undisturbed() - self._began)
         settle_and_tell(number, capture, audited, self._request, share * left, self._emit, _cores(), count)
+
+    def _compare(self, number: int, capture: Capture, setup: TrainingSetup, share: float) -> None:
+        if self._made_up is not None and self._made_up.used:
+            text = "its data are made up, and what suits made-up data says nothing of the real ones"
+            self._emit(StageFailed(RunStage.PROBE, f"line {setup.location.line}: {text}."))
+            return
+        left = self._request["timeout"] - (undisturbed() - self._began)
+        with _Guarded(self._emit, RunStage.PROBE):
+            compare_and_tell(number, capture, setup, self._request, share * left, self._emit, _cores())
 
     def _seed(self) -> None:
         """Let the program draw the same initial weights and batches each time, unless it seeds them itself."""

@@ -15,10 +15,14 @@ from typing import Any
 
 from ae_audit.schema.audited import AuditedSetup
 from ae_audit.schema.codec import Malformed, from_json
+from ae_audit.schema.comparison import Cell, CellRun, Comparison, GridOptions
 from ae_audit.schema.findings import Finding, Verdict
 from ae_audit.schema.location import Location
 from ae_audit.schema.messages import (
     AccessBlocked,
+    CellFitted,
+    CellsShown,
+    ComparisonBegun,
     Finished,
     InputRefused,
     Message,
@@ -36,7 +40,7 @@ from ae_audit.schema.messages import (
     StoodIn,
     WriteSkipped,
 )
-from ae_audit.schema.sights import Sight, can_be_drawn
+from ae_audit.schema.sights import Gallery, Sight, can_be_drawn
 from ae_audit.schema.training_setup import TrainingSetup
 
 MOST_SETUPS = 64
@@ -45,6 +49,10 @@ MOST_FINDINGS = 256
 """of one set-up; every rule has a few at most"""
 MOST_TEXTS = 256
 """notes, refusals, failures, each: nobody reads more"""
+MOST_CELLS = 128
+"""of one comparison; a grid that somebody reads has a dozen"""
+MOST_EVALUATIONS = 64
+"""of one fit"""
 LONGEST_TEXT = 2000
 """characters of one sentence"""
 MOST_LINES = 10_000_000
@@ -113,6 +121,7 @@ class ChildResults:
         rules: codes of the rules that the child judges by.
         places: what it may speak of.
         of_model: whether it audits a model file, and no program.
+        grid: what heads and losses it was asked to compare; None: none.
         on_progress: hears what is being done.
     """
 
@@ -123,12 +132,15 @@ class ChildResults:
         places: AuditedPlaces,
         *,
         of_model: bool = False,
+        grid: GridOptions | None = None,
         on_progress: Callable[[Progressed], None] = lambda _: None,
     ) -> None:
         self._read = read
         self._rules = frozenset(rules)
         self._places = places
         self._of_model = of_model
+        self._grid = grid
+        self._comparisons: dict[int, Comparison] = {}
         self._on_progress = on_progress
         self._seen: dict[int, SetupSeen] = {}
         self._settled: set[int] = set()
@@ -152,6 +164,11 @@ class ChildResults:
     def seen(self) -> tuple[SetupSeen, ...]:
         """What was captured, in the child's own order."""
         return tuple(self._seen[number] for number in sorted(self._seen))
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """Heads and losses compared, as far as that came, in the child's own order."""
+        return tuple(self._comparisons[number] for number in sorted(self._comparisons))
 
     @property
     def failures(self) -> tuple[StageFailed, ...]:
@@ -209,6 +226,12 @@ class ChildResults:
                 return self._settle(message)
             case SetupShown(number, sight):
                 return self._show(number, sight)
+            case ComparisonBegun():
+                return self._begin_comparison(message)
+            case CellFitted():
+                return self._add_cell(message)
+            case CellsShown(number, gallery):
+                return self._show_cells(number, gallery)
             case ProgramEnded(_, sentence) if self.program is None and not self._of_model:
                 self.program = replace(message, sentence=sentence[:LONGEST_TEXT])
             case SandboxClosed() if self.confinement is None:
@@ -268,6 +291,47 @@ class ChildResults:
         self._seen[number] = replace(seen, audited=replace(seen.audited, sight=sight))
         return True
 
+    def _begin_comparison(self, begun: ComparisonBegun) -> bool:
+        told, asked = begun.comparison, self._grid
+        fits = (
+            asked is not None
+            and 0 <= begun.number < MOST_SETUPS
+            and begun.number not in self._comparisons
+            and not told.cells
+            and told.gallery is None
+            and told.seeds == asked.seeds
+            and 0 < told.steps <= asked.steps
+            and told.reach == asked.reach
+            and told.scored > 0
+            and told.samples > 0
+            and len(told.notes) <= MOST_TEXTS
+            and self._places.holds(told.location)
+        )
+        if fits:
+            self._comparisons[begun.number] = replace(told, notes=tuple(text[:LONGEST_TEXT] for text in told.notes))
+        return fits
+
+    def _add_cell(self, fitted: CellFitted) -> bool:
+        comparison, cell = self._comparisons.get(fitted.number), fitted.cell
+        if comparison is None or len(comparison.cells) >= MOST_CELLS:
+            return False
+        known = {(one.head, one.loss, one.as_written) for one in comparison.cells}
+        fits = (
+            (cell.head, cell.loss, cell.as_written) not in known
+            and len({run.seed for run in cell.runs}) == len(cell.runs) <= comparison.seeds
+            and all(_is_fit(run, comparison.steps) for run in cell.runs)
+        )
+        if fits:
+            self._comparisons[fitted.number] = replace(comparison, cells=(*comparison.cells, _shortened(cell)))
+        return fits
+
+    def _show_cells(self, number: int, gallery: Gallery) -> bool:
+        comparison = self._comparisons.get(number)
+        if comparison is None or comparison.gallery is not None or not can_be_drawn(Sight(gallery=gallery)):
+            return False
+        self._comparisons[number] = replace(comparison, gallery=gallery)
+        return True
+
     def _is_judgement(self, finding: Finding) -> bool:
         """Whether it is what a rule of this audit says, before any experiment and any proposal of ours."""
         untouched = finding.fix is None and finding.condition is None and finding.setup is None
@@ -276,6 +340,33 @@ class ChildResults:
     def _is_of_this_audit(self, audited: AuditedSetup) -> bool:
         undecided = (Location(one.path, one.line or 1, cell=one.cell) for one in audited.undecided)
         return all(map(self._places.holds, (*locations_in(audited), *undecided)))
+
+
+def _is_fit(run: CellRun, most_steps: int) -> bool:
+    """Whether its curves have one value for each evaluation, and its figures are such figures."""
+    count = len(run.steps)
+    rising = all(a < b for a, b in zip((0, *run.steps), run.steps, strict=False))
+    return (
+        count <= MOST_EVALUATIONS
+        and len(run.r2) == len(run.loss) == count
+        and rising
+        and (not count or run.steps[-1] <= most_steps)
+        and all(value <= 1.0 for value in run.r2)
+        and (count > 0 or run.failed is not None)
+        and (run.dead is None or 0.0 <= run.dead <= 1.0)
+        and not any(value is not None and value < 0.0 for value in (run.sharpness, run.step_seconds))
+    )
+
+
+def _shortened(cell: Cell) -> Cell:
+    runs = tuple(replace(run, failed=run.failed and run.failed[:LONGEST_TEXT]) for run in cell.runs)
+    return replace(
+        cell,
+        head=cell.head[:LONGEST_TEXT],
+        loss=cell.loss and replace(cell.loss, name=cell.loss.name[:LONGEST_TEXT]),
+        runs=runs,
+        refused=cell.refused and cell.refused[:LONGEST_TEXT],
+    )
 
 
 def _add(texts: dict[Any, None], text: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ae_audit.base.errors import UsageError
@@ -18,6 +18,7 @@ from ae_audit.runtime.sandbox.interpreters import FRAMEWORKS, Interpreter, NoInt
 from ae_audit.runtime.sandbox.launch import ChildOutcome, Ending, run_child
 from ae_audit.schema.audited import AuditedSetup
 from ae_audit.schema.codec import to_json
+from ae_audit.schema.comparison import ComparisonReport, GridOptions
 from ae_audit.schema.messages import HowItEnded, ProgramEnded, SandboxClosed
 from ae_audit.schema.report import Note, StageError, Undecided
 from ae_audit.schema.training_setup import Framework, TrainingSetup
@@ -32,6 +33,7 @@ _WITHOUT_TRAINING = {
     HowItEnded.COMPLETED: "the program ran to its end without a training step",
     HowItEnded.STOPPED: "the program was ended before a training step could be judged",
 }
+FROM_READING = "; the results below are from reading alone"
 Request = dict[str, Any]
 
 
@@ -43,6 +45,58 @@ def run_file(reading: Reading, settings: Settings, progress: Progress) -> Run:
     Raises:
         UsageError: if the data do not go with the model file.
     """
+    target, path = reading.target, reading.target.path
+    ran = _ran(reading, settings, progress)
+    results, outcome = ran.results, ran.outcome
+    return Run(
+        target,
+        reading.relevant or bool(results.seen),
+        _completed(reading.setups, results, settings.untrusted),
+        reading.reasons if settings.untrusted else _still_unknown(reading, results),
+        (*reading.errors, *_errors(path, outcome, results, settings, reading.setups)),
+        (
+            *reading.notes,
+            *ran.notes(path),
+            *(Note(path, text) for text in _contradictions(reading.setups, results)),
+        ),
+    )
+
+
+def compare_file(reading: Reading, settings: Settings, grid: GridOptions, progress: Progress) -> ComparisonReport:
+    """Run one program and compare heads and losses on what each of its trainings is trained on.
+
+    Raises:
+        UsageError: if the data do not go with the model file.
+    """
+    path = reading.target.path
+    ran = _ran(reading, settings, progress, grid)
+    errors = _errors(path, ran.outcome, ran.results, settings)
+    # nothing here is from reading, which compares nothing
+    told = (replace(error, message=error.message.replace(FROM_READING, "")) for error in errors)
+    return ComparisonReport(ran.results.comparisons, tuple(told), ran.notes(path))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ran:
+    """A child that is over: what it said, how it ended, and what it ran with."""
+
+    results: ChildResults
+    outcome: ChildOutcome
+    interpreter: Interpreter
+
+    def notes(self, path: str) -> tuple[Note, ...]:
+        texts = _notes(self.results, self.outcome.ignored)
+        return tuple(
+            Note(path, text) for text in (*texts, *(() if self.interpreter.own else (_run_by(self.interpreter),)))
+        )
+
+
+def _ran(reading: Reading, settings: Settings, progress: Progress, grid: GridOptions | None = None) -> _Ran:
+    """Run one program in its child, to be audited, or for ``grid`` to be compared.
+
+    Raises:
+        UsageError: if the data do not go with the model file, or there is no such interpreter.
+    """
     target = reading.target
     path = target.path
     try:
@@ -51,6 +105,7 @@ def run_file(reading: Reading, settings: Settings, progress: Progress) -> Run:
         raise UsageError(f"--python: {settings.python} {error}.") from None
     rules = [rule.code for rule in selected_rules(path, settings) if is_shipped(rule)]
     request = _request(reading, settings, rules)
+    request["compare"] = None if grid is None else to_json(grid)
     if target.model is not None:
         request["model"] = _model_request(path, target.model)
     results = ChildResults(
@@ -58,6 +113,7 @@ def run_file(reading: Reading, settings: Settings, progress: Progress) -> Run:
         rules,
         AuditedPlaces(path, target.project_root, reading.setups),
         of_model=target.model is not None,
+        grid=grid,
         on_progress=lambda now: progress.step(path, now.text, now.done, now.of),
     )
     with progress.waiting(path, "running"):
@@ -76,19 +132,7 @@ def run_file(reading: Reading, settings: Settings, progress: Progress) -> Run:
         )
     if results.refused is not None:
         raise UsageError(f"{path}: {results.refused}")
-    return Run(
-        target,
-        reading.relevant or bool(results.seen),
-        _completed(reading.setups, results, settings.untrusted),
-        reading.reasons if settings.untrusted else _still_unknown(reading, results),
-        (*reading.errors, *_errors(path, outcome, results, settings, reading.setups)),
-        (
-            *reading.notes,
-            *(Note(path, text) for text in _notes(results, outcome.ignored)),
-            *(() if interpreter.own else (Note(path, _run_by(interpreter)),)),
-            *(Note(path, text) for text in _contradictions(reading.setups, results)),
-        ),
-    )
+    return _Ran(results, outcome, interpreter)
 
 
 def _home(target: AuditTarget) -> str | None:
@@ -225,7 +269,7 @@ def _errors(
     if program is not None and how in {HowItEnded.RAISED, HowItEnded.EXITED}:
         message = None
         if not _trained(results):
-            why = f"{program.sentence}, before any training step was seen; the results below are from reading alone"
+            why = f"{program.sentence}, before any training step was seen{FROM_READING}"
             message = f"{why}{_advice(path, program, settings)}."
         elif program.exit_code != 0:
             message = f"{_how_many(results, expected)} before the program stopped: {program.sentence}."
@@ -233,16 +277,16 @@ def _errors(
             errors.append(StageError(path, "runtime", message, program.line, program.cell, internal=program.internal))
     if outcome.ending is not Ending.FINISHED:
         stage = "probe" if program is not None else "runtime"
-        left = "what had been captured by then is kept" if results.seen else "the results below are from reading alone"
+        left = "; what had been captured by then is kept" if results.seen else FROM_READING
         more = "; --timeout gives it more time" if outcome.ending is Ending.TIMED_OUT else ""
         what = "the audit of the model" if is_model_file(path) else "the program"
-        errors.append(StageError(path, stage, f"{what} {outcome.sentence(path)}; {left}{more}.", outcome.line_in(path)))
+        errors.append(StageError(path, stage, f"{what} {outcome.sentence(path)}{left}{more}.", outcome.line_in(path)))
     elif how in _WITHOUT_TRAINING and not results.seen:
         if not errors:
             errors.append(StageError(path, "runtime", f"{_WITHOUT_TRAINING[how]}{_for_want_of(results.absent)}."))
         why = errors[-1].message  # of a training that was seen, why nothing came of it
         if "from reading alone" not in why:
-            errors[-1] = replace(errors[-1], message=f"{why.rstrip('.')}; the results below are from reading alone.")
+            errors[-1] = replace(errors[-1], message=f"{why.rstrip('.')}{FROM_READING}.")
     return errors
 
 

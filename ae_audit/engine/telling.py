@@ -8,9 +8,23 @@ from typing import Any
 
 from ae_audit.engine.settling import PROBE_SHARE, settled
 from ae_audit.probe import ProbeOptions
+from ae_audit.probe.grid import NothingToCompare, Spend, compare_grid
 from ae_audit.runtime.capture import Capture
 from ae_audit.schema.audited import AuditedSetup
-from ae_audit.schema.messages import Message, Progressed, SetupSettled, SetupShown
+from ae_audit.schema.codec import from_json
+from ae_audit.schema.comparison import GridOptions
+from ae_audit.schema.messages import (
+    CellFitted,
+    CellsShown,
+    ComparisonBegun,
+    Message,
+    Progressed,
+    RunStage,
+    SetupSettled,
+    SetupShown,
+    StageFailed,
+)
+from ae_audit.schema.training_setup import TrainingSetup
 
 Emit = Callable[[Message], None]
 
@@ -50,3 +64,31 @@ def settle_and_tell(
         emit(SetupSettled(number, after.findings))
     if after.sight is not None:
         emit(SetupShown(number, after.sight))
+
+
+def compare_and_tell(
+    number: int,
+    capture: Capture,
+    setup: TrainingSetup,
+    request: dict[str, Any],
+    time: float,
+    emit: Emit,
+    processes: int = 1,
+) -> None:
+    """Compare heads and losses on what was captured, as ``request["compare"]`` asks, and tell each as it is fitted.
+
+    The arguments are those of :func:`settle_and_tell`; ``setup`` is the capture's, with what else is known of it.
+    """
+    try:
+        compare_grid(
+            capture,
+            setup,
+            from_json(GridOptions, request["compare"]),
+            Spend(max(1.0, PROBE_SHARE * time), processes, request["seed"]),
+            lambda comparison: emit(ComparisonBegun(number, comparison)),
+            lambda cell: emit(CellFitted(number, cell)),
+            lambda gallery: emit(CellsShown(number, gallery)),
+            lambda text: emit(Progressed(text)),
+        )
+    except NothingToCompare as cause:
+        emit(StageFailed(RunStage.PROBE, f"line {setup.location.line}: {cause}."))

@@ -41,15 +41,19 @@ class Layout:
     """what is taken of the first axis after the batch, where that is not shown: the frames of a video"""
     note: str = ""
 
-    def reduced(self, values: FloatArray) -> FloatArray:
-        """(samples, height, width, channels); of a mask the scores or one-hot classes are kept whole."""
+    def laid_out(self, values: FloatArray) -> FloatArray:
+        """(samples, height, width, channels) in full size."""
         if self.inside is not None:
             values = values.reshape(len(values), *self.inside)
         if self.first_of is not None:
             values = values[:, self.first_of]
         if self.order is not None:
             values = values.transpose(self.order)
-        values = values.reshape(len(values), *self.shape)
+        return values.reshape(len(values), *self.shape)
+
+    def reduced(self, values: FloatArray) -> FloatArray:
+        """(samples, height, width, channels); of a mask the scores or one-hot classes are kept whole."""
+        values = self.laid_out(values)
         if self.kind is Kind.MASK:
             return _picked(values, self.height, self.width)
         if self.kind is Kind.TABLE:

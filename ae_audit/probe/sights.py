@@ -17,7 +17,7 @@ from ae_audit.probe.layouts import Layout, layout_of
 from ae_audit.probe.score import NoScore, aligned
 from ae_audit.runtime.capture import Array, Capture, Evaluation, FloatArray
 from ae_audit.runtime.measure.facts import MOST_CLASSES, beside_predictions, part_of, prediction_range
-from ae_audit.schema.sights import Counted, Gallery, Histogram, Row, Sight
+from ae_audit.schema.sights import MOST_ROWS, Counted, Gallery, Histogram, Row, Sight
 from ae_audit.schema.training_setup import TrainingSetup
 from ae_audit.theory.activations import Constraint
 
@@ -74,15 +74,39 @@ class Sketchbook:
         scaled = [(array - low) / (high - low) for array in (targets, predictions)]
         self._sketches[arm] = _Sketch(*(np.asarray(self._layout.reduced(array), np.float32) for array in scaled))
 
+    def side_by_side(self, names: Sequence[str]) -> Gallery | None:
+        """Samples at quantiles of the error of the first of these arms, as each of them gives them back."""
+        kept = [name for name in names if name in self._sketches][: MOST_ROWS - 1]
+        layout = self._layout
+        if layout is None or not kept:
+            return None
+        first = self._sketches[kept[0]]
+        errors = _errors(first)
+        shown = _at_quantiles(errors)
+        rows = [_row(layout, TARGET, first.targets[shown])]
+        rows += [
+            _row(layout, name, self._sketches[name].predictions[shown])
+            for name in kept
+            if _of_the_same(self._sketches[name], first)
+        ]
+        return Gallery(
+            layout.kind,
+            layout.height,
+            layout.width,
+            *self._span,
+            tuple(float(errors[one]) for one in shown),
+            tuple(rows),
+            self._samples,
+            layout.note,
+        )
+
     def gallery(self, written: str, others: Sequence[str]) -> Gallery | None:
         """Samples at quantiles of the error of the arm ``written``, and what the first of ``others`` makes of them."""
         sketch, layout = self._sketches.get(written), self._layout
         if sketch is None or layout is None:
             return None
         errors = _errors(sketch)
-        order = np.argsort(errors, kind="stable")
-        places = np.unique(np.linspace(0, len(order) - 1, min(COLUMNS, len(order))).round().astype(int))
-        shown = order[places]
+        shown = _at_quantiles(errors)
         rows = [
             _row(layout, TARGET, sketch.targets[shown]),
             _row(layout, written, sketch.predictions[shown]),
@@ -104,6 +128,13 @@ class Sketchbook:
             self._samples,
             layout.note,
         )
+
+
+def _at_quantiles(errors: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Places of samples at even quantiles of their errors, the ends included."""
+    order = np.argsort(errors, kind="stable")
+    places = np.unique(np.linspace(0, len(order) - 1, min(COLUMNS, len(order))).round().astype(int))
+    return np.asarray(order[places])
 
 
 def _of_the_same(other: _Sketch, sketch: _Sketch) -> bool:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ae_audit.schema.audited import AuditedSetup
+from ae_audit.schema.comparison import Cell, Comparison
 from ae_audit.schema.findings import Finding
-from ae_audit.schema.sights import Sight
+from ae_audit.schema.sights import Gallery, Sight
 
 
 class RunStage(Enum):
@@ -166,6 +167,30 @@ class InputRefused:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class ComparisonBegun:
+    """Heads and losses of a training are being compared; ``comparison`` has no cells yet."""
+
+    number: int
+    comparison: Comparison
+
+
+@dataclass(frozen=True, slots=True)
+class CellFitted:
+    """One of them was fitted, of the comparison that was told as ``number``."""
+
+    number: int
+    cell: Cell
+
+
+@dataclass(frozen=True, slots=True)
+class CellsShown:
+    """What the cells of the comparison ``number`` make of a few samples; comes after them."""
+
+    number: int
+    gallery: Gallery
+
+
 Message = (
     SandboxClosed
     | AccessBlocked
@@ -183,4 +208,7 @@ Message = (
     | SetupShown
     | ModelNotLoaded
     | InputRefused
+    | ComparisonBegun
+    | CellFitted
+    | CellsShown
 )

@@ -20,9 +20,13 @@ from ae_audit.engine.child_results import (
 )
 from ae_audit.schema.audited import AuditedSetup
 from ae_audit.schema.codec import to_json
+from ae_audit.schema.comparison import Cell, CellRun, Comparison, GridOptions, LossChoice
 from ae_audit.schema.findings import Edit, Evidence, Finding, Fix, Severity, Undecided, Verdict
 from ae_audit.schema.location import Location
 from ae_audit.schema.messages import (
+    CellFitted,
+    CellsShown,
+    ComparisonBegun,
     Finished,
     HowItEnded,
     InputRefused,
@@ -240,3 +244,66 @@ def test_a_set_up_is_shown_once_and_after_it_was_told(program: str) -> None:
     assert told(results(program), SetupShown(0, SIGHT), SEEN).ignored == 1
     assert told(results(program), SEEN, SetupShown(0, SIGHT), SetupShown(0, Sight())).ignored == 1
     assert told(results(program), replace(SEEN, audited=replace(AUDITED, sight=SIGHT))).ignored == 1
+
+
+COMPARED = Comparison(Location("train.py", 3), "torch", "cpu", "Adam", 2000, 600, 100, 3)
+RUN = CellRun(0, (50, 100), (0.2, 0.5), (0.4, 0.3), 0.0, 0.3, 0.1, 0.01)
+FITTED = Cell("sigmoid", LossChoice("bce"), runs=(RUN,))
+DRAWN = Gallery(Kind.TABLE, 1, 2, 0.0, 1.0, (), (Row("target", ("00ff",)),), 9)
+ASKED = GridOptions(seeds=3, steps=100)
+
+
+def test_a_comparison_that_was_asked_for_is_kept_cell_by_cell(program: str) -> None:
+    messages = ComparisonBegun(0, COMPARED), CellFitted(0, FITTED), CellsShown(0, DRAWN), Finished()
+    heard = told(results(program, grid=ASKED), *messages)
+    assert heard.comparisons == (replace(COMPARED, cells=(FITTED,), gallery=DRAWN),)
+    assert heard.ignored == 0
+
+
+FORGED_COMPARISONS: dict[str, Comparison] = {
+    "cells before any": replace(COMPARED, cells=(FITTED,)),
+    "more steps than asked for": replace(COMPARED, steps=101),
+    "other seeds than asked for": replace(COMPARED, seeds=4),
+    "a file of somebody else": replace(COMPARED, location=Location("/etc/passwd", 1)),
+    "no samples": replace(COMPARED, scored=0),
+    "another threshold than asked for": replace(COMPARED, reach=0.5),
+}
+
+
+@pytest.mark.parametrize("kind", FORGED_COMPARISONS)
+def test_a_forged_comparison_is_ignored(program: str, kind: str) -> None:
+    heard = told(results(program, grid=ASKED), ComparisonBegun(0, FORGED_COMPARISONS[kind]))
+    assert (heard.comparisons, heard.ignored) == ((), 1)
+
+
+FORGED_RUNS: dict[str, CellRun] = {
+    "R² above 1": replace(RUN, r2=(0.2, 1.5)),
+    "R² that is no number": replace(RUN, r2=(0.2, math.nan)),
+    "a curve of another length": replace(RUN, loss=(0.1,)),
+    "steps that go back": replace(RUN, steps=(100, 50)),
+    "more steps than there are": replace(RUN, steps=(50, 101)),
+    "a share above 1": replace(RUN, dead=1.5),
+    "a negative sharpness": replace(RUN, sharpness=-1.0),
+    "nothing, and no reason": CellRun(0),
+    "more evaluations than anybody makes": CellRun(0, tuple(range(1, 100)), (0.1,) * 99, (0.1,) * 99),
+}
+
+
+@pytest.mark.parametrize("kind", FORGED_RUNS)
+def test_a_forged_fit_is_ignored_and_the_next_one_kept(program: str, kind: str) -> None:
+    forged = replace(FITTED, runs=(FORGED_RUNS[kind],))
+    heard = told(
+        results(program, grid=ASKED), ComparisonBegun(0, COMPARED), CellFitted(0, forged), CellFitted(0, FITTED)
+    )
+    assert heard.comparisons == (replace(COMPARED, cells=(FITTED,)),)
+    assert heard.ignored == 1
+
+
+def test_a_comparison_that_nobody_asked_for_and_cells_told_twice_are_ignored(program: str) -> None:
+    assert told(results(program), ComparisonBegun(0, COMPARED)).ignored == 1
+    heard = told(
+        results(program, grid=ASKED), CellFitted(0, FITTED), ComparisonBegun(0, COMPARED), CellFitted(0, FITTED)
+    )
+    assert told(heard, CellFitted(0, FITTED), CellsShown(0, DRAWN), CellsShown(0, DRAWN)).ignored == 3
+    large = replace(DRAWN, rows=(Row("target", ("00" * 99,)),))
+    assert told(results(program, grid=ASKED), ComparisonBegun(0, COMPARED), CellsShown(0, large)).ignored == 1
