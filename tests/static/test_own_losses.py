@@ -186,3 +186,114 @@ def test_a_loss_that_is_shown_is_not_the_one_that_is_trained() -> None:
     """)
     assert [setup.head.activation for setup in setups] == ["linear"]
     assert "AE104" not in codes
+
+
+def test_a_likelihood_under_an_exponential_is_no_squared_error_of_the_other_sign() -> None:
+    likelihood = "torch.exp(-0.5 * ((x.flatten(1) - net(x)) / 0.1) ** 2)"
+    step = f"likelihood = {likelihood}\nloss = -torch.log(likelihood.sum(1)).mean()"
+    setup = setup_of(trained(step))
+    assert setup.loss.name is None
+
+
+@pytest.mark.parametrize(
+    ("loss", "weight"),
+    [("(-0.5 * (x.flatten(1) - net(x)) ** 2).mean()", -0.5), ("-(-2 * (x.flatten(1) - net(x)).abs()).mean()", 2.0)],
+)
+def test_a_factor_of_a_squared_error_keeps_its_sign(loss: str, weight: float) -> None:
+    assert setup_of(trained(f"loss = {loss}")).loss.weight == weight
+
+
+def test_an_error_in_another_place_is_the_same_error() -> None:
+    step = (
+        "error = (x.flatten(1) - net(x)).unsqueeze(1)\nloss = torch.cat([error ** 2, error ** 2], dim=1).sum(1).mean()"
+    )
+    setup = setup_of(trained("loss = ((x.flatten(1) - net(x)).unsqueeze(1) ** 2).mean()"))
+    assert setup.loss.name == "mse"
+    assert setup_of(trained(step)).head.activation == "sigmoid"
+
+
+PENALTY = """
+eps = torch.rand(64, 1)
+mixture = (eps * x.flatten(1) + (1 - eps) * net(x))
+loss = -judge(x).mean() + judge(net(x)).mean() + judge(mixture).mean()
+"""
+
+
+def test_a_mixture_with_data_is_no_output_of_a_generator() -> None:
+    assert all(setup.generated is None for setup in setups_of(trained(PENALTY)))
+
+
+def test_gradients_by_data_train_nothing() -> None:
+    program = """
+x = keras.datasets.mnist.load_data()[0][0] / 255.0
+net = keras.Sequential([layers.Flatten(), layers.Dense(9)])
+def importance(images):
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        score = net(images)
+    return tape.gradient(score, images)
+importance(tf.constant(x))
+"""
+    setups, _, _ = audited(program)
+    assert not setups
+
+
+def test_what_a_function_out_of_reach_returned_enters_a_network_as_data() -> None:
+    program = """
+from other import loader, pack
+net = nn.Sequential(nn.Embedding(10, 4), nn.Flatten(), nn.Linear(40, 3), nn.Softmax(1))
+opt = torch.optim.Adam(net.parameters())
+for a, b in loader:
+    a = pack("words").to("cpu")
+    loss = nn.CrossEntropyLoss()(net(a), b)
+    opt.zero_grad(); loss.backward(); opt.step()
+"""
+    assert setup_of(program).head.activation == "softmax"
+
+
+def test_padded_sequences_hold_their_values_and_the_filling() -> None:
+    program = """
+from torch.nn.utils.rnn import pad_sequence
+parts = [torch.rand(5, 4) for _ in range(8)]
+x = pad_sequence(parts, batch_first=True, padding_value=-3.0)
+net = nn.Linear(4, 4)
+opt = torch.optim.Adam(net.parameters())
+loss = F.mse_loss(net(x), x)
+opt.zero_grad(); loss.backward(); opt.step()
+"""
+    hull = setup_of(program).target.values.hull
+    assert (hull.lo, hull.hi) == (-3.0, 1.0)
+
+
+def test_a_focal_loss_written_out_is_its_cross_entropy() -> None:
+    step = """
+    each = F.binary_cross_entropy_with_logits(net(x), x.flatten(1), reduction="none")
+    loss = (0.25 * (1 - torch.exp(-each)) ** 2.0 * each).mean()
+    """
+    assert setup_of(trained(step)).loss.name == "bce"
+
+
+def test_the_root_of_a_squared_error_is_an_absolute_one() -> None:
+    assert setup_of(trained("loss = torch.sqrt((net(x) - x.flatten(1)) ** 2 + 1e-6).mean()")).loss.name == "mae"
+
+
+def test_a_loss_between_two_outputs_is_told() -> None:
+    setup = setup_of(trained("loss = F.smooth_l1_loss(net(x), net(x).detach() * 0.9)"))
+    assert setup.loss.name == "smooth_l1"
+    assert setup.head.activation == "sigmoid"
+
+
+def test_a_lightning_step_whose_loss_is_not_read_is_told() -> None:
+    program = """
+import lightning as L
+class Critic(L.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
+    def training_step(self, batch, index):
+        return -self.net(batch).mean()
+    def configure_optimizers(self):
+        return torch.optim.Adam(self.parameters())
+L.Trainer().fit(Critic(), DataLoader(torch.rand(100, 4)))
+"""
+    assert setup_of(program).loss.name is None

@@ -31,8 +31,6 @@ NOT_READ = {
     ("keras", "abs"): _ARITHMETIC,
     ("keras", "log"): _ARITHMETIC,
     ("keras", "square"): _ARITHMETIC,
-    ("keras", "sine"): _ARITHMETIC,
-    ("keras", "cosine"): _ARITHMETIC,
     ("torch", "log"): _ARITHMETIC,
     ("torch", "square"): _ARITHMETIC,
 }

@@ -176,7 +176,8 @@ def _clash(made: Shape, wanted: Shape) -> bool:
         return any(a != b and 1 not in {a, b} for a, b in zip(made[1:], wanted[1:], strict=True))
     if len(wanted) == 1:  # (N, 10) and (N,)
         return made[-1] != 1 and (wanted[0] is None or (wanted[0] == made[0] and wanted[0] != made[-1]))
-    return False
+    # (N, 24, 12) and (N, 12): one output for each step, where one for each sample is wanted
+    return len(made) == 3 and wanted == (made[0], made[2]) and 1 not in made[1:]
 
 
 def _categorical(setup: TrainingSetup, made: Shape, wanted: Shape, meet: str) -> Fault:

@@ -195,7 +195,8 @@ def mapped(run: Evaluator, value: Value | None, name: str, where: Where, *, fram
     """An activation function by canonical name, on a tensor (a head) or on data."""
     found = data(run, value)
     if isinstance(found, Difference):
-        found = tensors.as_tensor(found)
+        bare = found.power == 1.0 and not found.absolute
+        found = tensors.as_tensor(found) if bare else losses.reduced(run, found, "none", where)
     if isinstance(found, Tensor):
         return tensors.activated(
             run, found, name, where, framework=framework or found.framework, written=written, parameters=parameters,
@@ -208,7 +209,7 @@ def mapped(run: Evaluator, value: Value | None, name: str, where: Where, *, fram
         values = activation.range_of(ActivationRange(found.values)).values
         return arrays.recast(found, values, f"{name}()", where, why=found.why if values.unknown else None)
     if isinstance(found, LossValue):
-        return found
+        return losses.bent(found)
     return Unknown(f"what `{where.written}` gives", where)
 
 

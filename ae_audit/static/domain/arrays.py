@@ -23,6 +23,10 @@ MAX_TRAIL = 12
 """steps of a trail that are kept: those at the source of the data, which decide its scale"""
 RECOLOURED = "as colours of "
 """how the selection of an array begins whose channels are no longer red, green and blue"""
+LAB = RECOLOURED + "lightness and two of opponent colours"
+_LIGHTNESS, _OPPONENTS = Interval(0.0, 100.0), Interval(-128.0, 127.0)
+COLOURED = Interval(-5.0, 5.0)
+"""what the opponent colours of photographs surely reach: something is a little green, and something a little red"""
 ABSOLUTE = "abs()"
 """how ``abs`` is told in the trail of an array"""
 MAX_ROWS = 1024
@@ -249,6 +253,7 @@ def clipped(array: Array, lo: float | None, hi: float | None, how: str, where: W
         where=where or array.where,
         trail=step(array, describe_change(how, array.values, values), where),
         standardised=Tri.UNKNOWN,
+        columns=(),
     )
 
 
@@ -286,11 +291,30 @@ def thresholded(array: Array, how: str, where: Where | None, *, equal: bool = Fa
                   structure=Structure.BINARY_LABEL if labels else array.structure, structure_axis=None)  # fmt: skip
 
 
+def truth_values(array: Array, where: Where | None) -> Array:
+    """What a comparison makes of data of which nothing is known."""
+    return replace(thresholded(array, "a comparison", where), dtype="bool")
+
+
 def selected(array: Array, what: str, shape: tuple[int | None, ...] | None) -> Array:
     """Part of an array along an axis other than the samples'; a channel of other colours has a range of its own."""
     recoloured = any(part.startswith(RECOLOURED) for part in array.selection)
+    if array.selection[-1:] == (LAB,) and array.scalings[-1:] == ("rgb2lab",):
+        channels = _lab_channels(what)
+        if channels is not None:
+            return replace(array, selection=(*array.selection, what), shape=shape, values=channels)
     values = ValueRange(array.values.hull) if recoloured else array.values
     return replace(array, selection=(*array.selection, what), shape=shape, values=values)
+
+
+def _lab_channels(what: str) -> ValueRange | None:
+    """The values of the last entry of a subscript into pictures in L*a*b*; None where it takes both kinds."""
+    last = what.rpartition(",")[2].strip().strip("[]")
+    if last in {"0", "0:1", ":1"}:
+        return ValueRange(_LIGHTNESS)
+    return (
+        ValueRange(_OPPONENTS, COLOURED) if last in {"1", "2", "1:", "1:3", "-2:", "1:2", "2:", "2:3", "-1"} else None
+    )
 
 
 def mixed(run: Evaluator, left: Array, right: Array, how: str, where: Where | None, *, sign: float = 1.0) -> Array:
@@ -363,6 +387,15 @@ def product(run: Evaluator, left: Array, right: Array, how: str, where: Where | 
 def _negligible(added: ValueRange, base: ValueRange) -> bool:
     """Whether random values are smaller than a step of the data's quantisation: they fill the gaps between bytes."""
     return base.hull.bounded and added.hull.width <= QUANTISATION * base.hull.width
+
+
+def reciprocal(number: float, array: Array) -> ValueRange:
+    """The values of ``number / x`` for x that keep to one side of 0."""
+    hull = array.values.hull
+    if not (hull.lo > 0 or hull.hi < 0):
+        return UNKNOWN_RANGE
+    ends = [number / end if math.isfinite(end) else 0.0 for end in (hull.lo, hull.hi)]
+    return ValueRange(Interval(min(ends), max(ends)))
 
 
 def divided_by_extreme(array: Array, extreme: Array, how: str, where: Where | None) -> Array:

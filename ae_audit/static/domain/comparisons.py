@@ -8,12 +8,13 @@ from collections.abc import Callable
 
 from ae_audit.static.domain.dtypes import dtype_name
 from ae_audit.static.domain.stores import ByIdentity, Store
-from ae_audit.static.domain.values import Array, Const, Library, Value, number
+from ae_audit.static.domain.values import TESTED, Array, Const, Library, Unknown, Value, number
 from ae_audit.theory.intervals import Interval
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.static.domain.evaluator import Evaluator
+    from ae_audit.static.source.sources import Where
 
 TYPE = "numpy.dtype"
 """before the name of an array's type: what ``x.dtype`` stands for"""
@@ -25,6 +26,14 @@ _MIRRORED: dict[type[ast.cmpop], type[ast.cmpop]] = {
 _HOLDS: dict[type[ast.cmpop], Callable[[float, float], bool]] = {
     ast.Gt: operator.gt, ast.GtE: operator.ge, ast.Lt: operator.lt, ast.LtE: operator.le,
 }  # fmt: skip
+
+
+def of_unknown(asked: Value, by_value: bool, where: Where) -> Unknown:
+    """What a comparison of something unknown gives; ``by_value``: of arrays, truth values."""
+    made = Unknown("a test on something unknown", where)
+    if by_value and isinstance(asked, Unknown):
+        made.children[TESTED] = asked
+    return made
 
 
 def of_types(op: ast.cmpop, left: Value, right: Value) -> bool | None:

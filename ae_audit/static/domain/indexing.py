@@ -11,7 +11,18 @@ from collections.abc import Sequence
 from ae_audit.static.domain.values import Array, Const, Seq, Tensor, Unknown, Value
 
 Shape = tuple[int | None, ...]
-Part = int | slice | str | None
+
+
+class Window:
+    """A slice that takes ``width`` places of an axis, wherever it begins."""
+
+    __slots__ = ("width",)
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+
+
+Part = int | slice | Window | str | None
 """one entry of a subscript: a number takes an axis away, None adds one, a text is one of those below"""
 REST = "..."
 """an ellipsis: all axes that the other entries leave"""
@@ -69,6 +80,9 @@ def indexed(shape: Shape | None, parts: Sequence[Part]) -> Shape | None:
             del left[:skipped]
         elif isinstance(part, slice):
             made.append(stretch(left.pop(0), part))
+        elif isinstance(part, Window):
+            left.pop(0)
+            made.append(part.width)
         elif part == PICKS:
             left.pop(0)
             made.append(None)

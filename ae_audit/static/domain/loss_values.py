@@ -81,6 +81,8 @@ class LossValue(Value):
     """its only comparison and the divergence of a code, as they were when they were added up"""
     rooted: bool = False
     """its root was taken"""
+    between: tuple[LossUse, Tensor] | None = None
+    """a loss that compared two outputs with each other, and the first of them"""
     peak: float | None = None
     """what was divided by it: the square of the peak in a PSNR, or the peak by its root"""
 

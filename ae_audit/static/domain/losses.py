@@ -216,6 +216,8 @@ def trained(run: Evaluator, value: Value, optimizer: str | None = None, where: W
     if not isinstance(value, LossValue):
         own_losses.trained(run, value, optimizer, where)
         return
+    if not value.terms and value.between is not None and where is not None:
+        own_losses.between_outputs(run, *value.between, optimizer, where)
     for term in value.terms:
         key = (term.where, id(term.prediction))
         if not any(site.term == key for site in run.sites) and isinstance(term.prediction, Tensor):
@@ -323,11 +325,12 @@ def arithmetic(run: Evaluator, symbol: str, left: Value, right: Value, where: Wh
     a, b = number(left), number(right)
     if isinstance(left, Difference):
         if symbol == "**" and b is not None:
-            return replace(left, power=left.power * b, where=where)
+            root = left.power == 2.0 and b == 0.5
+            return replace(left, power=left.power * b, absolute=left.absolute or root, where=where)
         if symbol == "*" and isinstance(right, Difference) and right.prediction is left.prediction:
             return squared(left, where)
         if symbol in {"*", "/"} and b is not None:
-            return replace(left, scaled=True)
+            return _multiple(run, left, b, where)
         if symbol == "/" and isinstance(right, (Array, Unknown)):
             statistic = isinstance(right, Array) and right.statistic is not None
             of_target = not statistic and _identity(right) == _identity(left.target)
@@ -335,7 +338,7 @@ def arithmetic(run: Evaluator, symbol: str, left: Value, right: Value, where: Wh
         if symbol == "*" or (symbol == "/" and isinstance(right, Tensor)):  # by a spread that the network predicts
             return replace(left, scaled=True)
     if isinstance(right, Difference) and symbol == "*":
-        return replace(right, scaled=True)
+        return replace(right, scaled=True) if a is None else _multiple(run, right, a, where)
     if symbol in {"+", "-"} and isinstance(left, Difference) and b is not None and abs(b) <= EPSILON:
         return left
     if symbol in {"+", "-"} and (_is_residual(left, right) or _is_residual(right, left)):
@@ -345,6 +348,9 @@ def arithmetic(run: Evaluator, symbol: str, left: Value, right: Value, where: Wh
     right_value = _as_loss(run, right, where)
     if symbol in {"+", "-"} and left_value is not None and right_value is not None:
         return _sum(run, left_value, right_value if symbol == "+" else weighted(right_value, -1.0), where)
+    if symbol == "*" and left_value is not None and right_value is not None:  # a focal loss: of one, a weight is made
+        bent_left = all(term.use.name is None for term in left_value.terms)
+        return weighted(right_value if bent_left else left_value, None)
     if left_value is not None and right_value is None:
         if symbol in {"+", "-"}:
             return _with_more(left_value, right)
@@ -358,6 +364,20 @@ def arithmetic(run: Evaluator, symbol: str, left: Value, right: Value, where: Wh
         if symbol == "/" and a is not None:
             return replace(right_value, peak=a, pair=None)
     return left_value or right_value or Unknown("a loss expression of unknown form", where)
+
+
+def _multiple(run: Evaluator, error: Difference, factor: float, where: Where) -> Value:
+    """A multiple of an error; of one that is squared or absolute, the sign counts from now on."""
+    signed = error.power == 1.0 and not error.absolute
+    if factor >= 0 or signed:
+        return replace(error, scaled=True)
+    made = reduced(run, error, "none", where)
+    return weighted(made, factor) if isinstance(made, LossValue) else made
+
+
+def bent(value: LossValue) -> LossValue:
+    """A loss that an exponential was taken of: what is least for which prediction is another matter from now on."""
+    return replace(value, terms=tuple(replace(term, use=replace(term.use, name=None)) for term in value.terms))
 
 
 def _with_more(value: LossValue, added: Value) -> LossValue:

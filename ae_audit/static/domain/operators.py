@@ -311,9 +311,9 @@ def _divide(run: Evaluator, left: Array, right: Array, a: float | None, b: float
     if right.statistic is not None and a is None:
         return arrays.recast(left, _unbounded(), f"`{how}` divides by a statistic", where, why=f"`{how}`")
     if a is not None:
-        return replace(arrays.unknown_array(run, f"the values of `{how}`", where), root=right.root, scale=None,
-                       shape=right.shape if left.shape == () else None, shift=None,
-                       scalings=(*right.scalings, how))  # fmt: skip
+        made = arrays.unknown_array(run, f"the values of `{how}`", where)
+        return replace(made, root=right.root, scale=None, shape=right.shape if left.shape == () else None, shift=None,
+                       values=arrays.reciprocal(a, right), scalings=(*right.scalings, how))  # fmt: skip
     same = replace(
         left, values=_unbounded(), scale=None, shift=None, scalings=(*left.scalings, f"`{how}`"), where=where
     )
@@ -406,7 +406,7 @@ def compare(run: Evaluator, op: ast.cmpop, left: Value, right: Value, where: Whe
         if occurs is not None:
             comparisons.note(run, made, *occurs)
         return made
-    return Unknown("a test on something unknown", where)
+    return comparisons.of_unknown(left if isinstance(left, Unknown) else right, type(op) in _COMPARE, where)
 
 
 def note_agreement(run: Evaluator, left: Value, right: Value, where: Where) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.static.domain.evaluator import Evaluator
 
 OWN = "it is written out in the program, and is none of the losses that are known"
+OUTPUTS = "the loss there compares outputs of networks with each other"
 NO_TARGET = "the loss written out there compares the output with no data"
 
 
@@ -40,11 +41,19 @@ def _report(run: Evaluator, value: Tensor, optimizer: str | None, where: Where |
         _emit(run, value.framework, where, where, value, Unknown(NO_TARGET), OWN, optimizer)
 
 
+def between_outputs(run: Evaluator, use: LossUse, output: Tensor, optimizer: str | None, where: Where) -> None:
+    """A loss that compares outputs with each other, a network's and its copy's, is all that is trained on."""
+    if output.fed and not any(array.placeholder for array in output.fed):
+        _emit(run, output.framework, where, where, output, Unknown(OUTPUTS), OWN, optimizer, use)
+
+
 def _emit(
     run: Evaluator, framework: Framework, where: Where, trains_at: Where, prediction: Value, target: Value, why: str,
-    optimizer: str | None,
+    optimizer: str | None, known: LossUse | None = None,
 ) -> None:  # fmt: skip
-    use = LossUse(name=None, written=where.written, from_logits=Tri.UNKNOWN, location=where.location, custom=True)
+    use = known or LossUse(
+        name=None, written=where.written, from_logits=Tri.UNKNOWN, location=where.location, custom=True
+    )
     if any(site.where.location == trains_at.location and site.use.location == use.location for site in run.sites):
         return
     fed = prediction.fed if isinstance(prediction, Tensor) else ()

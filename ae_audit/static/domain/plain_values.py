@@ -46,6 +46,10 @@ class Soft:
     suggestions: tuple[Any, ...] = ()
 
 
+TESTED = ("?",)
+"""the part of an unknown truth value that is the unknown value which was compared with something"""
+
+
 class Const(Value):
     """A Python constant; ``where`` is the literal that it came from, ``soft`` says that it is merely a default."""
 
@@ -145,6 +149,10 @@ class Array(Value):
     """the arrays of products that were multiplied and added up to make this: ``a * x + b * noise``"""
     predicted: Head | None = None
     """the output of the model that predicted these data"""
+    columns: tuple[tuple[str, Array], ...] = ()
+    """of a table: columns that the program wrote, by name, as long as nothing was done to all columns since"""
+    columns_of: object = None
+    """what the table had been through when they were written"""
 
     @property
     def facts(self) -> DataFacts:

@@ -103,7 +103,7 @@ def through_weights(
         _note_entry(run, where.location, base.fed)
     if isinstance(value, Tensor) and value.first_layers and value.head.activation not in {None, "linear"} and (
         value.head.range.values.hull.bounded
-    ):  # fmt: skip
+    ) and not value.mixed:  # fmt: skip
         base = replace(base, bounded=(*base.bounded, (where.location, value.head))[:MAX_BOUNDED])
     made = _after(base, layer, False, Head(
         activation="linear", written=where.written, range=LINEAR_RANGE, units=units, shape=shape,
@@ -197,7 +197,8 @@ def activated(
     )
     base = without_number(base)
     return replace(base, head=made, why=base.why if before.unknown and range_.unknown else None, log_of=None,
-                   complement=False, bare=False, activation_of=base, divergence=None, multiple=1.0, exponent=exponent,
+                   complement=False, bare=False, mixed=False, activation_of=base, divergence=None, multiple=1.0,
+                   exponent=exponent,
                    parts=((divergences.EXPONENTIAL, 1.0),) if name == "exponential" else ())  # fmt: skip
 
 
@@ -317,11 +318,12 @@ def combined(tensor: Tensor, array: Array | None, sign: float, where: Where) -> 
     if head.activation == "linear" and head.range == LINEAR_RANGE:
         return replace(tensor, fed=fed, variational=variational, bare=False)
     hull = head.range.values.hull
+    mixed = tensor.mixed or (array is not None and not array.random)
     how = "noise" if array is not None and array.random else where.written
     if array is not None:
         hull = hull.add(array.values.affine(sign, 0.0).hull)
     return replace(
-        tensor, fed=fed, variational=variational, log_of=None, complement=False,
+        tensor, fed=fed, variational=variational, log_of=None, complement=False, mixed=mixed,
         head=replace(head, range=ActivationRange(ValueRange(hull)), after=(*head.after, how)[:8],
                      logits_recoverable=Tri.NO),
     )  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import Structure
-from ae_audit.static.domain import array_api, operators, tensors
+from ae_audit.static.domain import array_api, arrays, operators, tables, tensors
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.environment import Frame, Scope
 from ae_audit.static.domain.stores import ByIdentity, Store
@@ -31,6 +31,7 @@ from ae_audit.static.domain.values import (
 )
 from ae_audit.static.interpreter import attributes, subscripts
 from ae_audit.static.source.sources import Where
+from ae_audit.theory.intervals import UNIT
 from ae_audit.theory.ranges import Tri, ValueRange
 
 TYPE_CHECKING = False
@@ -291,13 +292,27 @@ def _write_into(run: Run, target: ast.Subscript, owner: Array, value: Value, fra
         if joined.reach != owner.values.reach:  # by the column: what was done to it tells why
             steps = tuple(step for step in new.trail if step not in owner.trail)
             made = replace(made, trail=(*owner.trail, *steps), where=new.where or owner.where)
+        made = tables.with_columns(made, owner, tuple(name.strip("'\"") for name in columns), new)
         overwrite(run, target.value, owner, made, frame)
+        return
+    if owner.pictured and _marks_white(target.slice, value):  # the author says which two values the files have
+        levels = arrays.recast(replace(owner, pictured=False), ValueRange.exactly(UNIT), "255 becomes 1",
+                               Where(frame.text, target))  # fmt: skip
+        overwrite(run, target.value, owner, replace(levels, dtype=owner.dtype), frame)
         return
     partial = isinstance(target.slice, (ast.Slice, ast.Tuple, ast.Constant))
     reach = owner.values.reach if partial else None  # a mask may have replaced just the values that are reached
     standardised = owner.standardised if partial else Tri.UNKNOWN
-    changed = replace(owner, values=ValueRange(joined.hull, reach), standardised=standardised)
+    changed = replace(owner, values=ValueRange(joined.hull, reach), standardised=standardised, columns=())
     overwrite(run, target.value, owner, changed, frame)
+
+
+def _marks_white(key: ast.expr, value: Value) -> bool:
+    """Whether ``mask[mask == 255] = 1`` is written: white becomes 1."""
+    if not isinstance(key, ast.Compare) or len(key.ops) != 1 or not isinstance(key.ops[0], ast.Eq):
+        return False
+    white = key.comparators[0]
+    return isinstance(white, ast.Constant) and white.value == 255 and isinstance(value, Const) and value.value == 1
 
 
 def _columns_written(run: Run, target: ast.Subscript, frame: Frame) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ae_audit.base.records import replace
 from ae_audit.static.conventions import CONVENTIONAL
-from ae_audit.static.domain import operators
+from ae_audit.static.domain import arrays, operators, tables
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.environment import Frame, Scope
 from ae_audit.static.domain.values import (
@@ -82,6 +82,12 @@ def _attribute(run: Run, node: ast.Attribute, frame: Frame) -> Value:
     found = run.attribute(owner, node.attr, Where(frame.text, node))
     if isinstance(owner, Unknown) and isinstance(found, Bound) and found.function is None:
         return attributes.child(owner, (".", node.attr))  # not called: an attribute that a method is named like
+    if isinstance(owner, Array) and attributes.find(run, owner, node.attr) is None:  # not called: a column, perhaps
+        written = tables.column_of(owner, node.attr)
+        if written is not None:
+            return written
+        if owner.shape is not None and tables.is_table(owner):
+            return arrays.selected(owner, repr(node.attr), owner.shape[:1])
     return found
 
 

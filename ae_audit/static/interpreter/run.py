@@ -6,7 +6,20 @@ import ast
 
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.environment import Frame, Scope, Signal
-from ae_audit.static.domain.values import Array, Class, Const, Function, Module, Seq, Site, Soft, Tensor, Unknown, Value
+from ae_audit.static.domain.values import (
+    TESTED,
+    Array,
+    Class,
+    Const,
+    Function,
+    Module,
+    Seq,
+    Site,
+    Soft,
+    Tensor,
+    Unknown,
+    Value,
+)
 from ae_audit.static.interpreter import attributes, calls, expressions, statements
 from ae_audit.static.interpreter.budget import MAX_SITES, MAX_STEPS, PARTS_A_STEP, BudgetSpentError
 from ae_audit.static.interpreter.exploration import IMPORTED, Offer, Plan
@@ -168,8 +181,7 @@ class Run:
             return value
         if isinstance(value, Unknown):
             if value.array is None:
-                value.array = Array(root=self.fresh(), why=value.reason, where=value.where)
-                self.unknowns[value.array.root] = value
+                value.array = self._array_of(value)
             return value.array
         if isinstance(value, Const) and isinstance(value.value, (int, float)):
             from ae_audit.static.domain.arrays import of_constant
@@ -180,6 +192,17 @@ class Run:
 
             return of_sequence(self, value)
         return None
+
+    def _array_of(self, value: Unknown) -> Array:
+        """What an unknown value is if it is data: anything; of a comparison, 0 and 1."""
+        tested = self.as_array(value.children[TESTED]) if TESTED in value.children else None
+        if tested is not None:
+            from ae_audit.static.domain.arrays import truth_values
+
+            return truth_values(tested, value.where)
+        made = Array(root=self.fresh(), why=value.reason, where=value.where)
+        self.unknowns[made.root] = value
+        return made
 
     def soft(self, value: Any, source: str, where: Where | None = None) -> Value:
         """A default that a user may override; under a plan, what the plan makes of it."""

@@ -6,7 +6,7 @@ import ast
 import contextlib
 
 from ae_audit.base.records import replace
-from ae_audit.static.domain import arrays, indexing, tensors
+from ae_audit.static.domain import arrays, indexing, tables, tensors
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.environment import Frame
 from ae_audit.static.domain.values import (
@@ -204,10 +204,13 @@ def _array_item(value: Array, key: Value, where: Where) -> Value:
         if shape == ():  # which of the values it is nobody knows
             return replace(value, values=ValueRange(value.values.hull), shape=shape)
         return _columns(value, where, any(_is_full_selection(part) for part in key.items), shape)
+    table = tables.is_table(value)
+    rows = value.shape[:1] if table and value.shape is not None else ()
     if isinstance(key, Const) and isinstance(key.value, str):
-        return _columns(value, where, True)
+        return tables.column_of(value, key.value) or _columns(value, where, True, rows if table else None)
     if isinstance(key, Seq) and any(isinstance(i, Const) and isinstance(i.value, str) for i in key.items):
-        return _columns(value, where, True)
+        width = len(key.items) if key.rest is None and not key.open else None
+        return _columns(value, where, True, (*rows, width) if table else None)
     if isinstance(key, Const) and key.value is None:
         return replace(value, shape=None if value.shape is None else (1, *value.shape))
     if isinstance(key, Const) and isinstance(key.value, int):
@@ -218,7 +221,10 @@ def _array_item(value: Array, key: Value, where: Where) -> Value:
             ValueRange(value.values.hull) if by_value else value.values
         )  # perhaps just those that occur are left out
         return replace(value, shape=indexing.indexed(value.shape, indexing.parts_of(key)), values=values)
-    return _moved(attributes.first_axis_removed(value), where)
+    taken = attributes.first_axis_removed(value)
+    if table and not isinstance(key, Const) and not _is_count(key):  # a row of its values, or columns of some names
+        taken = replace(taken, shape=None)
+    return _moved(taken, where)
 
 
 def _is_count(key: Value) -> bool:
@@ -268,7 +274,11 @@ def sliced(run: Run, value: Value, node: ast.expr, frame: Frame, where: Where) -
     """``value[a:b]``, ``value[:, 1:]``."""
     if isinstance(node, ast.Slice):
         bounds = [None if part is None else run.evaluate(part, frame) for part in (node.lower, node.upper, node.step)]
-        return _range_of(run, value, bounds, where)
+        made = _range_of(run, value, bounds, where)
+        width = _window(run, node, frame)
+        if width is not None and isinstance(made, Array) and made.shape and made.shape[0] is None:
+            return replace(made, shape=(width, *made.shape[1:]))
+        return made
     assert isinstance(node, ast.Tuple)
     parts = [_part(run, part, frame) for part in node.elts]
     array = value if isinstance(value, Array) else run.as_array(value) if isinstance(value, Unknown) else None
@@ -293,7 +303,27 @@ def _part(run: Run, node: ast.expr, frame: Frame) -> indexing.Part:
     if not isinstance(node, ast.Slice):
         return indexing.part_of(run.evaluate(node, frame))
     bounds = [None if part is None else run.evaluate(part, frame) for part in (node.lower, node.upper, node.step)]
+    width = _window(run, node, frame) if isinstance(bounds[0], Unknown) or isinstance(bounds[1], Unknown) else None
+    if width is not None:
+        return indexing.Window(width)
     return slice(*(_bound(bound) for bound in bounds))
+
+
+def _window(run: Run, node: ast.Slice, frame: Frame) -> int | None:
+    """How many places ``i : i + n`` and ``i - n : i`` take, whatever place ``i`` is."""
+    for shifted, plain, operator in ((node.upper, node.lower, ast.Add), (node.lower, node.upper, ast.Sub)):
+        if node.step is not None or plain is None or isinstance(plain, ast.Constant):
+            continue
+        if not isinstance(shifted, ast.BinOp) or not isinstance(shifted.op, operator):
+            continue
+        same = ast.dump(plain)
+        width = shifted.right if ast.dump(shifted.left) == same else None
+        if width is None and operator is ast.Add and ast.dump(shifted.right) == same:
+            width = shifted.left
+        known = None if width is None else run.evaluate(width, frame)
+        if isinstance(known, Const) and type(known.value) is int and known.value > 0:
+            return known.value
+    return None
 
 
 def _bound(value: Value | None) -> Any:

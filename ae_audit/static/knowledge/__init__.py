@@ -18,6 +18,7 @@ BASE = (
     "python.sklearn",
     "python.column_transformers",
     "python.image_quality",
+    "python.audio",
     "python.albumentations",
 )
 KERAS = (
@@ -37,6 +38,7 @@ TORCH = (
     "torch.tensors",
     "torch.creation",
     "torch.criteria",
+    "torch.utilities",
     "torch.distributions",
     "torch.data",
     "torch.torchvision_data",

@@ -53,7 +53,9 @@ _MOVING = ("reshape", "transpose", "permute_dimensions", "expand_dims", "squeeze
            "central_crop", "random_crop", "max_pool", "avg_pool", "max_pool2d",
            "avg_pool2d", "stop_gradients", "broadcast_to", "spatial_2d_padding", "dropout", "boolean_mask",
            "roll", "variable", "cast_to_floatx", "sparse_tensor_to_dense", "random_brightness", "unstack",
-           "random_shuffle", "shuffle", "image_gradients", "copy", "strided_slice")  # fmt: skip
+           "random_shuffle", "shuffle", "image_gradients", "depth_to_space", "space_to_depth", "batch_to_space",
+           "space_to_batch", "space_to_batch_nd", "batch_to_space_nd", "extract_patches", "extract_image_patches",
+           "copy", "strided_slice")  # fmt: skip
 _STATISTICS = {"reduce_mean": "mean", "mean": "mean", "reduce_sum": "sum", "sum": "sum", "reduce_max": "max",
                "max": "max", "reduce_min": "min", "min": "min", "reduce_std": "std", "std": "std",
                "reduce_variance": "var", "var": "var", "reduce_prod": "prod", "prod": "prod"}  # fmt: skip
@@ -294,7 +296,7 @@ def _as_numpy(name: str) -> Any:
 
     def make(run: Run, first: Value | None, call: Call) -> Value:
         if any(isinstance(value, (Tensor, LossValue, Difference)) for value in call.values()):
-            return _other(run, call.qualified, call)
+            return _activation(run, call.qualified, first, call) or _other(run, call.qualified, call)
         return run.call(Library(f"numpy.{name}"), call)
 
     return make
@@ -395,7 +397,9 @@ def _other(run: Run, name: str, call: Call) -> Value:
 
 @TABLE.method("tensorflow.GradientTape", "gradient", "jacobian")
 def _gradient(run: Run, receiver: Object, call: Call) -> Value:
-    value = call.get(0, "target")
+    value, by = call.get(0, "target"), call.get(1, "sources")
+    if isinstance(by, Array) or (isinstance(by, Tensor) and by.fed):  # a penalty on them, or a map of what matters
+        return Unknown("gradients", call.where)
     for part in value.items if isinstance(value, Seq) else [value]:
         if isinstance(part, (LossValue, Difference, Tensor, Unknown)):
             losses.trained(run, part, where=call.where)

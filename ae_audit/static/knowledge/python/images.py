@@ -191,7 +191,8 @@ def _lab(run: Run, call: Call) -> Value:
     array = run.as_array(call.args[0]) if call.args else None
     if array is None:
         return Unknown("an image", call.where)
-    return arrays.recast(array, ValueRange(Interval(-128.0, 127.0)), "rgb2lab", call.where, shape=None)
+    made = arrays.recast(array, ValueRange(Interval(-128.0, 127.0)), "rgb2lab", call.where, shape=None)
+    return arrays.selected(made, arrays.LAB, None)
 
 
 @TABLE.function("skimage.util.random_noise")

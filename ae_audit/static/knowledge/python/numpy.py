@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import Framework, Structure
-from ae_audit.static.domain import array_api, arrays, comparisons, losses
+from ae_audit.static.domain import array_api, arrays, comparisons, indexing, losses
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.array_shapes import moved_shape
 from ae_audit.static.domain.dtypes import dtype_name
@@ -375,6 +375,17 @@ def _where(run: Run, call: Call) -> Value:
                    scalings=(*base.scalings, f"`{call.where.written}`"), where=call.where)  # fmt: skip
 
 
+@TABLE.function("numpy.lib.stride_tricks.sliding_window_view")
+def _windows(run: Run, call: Call) -> Value:
+    """Every stretch of an axis, along a new last one."""
+    found = run.as_array(_first(call))
+    width = call.constant(1, "window_shape")
+    if found is None:
+        return Unknown(f"what `{call.where.written}` gives", call.where)
+    flat = found.shape is not None and len(found.shape) == 1 and isinstance(width, int)
+    return replace(found, shape=(None, width) if flat else None)
+
+
 @TABLE.function("numpy.load", "numpy.loadtxt", "numpy.genfromtxt", "numpy.fromfile", "numpy.memmap",
                 "numpy.frombuffer", "numpy.fromiter")  # fmt: skip
 def _load(run: Run, call: Call) -> Value:
@@ -403,6 +414,8 @@ def _split(run: Run, call: Call) -> Value:
 @TABLE.function("numpy.argmax", "numpy.argmin", "numpy.argsort", "numpy.digitize", "numpy.nonzero")
 def _indices(run: Run, call: Call) -> Value:
     value = run.as_array(_first(call))
+    if value is not None and call.name in {"argmax", "argmin"} and call.given(1, "axis"):
+        return _places(run, value, call, 1)
     return arrays.unknown_array(run, "indices found at run time", call.where) if value is not None else Unknown(
         "indices found at run time", call.where
     )  # fmt: skip
@@ -443,7 +456,27 @@ def _other(run: Run, call: Call) -> Value:
     return settled or Unknown(f"what `{call.where.written}` gives", call.where)
 
 
-@TABLE.method("array", "any", "all", "argmax", "dot")
+def _places(run: Run, value: Array, call: Call, position: int) -> Value:
+    """Where along an axis the greatest values stand: whole numbers from 0 on, as classes are."""
+    axis = call.constant(position, "axis", "dim")
+    extent = None
+    if isinstance(axis, int) and value.shape is not None and -len(value.shape) <= axis < len(value.shape):
+        extent = value.shape[axis]
+    made = arrays.unknown_array(run, f"the places that `{call.where.written}` finds", call.where)
+    top = math.inf if extent is None else extent - 1.0
+    return replace(made, values=ValueRange(Interval(0.0, top)), dtype="int64", structure=Structure.CLASS_INDEX,
+                   shape=indexing.reduced(value.shape, axis) if axis is not None else None, why=None,
+                   synthetic=value.synthetic)  # fmt: skip
+
+
+@TABLE.method("array", "argmax", "argmin")
+def _places_method(run: Run, receiver: Array, call: Call) -> Value:
+    if call.given(0, "axis", "dim"):
+        return _places(run, receiver, call, 0)
+    return Unknown(f"what `{call.where.written}` gives", call.where)
+
+
+@TABLE.method("array", "any", "all", "dot")
 def _other_method(run: Run, receiver: Array, call: Call) -> Value:
     whole = call.name in {"any", "all"} and not call.given(0, "axis", "dim")
     settled = comparisons.settled(run, receiver, call.name) if whole else None

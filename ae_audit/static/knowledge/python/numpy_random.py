@@ -42,7 +42,7 @@ _RANDOM: dict[str, Callable[[Call], tuple[Any, ...]]] = {
     "integers": lambda c: ("integer", *_integer_bounds(c), 2),
     "binomial": lambda c: ("integer", 0.0, c.number(0, "n"), 2),
     "poisson": lambda c: ("counts", 0.0, math.inf, 1),
-    "exponential": lambda c: ("counts", 0.0, math.inf, 1),
+    "exponential": lambda c: ("spread", 0.0, math.inf, 1),
     "laplace": lambda c: ("normal", c.number(0, "loc", default=0.0), c.number(1, "scale", default=1.0), 2),
 }
 
@@ -76,10 +76,22 @@ def _random(run: Run, call: Call) -> Value:
     if low is None or high is None or low > high:
         return array_api.random(run, call, ValueRange(), shape, what)
     span = Interval(low, high)
-    values = ValueRange.exactly(span) if math.isfinite(high) else ValueRange(span)
+    values = ValueRange.exactly(span) if math.isfinite(high) else ValueRange(span, _occurring(kind, call, shape))
     made = array_api.random(run, call, values, shape, what)
     dtype = dtype_name(call.get(None, "dtype")) or ("int64" if kind == "integer" else None)
     return made if dtype is None else replace(made, dtype=dtype)
+
+
+def _occurring(kind: str, call: Call, shape: tuple[int | None, ...] | None) -> Interval | None:
+    """What some of many numbers around a mean, 0 and more, surely are: the mean, and 0 where that is near."""
+    mean = call.number(0, "lam", "scale", default=1.0)
+    if mean is None or mean <= 0 or shape == ():
+        return None
+    return Interval(0.0 if kind == "counts" and mean <= FEW_COUNTS else mean / 2.0, mean)
+
+
+FEW_COUNTS = 2.0
+"""the mean of counts up to which every seventh or more is 0"""
 
 
 @TABLE.function("numpy.random.default_rng")

@@ -6,9 +6,9 @@ import ast
 
 from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import Structure
-from ae_audit.static.domain import array_api, arrays
+from ae_audit.static.domain import array_api, arrays, tables
 from ae_audit.static.domain.arguments import Call
-from ae_audit.static.domain.values import Array, Seq, Unknown, Value
+from ae_audit.static.domain.values import Array, Seq, Unknown, Value, is_const
 from ae_audit.static.interpreter.registry import Table
 from ae_audit.theory.intervals import REAL_LINE, UNIT
 from ae_audit.theory.ranges import ValueRange
@@ -24,12 +24,26 @@ TABLE = Table("pandas")
                 "pandas.read_pickle", "pandas.read_json", "pandas.read_sql", "pandas.read_feather")  # fmt: skip
 def _table(run: Run, call: Call) -> Value:
     what = f"pd.{call.name}"
-    return Array(root=run.fresh(), where=call.where, why=f"it is read from a file by `{what}`", source=what)
+    shape = (None, None) if what in tables.TABLES and not _shaped_otherwise(call) else None
+    return Array(root=run.fresh(), where=call.where, why=f"it is read from a file by `{what}`", source=what,
+                 shape=shape)  # fmt: skip
+
+
+def _shaped_otherwise(call: Call) -> bool:
+    """Whether options may make several tables, a single column, or one with names of several levels."""
+    if call.open or call.kwargs.keys() & {"chunksize", "iterator", "squeeze"}:
+        return True
+    levels, sheet = call.get(None, "header"), call.get(None, "sheet_name")
+    return isinstance(levels, (Seq, Unknown)) or (
+        sheet is not None and not (is_const(sheet, str) or is_const(sheet, int))
+    )
 
 
 @TABLE.function("pandas.DataFrame", "pandas.Series")
 def _frame(run: Run, call: Call) -> Value:
     found = array_api.data(run, call.get(0, "data"))
+    if isinstance(found, Array) and call.name == "DataFrame" and found.shape is not None and len(found.shape) == 1:
+        return replace(found, shape=(*found.shape, 1))
     return found or arrays.unknown_array(run, "a table made at run time", call.where)
 
 
@@ -40,7 +54,7 @@ def _dummies(run: Run, call: Call) -> Value:
     if found is None:
         return Unknown("dummies of something unknown", call.where)
     return arrays.recast(found, ValueRange.exactly(UNIT), "get_dummies()", call.where, structure=Structure.ONE_HOT,
-                         structure_axis=-1)  # fmt: skip
+                         structure_axis=-1, shape=found.shape and (*found.shape[:1], None))  # fmt: skip
 
 
 @TABLE.method("array", "drop", "pop", "filter", "select_dtypes")
@@ -53,7 +67,10 @@ def _columns(run: Run, receiver: Array, call: Call) -> Value:
     if not columns:
         return receiver
     what = _named(call)
-    narrowed = arrays.selected(receiver, f"{name} {what}", None)
+    shape = receiver.shape
+    if shape is not None:  # one column goes to another place, or as many as nobody counts are left
+        shape = shape[:1] if name == "pop" else (*shape[:1], None) if len(shape) == 2 else None
+    narrowed = arrays.selected(receiver, f"{name} {what}", shape)
     written = [step.removeprefix("column ").strip("'\"") for step in receiver.scalings if step.startswith("column ")]
     if any(column in what for column in written):
         return replace(narrowed, values=ValueRange(receiver.values.hull))
@@ -83,14 +100,30 @@ def _refilled(run: Run, receiver: Array, call: Call) -> Value:
         return receiver  # by a method: with its neighbours
     new = None if given is None else run.as_array(given)
     hull = REAL_LINE if new is None else receiver.values.hull.hull(new.values.hull)
-    return replace(receiver, values=ValueRange(hull, receiver.values.reach if fills else None))
+    return replace(receiver, values=ValueRange(hull, receiver.values.reach if fills else None), columns=())
 
 
 @TABLE.method("array", "head", "tail", "sample", "dropna", "reset_index", "sort_values", "shuffle", "query",
               "rename", "set_index", "interpolate", "ffill", "bfill", "drop_duplicates", "sort_index",
               "to_frame", "convert_objects", "persist", "cache")  # fmt: skip
 def _rows(run: Run, receiver: Array, call: Call) -> Value:
-    return receiver
+    shape = receiver.shape
+    if shape is None or not _CHANGES_EXTENTS.get(call.name):
+        return receiver
+    if call.name == "to_frame":
+        shape = (*shape, 1)
+    elif call.name == "reset_index":  # whose old labels become a column
+        shape = shape if call.constant(None, "drop") is True else (shape[0], None)
+    elif len(shape) == 2:
+        shape = (shape[0], None) if call.name == "set_index" else (None, *shape[1:])
+    else:
+        shape = (None, *shape[1:])
+    return replace(receiver, shape=shape)
+
+
+_CHANGES_EXTENTS = dict.fromkeys(
+    ("head", "tail", "sample", "dropna", "query", "drop_duplicates", "reset_index", "set_index", "to_frame"), True
+)
 
 
 @TABLE.method("array", "apply", "applymap", "groupby", "merge", "rolling", "join", "diff", "pct_change")

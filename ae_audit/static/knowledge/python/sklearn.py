@@ -9,6 +9,7 @@ from ae_audit.schema.training_setup import Structure
 from ae_audit.static.domain import arrays
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.values import Array, Object, Seq, Unknown, Value
+from ae_audit.static.interpreter import attributes
 from ae_audit.static.interpreter.registry import Table
 from ae_audit.theory.intervals import UNIT, Interval
 from ae_audit.theory.ranges import UNKNOWN_RANGE, ValueRange
@@ -99,6 +100,8 @@ def _range_after(name: str, made: Call | None, array: Array) -> ValueRange | Non
 
 
 def _encoded(name: str, array: Array, call: Call) -> Value:
+    if array.shape is not None and name not in {"LabelEncoder", "OrdinalEncoder"}:
+        array = replace(array, shape=(*array.shape[:1], None))  # as many columns as there are values
     if name in {"OneHotEncoder", "LabelBinarizer"}:
         return arrays.recast(array, ValueRange.exactly(UNIT), name, call.where, structure=Structure.ONE_HOT,
                              structure_axis=-1)  # fmt: skip
@@ -178,17 +181,44 @@ def _pipeline(run: Run, call: Call) -> Value:
     return Object("sklearn.pipeline.Pipeline", call, state=list(steps))
 
 
-@TABLE.method("sklearn.pipeline.Pipeline", "fit", "fit_transform", "transform")
+@TABLE.method("sklearn.pipeline.Pipeline", "fit", "fit_transform", "transform", "fit_predict")
 def _pipeline_run(run: Run, receiver: Object, call: Call) -> Value:
     name = call.name
-    value: Value = call.args[0] if call.args else Unknown("nothing")
-    for part in receiver.state:
-        inner = Call(call.where, [value])
-        if name == "fit":
+    value: Value = call.get(0, "X") or Unknown("nothing")
+    target = call.get(1, "y")
+    for place, part in enumerate(receiver.state):
+        inner = Call(call.where, [value] if target is None else [value, target])
+        if place == len(receiver.state) - 1 and name in {"fit", "fit_predict"}:  # an estimator, perhaps a network
             run.call_method(part, "fit", inner)
-        made = run.call_method(part, "transform" if name == "transform" else "fit_transform", inner)
-        value = made if made is not None else Unknown("what a pipeline's step gives", call.where)
+            break
+        step = "transform" if name == "transform" else "fit_transform"
+        made = run.call_method(part, step, Call(call.where, [value]))
+        value = Unknown(f"what `{attributes.describe(part).strip('`')}` gives", call.where) if made is None else made
     return receiver if name == "fit" else value
+
+
+@TABLE.function("sklearn.model_selection.GridSearchCV", "sklearn.model_selection.RandomizedSearchCV",
+                "sklearn.model_selection.HalvingGridSearchCV")  # fmt: skip
+def _search(run: Run, call: Call) -> Value:
+    return Object("sklearn.model_selection.Search", call)
+
+
+@TABLE.method("sklearn.model_selection.Search", "fit")
+def _search_fit(run: Run, receiver: Object, call: Call) -> Value:
+    """Fits what it searches the options of, again and again."""
+    estimator = receiver.call.get(0, "estimator") if receiver.call is not None else None
+    if estimator is not None:
+        run.call_method(estimator, "fit", call)
+    return receiver
+
+
+@TABLE.function("sklearn.model_selection.cross_val_score", "sklearn.model_selection.cross_validate",
+                "sklearn.model_selection.cross_val_predict")  # fmt: skip
+def _cross_validated(run: Run, call: Call) -> Value:
+    estimator, data, target = call.get(0, "estimator"), call.get(1, "X"), call.get(2, "y")
+    if estimator is not None and data is not None:
+        run.call_method(estimator, "fit", Call(call.where, [data] if target is None else [data, target]))
+    return Unknown(f"what `{call.where.written}` gives", call.where)
 
 
 _SETS: dict[str, tuple[float, float, str]] = {

@@ -93,9 +93,17 @@ def unary(run: Run, value: Value, call: Call, name: str) -> Value:
     return _elementwise(run, value, name, call)
 
 
+_BENDING = frozenset({"exp", "exp2", "expm1", "sin", "cos", "tan", "erf", "reciprocal", "rsqrt", "tanh", "sigmoid"})
+"""functions of a loss that make another one of it, least for who knows which prediction"""
+
+
 def _elementwise(run: Run, value: Value, name: str, call: Call) -> Value:
     if isinstance(value, LossValue) and name == "log10":
         losses.decibels(run, value, call.where)
+    if isinstance(value, Difference) and name in _BENDING and (value.absolute or value.power != 1.0):
+        value = losses.reduced(run, value, "none", call.where)
+    if isinstance(value, LossValue) and name in _BENDING:
+        return losses.bent(value)
     if isinstance(value, (LossValue, Difference)):
         return value
     found = carried(run, value)

@@ -12,6 +12,7 @@ from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.values import (
     NONE,
     Array,
+    Difference,
     Library,
     LossValue,
     Object,
@@ -112,6 +113,8 @@ def criterion(run: Run, name: str, call: Call) -> Value:
     """Classes below ``torch.nn`` that are no layers: criterions."""
     use = loss_use(run, name, call, call.where.written)
     if use is None:
+        if not name.rpartition(".")[2][:1].isupper():  # `nn.utils`: functions, which make no layers
+            return Unknown(f"what `{name}` returns is not known", call.where)
         return Object(name, call)
     return Object(LOSS, call, use)
 
@@ -152,7 +155,7 @@ def compared(run: Run, use: LossUse, call: Call) -> Value:
     prediction, target = ordered(prediction, target)
     if isinstance(prediction, Tensor) and isinstance(target, Tensor):
         # Two codes, or a student and its teacher: no data meets the head here.
-        return LossValue(latent=True)
+        return LossValue(latent=True, between=(use, prediction))
     use = resolved(use, target, prediction)
     if use.name == "gaussian_nll":
         variance = fixed(call.get(2, "var"))
@@ -249,7 +252,7 @@ def unknown(run: Run, name: str, call: Call) -> Value:
 @TABLE.method("difference", "backward")
 def backward(run: Run, receiver: Any, call: Call) -> Value:
     """``loss.backward()``."""
-    losses.trained(run, receiver)
+    losses.trained(run, receiver, where=call.where)
     return NONE
 
 
@@ -308,7 +311,7 @@ def autograd(run: Run, call: Call) -> Value:
     """Gradients asked for by hand."""
     if call.args:
         losses.trained(run, call.args[0])
-    return NONE
+    return NONE if call.name == "backward" else Unknown("a derivative of the output", call.where)
 
 
 for _scaler in ("torch.cuda.amp.GradScaler", "torch.amp.GradScaler"):
@@ -337,6 +340,12 @@ _KEEPING = (
 def loss_kept(run: Run, receiver: Any, call: Call) -> Value:
     """The number stays what it is."""
     return receiver if isinstance(receiver, LossValue) else NONE
+
+
+@TABLE.method("difference", *_KEEPING, "view", "reshape", "flatten", "permute", "transpose", "type", "expand_as")
+def difference_kept(run: Run, receiver: Any, call: Call) -> Value:
+    """Errors in other places are the same errors."""
+    return receiver if isinstance(receiver, Difference) else NONE
 
 
 @TABLE.method("lossvalue", "mean", "sum", "nanmean", "nansum")

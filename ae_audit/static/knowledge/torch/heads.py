@@ -42,7 +42,9 @@ def carried(run: Run, value: Value | None) -> Array | Tensor | None:
 def output(run: Run, value: Value) -> Array | Tensor | None:
     """The value as what an activation is applied to: what a callable out of reach returned is taken for an output."""
     if isinstance(value, Unknown) and ("()" in value.children or losses.sources(run, value, parts=True)):
-        return tensors.opaque(run, TORCH, losses.fed_arrays(run, value), value.reason)
+        fed = losses.fed_arrays(run, value)
+        if fed:  # of what was given nothing, a callable out of reach makes data
+            return tensors.opaque(run, TORCH, fed, value.reason)
     return carried(run, value)
 
 

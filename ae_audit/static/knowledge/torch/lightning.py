@@ -60,7 +60,7 @@ def nothing(run: Run, receiver: Any, call: Call) -> Value:
 def manual_backward(run: Run, receiver: Any, call: Call) -> Value:
     """``self.manual_backward(loss)``."""
     if call.args:
-        losses.trained(run, call.args[0])
+        losses.trained(run, call.args[0], where=call.where)
     return NONE
 
 
@@ -94,7 +94,7 @@ def fit(run: Run, receiver: Any, call: Call) -> Value:
     if validation is None:
         validation = _call_own(run, source, "val_dataloader", [], call.where)
     if data is not None:
-        losses.trained(run, _loss_of(_step(run, model, "training_step", data, call.where)))
+        losses.trained(run, _loss_of(_step(run, model, "training_step", data, call.where)), where=call.where)
     if validation is not None and not is_const(validation, type(None)):
         evaluate_step(run, model, "validation_step", validation, call.where)
     return NONE
@@ -179,7 +179,7 @@ def prepare(run: Run, receiver: Any, call: Call) -> Value:
 def accelerator_backward(run: Run, receiver: Any, call: Call) -> Value:
     """``accelerator.backward(loss)``."""
     if call.args:
-        losses.trained(run, call.args[0])
+        losses.trained(run, call.args[0], where=call.where)
     return NONE
 
 

@@ -225,7 +225,8 @@ def join(run: Run, value: Value, call: Call, name: str) -> Value:
     parts = [*items, *([] if rest is None else [rest])]
     if not parts:
         return Unknown("nothing joined", call.where)
-    if any(isinstance(part, LossValue) for part in parts):
+    if any(isinstance(part, (LossValue, Difference)) for part in parts):
+        parts = [losses.reduced(run, p, "none", call.where) if isinstance(p, Difference) else p for p in parts]
         total: Value = parts[0]
         for part in parts[1:]:
             total = operators.binary(run, "+", total, part, call.where)
