@@ -102,4 +102,4 @@ def _is_worth_running(reading: Reading) -> bool:
 def _run(reading: Reading, settings: Settings, progress: Progress, sources: Sources) -> FileAudit:
     from ae_audit.engine.runtime_stage import run_file
 
-    return judged_and_finished(run_file(reading, settings, progress), settings, sources)
+    return judged_and_finished(run_file(reading, settings, progress), settings, sources, reading)

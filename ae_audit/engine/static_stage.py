@@ -147,10 +147,21 @@ def read_safely(target: AuditTarget, sources: Sources, modules: Modules | None =
         return Reading(target, errors=(internal_error(target.path, "static", error),))
 
 
-def judged_and_finished(found: Reading | Run, settings: Settings, sources: Sources) -> FileAudit:
-    """The stages after reading or running one file, where a failure of ours is an error of the file."""
+def judged_and_finished(
+    found: Reading | Run, settings: Settings, sources: Sources, reading: Reading | None = None
+) -> FileAudit:
+    """The stages after reading or running one file, where a failure of ours is an error of the file.
+
+    ``reading`` is what was known of a file before it ran.
+    """
     try:
-        return finish(judge(found, settings), sources)
+        audit = finish(judge(found, settings), sources)
+        if not any(finding.fix is not None and finding.fix.edits for one in audit.audited for finding in one.findings):
+            return audit
+        from ae_audit.engine.fix_check import with_sound_edits
+
+        before = audit if reading is None else judge(reading, settings)
+        return with_sound_edits(audit, before, sources, lambda texts: judge(read_safely(found.target, texts), settings))
     except AuditError:
         raise
     except Exception as error:  # a bug of ours on this one file

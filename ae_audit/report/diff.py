@@ -14,6 +14,8 @@ from ae_audit.source.text import Sources, split_lines
 def add_fix(page: Page, fix: Fix, *, indent: int = 2) -> None:
     """Write what the fix does, and whether it is safe."""
     nature = "safe: what is computed stays the same" if fix.safe else "changes what the program computes"
+    if fix.withheld is not None:
+        nature = f"no edit: {fix.withheld}"
     lead = Segment("fix  ", "bold")
     page.segments(
         [lead, Segment(fix.description.rstrip(".")), Segment(f" ({nature})", "dim")],

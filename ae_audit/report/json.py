@@ -140,7 +140,7 @@ def _arm(arm: Arm) -> Json:
 
 def _fix(fix: Fix) -> Json:
     edits = [{**_place(edit.location), "text": edit.text} for edit in fix.edits]
-    return {"description": fix.description, "safe": fix.safe, "edits": edits}
+    return {"description": fix.description, "safe": fix.safe, "edits": edits, "withheld": fix.withheld}
 
 
 def _place(location: Location) -> Json:

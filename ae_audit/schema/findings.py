@@ -98,6 +98,8 @@ class Fix:
     description: str
     safe: bool
     edits: tuple[Edit, ...] = ()
+    withheld: str | None = None
+    """why there are no edits where the source showed how to make them: what reading found after them"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,10 +103,10 @@ def _constant(setup: TrainingSetup) -> bool:
 
 
 def _remedies(setup: TrainingSetup) -> tuple[Remedy, ...]:
-    if setup.target.structure is Structure.CONTINUOUS:
-        change = repair(setup)
-        return change.pairing or (SwapActivation("linear"),)
     logits = setup.loss.from_logits is Tri.YES
+    if setup.target.structure is Structure.CONTINUOUS:
+        probability = setup.loss.name in BINARY and not logits  # which the constant 1 is as well
+        return repair(setup).pairing or (SwapActivation("sigmoid" if probability else "linear"),)
     if logits and setup.framework is Framework.TORCH:
         return (SwapActivation("linear"), SwapLoss("bce", from_logits=True))
     if setup.loss.name in CATEGORICAL:
