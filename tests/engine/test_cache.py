@@ -56,13 +56,14 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The files that are really read, by name."""
+    """The files that are really read, by name, without what is read of them with their fixes made."""
     names: list[str] = []
     original = static_stage.read_file
 
-    def noting(target: AuditTarget, *rest: object) -> static_stage.Reading:
-        names.append(os.path.basename(target.path))
-        return original(target, *rest)  # type: ignore[arg-type]
+    def noting(target: AuditTarget, sources: Sources, *rest: object) -> static_stage.Reading:
+        if sources.read(target.path) == Path(target.path).read_bytes():
+            names.append(os.path.basename(target.path))
+        return original(target, sources, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(static_stage, "read_file", noting)
     return names
