@@ -114,7 +114,7 @@ def _mutants(number: int, seed: int) -> Iterator[Program]:
 
 def _copied(program: Program) -> Path:
     """The program in a folder of its own, with the files that lie beside it."""
-    folder = Path(tempfile.mkdtemp(prefix="ae-audit-fixes-"))
+    folder = Path(tempfile.mkdtemp(prefix="study-of-fixes-"))
     if program.files is not None:
         for path in program.files.iterdir():
             if path.is_file() and path.stat().st_size < 1_000_000:

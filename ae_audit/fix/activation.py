@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from ae_audit.fix.source import Text, Texts, dotted
+from ae_audit.fix.source import Text, Texts, dotted, without_element
 from ae_audit.schema.findings import Edit
 from ae_audit.schema.location import Location
 from ae_audit.schema.training_setup import Framework
@@ -181,7 +181,8 @@ def _torch_function(to: str, node: ast.Call, func: ast.Attribute, text: Text, te
         return text.replace(node, tensor)
     if to in _DISTRIBUTIONS:
         if func.attr not in _DISTRIBUTIONS:
-            return None
+            # the axis along which torch's losses look for the classes
+            return text.replace(node, f"{owner}.{to}({tensor}, dim=1)" if is_module else f"{tensor}.{to}(dim=1)")
         end = text.span(func)[1]
         return text.edit(end - len(func.attr), end, to)
     if to not in _EVERYWHERE:
@@ -196,7 +197,7 @@ def _torch_function(to: str, node: ast.Call, func: ast.Attribute, text: Text, te
 
 def _torch_module(to: str, node: ast.Call, prefix: str, text: Text, texts: Texts) -> Edit | None:
     """``nn.Softmax(dim=1)``: another module in its place, or none where it is an element of a sequence."""
-    if to == "linear" and (edit := _without_element(node, text)) is not None:
+    if to == "linear" and _follows_another(node, text) and (edit := without_element(node, text)) is not None:
         return edit
     module = layer_named("torch", to)
     if module is None or (not prefix and not texts.binds(text, module)):
@@ -209,14 +210,11 @@ def _torch_module(to: str, node: ast.Call, prefix: str, text: Text, texts: Texts
     return text.replace(node, f"{prefix}.{module}({arguments})" if prefix else f"{module}({arguments})")
 
 
-def _without_element(node: ast.Call, text: Text) -> Edit | None:
-    """Take ``node`` out of the arguments of a call or the elements of a list, with the comma before it."""
+def _follows_another(node: ast.Call, text: Text) -> bool:
+    """Whether ``node`` is an element of a sequence, and not its first."""
     parent = text.parents.get(node)
     elements = parent.args if isinstance(parent, ast.Call) else parent.elts if isinstance(parent, ast.List) else []
-    if node not in elements or elements.index(node) == 0:
-        return None
-    before = elements[elements.index(node) - 1]
-    return text.edit(text.span(before)[1], text.span(node)[1], "")
+    return node in elements[1:]
 
 
 def _append_module(to: str, node: ast.Call, prefix: str, text: Text, texts: Texts) -> Edit | None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 
 from ae_audit.fix.source import Text, Texts, dotted
-from ae_audit.fix.twins import twins_in_use
+from ae_audit.fix.twins import made_alike, twins_in_use
 from ae_audit.schema.findings import Edit
 from ae_audit.schema.location import Location
 from ae_audit.schema.remedies import Rescale
 from ae_audit.schema.training_setup import DataFacts, Relation, TrainingSetup
+from ae_audit.theory.intervals import affine_onto
 
 _FIT_METHODS = frozenset({"fit", "train_on_batch"})
 _LOOPS = (ast.For, ast.While, ast.AsyncFor)
@@ -18,7 +19,7 @@ _LOOPS = (ast.For, ast.While, ast.AsyncFor)
 def rescale(remedy: Rescale, setup: TrainingSetup, texts: Texts) -> tuple[Edit, ...] | None:
     """The edits after which the data are rescaled; None where no place for that is unambiguous."""
     if remedy.scale > 1:
-        return None  # scaled once too often: a division has to go, not a multiplication to come
+        return None
     edits = _before_fit(remedy, setup, texts)
     return edits if edits is not None else _where_made(remedy, setup, texts)
 
@@ -43,10 +44,11 @@ def _before_fit(remedy: Rescale, setup: TrainingSetup, texts: Texts) -> tuple[Ed
     if text is None or call is None:
         return None
     names = _names(remedy, call)
-    statement = _statement(text, call)
+    statement = statement_of(text, call)
     if names is None or statement is None or _in_a_loop(text, statement):
         return None
-    more = twins_in_use(text, call, names) if remedy.input else []
+    names = [name for name in names if not (name in _validation_only(call) and _there(remedy, setup, asked=False))]
+    more = twins_in_use(text, call, names) if remedy.input and not _there(remedy, setup, asked=True) else []
     if more is None:
         return None
     names = [*names, *more]
@@ -57,6 +59,33 @@ def _before_fit(remedy: Rescale, setup: TrainingSetup, texts: Texts) -> tuple[Ed
         return None  # another statement stands before it on the line
     lines = "".join(f"{name} = {expression(remedy, name)}\n{indent}" for name in names)
     return (text.edit(start, start, lines),)
+
+
+def _there(remedy: Rescale, setup: TrainingSetup, *, asked: bool) -> bool:
+    """Whether what the model is given besides has the scale already that the training data are to get."""
+    pairs = (
+        [(setup.asked, setup.input)]
+        if asked
+        else [(setup.validation_input, setup.input), (setup.validation_target, setup.target)]
+    )
+    for given, trained in pairs:
+        if given is not None and given.values.hull.bounded and trained.values.hull.bounded:
+            change = affine_onto(trained.values.hull, given.values.hull)
+            if change is not None and _close(change[0], remedy.scale) and _close(change[1], remedy.shift):
+                return True
+    return False
+
+
+def _close(one: float, other: float) -> bool:
+    return abs(one - other) <= 1e-3 * max(1e-3, abs(other))
+
+
+def _validation_only(call: ast.Call) -> set[str]:
+    """The variables that are given to ``fit`` as validation data and not to train on."""
+    given = {keyword.arg: keyword.value for keyword in call.keywords}
+    trained = [*call.args[:2], *(given[name] for name in ("x", "y") if name in given)]
+    held_out = given.get("validation_data")
+    return (set() if held_out is None else _variables(held_out)) - {name for one in trained for name in _variables(one)}
 
 
 def _fit_call(text: Text, place: Location) -> ast.Call | None:
@@ -117,18 +146,20 @@ def _where_made(remedy: Rescale, setup: TrainingSetup, texts: Texts) -> tuple[Ed
     node = text.node_at(place) if text is not None else None
     if text is None or node is None:
         return None
-    if _assigned(node, text) is None:
+    edits = [append_map(remedy, one, text) for one in (node, *made_alike(node, assigned_to(node, text), text))]
+    return tuple(edit for edit in edits if edit is not None) if None not in edits else None
+
+
+def append_map(remedy: Rescale, node: ast.expr, text: Text) -> Edit | None:
+    """The map behind an expression that is the whole value of a variable; None where it is none."""
+    if assigned_to(node, text) is None or _is_constructor(node):
         return None
-    if _is_constructor(node):
-        node = _read_from(node, text)
-        if node is None:
-            return None
     source = text.text(node)
     operand = source if isinstance(node, ast.Call | ast.Name | ast.Attribute | ast.Subscript) else f"({source})"
-    return (text.replace(node, expression(remedy, operand)),)
+    return text.replace(node, expression(remedy, operand))
 
 
-def _assigned(node: ast.AST, text: Text) -> ast.Name | None:
+def assigned_to(node: ast.AST, text: Text) -> ast.Name | None:
     """The variable that ``node`` is the whole value of."""
     parent = text.parents.get(node)
     if not isinstance(parent, ast.Assign) or parent.value is not node or len(parent.targets) != 1:
@@ -141,28 +172,8 @@ def _is_constructor(node: ast.expr) -> bool:
     return isinstance(node, ast.Call) and (dotted(node.func) or "").rpartition(".")[2][:1].isupper()
 
 
-def _read_from(node: ast.expr, text: Text) -> ast.expr | None:
-    """The expression that takes the array out of a data set object: of ``x = mnist.data.float()`` the right side."""
-    variable = _assigned(node, text)
-    if variable is None or text.tree is None:
-        return None
-    reads = [
-        read
-        for read in ast.walk(text.tree)
-        if isinstance(read, ast.Attribute)
-        and read.attr in {"data", "train_data"}
-        and isinstance(read.value, ast.Name)
-        and read.value.id == variable.id
-    ]
-    if len(reads) != 1:
-        return None
-    statement = _statement(text, reads[0])
-    if not isinstance(statement, ast.Assign) or _assigned(statement.value, text) is None:
-        return None
-    return statement.value
-
-
-def _statement(text: Text, node: ast.AST) -> ast.stmt | None:
+def statement_of(text: Text, node: ast.AST) -> ast.stmt | None:
+    """The statement that ``node`` is a part of."""
     while node in text.parents:
         if isinstance(node, ast.stmt):
             return node

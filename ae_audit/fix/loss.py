@@ -103,6 +103,10 @@ def _torch(to: str, from_logits: bool, node: ast.expr, text: Text, texts: Texts)
     return text.replace(call, f"{prefix}.{name}({kept})" if prefix else f"{name}({kept})")
 
 
+def _is_batchmean(keyword: ast.keyword) -> bool:
+    return isinstance(keyword.value, ast.Constant) and keyword.value.value == "batchmean"
+
+
 def _kept_arguments(old: str, new: str, call: ast.Call, tensors: int, text: Text) -> str | None:
     """The arguments that mean the same for both losses; None where one is given that does not carry over."""
     if len(call.args) != tensors or any(isinstance(argument, ast.Starred) for argument in call.args):
@@ -114,5 +118,7 @@ def _kept_arguments(old: str, new: str, call: ast.Call, tensors: int, text: Text
     for keyword in call.keywords:
         if keyword.arg not in common:
             return None
+        if _is_batchmean(keyword):
+            continue  # which the divergence alone has; the mean is every loss's own
         kept.append(f"{keyword.arg}={text.text(keyword.value)}")
     return ", ".join(kept)

@@ -6,9 +6,12 @@ import ast
 from itertools import groupby
 
 from ae_audit.fix.activation import quoted, swap_activation
+from ae_audit.fix.advice import follow
 from ae_audit.fix.data import rescale
 from ae_audit.fix.loss import expect_logits, swap_loss
+from ae_audit.fix.origin import at_origin
 from ae_audit.fix.source import SourceOf, Texts, parse
+from ae_audit.fix.twice import scale_once
 from ae_audit.schema.findings import Edit, Finding, Fix
 from ae_audit.schema.location import Location
 from ae_audit.schema.remedies import Advice, DropMetric, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
@@ -57,13 +60,16 @@ def _edits(remedy: Remedy, finding: Finding, setup: TrainingSetup, texts: Texts)
         case ExpectLogits(from_logits):
             return expect_logits(setup.loss.name, from_logits, setup.loss.location, framework, texts)
         case Rescale():
-            return rescale(remedy, setup, texts)
+            if remedy.undo:
+                return scale_once(remedy, setup, texts)
+            edits = rescale(remedy, setup, texts)
+            return edits if edits is not None else at_origin(remedy, setup, texts)
         case DropMetric(_, to):
             known = any(metric.location == finding.location for metric in setup.metrics)
             twice = any(metric.name == to for metric in setup.metrics)
             return _metric(to, finding.location, texts) if known and not twice else None
-        case Advice():
-            return None
+        case Advice(_, change):
+            return None if change is None else follow(change, finding.location, setup, texts)
 
 
 def _swap_head(to: str, head: Head, framework: Framework, texts: Texts) -> tuple[Edit, ...] | None:

@@ -163,6 +163,18 @@ def dotted(node: ast.expr) -> str | None:
     return None
 
 
+def without_element(node: ast.expr, text: Text) -> Edit | None:
+    """Take ``node`` out of the arguments of a call or the elements of a list, with a comma beside it."""
+    parent = text.parents.get(node)
+    elements = parent.args if isinstance(parent, ast.Call) else parent.elts if isinstance(parent, ast.List) else []
+    if node not in elements or len(elements) == 1:
+        return None
+    index = elements.index(node)
+    if index == 0:
+        return text.edit(text.span(node)[0], text.span(elements[1])[0], "")
+    return text.edit(text.span(elements[index - 1])[1], text.span(node)[1], "")
+
+
 def diff(path: str, before: str, after: str) -> str:
     """The unified diff from ``before`` to ``after``; empty where they are equal."""
     from difflib import unified_diff

@@ -38,6 +38,36 @@ def twins_in_use(text: Text, call: ast.Call, names: Iterable[str]) -> list[str] 
     return found
 
 
+def made_later(text: Text, call: ast.Call) -> list[ast.expr]:
+    """What the variables are made by that the model is given and was not trained on; none where one shows none."""
+    model = dotted(call.func.value) if isinstance(call.func, ast.Attribute) else None
+    if text.tree is None or model is None:
+        return []
+    trained = {node.id for node in ast.walk(call) if isinstance(node, ast.Name)}
+    makings = _Makings(text.tree)
+    later = {name for given in _asked(text.tree, model) for name in _root_names(given)} - trained
+    named = [makings.expressions(name) for name in sorted(later) if makings.share_origin(name, trained)]
+    return [made[-1] for made in named if made] if all(named) else []
+
+
+def made_alike(made: ast.expr, variable: ast.Name | None, text: Text) -> Iterator[ast.expr]:
+    """The expressions that the twins of a variable are made by, where ``made`` is what the variable is made by last.
+
+    Of ``train, test = split(data)`` and ``x = train[:, 1:]; xt = test[:, 1:]`` the second.
+    """
+    if text.tree is None or variable is None:
+        return
+    makings = _Makings(text.tree)
+    ours = makings.expressions(variable.id)
+    for other in makings.names():
+        theirs = makings.expressions(other)
+        if other == variable.id or len(ours) != len(theirs) or made not in ours:
+            continue
+        twin = theirs[ours.index(made)]
+        if twin is not made and makings.are_twins(other, variable.id):
+            yield twin
+
+
 def _asked(tree: ast.AST, model: str) -> Iterator[ast.expr]:
     """What the model is given to predict or to be measured on."""
     for node in ast.walk(tree):
@@ -69,6 +99,14 @@ class _Makings:
                     for part in ast.walk(target):
                         if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
                             self._made.setdefault(part.id, []).append(node)
+
+    def names(self) -> Iterator[str]:
+        """Every variable that is assigned somewhere."""
+        yield from self._made
+
+    def expressions(self, name: str) -> list[ast.expr]:
+        """The values that a variable is given, in order."""
+        return [node.value for node in self._made.get(name, ())]
 
     def last_line(self, name: str) -> int:
         """The line of its last assignment, 0 where there is none."""

@@ -19,7 +19,7 @@ from ae_audit.rules.predicates import (
     structure_of,
     top_of,
 )
-from ae_audit.schema.remedies import Advice, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
+from ae_audit.schema.remedies import Advice, Change, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
 from ae_audit.schema.training_setup import Framework, Relation, Structure, TrainingSetup
 from ae_audit.theory.intervals import UNIT, Interval
 from ae_audit.theory.loss_families import BINARY, CATEGORICAL, OVERLAP, POINTWISE, takes_log_probabilities
@@ -53,7 +53,9 @@ def one_shape(setup: TrainingSetup, made: Shape, wanted: Shape) -> Advice:
     if len(made) == len(wanted) + 1 and len(made) > 1 and made[1] == 1:
         change = "unsqueeze(1) on" if torch else "np.expand_dims(…, 1) on"
         other = "squeeze(1) on the prediction, or " if torch and len(made) == 2 else ""
-        return Advice(f"{other}{change} the target")
+        return Advice(f"{other}{change} the target", Change.SHAPE)
+    if torch and len(wanted) == len(made) + 1 and len(wanted) > 1 and wanted[1] == 1:
+        return Advice("squeeze(1) on the target", Change.SHAPE)
     return Advice("the same shape for prediction and target")
 
 
@@ -105,9 +107,13 @@ def _recurrent(setup: TrainingSetup) -> str | None:
 
 
 def _is_measurement(setup: TrainingSetup) -> bool:
-    """Whether the target holds quantities of no habitual scale, one or a few a sample: prices, ages, distances."""
-    target, shape = setup.target, setup.target.shape
-    if scale_of(target) is not Scale.NON_NEGATIVE or top_of(target) in FULL_SCALES or setup.reconstruction is Tri.YES:
+    """Whether the target holds quantities of no habitual scale: prices, ages, distances, temperatures."""
+    target, shape, top = setup.target, setup.target.shape, top_of(setup.target)
+    if scale_of(target) is not Scale.NON_NEGATIVE or top in FULL_SCALES:
+        return False
+    if top is not None and (target.values.hull.lo > ROUNDING * top or top != round(top)):
+        return True  # as measured: a scale has ends that people would write
+    if setup.reconstruction is Tri.YES:
         return False
     if shape is None:
         shape = setup.head.shape
@@ -187,9 +193,9 @@ def wasted(hull: Interval, box: Interval) -> bool:
 def _rescale(setup: TrainingSetup, *, signed: bool, unit: bool) -> Rescale | None:
     """The division that brings raw data onto the unit interval (onto [-1, 1] where ``signed``)."""
     labels = structure_of(setup) in LABELS
-    target_top = None if labels or _is_measurement(setup) else top_of(setup.target)
-    input_top = None if setup.input.structure in LABELS else top_of(setup.input)
-    shared = setup.relation is Relation.SAME
+    shared, measured = setup.relation is Relation.SAME, _is_measurement(setup)
+    target_top = None if labels or measured else top_of(setup.target)
+    input_top = None if setup.input.structure in LABELS or (shared and measured) else top_of(setup.input)
     top = target_top or input_top
     if top is None:
         if unit and not labels and scale_of(setup.target) is Scale.SIGNED:

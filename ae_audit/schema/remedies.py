@@ -5,6 +5,8 @@ The probe turns a remedy into a counterfactual arm, the fixer into an edit of th
 
 from __future__ import annotations
 
+from enum import Enum
+
 from ae_audit.base.records import dataclass
 from ae_audit.theory.intervals import format_number
 
@@ -48,14 +50,22 @@ class Rescale:
     shift: float = 0.0
     input: bool = True
     target: bool = True
+    undo: bool = False
+    """the data were scaled twice: one of the two scalings is to go, where it can be found"""
 
     def __str__(self) -> str:
         what = "input and target" if self.input and self.target else "the input" if self.input else "the target"
-        if self.scale == 1:
-            return f"{what} {'plus' if self.shift > 0 else 'minus'} {format_number(abs(self.shift))}"
-        by = f"divided by {format_number(1 / self.scale)}" if self.scale < 1 else f"times {format_number(self.scale)}"
-        shift = f", then {'+' if self.shift > 0 else '−'} {format_number(abs(self.shift))}" if self.shift else ""
-        return f"{what} {by}{shift}"
+        if self.undo:
+            return f"{what} divided by {format_number(self.scale)} only once"
+        return f"{what} {affine_words(self.scale, self.shift)}"
+
+
+def affine_words(scale: float, shift: float) -> str:
+    """``divided by 127.5, then − 1``."""
+    if scale == 1:
+        return f"{'plus' if shift > 0 else 'minus'} {format_number(abs(shift))}"
+    by = f"divided by {format_number(1 / scale)}" if scale < 1 else f"times {format_number(scale)}"
+    return f"{by}, then {'+' if shift > 0 else '−'} {format_number(abs(shift))}" if shift else by
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +79,27 @@ class DropMetric:
         return f"no {self.metric} metric" if self.to is None else f"{self.to} in place of {self.metric}"
 
 
+class Change(Enum):
+    """What an editor can do of its own where an advice asks for it."""
+
+    CLASS_AXIS = "class axis"
+    """normalise along the axis of the classes"""
+    ZERO_GRADIENTS = "zero gradients"
+    """set the gradients to zero before they are computed"""
+    SHAPE = "shape"
+    """give prediction and target one shape, where one of them has a second axis of extent 1 that the other lacks"""
+    POSITIVE_LOSS = "positive loss"
+    """minimise the loss, not its negative"""
+    SCALE_LATER = "scale later"
+    """scale what the trained model is given as the training data are"""
+
+
 @dataclass(frozen=True, slots=True)
 class Advice:
     """A change of the program's design, in words: another head, other shapes. No experiment can put it in."""
 
     text: str
+    change: Change | None = None
 
     def __str__(self) -> str:
         return self.text

@@ -149,3 +149,11 @@ def format_number(value: float) -> str:
 
 def _product(a: float, b: float) -> float:
     return 0.0 if a == 0.0 or b == 0.0 else a * b
+
+
+def affine_onto(source: Interval, wanted: Interval) -> tuple[float, float] | None:
+    """Factor and shift that map ``source`` onto ``wanted``; None where one has no end or no width."""
+    if not (source.bounded and wanted.bounded and source.width > 0 and wanted.width > 0):
+        return None
+    scale = wanted.width / source.width
+    return scale, wanted.lo - scale * source.lo + 0.0

@@ -65,15 +65,30 @@ def test_what_the_model_is_not_asked_about_stays(test: str, more: str, asked: st
 
 
 @pytest.mark.parametrize(
-    ("test", "more", "asked"),
+    ("more", "asked"),
     [
-        ("x_test = x_test.reshape(10000, 784) / 255.0", "", "net.predict(x_test)"),  # which is right as it is
-        (SAME, "few = x_test[:10]", "net.predict(few)"),
-        (SAME, "", "later = x_test[5:]\nnet.predict(later)"),
+        ("few = x_test[:10]", "net.predict(few)"),
+        ("", "later = x_test[5:]\nnet.predict(later)"),
     ],
 )
-def test_where_something_would_be_left_as_it_is_there_are_no_edits(test: str, more: str, asked: str) -> None:
-    assert mended(PROGRAM.format(test=test, more=more, asked=asked), "AE201") is None
+def test_what_goes_other_ways_to_the_model_is_divided_where_it_is_loaded(more: str, asked: str) -> None:
+    found = mended(PROGRAM.format(test=SAME, more=more, asked=asked), "AE201")
+    assert found is not None
+    assert "mnist.load_data()\nx_train = x_train / 255.0\nx_test = x_test / 255.0\nx_train = x_train.reshape" in found
+    assert found.count("255.0") == 2
+
+
+def test_what_has_its_scale_already_stays() -> None:
+    right = "x_test = x_test.reshape(10000, 784) / 255.0"
+    found = mended(PROGRAM.format(test=right, more="", asked="net.predict(x_test)"), "AE201")
+    assert found == PROGRAM.format(test=right, more="", asked="net.predict(x_test)").replace(
+        "net.fit", "x_train = x_train / 255.0\nnet.fit"
+    )
+
+
+def test_where_something_would_be_left_as_it_is_there_are_no_edits() -> None:
+    other = "x_test = x_test.reshape(-1, 784) / 100.0"
+    assert mended(PROGRAM.format(test=other, more="", asked="net.predict(x_test)"), "AE201") is None
 
 
 TORCH = """\

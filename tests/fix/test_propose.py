@@ -368,8 +368,7 @@ def test_the_expression_that_made_the_data_is_divided(before: str, at: str, reme
     [
         ("(a, b), (c, d) = load()\n", "load()"),
         ("d = datasets.MNIST('data')\nfit(d)\n", "datasets.MNIST('data')"),
-        ("d = datasets.MNIST('data')\nx = d.data\nz = d.data\n", "datasets.MNIST('data')"),
-        ("d = datasets.MNIST('data')\nx, y = d.data, d.targets\n", "datasets.MNIST('data')"),
+        ("d = datasets.MNIST('data')\nn = d.data.shape\n", "datasets.MNIST('data')"),
         ("fit(load())\n", "load()"),
     ],
 )

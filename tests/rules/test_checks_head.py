@@ -262,7 +262,10 @@ def test_a_sigmoid_behind_a_relu_is_told_to_lose_the_relu() -> None:
     )
     (violation,) = violations("AE102", fed)
     assert "sigmoid produces values in [0.5, 1) only" in violation.message
-    assert violation.remedies == ()  # another activation in its place would be fed the same
+    # another activation in its place would be fed the same
+    assert [str(remedy) for remedy in violation.remedies] == [
+        "no activation of the last layer's own before the sigmoid"
+    ]
     assert any("no activation in between" in item.text for item in violation.evidence)
     assert not violations("AE203", replace(fed, loss=replace(fed.loss, name="bce")))  # nor is its floor in reach
 

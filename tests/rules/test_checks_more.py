@@ -260,13 +260,15 @@ def test_an_unknown_reconstruction_is_left_to_the_other_rule() -> None:
 
 @pytest.mark.parametrize("top", [1 / 255, 2 / 255, 1 / 65025])
 def test_a_range_that_is_far_too_narrow(top: float) -> None:
-    assert remedies("AE303", setup("sigmoid", "mse", data(Interval(0.0, top)))) == ["input and target times 255"]
+    assert remedies("AE303", setup("sigmoid", "mse", data(Interval(0.0, top)))) == [
+        "input and target divided by 255 only once"
+    ]
 
 
 def test_only_the_input_is_scaled_twice() -> None:
     twice = data(Interval(-1.0, -0.992))
     subject = setup("softmax", "sparse_cce", CLASSES, given=twice, relation=Relation.LABELS)
-    assert remedies("AE303", subject) == ["the input times 255"]
+    assert remedies("AE303", subject) == ["the input divided by 255 only once"]
 
 
 @pytest.mark.parametrize(

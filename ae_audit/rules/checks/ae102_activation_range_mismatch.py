@@ -65,6 +65,7 @@ from ae_audit.rules.programs import RAW, SIGNED, dense_keras, dense_torch
 from ae_audit.rules.repair import repair
 from ae_audit.schema.findings import Evidence, Severity, UnknownFact, Violation
 from ae_audit.schema.ideal import Outcome
+from ae_audit.schema.remedies import Advice, Remedy
 from ae_audit.schema.training_setup import Framework, Structure, TrainingSetup
 from ae_audit.theory.activations import FREE_HEADS, Constraint
 from ae_audit.theory.loss_families import BINARY, CATEGORICAL
@@ -137,7 +138,7 @@ class ActivationRangeMismatch(Rule):
             message=f"{activation_words(setup)} produces values in {setup.head.range.values.hull} only, "
             f"but the target is {values_words(setup.target)}",
             location=place,
-            remedies=(change.rescale,) if change.rescale and change.rescale.target else change.pairing,
+            remedies=(change.rescale,) if change.rescale and change.rescale.target else change.pairing or _words(setup),
             spans=spans(setup, but=place),
             evidence=(*evidence(setup, "head", "target"), *_feeding(setup)),
             severity=Severity.WARNING if barely else None,
@@ -152,6 +153,13 @@ def _cannot_give(setup: TrainingSetup) -> bool:
     """
     found = setup.ideal
     return found is not None and found.outcome is Outcome.UNREACHABLE and setup.head.activation not in FREE_HEADS
+
+
+def _words(setup: TrainingSetup) -> tuple[Remedy, ...]:
+    """What to do where no exchange of head, loss or scale does it."""
+    if fed_narrowly(setup):
+        return (Advice(f"no activation of the last layer's own before the {activation_words(setup)}"),)
+    return (Advice(f"the target kept within {setup.head.range.values.hull.closure()}"),)
 
 
 def _feeding(setup: TrainingSetup) -> Iterator[Evidence]:

@@ -147,10 +147,10 @@ def _consequence(setup: TrainingSetup) -> str:
 
 
 def _remedies(setup: TrainingSetup, domain: Interval) -> tuple[Remedy, ...]:
-    if domain is NON_POSITIVE:
+    change = repair(setup)
+    if domain is NON_POSITIVE and change.loss is None:
         return (SwapActivation("log_softmax"),)
-    change = repair(setup).pairing
-    return change or (SwapActivation("sigmoid" if setup.loss.name in BINARY else "softmax"),)
+    return change.pairing or (SwapActivation("sigmoid" if setup.loss.name in BINARY else "softmax"),)
 
 
 RULE = LogitsInProbabilityLoss()

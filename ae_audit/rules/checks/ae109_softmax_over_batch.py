@@ -43,7 +43,7 @@ from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.predicates import activation_words, evidence, head_place, simplex_axis, spans
 from ae_audit.rules.programs import CLASSIFICATION, SCALED, dense_keras, dense_torch
 from ae_audit.schema.findings import Severity, UnknownFact, Violation
-from ae_audit.schema.remedies import Advice
+from ae_audit.schema.remedies import Advice, Change
 from ae_audit.schema.training_setup import Framework, TrainingSetup
 from ae_audit.theory.activations import Constraint
 
@@ -94,7 +94,7 @@ class SoftmaxOverBatch(Rule):
             message=f"{activation_words(setup)} along axis 0 shares each class out among the samples of the batch, "
             "instead of each sample among the classes",
             location=place,
-            remedies=(Advice(f"{axis} in the {activation_words(setup)}"),),
+            remedies=(Advice(f"{axis} in the {activation_words(setup)}", Change.CLASS_AXIS),),
             spans=spans(setup, but=place, target=False),
             evidence=evidence(setup, "head", "loss"),
         )

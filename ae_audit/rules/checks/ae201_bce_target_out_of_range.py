@@ -52,8 +52,9 @@ from ae_audit.rules.predicates import (
     values_words,
 )
 from ae_audit.rules.programs import RAW, SIGNED, dense_keras, dense_torch
-from ae_audit.rules.repair import class_head, repair
+from ae_audit.rules.repair import Repair, class_head, repair
 from ae_audit.schema.findings import Severity, UnknownFact, Violation
+from ae_audit.schema.remedies import Advice, Remedy
 from ae_audit.schema.training_setup import DataFacts, Framework, Structure, TrainingSetup
 from ae_audit.theory.intervals import UNIT
 from ae_audit.theory.loss_families import BINARY
@@ -111,15 +112,17 @@ class BceTargetOutOfRange(Rule):
             message=f"binary cross-entropy needs targets in [0, 1], but the target is {values_words(setup.target)}: "
             f"{consequence}",
             location=place,
-            remedies=(wider,)
-            if wider is not None
-            else (change.rescale,)
-            if change.rescale and change.rescale.target
-            else change.pairing,
+            remedies=(wider,) if wider is not None else _onto_unit(change),
             spans=spans(setup, but=place),
             evidence=evidence(setup, "loss", "target"),
             proved=bound is not None and bound.floor == float("-inf"),
         )
+
+
+def _onto_unit(change: Repair) -> tuple[Remedy, ...]:
+    if change.rescale is not None and change.rescale.target:
+        return (change.rescale,)
+    return change.pairing or (Advice("the target kept within [0, 1]"),)
 
 
 def _noisy_labels(target: DataFacts) -> bool:

@@ -60,7 +60,7 @@ from ae_audit.rules.predicates import (
 from ae_audit.rules.programs import dense_keras, dense_torch
 from ae_audit.schema.findings import Severity, UnknownFact, Violation
 from ae_audit.schema.ideal import Ideal, Outcome
-from ae_audit.schema.remedies import Advice
+from ae_audit.schema.remedies import Advice, Change
 from ae_audit.schema.training_setup import Framework, TrainingSetup
 from ae_audit.theory.loss_families import BINARY, POINTWISE
 from ae_audit.theory.ranges import Tri
@@ -159,7 +159,7 @@ class LossMissesTarget(Rule):
         return Violation(
             message=text,
             location=place,
-            remedies=(Advice("the loss without its minus sign"),) if _is_reversed(setup) else (),
+            remedies=(Advice("the loss without its minus sign", Change.POSITIVE_LOSS),) if _is_reversed(setup) else (),
             spans=spans(setup, but=place),
             evidence=evidence(setup, "head", "loss", "target"),
             proved=proved,

@@ -40,7 +40,7 @@ from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.predicates import LABELS, evidence, spans, structure_of, values_words
 from ae_audit.rules.programs import SCALED, dense_keras, dense_torch
 from ae_audit.schema.findings import Evidence, Severity, UnknownFact, Violation
-from ae_audit.schema.remedies import Rescale
+from ae_audit.schema.remedies import Advice, Rescale
 from ae_audit.schema.training_setup import DataFacts, Framework, Relation, Structure, TrainingSetup
 
 NARROW = 0.02
@@ -85,7 +85,7 @@ class DoubleNormalisation(Rule):
         yield Violation(
             message=f"the {part} seems to be scaled twice: it is {values_words(data)}",
             location=place,
-            remedies=(Rescale(255.0, input=given or both, target=wanted or both),),
+            remedies=(Rescale(255.0, input=given or both, target=wanted or both, undo=True),),
             spans=spans(setup, but=place),
             evidence=evidence(setup, part),
         )
@@ -97,6 +97,7 @@ class DoubleNormalisation(Rule):
             message=f"the input is {values_words(setup.input)}, and the model scales it once more, to {inside.values}: "
             "scale outside or inside, not both",
             location=place,
+            remedies=(Advice("one of the two left out: the division of the data, or the scaling in the model"),),
             spans=spans(setup, but=place, loss=False),
             evidence=(*evidence(setup, "input"), *(Evidence("static", step.text, step.location)
                                                    for step in inside.trail[len(setup.input.trail):])),

@@ -39,14 +39,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ae_audit.rules.base import Example, Rule
-from ae_audit.rules.predicates import LABELS, evidence, span_of, spans, values_words
+from ae_audit.rules.predicates import LABELS, ROUNDING, evidence, span_of, spans, values_words
 from ae_audit.rules.programs import SCALED, dense_keras
+from ae_audit.rules.repair import repair
 from ae_audit.schema.findings import Evidence, Severity, Span, UnknownFact, Violation
-from ae_audit.schema.remedies import Advice
+from ae_audit.schema.remedies import Advice, Change, Remedy, affine_words
 from ae_audit.schema.training_setup import DataFacts, Framework, TrainingSetup
+from ae_audit.theory.intervals import Interval, affine_onto
 
 FACTOR = 10.0
 """spans of two samples of the same data differ by less, a forgotten division by 255 or 16 makes more of it"""
+MOST = 2.0
+"""times that data may become wider; beyond that they were scaled twice, or the training data never were"""
 
 
 KERAS = dense_keras(
@@ -114,7 +118,7 @@ class TrainValidationScaleMismatch(Rule):
                     message=f"the {part} is {values_words(trained)} in training, but {values_words(validated)} "
                     "in validation",
                     location=place,
-                    remedies=(Advice(f"scale the validation {part} as in training"),),
+                    remedies=_scaled(setup, validated, trained, f"the validation {part}"),
                     spans=spans(setup, but=place, loss=False),
                     evidence=evidence(setup, part),
                 )
@@ -126,11 +130,24 @@ class TrainValidationScaleMismatch(Rule):
                 message=f"the model is trained on {values_words(setup.input)}, but then given {setup.asked.values} of "
                 "the same source: what it is given later must be scaled as in training",
                 location=place,
-                remedies=(Advice("scale what the model is given later as in training"),),
+                remedies=_scaled(setup, setup.asked, setup.input, "what the model is given later"),
                 spans=(Span(where, "given later"),) if where is not None and where != place else (),
                 evidence=(*evidence(setup, "input"),
                           *(Evidence("static", step.text, step.location) for step in setup.asked.trail)),
             )  # fmt: skip
+
+
+def _scaled(setup: TrainingSetup, later: DataFacts, trained: DataFacts, what: str) -> tuple[Remedy, ...]:
+    """How later data come onto the scale of the training data; or these, where theirs is to change anyway."""
+    change, data, hull = repair(setup).rescale, setup.input.values.hull, later.values.hull
+    if change is not None and change.input and data.bounded and hull.bounded:
+        made = Interval(change.scale * data.lo + change.shift, change.scale * data.hi + change.shift)
+        if hull.covers(made, ROUNDING) and made.covers(hull, ROUNDING):
+            return (change,)
+    onto = affine_onto(hull, trained.values.hull)
+    if onto is None or onto[0] > MOST:
+        return (Advice(f"scale {what} as in training", Change.SCALE_LATER),)
+    return (Advice(f"{what} {affine_words(*onto)}, as in training", Change.SCALE_LATER),)
 
 
 def _differ(trained: DataFacts, validated: DataFacts) -> bool:

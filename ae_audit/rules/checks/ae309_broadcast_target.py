@@ -46,7 +46,7 @@ from ae_audit.rules.checks.ae307_target_is_labels import reconstructs_labels
 from ae_audit.rules.predicates import class_count, evidence, loss_words, spans
 from ae_audit.rules.repair import one_shape
 from ae_audit.schema.findings import Evidence, Severity, UnknownFact, Violation
-from ae_audit.schema.remedies import Advice, Remedy, SwapLoss
+from ae_audit.schema.remedies import Advice, Change, Remedy, SwapLoss
 from ae_audit.schema.training_setup import Framework, TrainingSetup
 from ae_audit.theory.loss_families import BINARY, POINTWISE
 from ae_audit.theory.ranges import Tri
@@ -197,7 +197,7 @@ def _categorical(setup: TrainingSetup, made: Shape, wanted: Shape, meet: str) ->
             )
     elif name == "sparse_cce" and len(wanted) == len(made) and wanted[1] == 1:
         return f"{meet}: cross-entropy takes class indices without an axis of their own, and raises", (
-            Advice("squeeze(1) on the target"),
+            Advice("squeeze(1) on the target", Change.SHAPE),
         )
     return _NONE
 

@@ -39,7 +39,7 @@ from collections.abc import Iterator
 
 from ae_audit.rules.base import Example, Rule
 from ae_audit.schema.findings import Severity, Span, UnknownFact, Violation
-from ae_audit.schema.remedies import Advice
+from ae_audit.schema.remedies import Advice, Change
 from ae_audit.schema.training_setup import Framework, TrainingSetup
 from ae_audit.theory.ranges import Tri
 
@@ -86,7 +86,7 @@ class MissingZeroGrad(Rule):
         yield Violation(
             message="gradients are never set to zero in this loop, so every step follows the sum of all of them",
             location=place,
-            remedies=(Advice("optimizer.zero_grad() before each backward pass"),),
+            remedies=(Advice("optimizer.zero_grad() before each backward pass", Change.ZERO_GRADIENTS),),
             spans=() if place == setup.location else (Span(setup.location, "the loss of this loop"),),
         )
 
