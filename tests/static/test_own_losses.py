@@ -297,3 +297,36 @@ class Critic(L.LightningModule):
 L.Trainer().fit(Critic(), DataLoader(torch.rand(100, 4)))
 """
     assert setup_of(program).loss.name is None
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "-torch.mean(torch.log(real) + torch.log(1 - made))",
+        "-(torch.log(real + 1e-8).mean() + (1 - made + 1e-8).log().mean())",
+        "(-torch.log(real) - torch.log(1. - made)).mean()",
+        "-torch.log(real).mean() - torch.log(1 - made).mean()",
+    ],
+)
+def test_logarithms_of_a_judge_are_cross_entropies_against_1_and_0(loss: str) -> None:
+    step = f"real, made = torch.sigmoid(judge(x)), torch.sigmoid(judge(net(x).detach()))\nloss = {loss}"
+    setups = setups_of(trained(step))
+    assert {setup.loss.name for setup in setups} == {"bce"}
+    assert {setup.target.values.hull.lo for setup in setups} == {0.0, 1.0}
+
+
+def test_a_generator_that_lowers_the_judges_certainty_is_told_unread() -> None:
+    setup = setup_of(trained("loss = torch.log(1 - torch.sigmoid(judge(net(x)))).mean()"))
+    assert setup.loss.name is None
+
+
+def test_a_ranking_by_the_logarithm_of_a_sigmoid_is_a_cross_entropy_against_1() -> None:
+    setup = setup_of(trained("loss = -(judge(x) - judge(net(x))).sigmoid().log().mean()"))
+    assert setup.loss.name == "bce"
+    assert setup.target.values.hull.lo == setup.target.values.hull.hi == 1.0
+
+
+def test_a_weighted_logarithm_keeps_its_weight_for_target() -> None:
+    setup = setup_of(trained("p = net(x)\nt = x.flatten(1)\nloss = -(t * p.log() + (1 - t) * (1 - p).log()).mean()"))
+    assert setup.loss.name == "bce"
+    assert setup.target.source == "torchvision.datasets.MNIST"

@@ -8,6 +8,7 @@ from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import Framework, Structure
 from ae_audit.static.domain import (
     arrays,
+    cross_entropies,
     divergences,
     indexing,
     losses,
@@ -128,6 +129,9 @@ def reduced(
     along = None if whole else axis
     if isinstance(found, (LossValue, Difference)):
         return losses.reduced(run, found, how, where, along) if how in {"mean", "sum"} else found
+    judged = cross_entropies.certain(run, found, where) if how in {"mean", "sum"} and found is not None else None
+    if judged is not None:
+        return losses.reduced(run, judged, how, where, along)
     if isinstance(found, Tensor):
         shape = indexing.reduced(found.head.shape, along, keep=keep)
         made = tensors.opaque(run, found.framework, [found], f"`{where.written}` is a statistic of the output",

@@ -239,7 +239,7 @@ def finished(term: LossTerm) -> LossUse:
     if name == POSITIVE:
         name = None if _is_signed(term.target) else "cce"
         weight = None if weight is None else -weight
-    elif name == NEGATIVE:
+    elif name == NEGATIVE or (name == "bce" and weight is not None and weight < 0 and _is_written_number(term)):
         name = None
     reduction = use.reduction
     if term.reductions:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import MetricUse, Structure
-from ae_audit.static.domain import arrays, comparisons, losses, tensor_arithmetic, unsigned
+from ae_audit.static.domain import arrays, comparisons, cross_entropies, losses, tensor_arithmetic, unsigned
 from ae_audit.static.domain.byte_scaling import scaled
 from ae_audit.static.domain.stores import Store
 from ae_audit.static.domain.values import (
@@ -58,10 +58,10 @@ def binary(run: Evaluator, symbol: str, left: Value, right: Value, where: Where)
     """``left symbol right``."""
     if isinstance(left, Const) and isinstance(right, Const):
         return _constants(symbol, left, right, where)
-    if isinstance(left, Seq) or isinstance(right, Seq):
-        done = _sequences(run, symbol, left, right)
-        if done is not None:
-            return done
+    done = _sequences(run, symbol, left, right) if isinstance(left, Seq) or isinstance(right, Seq) else None
+    if done is not None:
+        return done
+    left, right = cross_entropies.answers(run, symbol, left, right, where)
     if isinstance(left, Mapping) and isinstance(right, Mapping) and symbol == "|":
         return Mapping({**left.items, **right.items}, left.rest or right.rest)
     if isinstance(left, LossFunction) or isinstance(right, LossFunction):

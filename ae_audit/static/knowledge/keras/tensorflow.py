@@ -398,6 +398,7 @@ def _other(run: Run, name: str, call: Call) -> Value:
 @TABLE.method("tensorflow.GradientTape", "gradient", "jacobian")
 def _gradient(run: Run, receiver: Object, call: Call) -> Value:
     value, by = call.get(0, "target"), call.get(1, "sources")
+    by = by.items[0] if isinstance(by, Seq) and len(by.items) == 1 else by
     if isinstance(by, Array) or (isinstance(by, Tensor) and by.fed):  # a penalty on them, or a map of what matters
         return Unknown("gradients", call.where)
     for part in value.items if isinstance(value, Seq) else [value]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import Structure
-from ae_audit.static.domain import array_api, arrays, divergences, indexing, losses, operators, tensors
+from ae_audit.static.domain import array_api, arrays, cross_entropies, divergences, indexing, losses, operators, tensors
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.values import (
     Array,
@@ -200,6 +200,9 @@ def reduce(run: Run, value: Value, call: Call, name: str) -> Value:
         if name in {"mean", "sum", "nanmean", "nansum"}:
             return losses.reduced(run, value, name.removeprefix("nan"), call.where, array_api.axis_of(call, 0))
         return value
+    judged = cross_entropies.certain(run, value, call.where) if name in {"mean", "sum"} else None
+    if judged is not None:
+        return losses.reduced(run, judged, name, call.where, array_api.axis_of(call, 0))
     along = call.get(0, "dim", "axis")
     if name in {"max", "min"} and isinstance(call.get(0, "other"), (Array, Tensor, Unknown, Difference)):
         return extreme_of_two(run, value, call, name)
