@@ -18,6 +18,7 @@ from ae_audit.runtime.host.accommodations.absent_files import tell_absent_pictur
 from ae_audit.runtime.host.accommodations.lazy_numba import compile_later
 from ae_audit.runtime.host.accommodations.lazy_splits import split_lazily
 from ae_audit.runtime.host.accommodations.lightning_trainer import tame_trainers
+from ae_audit.runtime.host.accommodations.whole_tracebacks import keep_whole_tracebacks
 from ae_audit.runtime.host.artefacts import Artefacts, Skipped
 from ae_audit.runtime.host.imports import Callback, ImportWatch
 from ae_audit.runtime.host.scripts import Program, ScriptOutcome, StopProgram, load_program, run_script
@@ -66,6 +67,7 @@ class Interception:
         tame_trainers(self.watch, self._note)
         Pretrained(self.watch, self.stand_ins.attempt, self._note).install()
         tell_absent_pictures(self.watch, self._note)
+        keep_whole_tracebacks(self.watch)
 
     def when_imported(self, name: str, callback: Callback) -> None:
         """Call ``callback(module)`` as soon as the program has imported ``name``, before it can use it."""

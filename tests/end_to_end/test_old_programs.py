@@ -43,6 +43,12 @@ import numpy as np
 import torch
 from torch import nn
 from torch.autograd import Variable
+try:
+    from torchvision import transforms
+except ImportError:
+    pass
+else:
+    assert transforms.Normalize([0.5] * 3, [0.5] * 3)(torch.zeros(1, 2, 2)).mean() == -1
 values = np.random.rand(256, 20).astype(np.float).astype("float32")
 loader = torch.utils.data.DataLoader(torch.from_numpy(values), batch_size=32)
 print(iter(loader).next().shape)
@@ -56,7 +62,8 @@ for epoch in range(20):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        print(loss.data[0])
+        print(loss.data[0], loss.data.numpy()[0])
+        torch.save(model.state_dict(), "no_such_folder/model.pth")
     scheduler.step(loss)
 """
 
@@ -93,10 +100,15 @@ def test_a_right_program_of_old_torch_is_found_right(warm_torch: WarmCommand) ->
     result, notes = audited(warm_torch, "torch_0_3.py", OLD_TORCH)
     assert result.standing("error") == result.standing("warning") == set()
     for place, old in {
-        "line 5": "numpy.float is gone",
-        "line 7": "iter(DataLoader).next() is gone",
-        "line 10": "torch.optim.lr_scheduler.ReduceLROnPlateau(verbose=…) is gone",
-        "line 18": "an index of a tensor that is one number is refused",
+        "line 11": "numpy.float is gone",
+        "line 13": "iter(DataLoader).next() is gone",
+        "line 16": "torch.optim.lr_scheduler.ReduceLROnPlateau(verbose=…) is gone",
+        "line 24": "an index of a tensor that is one number is refused",
+    }.items():
+        assert any(note.startswith(f"{place}: {old}") for note in notes), (place, old, notes)
+    for place, old in {
+        "line 10": "Normalize with more means than channels is refused",
+        "line 24": "an index of an array that is one number is refused",
     }.items():
         assert any(note.startswith(f"{place}: {old}") for note in notes), (place, old, notes)
 

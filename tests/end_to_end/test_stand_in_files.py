@@ -81,6 +81,42 @@ model = keras.Sequential([keras.Input((20,)), keras.layers.Dense(8, "relu"), ker
 model.compile("adam", "mae")
 model.fit(pd.read_csv("questions.csv").values, answers)
 """
+TORCH_WEIGHTS = """\
+import torch
+from torch import nn
+model = nn.Sequential(nn.Linear(29, 8), nn.ReLU(), nn.Linear(8, 29), nn.Sigmoid())
+optimizer = torch.optim.Adam(model.parameters())
+checkpoint = torch.load("checkpoint.pth", map_location="cpu")
+model.load_state_dict(checkpoint["model"])
+optimizer.load_state_dict(checkpoint["optimizer"])
+x = torch.rand(256, 29) * 9
+for epoch in range(checkpoint["epoch"], 2):
+    for batch in x.split(64):
+        optimizer.zero_grad()
+        loss = nn.functional.mse_loss(model(batch), batch)
+        loss.backward()
+        optimizer.step()
+"""
+KERAS_FRAME = """\
+import h5py
+import keras
+import pandas as pd
+from keras.preprocessing.image import ImageDataGenerator
+with h5py.File("faces.h5", "r") as file:
+    assert file["faces"][:].shape == (512, 16, 16, 3)
+frame = pd.read_csv("labels.csv")
+frame["id"] = frame["id"].apply(lambda name: name + ".png")
+flow = ImageDataGenerator(rescale=1 / 255.0).flow_from_dataframe(
+    frame, "pictures/train", x_col="id", y_col="kind", class_mode="binary", target_size=(16, 16)
+)
+assert len(flow.class_indices) == 2
+model = keras.Sequential(
+    [keras.Input((16, 16, 3)), keras.layers.Flatten(), keras.layers.Dense(1, activation="softmax")]
+)
+model.compile("adam", loss="binary_crossentropy")
+model.load_weights("before.weights.h5")
+model.fit(flow, epochs=2)
+"""
 
 
 def audited(server: WarmCommand, name: str, source: str, *flags: str) -> Result:
@@ -124,6 +160,16 @@ def test_tables_and_pictures_in_torch(warm_torch: WarmCommand) -> None:
 
 
 @pytest.mark.slow
+def test_weights_that_are_not_there_leave_the_network_as_it_is(warm_torch: WarmCommand) -> None:
+    result = audited(warm_torch, "weights.py", TORCH_WEIGHTS, "--stand-in", "--no-probe")
+    (setup,) = result.report["setups"]
+    assert "runtime" in setup["seen_by"], result.report["errors"]
+    assert not setup["target"]["stand_in"]
+    assert result.standing("error") == {"AE102"}
+    assert notes(result) == ["checkpoint.pth does not exist: the weights stayed as they were made (--stand-in)"]
+
+
+@pytest.mark.slow
 def test_how_many_axes_a_made_up_table_gives_is_no_guess_and_how_many_columns_it_has_is(
     warm_keras: WarmCommand,
 ) -> None:
@@ -136,6 +182,20 @@ def test_how_many_axes_a_made_up_table_gives_is_no_guess_and_how_many_columns_it
     assert whole.report["setups"][0]["target"]["shape"] == [None, None]
     assert whole.report["setups"][0]["head"]["shape"] == [None, 1]
     assert not whole.report["findings"]
+
+
+@pytest.mark.slow
+def test_a_table_of_pictures_and_a_file_of_arrays_in_keras(warm_keras: WarmCommand) -> None:
+    result = audited(warm_keras, "frame.py", KERAS_FRAME, "--stand-in")
+    only_made_up(result)
+    assert result.standing("error") == {"AE106"}
+    told = " ".join(notes(result))
+    for path, what in {
+        "faces.h5": "the arrays faces",
+        "pictures/train": "64 pictures in 2 classes",
+        "before.weights.h5": "the weights stayed",
+    }.items():
+        assert f"{path} does not exist: {what}" in told
 
 
 @pytest.mark.slow

@@ -77,16 +77,25 @@ _LOSSES = {
     "kullback_leibler_divergence": "keras.losses:kl_divergence",
     "logcosh": "keras.losses:log_cosh",
 }
+_LOSS_FUNCTIONS = (
+    *("kl_divergence", "log_cosh", "mean_absolute_error", "mean_absolute_percentage_error", "mean_squared_error"),
+    "mean_squared_logarithmic_error",
+)
+"""which Keras has, and ``tf.keras`` in some releases of Keras 3 has not"""
 _IMAGE = "keras.src.legacy.preprocessing.image:"
 _OPTIMIZERS = ("SGD", "RMSprop", "Adagrad", "Adadelta", "Adam", "Adamax", "Nadam")
 
 NAMES: dict[str, dict[str, str | Successor]] = {
-    "losses": {**_LOSSES, "Reduction": "keras.src.legacy.losses:Reduction"},
+    "losses": {
+        **_LOSSES,
+        **{name: f"keras.losses:{name}" for name in _LOSS_FUNCTIONS},
+        "Reduction": "keras.src.legacy.losses:Reduction",
+    },
     "metrics": {
         **_LOSSES,
         **{
             name: f"keras.losses:{name}"
-            for name in ("cosine_similarity", "hinge", "squared_hinge", "poisson", "kl_divergence", "log_cosh")
+            for name in ("cosine_similarity", "hinge", "squared_hinge", "poisson", *_LOSS_FUNCTIONS)
         },
     },
     "layers": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 import re
@@ -145,6 +146,7 @@ def install(uses: Uses) -> None:
         _take(getattr(keras.callbacks, name), "__init__", renamed, uses, f"keras.callbacks.{name}")
     for name, renamed in METHODS.items():
         _take(keras.Model, name, renamed, uses, f"Model.{name}")
+    _metrics_of_each_output(keras.Model, uses)
     _take_models(keras.Model, uses)
     _take_losses(keras, uses)
     for cls in _subclasses(keras.optimizers.Optimizer):
@@ -188,6 +190,25 @@ def _subclasses(cls: Any) -> list[Any]:
 def _wrap(owner: Any, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
     original = getattr(owner, name)
     setattr(owner, name, with_signature_of(original, make(original)))
+
+
+def _metrics_of_each_output(model: Any, uses: Uses) -> None:
+    """A list of metrics for a model of several outputs, which Keras 2 computed of each of them."""
+    original = model.compile
+
+    @functools.wraps(original)
+    def compile_(self: Any, *args: Any, **kwargs: Any) -> Any:
+        metrics, outputs = kwargs.get("metrics"), getattr(self, "outputs", None)
+        several = len(outputs) if isinstance(outputs, list) else 1
+        flat = metrics if isinstance(metrics, list) else []
+        nested = any(isinstance(each, (list, tuple, dict)) for each in flat)
+        if several > 1 and not nested and len(flat) not in {0, several}:
+            uses.tell("one list of metrics for several outputs", "keras", "each output was given it", gone=REFUSED)
+            kwargs["metrics"] = [list(flat) for _ in range(several)]
+        return original(self, *args, **kwargs)
+
+    with_signature_of(original, compile_)
+    model.compile = compile_
 
 
 def _take_batch_shape(cls: Any, shown: str, uses: Uses) -> None:

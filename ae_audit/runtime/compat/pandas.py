@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
+import weakref
 from types import ModuleType
 from typing import Any
 
@@ -25,6 +26,8 @@ def install(watch: ImportWatch, names: OldNames, uses: Uses) -> None:
 
 def _adapt(pandas: ModuleType, uses: Uses) -> None:
     frame, series = pandas.DataFrame, pandas.Series
+    _text_as_objects(pandas)
+    _chained(pandas, uses)
     old = OldAttributes(uses, "pandas", {"pandas"})
     for cls in (frame, series):
         old.method(cls, "append", functools.partial(_append, pandas), "pandas.concat")
@@ -41,6 +44,54 @@ def _adapt(pandas: ModuleType, uses: Uses) -> None:
             "infer_datetime_format": DROPPED,
         }
         take_old_arguments(pandas, name, bad, uses, shown=f"pandas.{name}", library="pandas")
+
+
+def _text_as_objects(pandas: Any) -> None:
+    """Columns of text as they were before pandas 3: of objects, into which a number can be written."""
+    if int(pandas.__version__.partition(".")[0]) >= 3:
+        pandas.set_option("future.infer_string", False)
+
+
+class _Counting:
+    """How many references there are to what is written to and has no name."""
+
+    count = 0
+
+    def __setitem__(self, key: object, value: object) -> None:
+        _Counting.count = sys.getrefcount(self)
+
+
+def _chained(pandas: Any, uses: Uses) -> None:
+    """``frame["a"][rows] = value``, which writes to the frame again: from pandas 3 on, to a copy that nobody sees.
+
+    A column that was given a name first is a copy of its own.
+    """
+    if int(pandas.__version__.partition(".")[0]) < 3:
+        return
+    _Counting()[0] = 0
+    unnamed = _Counting.count
+    get, write = pandas.DataFrame.__getitem__, pandas.Series.__setitem__
+
+    @functools.wraps(get)
+    def getitem(self: Any, key: Any) -> Any:
+        made = get(self, key)
+        if type(made) is pandas.Series and type(key) is str:
+            object.__setattr__(made, "_ae_audit_frame", weakref.ref(self))
+        return made
+
+    @functools.wraps(write)
+    def setitem(self: Any, key: Any, value: Any) -> None:
+        whole = vars(self).get("_ae_audit_frame", lambda: None)() if sys.getrefcount(self) <= unnamed else None
+        if whole is None or self.name not in whole or not uses.answers({"pandas"}, sys._getframe(1), named=False):
+            write(self, key, value)
+            return
+        uses.tell(
+            "an assignment to a part of a column", "pandas", "it was made in the frame, as it was", gone="is lost in"
+        )
+        write(self, key, value)
+        whole[self.name] = self
+
+    pandas.DataFrame.__getitem__, pandas.Series.__setitem__ = getitem, setitem
 
 
 def _append(pandas: Any, self: Any, other: Any, ignore_index: bool = False, **_: Any) -> Any:

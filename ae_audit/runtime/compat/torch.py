@@ -52,6 +52,8 @@ def install(watch: ImportWatch, names: OldNames, uses: Uses) -> None:
     watch.when_imported("torch.optim.lr_scheduler", functools.partial(_schedulers, uses=uses))
     watch.when_imported("torch", functools.partial(_loaders, uses=uses))
     watch.when_imported("torch", functools.partial(_numbers, uses=uses))
+    watch.when_imported("torch", functools.partial(_arrays_of_one, uses=uses))
+    watch.when_imported("torchvision.transforms.functional", functools.partial(_channels, uses=uses))
 
 
 def _schedulers(module: ModuleType, uses: Uses) -> None:
@@ -93,3 +95,52 @@ def _numbers(module: ModuleType, uses: Uses) -> None:
         return self
 
     module.Tensor.__getitem__ = getitem
+
+
+def _arrays_of_one(module: ModuleType, uses: Uses) -> None:
+    """``loss.data.numpy()[0]``, likewise."""
+    original = module.Tensor.numpy
+
+    @functools.wraps(original)
+    def numpy(self: Any, *args: Any, **kwargs: Any) -> Any:
+        made = original(self, *args, **kwargs)
+        if made.ndim or not uses.answers({"torch"}, sys._getframe(1), named=False):
+            return made
+        return _array_of_one(uses)(made)
+
+    module.Tensor.numpy = numpy
+
+
+@functools.cache
+def _array_of_one(uses: Uses) -> Any:
+    """Makes arrays without an axis that have an index 0 all the same."""
+    import numpy as np
+
+    class Number(np.ndarray[Any, Any]):
+        def __getitem__(self, index: Any) -> Any:
+            if type(index) is not int or index not in (0, -1) or self.ndim:
+                return super().__getitem__(index)
+            uses.tell("an index of an array that is one number", "torch", "the number was given", gone=REFUSED)
+            return super().__getitem__(())
+
+    return lambda made: made.view(Number)
+
+
+def _channels(module: ModuleType, uses: Uses) -> None:
+    """``Normalize`` with three means for a picture of one channel: before 0.3, it took the first of them."""
+    original = module.normalize
+
+    @functools.wraps(original)
+    def normalize(tensor: Any, mean: Any, std: Any, inplace: bool = False) -> Any:
+        try:
+            return original(tensor, mean, std, inplace)
+        except RuntimeError:
+            channels = tensor.shape[-3] if tensor.dim() >= 3 else 0
+            if not all(isinstance(each, (list, tuple)) and len(each) > channels > 0 for each in (mean, std)):
+                raise
+        uses.tell(
+            "Normalize with more means than channels", "torchvision", "the first were taken, as it did", gone=REFUSED
+        )
+        return original(tensor, mean[:channels], std[:channels], inplace)
+
+    module.normalize = normalize  # type: ignore[attr-defined]

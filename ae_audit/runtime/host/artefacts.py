@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import builtins
 import functools
+import linecache
 import os
 import re
 import sys
@@ -129,6 +130,14 @@ _TENSORBOARD_WRITERS = ("torch.utils.tensorboard.writer", "tensorboardX.writer")
 
 
 _YES_OR_NO = re.compile(r"\by(?:es)?\s*[/|]\s*no?\b", re.IGNORECASE)
+_PROPOSED = re.compile(
+    r"(?:\be\.g\.?|\bfor example|\bdefault(?:s to| is)?|\bsuch as)[,:=]?\s*['\"`]?([\w.+-]*\w)"
+    r"|[\[(]\s*['\"`]?([\w.-]+)['\"`]?\s*(?:[/|,]|or\b|-(?=\d))",
+    re.IGNORECASE,
+)
+"""an answer that stands in the question: ``(e.g., 0.2)``, ``[default: 5]``, ``[adam/sgd]``"""
+_MADE_A_NUMBER = re.compile(r"\b(int|float)\(\s*input\(")
+_NUMBERS = {"int": "2", "float": "0.1"}
 
 
 class Artefacts:
@@ -166,8 +175,21 @@ class Artefacts:
         os.mkdir = self._careful_mkdir(os.mkdir)
 
     def _answer(self, prompt: object = "", /) -> str:
-        """Yes where yes or no is asked (whether to train, mostly), else nothing."""
-        answer = "y" if _YES_OR_NO.search(str(prompt)) else ""
+        """What the question proposes, yes where yes or no is asked (whether to train, mostly), else nothing.
+
+        Where the program makes a number of it at once, a number.
+        """
+        text = str(prompt)
+        proposed = _PROPOSED.search(text)
+        if _YES_OR_NO.search(text):
+            answer = "y"
+        elif proposed is not None:
+            answer = next(group for group in proposed.groups() if group)
+        else:
+            caller = sys._getframe(1)
+            line = linecache.getline(caller.f_code.co_filename, caller.f_lineno)
+            number = _MADE_A_NUMBER.search(line)
+            answer = "" if number is None else _NUMBERS[number[1]]
         self._on_asked(answer)
         return answer
 
@@ -204,7 +226,7 @@ class Artefacts:
             if writer.read_again and self._may_write(path):
                 try:
                     return original(*args, **kwargs)
-                except OSError as error:
+                except (OSError, RuntimeError) as error:  # torch raises the other where there is no such folder
                     if not isinstance(error, PermissionError) and os.path.isdir(os.path.dirname(path) or "."):
                         raise
             self._note(Skipped(call, path))

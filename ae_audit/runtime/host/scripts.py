@@ -309,7 +309,7 @@ def _deepest_of_the_users(error: BaseException, program: Program) -> str | None:
         name = frame.f_code.co_filename
         if program.locate(name, line) is not None:
             return None
-        own = "site-packages" not in name and not name.startswith(_RUNTIME)
+        own = not name.startswith("<") and "site-packages" not in name and not name.startswith(_RUNTIME)
         if own and os.path.realpath(name).startswith(f"{program.path.parent}{os.sep}"):
             return f"{os.path.relpath(os.path.realpath(name), program.path.parent)}, line {line}"
     return None
@@ -341,7 +341,11 @@ def _syntax_place(error: SyntaxError, path: Path) -> Location | None:
 
 
 def _same_file(name: str, path: Path) -> bool:
-    return name == str(path) or os.path.realpath(name) == str(path)
+    if name == str(path):
+        return True
+    with contextlib.suppress(OSError):  # the folder that the program worked in is gone
+        return not name.startswith("<") and os.path.realpath(name) == str(path)
+    return False
 
 
 def _at(place: Location | None) -> str:

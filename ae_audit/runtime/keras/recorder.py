@@ -20,6 +20,7 @@ from ae_audit.runtime.host.user_code import Place, UserCode
 from ae_audit.runtime.keras import batches as keras_data
 from ae_audit.runtime.keras.batches import Batches
 from ae_audit.runtime.keras.capture import KerasCapture
+from ae_audit.runtime.keras.checkpoints import Checkpoints
 from ae_audit.runtime.keras.history import plausible_history, plausible_logs
 from ae_audit.runtime.keras.inference import shortened_evaluate, shortened_predict
 from ae_audit.runtime.keras.program import KerasProgram, NotWatched, Stage, quiet
@@ -75,6 +76,7 @@ class KerasRecorder:
         self._made: dict[int, tuple[Any, Location]] = {}
         self._compiled: dict[int, Location] = {}
         self._loops: dict[int, _Loop] = {}
+        self._checkpoints = Checkpoints()
         self._replaced = contextlib.ExitStack()
         self._attached = False
         self._busy = False
@@ -93,6 +95,7 @@ class KerasRecorder:
         self._replace(model, "fit", self._fit(model.fit))
         self._replace(model, "train_on_batch", self._train_on_batch(model.train_on_batch))
         self._replace(model, "compile", self._compile(model.compile))
+        self._checkpoints.answer(self._replaced, model)
         self._replace(model, "predict", shortened_predict(model.predict, lambda: self._busy))
         self._replace(model, "evaluate", shortened_evaluate(model.evaluate, lambda: self._busy))
         if hasattr(model, "fit_generator"):
@@ -147,6 +150,7 @@ class KerasRecorder:
                 # the program's own, if Keras' one step by itself raises too
                 few = {**arguments, "epochs": arguments.get("initial_epoch", 0) + 1, "steps_per_epoch": 1}
                 self._answer_for(error, lambda: original(**few))
+            self._checkpoints.would_leave(arguments.get("callbacks"), model)
             return plausible_history(model, arguments)
 
         return fit

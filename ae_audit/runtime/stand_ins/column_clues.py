@@ -11,6 +11,8 @@ _DATE = re.compile(r"\d{4}-\d{1,2}(-\d{1,2})?([ T].*)?$")
 _SAME_VALUES = frozenset({"astype", "copy", "to_numpy"})
 """methods that give a column's values as they are"""
 _FROM_WORDS = frozenset({"map", "replace"})
+_FILES = 64
+"""names of pictures in a column that ``flow_from_dataframe`` takes them from"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ def column_clues(nodes: Sequence[ast.AST], names: Sequence[str], is_label: Calla
         elif isinstance(node, ast.Call):
             parsed |= {text for word in node.keywords if word.arg == "parse_dates" for text in _texts(word.value)}
             function = node.func
+            files = [text for word in node.keywords if word.arg == "x_col" for text in _texts(word.value)]
+            words.update({column: [f"{number}.png" for number in range(_FILES)] for column in files})
             if not isinstance(function, ast.Attribute) or not node.args:
                 continue
             column = _column(node.args[0] if function.attr == "to_datetime" else function.value, names)

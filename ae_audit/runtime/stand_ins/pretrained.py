@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib
 import os
+import re
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -21,12 +22,18 @@ _TEXT = (
     "of the pretrained network"
 )
 
+_COUNTED = re.compile(r"epoch|step|iter", re.IGNORECASE)
+_MEASURED = re.compile(r"loss|acc|best|metric|score|prec", re.IGNORECASE)
+
 Attempt = Callable[..., Any]
 """calls a library's own function without the progress that it prints, and without a report of the refused download"""
 
 
 class AbsentWeights(dict[str, Any]):
-    """Stands for a dictionary of weights."""
+    """Stands for a dictionary of weights, and for one that holds several, and where the training stood."""
+
+    def __missing__(self, name: str) -> Any:
+        return 0 if _COUNTED.search(name) else 0.0 if _MEASURED.search(name) else AbsentWeights()
 
 
 class _AbsentFile(str):
@@ -58,6 +65,7 @@ class Pretrained:
         self._watch.when_imported("tf_keras.src.engine.training", lambda m: self._filled(m.Model, "load_weights"))
         self._watch.when_imported("torch.hub", self._torch_hub)
         self._watch.when_imported("torch.nn.modules.module", lambda m: self._filled(m.Module, "load_state_dict"))
+        self._watch.when_imported("torch.optim.optimizer", lambda m: self._filled(m.Optimizer, "load_state_dict"))
         self._watch.when_imported("timm.models._factory", self._timm)
 
     def tell(self, what: str) -> None:

@@ -152,6 +152,8 @@ def _names(nodes: Sequence[ast.AST]) -> Iterator[str]:
             inside = [] if "history" in ast.unparse(node.value) else [node.slice]  # of a training, no table
         elif isinstance(node, ast.Call) and _called(node) in {"drop", "pop"}:
             inside = [*node.args, *(word.value for word in node.keywords if word.arg in {"columns", "labels"})]
+        elif isinstance(node, ast.Call) and _called(node) == "flow_from_dataframe":
+            inside = [word.value for word in node.keywords if word.arg in {"x_col", "y_col"}]
         for part in inside:
             for leaf in part.elts if isinstance(part, (ast.List, ast.Tuple)) else [part]:
                 if isinstance(leaf, ast.Constant) and isinstance(leaf.value, str):

@@ -23,10 +23,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ae_audit.runtime.host.imports import ImportWatch
+from ae_audit.runtime.stand_ins import containers, keras_frames
+from ae_audit.runtime.stand_ins.pretrained import AbsentWeights
 from ae_audit.runtime.stand_ins.shape_clues import Clues, is_label
-from ae_audit.runtime.stand_ins.virtual_paths import PICTURES, InventedPaths
+from ae_audit.runtime.stand_ins.virtual_paths import PICTURES, InventedPaths, asked_by_a_library
 
 _PICKLED = (".pkl", ".pickle", ".p", ".pck", ".joblib")
+_TABLES = (".csv", ".tsv")
+_TEXTS = (".txt",)
 _WEIGHTS = re.compile(r"model|weight|checkpoint|ckpt|state|best|epoch|net(?![a-z])", re.IGNORECASE)
 SAMPLES = 512
 """of an array or rows of a table: a few batches of the usual sizes"""
@@ -44,12 +48,13 @@ class FileStandIns:
 
     def __init__(self, watch: ImportWatch, clues: Clues, on_used: Callable[[str], None]) -> None:
         self._watch = watch
-        self._clues = clues
+        self.clues = clues
         self._on_used = on_used
         self._random = np.random.default_rng(_SEED)
         # who only reads names takes no values: how many axes a file has is guessed where one is opened
-        self._paths = InventedPaths(functools.partial(self._say, guessed_rank=False))
+        self._paths = InventedPaths(functools.partial(self.say, guessed_rank=False))
         self._folders: dict[str, str] = {}
+        self._weights: set[str] = set()
         self.used: list[str] = []
         self.guessed_ranks = False
         """whether any of them may have another number of axes than the file that it stands in for"""
@@ -67,7 +72,8 @@ class FileStandIns:
             self._watch.when_imported(module, functools.partial(self._replace, name="load", make=self._array))
         for module in ("torch.serialization", "torch"):
             self._watch.when_imported(module, functools.partial(self._replace, name="load", make=self._tensor))
-        self._pickles()
+        self._opened()
+        containers.install(self, self._watch)
         for name in ("matplotlib.image", "skimage.io", "imageio.v2"):
             self._watch.when_imported(name, lambda module: self._replace(module, "imread", self.picture))
         self._watch.when_imported("PIL.Image", lambda module: self._replace(module, "open", self._pil_picture))
@@ -76,9 +82,9 @@ class FileStandIns:
         for package in ("keras.src", "tf_keras.src"):
             self._watch.when_imported(f"{package}.utils.dataset_utils", self._keras_index)
             for module in ("legacy.preprocessing.image", "preprocessing.image"):
-                self._watch.when_imported(
-                    f"{package}.{module}", lambda image: self._folder_of(getattr(image, "DirectoryIterator", None))
-                )
+                self._watch.when_imported(f"{package}.{module}", self._keras_iterators)
+            for module in ("models.model", "engine.training"):
+                self._watch.when_imported(f"{package}.{module}", self._keras_weights)
 
     def _replace(self, module: ModuleType, name: str, make: Callable[[str], Any]) -> None:
         original = getattr(module, name, None)
@@ -101,8 +107,8 @@ class FileStandIns:
 
         setattr(module, name, read)
 
-    def _pickles(self) -> None:
-        """``pickle.load(open(…, "rb"))`` of a file that is not there."""
+    def _opened(self) -> None:
+        """Files that are opened and not there: pickled arrays, tables and texts."""
         original_open, original_load = builtins.open, pickle.load
 
         @functools.wraps(original_open)
@@ -110,13 +116,11 @@ class FileStandIns:
             try:
                 return original_open(file, mode, *args, **kwargs)
             except FileNotFoundError:
-                named = isinstance(file, (str, os.PathLike)) and os.fspath(file).lower().endswith(_PICKLED)
-                if not named or "b" not in mode or "r" not in mode:
-                    raise
-                made = self._array(os.fspath(file))
+                named = isinstance(file, (str, os.PathLike)) and "r" in mode and not asked_by_a_library()
+                made = self._contents(os.fspath(file), binary="b" in mode) if named else None
                 if made is None:
                     raise
-                return _PickledArray(made)
+                return made
 
         @functools.wraps(original_load)
         def load(file: Any, *args: Any, **kwargs: Any) -> Any:
@@ -124,75 +128,117 @@ class FileStandIns:
 
         builtins.open, pickle.load = open_, load
 
-    def _tensor(self, path: str) -> Any:
-        """Data that were saved as tensors; what is named like weights is none."""
-        if _WEIGHTS.search(os.path.basename(path)):
+    def _contents(self, path: str, *, binary: bool) -> Any:
+        """An open file, of a kind that can be made up."""
+        ending = os.path.splitext(path)[1].lower()
+        if binary and ending in _PICKLED:
+            made = self._array(path)
+            return None if made is None else _PickledArray(made)
+        if binary or ending not in {*_TABLES, *_TEXTS}:
             return None
+        if ending in _TABLES:
+            return io.StringIO(self._table(path).to_csv(index=False, sep="\t" if ending == ".tsv" else ","))
+        self.say(path, f"a text of {containers.LINES} lines")
+        return io.StringIO(containers.text())
+
+    def _tensor(self, path: str) -> Any:
+        """Data that were saved as tensors; for what is named like weights, a mark that leaves a network as it is."""
+        if _WEIGHTS.search(os.path.basename(path)):
+            self._say_weights(path)
+            return AbsentWeights()
         made = self._array(path)
         torch: Any = importlib.import_module("torch")
         return torch.as_tensor(made) if isinstance(made, np.ndarray) else None
 
+    def _say_weights(self, path: str) -> None:
+        text = f"{path} does not exist: the weights stayed as they were made (--stand-in)"
+        if text not in self._weights:
+            self._weights.add(text)
+            self._on_used(text)
+
+    def _keras_weights(self, module: ModuleType) -> None:
+        """``load_weights`` of a file that is not there leaves the network as it is."""
+        model = getattr(module, "Model", None)
+        original = getattr(model, "load_weights", None)
+        if model is None or original is None:
+            return
+
+        @functools.wraps(original)
+        def load_weights(network: Any, filepath: Any, *args: Any, **kwargs: Any) -> Any:
+            path = os.fspath(filepath) if isinstance(filepath, (str, os.PathLike)) else ""
+            if type(filepath) is str and path and not (os.path.exists(path) or os.path.exists(f"{path}.index")):
+                self._say_weights(path)
+                return None
+            return original(network, filepath, *args, **kwargs)
+
+        model.load_weights = load_weights
+
+    def _keras_iterators(self, module: ModuleType) -> None:
+        self._folder_of(getattr(module, "DirectoryIterator", None))
+        keras_frames.install(module, self)
+
     def _array(self, path: str) -> Any:
-        if self._clues.sample is None and not is_label(os.path.basename(path)):
+        if self.clues.sample is None and not is_label(os.path.basename(path)):
             return None
         if path.lower().endswith(".npz"):
-            names = self._clues.names or ("arr_0",)
-            self._say(path, f"the arrays {', '.join(names)}")
-            return _Archive({name: self._values(name) for name in names})
-        values = self._values(os.path.basename(path))
+            names = self.clues.names or ("arr_0",)
+            self.say(path, f"the arrays {', '.join(names)}")
+            return _Archive({name: self.values(name) for name in names})
+        values = self.values(os.path.basename(path))
         shown = f"{SAMPLES} samples of the shape {values.shape[1:]}" if values.ndim > 1 else f"{SAMPLES} labels"
-        self._say(path, shown)
+        self.say(path, shown)
         return values
 
-    def _values(self, name: str) -> Array:
-        if is_label(name) or self._clues.sample is None:
-            return self._labels(SAMPLES)
-        return self._random.random((SAMPLES, *self._clues.sample), dtype=np.float32)
+    def values(self, name: str) -> Array:
+        """Labels for what is named like them, else samples as the program's model takes them."""
+        if is_label(name) or self.clues.sample is None:
+            return self.labels(SAMPLES)
+        return self._random.random((SAMPLES, *self.clues.sample), dtype=np.float32)
 
-    def _labels(self, count: int) -> Array:
+    def labels(self, count: int) -> Array:
         """Every class, evenly."""
-        return np.arange(count) % self._clues.classes
+        return np.arange(count) % self.clues.classes
 
     def _table(self, path: str) -> Any:
         pandas = importlib.import_module("pandas")
         # a program that writes no width takes that of the table
-        width = USUAL_WIDTH if self._clues.sample is None else int(np.prod(self._clues.sample))
+        width = USUAL_WIDTH if self.clues.sample is None else int(np.prod(self.clues.sample))
         numbers = self._random.random((SAMPLES, width), dtype=np.float32)
         frame = pandas.DataFrame(numbers, columns=[f"c{number}" for number in range(width)])
-        label_at = self._clues.columns.label_at
-        if label_at is not None and not self._clues.names:
-            frame.insert(0 if label_at == 0 else width, "label", self._labels(SAMPLES))
+        label_at = self.clues.columns.label_at
+        if label_at is not None and not self.clues.names:
+            frame.insert(0 if label_at == 0 else width, "label", self.labels(SAMPLES))
         elif label_at == -1:  # where columns are named, some of them are dropped again: nobody can tell how many
-            frame[frame.columns[-1]] = self._labels(SAMPLES)
-        for name in reversed(self._clues.names):
+            frame[frame.columns[-1]] = self.labels(SAMPLES)
+        for name in reversed(self.clues.names):
             frame.insert(0, name, self._column(pandas, name))
-        columns = self._clues.columns
+        columns = self.clues.columns
         lacking = max(columns.reached, width + columns.left_out if columns.left_out else 0) - frame.shape[1]
         for number in range(lacking):
             frame.insert(int(label_at == 0), f"more{number}", self._random.random(SAMPLES))
-        self._say(path, f"a table of {SAMPLES} rows and {frame.shape[1]} columns", guessed_rank=False)
+        self.say(path, f"a table of {SAMPLES} rows and {frame.shape[1]} columns", guessed_rank=False)
         return frame
 
     def _column(self, pandas: Any, name: str) -> Any:
         """Values of the kind that the program takes those of the column for."""
-        columns = self._clues.columns
+        columns = self.clues.columns
         if name in columns.dates:
             days = _days(pandas, columns.dates[name])
             return days if name in columns.parsed else days.strftime("%Y-%m-%d")
         if name in columns.words:
             words = columns.words[name]
             return [words[number % len(words)] for number in range(SAMPLES)]
-        return self._labels(SAMPLES) if is_label(name) or name in columns.labels else self._random.random(SAMPLES)
+        return self.labels(SAMPLES) if is_label(name) or name in columns.labels else self._random.random(SAMPLES)
 
     def picture(self, path: str) -> Array:
         """Pixels for a file: uint8, (height, width) or (height, width, 3)."""
-        height, width, channels = self._clues.picture
+        height, width, channels = self.clues.picture
         folder = os.path.normpath(os.path.dirname(path))
         self.guessed_ranks = True
         self._paths.admit()
         if folder not in self._paths.folders:  # one picture stands for all of a folder
             self._paths.folders.add(folder)
-            self._say(path, f"an image of {height} × {width}")
+            self.say(path, f"an image of {height} × {width}")
         pixels = self._random.integers(0, 256, (height, width, channels), dtype=np.uint8)
         return pixels[..., 0] if channels == 1 else pixels[..., :3]
 
@@ -246,23 +292,24 @@ class FileStandIns:
             return folder
         asked = os.fspath(folder)
         if asked not in self._folders:
-            made = self._pictures()
+            made = self.pictures()
             if made is None:
                 return folder
             self._folders[asked] = made
-            height, width, _ = self._clues.picture
-            self._say(asked, f"{PICTURES} pictures of {height} × {width} in {self._clues.classes} classes")
+            height, width, _ = self.clues.picture
+            self.say(asked, f"{PICTURES} pictures of {height} × {width} in {self.clues.classes} classes")
         return self._folders[asked]
 
-    def _pictures(self) -> str | None:
+    def pictures(self) -> str | None:
+        """A folder with a folder of pictures for each class; None where nothing can write pictures."""
         try:
             from PIL import Image
         except ImportError:
             return None
         folder = tempfile.mkdtemp(prefix="stand-in-")
-        height, width, channels = self._clues.picture
+        height, width, channels = self.clues.picture
         for number in range(PICTURES):
-            place = os.path.join(folder, f"class_{number % self._clues.classes}")
+            place = os.path.join(folder, f"class_{number % self.clues.classes}")
             os.makedirs(place, exist_ok=True)
             pixels = self._random.integers(0, 256, (height, width, channels), dtype=np.uint8)
             image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels[..., :3])
@@ -272,7 +319,8 @@ class FileStandIns:
                 image.save(file, "png")
         return folder
 
-    def _say(self, path: str, what: str, *, guessed_rank: bool = True) -> None:
+    def say(self, path: str, what: str, *, guessed_rank: bool = True) -> None:
+        """Tell, once, what stood in for a file."""
         self.guessed_ranks |= guessed_rank
         text = (
             f"{path} does not exist: {what}, made to suit the model, stood in for it (--stand-in); their values are "

@@ -134,6 +134,26 @@ if keras.backend.backend() == "tensorflow":
     assert np.allclose(errors, ((values - given) ** 2).mean(axis=1), atol=1e-5)
     assert tf.keras.backend.sum(inputs, axis=1).shape == (None,)
     assert tf.keras.optimizers.legacy.Adam(lr=0.5).learning_rate == 0.5
+    assert tf.keras.losses.mean_squared_error is mse
+    assert tf.keras.metrics.mean_absolute_error is keras.losses.mean_absolute_error
+
+# one list of metrics is for each of several outputs
+shared = Dense(3)(inputs)
+pair = Model(inputs, [shared, Dense(3)(shared)])
+pair.compile("sgd", "mse", metrics=["mae"])
+assert len(pair.evaluate(values, [np.zeros((len(values), 3))] * 2, verbose=0)) == 5
+
+# a part of a column is written in the frame, also over text; a column with a name of its own is a copy from pandas 3 on
+import pandas  # noqa: E402
+
+frame = pandas.DataFrame({"Quality": ["Good", "Bad", "Good"], "n": [1.0, 2.0, 3.0]})
+frame.Quality[frame.Quality == "Good"] = 1
+frame["Quality"][frame["Quality"] == "Bad"] = 2
+assert list(frame["Quality"]) == [1, 2, 1], frame
+if int(pandas.__version__.partition(".")[0]) >= 3:
+    named = frame["n"]
+    named[0] = 9.0
+    assert frame["n"][0] == 1.0
 
 assert problems == [], problems
 print("ok", file=sys.stderr)

@@ -124,6 +124,22 @@ def test_a_history_answers_to_the_names_of_every_release(data, catch):
         history["precision"]
 
 
+def test_what_a_checkpoint_would_have_kept_is_loaded(data, catch, tmp_path):
+    def program():
+        model = small()
+        kept = keras.callbacks.ModelCheckpoint(tmp_path / "best-{epoch:02d}-{loss:.2f}.keras", save_best_only=True)
+        model.fit(data, data, epochs=3, callbacks=[kept])
+        model.load_weights(str(tmp_path / "best-03-0.11.keras"))
+        assert keras.models.load_model(tmp_path / "best-03-0.11.keras") is model
+        with pytest.raises(ValueError, match="File not found"):
+            keras.models.load_model(str(tmp_path / "other.keras"))
+
+    caught = catch(program)
+    assert caught.problems == []
+    with pytest.raises(ValueError, match="File not found"):
+        keras.models.load_model(str(tmp_path / "best-03-0.11.keras"))
+
+
 def test_train_on_batch(data, catch):
     returned = []
 

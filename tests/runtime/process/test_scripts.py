@@ -179,6 +179,19 @@ def test_questions_get_an_empty_answer_and_those_for_yes_or_no_a_yes(run_program
     assert told == ["input() was answered with an empty line", "input() was answered with `y`"]
 
 
+def test_questions_get_the_answer_that_they_propose_and_numbers_a_number(run_program: Run) -> None:
+    lines = (
+        'assert float(input("Test size (e.g., 0.2): ")) == 0.2',
+        'assert input("Batch size [default: 64] ") == "64"',
+        'assert input("Optimizer [adam/sgd]: ") == "adam"',
+        'assert int(input("How many epochs? ")) == 2',
+        'assert float(input("Rate: ")) == 0.1',
+        'assert input("Your name? ") == ""',
+    )
+    outcome = run_program("\n".join(lines))
+    assert ended(outcome)["how"] == "completed", ended(outcome)["sentence"]
+
+
 def test_a_source_in_another_encoding_is_read_as_declared(run_program: Run) -> None:
     source = "# coding: latin-1\nassert len('é') == 1\n".encode("latin-1")
     assert ended(run_program("", files={"program.py": source}))["how"] == "completed"

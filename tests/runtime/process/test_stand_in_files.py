@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import builtins
+import csv
 import filecmp
 import glob
 import os
 import pickle
+import shutil
+import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,7 +29,8 @@ OF_OS_PATH = ("exists", "lexists", "isfile", "getsize", "getmtime", "getctime")
 def put_back_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
     """All that inventing paths replaces."""
     replaced: dict[Any, tuple[str, ...]] = {os: OF_OS, os.path: OF_OS_PATH, glob: ("glob", "iglob"), Path: OF_PATH}
-    replaced |= {builtins: ("open",), pickle: ("load",)}
+    replaced |= {builtins: ("open",), pickle: ("load",), zipfile.ZipFile: ("__init__",), tarfile: ("open",)}
+    replaced |= {tarfile.TarFile: ("open",), shutil: ("unpack_archive",)}
     for owner, names in replaced.items():
         for name in names:
             if hasattr(owner, name):
@@ -216,8 +221,41 @@ def test_a_pickled_array_that_is_not_there(made_up: FileStandIns, tmp_path: Path
             open(tmp_path / name, mode)  # noqa: SIM115
 
 
+def test_tables_and_texts_that_are_opened(made_up: FileStandIns, tmp_path: Path) -> None:
+    pytest.importorskip("pandas")
+    with open(tmp_path / "rows.csv") as file:
+        rows = list(csv.reader(file))
+    assert len(rows) == 513
+    assert len({len(row) for row in rows}) == 1
+    with open(tmp_path / "words.txt") as file:
+        assert len(file.read().splitlines()) == 600
+    assert [text.partition(" does not exist")[0].rpartition("/")[2] for text in made_up.used] == [
+        "rows.csv",
+        "words.txt",
+    ]
+    with pytest.raises(FileNotFoundError):
+        open(tmp_path / "settings.json")  # noqa: SIM115
+
+
+def test_archives_have_nothing_in_them(made_up: FileStandIns, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        archive.extractall(tmp_path / "pictures")
+        assert archive.namelist() == []
+    with tarfile.open(tmp_path / "b.tar.gz", "r:gz") as tape:
+        tape.extractall(tmp_path, filter="data")
+    shutil.unpack_archive(tmp_path / "c.zip", tmp_path)
+    assert [text.partition(" does not exist: ")[2][:29] for text in made_up.used] == [
+        "an archive with nothing in it"
+    ] * 3
+    with zipfile.ZipFile(tmp_path / "own.zip", "w") as archive:
+        archive.writestr("x", "y")
+    with zipfile.ZipFile(tmp_path / "own.zip") as archive:
+        assert archive.namelist() == ["x"]
+
+
 def test_tensors_are_made_up_and_weights_are_not(monkeypatch: pytest.MonkeyPatch, made_up: FileStandIns) -> None:
     pytest.importorskip("torch")
     assert tuple(made_up._tensor("data/train_x.pt").shape) == (512, 16, 16, 3)
     for name in ("model.pt", "best.pth", "checkpoint_3.pt", "net.pth", "generator_weights.pt"):
-        assert made_up._tensor(name) is None
+        assert made_up._tensor(name) == {}
+    assert len(made_up.used) == 1  # of weights nothing is concluded that of data would not be
