@@ -28,6 +28,7 @@ def _adapt(pandas: ModuleType, uses: Uses) -> None:
     frame, series = pandas.DataFrame, pandas.Series
     _text_as_objects(pandas)
     _chained(pandas, uses)
+    _numbers_of_truths(pandas, uses)
     old = OldAttributes(uses, "pandas", {"pandas"})
     for cls in (frame, series):
         old.method(cls, "append", functools.partial(_append, pandas), "pandas.concat")
@@ -50,6 +51,33 @@ def _text_as_objects(pandas: Any) -> None:
     """Columns of text as they were before pandas 3: of objects, into which a number can be written."""
     if int(pandas.__version__.partition(".")[0]) >= 3:
         pandas.set_option("future.infer_string", False)
+
+
+def _numbers_of_truths(pandas: Any, uses: Uses) -> None:
+    """Columns of numbers and truths as one array, of numbers: before pandas 2, ``get_dummies`` gave no truths."""
+    frame, types = pandas.DataFrame, pandas.api.types
+    to_numpy, values = frame.to_numpy, frame.values.fget
+
+    def numbers(self: Any, made: Any) -> Any:
+        kinds = list(self.dtypes)
+        truths = [types.is_bool_dtype(kind) for kind in kinds]
+        plain = all(truth or types.is_numeric_dtype(kind) for truth, kind in zip(truths, kinds, strict=True))
+        if made.dtype != object or not any(truths) or not plain:
+            return made
+        if not uses.answers({"pandas"}, sys._getframe(1), named=False):
+            return made
+        uses.tell(
+            "an array of numbers and truths", "pandas", "it was made one of numbers, as it was", gone="is lost in"
+        )
+        return made.astype("float64")
+
+    @functools.wraps(to_numpy)
+    def as_array(self: Any, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:
+        made = to_numpy(self, dtype, *args, **kwargs)
+        return numbers(self, made) if dtype is None else made
+
+    frame.to_numpy = as_array
+    frame.values = property(lambda self: numbers(self, values(self)), doc=frame.values.__doc__)
 
 
 class _Counting:

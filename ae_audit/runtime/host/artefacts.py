@@ -132,7 +132,7 @@ _TENSORBOARD_WRITERS = ("torch.utils.tensorboard.writer", "tensorboardX.writer")
 _YES_OR_NO = re.compile(r"\by(?:es)?\s*[/|]\s*no?\b", re.IGNORECASE)
 _PROPOSED = re.compile(
     r"(?:\be\.g\.?|\bfor example|\bdefault(?:s to| is)?|\bsuch as)[,:=]?\s*['\"`]?([\w.+-]*\w)"
-    r"|[\[(]\s*['\"`]?([\w.-]+)['\"`]?\s*(?:[/|,]|or\b|-(?=\d))",
+    r"|[\[(]\s*['\"`]?([\w-]+)['\"`]?\s*(?:[/|,]|or\b)",
     re.IGNORECASE,
 )
 """an answer that stands in the question: ``(e.g., 0.2)``, ``[default: 5]``, ``[adam/sgd]``"""

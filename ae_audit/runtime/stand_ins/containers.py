@@ -6,6 +6,7 @@ import functools
 import io
 import itertools
 import os
+import re
 import shutil
 import tarfile
 import zipfile
@@ -44,6 +45,9 @@ _WORDS = (
     ),
 )
 _IN_A_LINE = 9
+_VECTORS = re.compile(r"glove|word2vec|fasttext|embedding|\.vec$", re.IGNORECASE)
+_WIDTH = re.compile(r"(?<!\d)(\d{2,4})d?(?=\.(?:txt|vec)$)", re.IGNORECASE)
+_USUAL_WIDTH = 100
 
 
 class Files(Protocol):
@@ -56,9 +60,14 @@ class Files(Protocol):
     def say(self, path: str, what: str, *, guessed_rank: bool = True) -> None: ...
 
 
-def text() -> str:
-    """Lines of common words; the same each time."""
-    chosen = np.random.default_rng(0).integers(0, len(_WORDS), (LINES, _IN_A_LINE))
+def text(path: str) -> str:
+    """Lines of common words, or a vector for each of them in a file that is named like one of vectors."""
+    random = np.random.default_rng(0)
+    if _VECTORS.search(path):
+        found = _WIDTH.search(path)
+        numbers = random.normal(size=(len(_WORDS), int(found[1]) if found else _USUAL_WIDTH)).round(4)
+        return "".join(f"{word} {' '.join(map(str, row))}\n" for word, row in zip(_WORDS, numbers, strict=True))
+    chosen = random.integers(0, len(_WORDS), (LINES, _IN_A_LINE))
     return "".join(" ".join(_WORDS[word] for word in line).capitalize() + ".\n" for line in chosen)
 
 

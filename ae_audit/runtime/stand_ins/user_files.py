@@ -30,7 +30,7 @@ from ae_audit.runtime.stand_ins.virtual_paths import PICTURES, InventedPaths, as
 
 _PICKLED = (".pkl", ".pickle", ".p", ".pck", ".joblib")
 _TABLES = (".csv", ".tsv")
-_TEXTS = (".txt",)
+_TEXTS = (".txt", ".vec")
 _WEIGHTS = re.compile(r"model|weight|checkpoint|ckpt|state|best|epoch|net(?![a-z])", re.IGNORECASE)
 SAMPLES = 512
 """of an array or rows of a table: a few batches of the usual sizes"""
@@ -138,8 +138,9 @@ class FileStandIns:
             return None
         if ending in _TABLES:
             return io.StringIO(self._table(path).to_csv(index=False, sep="\t" if ending == ".tsv" else ","))
-        self.say(path, f"a text of {containers.LINES} lines")
-        return io.StringIO(containers.text())
+        text = containers.text(path)
+        self.say(path, f"a text of {len(text.splitlines())} lines")
+        return io.StringIO(text)
 
     def _tensor(self, path: str) -> Any:
         """Data that were saved as tensors; for what is named like weights, a mark that leaves a network as it is."""

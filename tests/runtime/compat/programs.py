@@ -155,6 +155,10 @@ if int(pandas.__version__.partition(".")[0]) >= 3:
     named[0] = 9.0
     assert frame["n"][0] == 1.0
 
+dummies = pandas.get_dummies(pandas.DataFrame({"kind": ["a", "b", "a"], "n": [1.0, 2.0, 3.0]}))
+assert dummies.values.dtype == dummies.to_numpy().dtype == float
+assert pandas.DataFrame({"kind": ["a"], "n": [1.0]}).values.dtype == object
+
 assert problems == [], problems
 print("ok", file=sys.stderr)
 print("\n".join(uses.notes))

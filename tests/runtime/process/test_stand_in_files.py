@@ -229,9 +229,12 @@ def test_tables_and_texts_that_are_opened(made_up: FileStandIns, tmp_path: Path)
     assert len({len(row) for row in rows}) == 1
     with open(tmp_path / "words.txt") as file:
         assert len(file.read().splitlines()) == 600
+    with open(tmp_path / "glove.6B.50d.txt") as file:
+        assert {len(line.split()) for line in file} == {51}
     assert [text.partition(" does not exist")[0].rpartition("/")[2] for text in made_up.used] == [
         "rows.csv",
         "words.txt",
+        "glove.6B.50d.txt",
     ]
     with pytest.raises(FileNotFoundError):
         open(tmp_path / "settings.json")  # noqa: SIM115
