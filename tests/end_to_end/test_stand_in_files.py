@@ -191,7 +191,7 @@ def test_a_table_of_pictures_and_a_file_of_arrays_in_keras(warm_keras: WarmComma
     assert result.standing("error") == {"AE106"}
     told = " ".join(notes(result))
     for path, what in {
-        "faces.h5": "the arrays faces",
+        "faces.h5": "the arrays id, kind, faces",
         "pictures/train": "64 pictures in 2 classes",
         "before.weights.h5": "the weights stayed",
     }.items():
