@@ -137,6 +137,8 @@ def reduced(
         made = tensors.opaque(run, found.framework, [found], f"`{where.written}` is a statistic of the output",
                               shape=shape)  # fmt: skip
         made = tensors.remembering(made, [found], where)
+        if how == "mean" and isinstance(along, (int, tuple)):
+            made = tensors.averaged(found, made, shape)
         return divergences.reduced(found, made, how, along, where)
     if not isinstance(found, Array):
         return Unknown(f"what `{where.written}` gives", where)

@@ -398,6 +398,17 @@ def broadcast_head(head: Head, other: Shape, units: int | None = None) -> Head:
     return replace(head, shape=shape, units=units)
 
 
+def averaged(tensor: Tensor, made: Tensor, shape: Shape) -> Tensor:
+    """``made``, the mean of an output along some of its axes: it lies where the output lies."""
+    head = tensor.head
+    if head.activation is None or head.range.constraint is not None:
+        return made
+    range_ = head.range if head.range == LINEAR_RANGE else ActivationRange(ValueRange(head.range.values.hull))
+    after = (*head.after, "mean")[:8]
+    moved = replace(head, range=range_, after=after, shape=shape, units=None, axis=None, logits_recoverable=Tri.NO)
+    return replace(made, head=moved, why=None)
+
+
 def logarithm(tensor: Tensor, where: Where) -> Tensor:
     """``log(p)``: remembered, for cross-entropies written out; after a softmax, a log-softmax."""
     head = tensor.head

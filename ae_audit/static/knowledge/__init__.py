@@ -46,6 +46,7 @@ TORCH = (
     "torch.torchvision_models",
     "torch.model_zoo",
     "torch.lightning",
+    "torch.transformers",
 )
 MODULES = (*BASE[:-1], *KERAS, *TORCH, BASE[-1])
 """in this order: later tables win"""

@@ -217,6 +217,8 @@ def reduce(run: Run, value: Value, call: Call, name: str) -> Value:
         if isinstance(made, Tensor):
             shape = indexing.reduced(value.head.shape, axis, keep=_keeps(call))
             made = tensors.remembering(replace(made, head=replace(made.head, shape=shape)), [value], call.where)
+            if name == "mean" and isinstance(axis, (int, tuple)):
+                made = tensors.averaged(value, made, shape)
         return divergences.reduced(value, made, name, axis, call.where)
     array = run.as_array(value)
     if array is None:
