@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
 import shutil
 import subprocess
@@ -46,10 +47,10 @@ ROOT = Path(__file__).resolve().parents[1]
 GOOD = ("clean", "in words")
 MEASURE_TIMEOUT = 240
 """seconds that one measurement may take"""
-NO_WORSE = 0.02
-"""of R²: a program that already explained its target this well before the fix need not gain"""
+SAME = 0.02
+"""of R²: what two fits differ by that nothing tells apart"""
 WELL = 0.9
-"""of R²: who comes so far before the fix has no room for a gain that counts"""
+"""of R²: who comes so far has no room for a gain that counts"""
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ class Outcome:
     before: list[str] = field(default_factory=list)
     after: list[str] = field(default_factory=list)
     why: list[str] = field(default_factory=list)
-    r2: tuple[float | None, float | None] | None = None
+    r2: tuple[list[float], list[float]] | None = None
+    """of each training, before and after"""
 
 
 def fixtures() -> list[Path]:
@@ -158,8 +160,7 @@ def tried(program: Program, *, static: bool) -> Outcome | None:
             outcome = Outcome(program.name, "raises", outcome.before, outcome.after, fresh)
         if not static and mended.findings and outcome.told in GOOD:
             outcome.r2 = explained(original), explained(place)
-            first, second = outcome.r2
-            if second is None or (first is not None and second < min(first + NO_WORSE, WELL)):
+            if not _better(*outcome.r2):
                 outcome.told = "no better"
         return outcome
     finally:
@@ -180,15 +181,25 @@ def _judged(program: Program, before: list[Finding], after: list[Finding], probl
     return Outcome(program.name, told, old, new, why)
 
 
-def explained(place: Path) -> float | None:
-    """The least R² that the program's trainings reach; None where none could be measured."""
+def _better(before: list[float], after: list[float]) -> bool:
+    """Whether a training explains more than before, or as much as can be, and none explains less."""
+    if not after:
+        return False
+    if len(before) != len(after):  # before, the program may have ended at the first of them
+        return min(after) > min(before, default=-math.inf)
+    pairs = list(zip(before, after, strict=True))
+    gains = any(second > first + SAME or second >= WELL for first, second in pairs)
+    return gains and all(second > first - SAME for first, second in pairs)
+
+
+def explained(place: Path) -> list[float]:
+    """R² that each of the program's trainings reaches, as far as it could be measured."""
     command = [sys.executable, str(ROOT / "benchmarks" / "fit_program.py"), str(place)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=MEASURE_TIMEOUT, check=False)
-        reached = [line for line in done.stdout.splitlines() if line.startswith("R2 ")]
-        return min((float(line.split()[1]) for line in reached), default=None)
+        return [round(float(line.split()[1]), 3) for line in done.stdout.splitlines() if line.startswith("R2 ")]
     except (subprocess.TimeoutExpired, ValueError):
-        return None
+        return []
 
 
 def main() -> int:

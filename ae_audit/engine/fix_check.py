@@ -59,18 +59,20 @@ class _Check:
     def __init__(self, path: str, sources: Sources, read_again: ReadAgain, before: FileAudit) -> None:
         self._path, self._sources, self._read_again = path, sources, read_again
         self._before = before
-        self.left = False
-        """whether an error or a warning was left in the program as it was last read"""
+        self.left = 0
+        """how many errors and warnings were left in the program as it was last read"""
 
     def to_be_withheld(self, groups: Sequence[tuple[Finding, ...]]) -> dict[Finding, str]:
         """The findings whose edits do harm, each with the reason; none where all edits together do none."""
         harm = self._harm(groups)
         if harm is None:
             return {}
-        if 1 < len(groups) <= MOST_TRIED:
-            for group in groups:
-                if self._harm([one for one in groups if one is not group]) is None:
-                    return dict.fromkeys(group, harm)
+        alone: list[tuple[int, int]] = []
+        for index in range(len(groups)) if 1 < len(groups) <= MOST_TRIED else ():
+            if self._harm([*groups[:index], *groups[index + 1 :]]) is None:
+                alone.append((self.left, index))
+        if alone:
+            return dict.fromkeys(groups[min(alone)[1]], harm)
         return {finding: harm for group in groups for finding in group}
 
     def _harm(self, groups: Sequence[tuple[Finding, ...]]) -> str | None:
@@ -85,7 +87,7 @@ class _Check:
         if len(after.errors) > len(self._before.errors):
             return f"with it the program could not be read: {after.errors[-1].message.rstrip('.')}"
         had, has = Counter(_loud(self._before)), Counter(_loud(after))
-        self.left = bool(has)
+        self.left = has.total()
         known = {(one.code, one.location) for item in self._before.audited for one in item.findings}
         for finding in mended:
             if (finding.code, finding.location) in known and had[finding.code]:

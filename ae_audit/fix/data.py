@@ -168,8 +168,12 @@ def assigned_to(node: ast.AST, text: Text) -> ast.Name | None:
 
 
 def _is_constructor(node: ast.expr) -> bool:
-    """Whether ``node`` makes an object of a class (``datasets.MNIST(…)``), which cannot be divided."""
-    return isinstance(node, ast.Call) and (dotted(node.func) or "").rpartition(".")[2][:1].isupper()
+    """Whether ``node`` makes what cannot be divided: an object of a class, a stream of batches, a bunch of arrays."""
+    if not isinstance(node, ast.Call):
+        return False
+    last = dotted(node.func) or (node.func.attr if isinstance(node.func, ast.Attribute) else "")
+    last = last.rpartition(".")[2]
+    return last[:1].isupper() or last.startswith(("flow", "load_")) or "dataset" in last
 
 
 def statement_of(text: Text, node: ast.AST) -> ast.stmt | None:

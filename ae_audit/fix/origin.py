@@ -11,8 +11,8 @@ from ae_audit.schema.findings import Edit
 from ae_audit.schema.remedies import Rescale
 from ae_audit.schema.training_setup import Relation, TrainingSetup
 
-_ARRAYS = frozenset({"data", "train_data", "test_data"})
-"""attributes of torchvision's data sets that hold the images as they are"""
+_ARRAYS = frozenset({"data", "train_data", "test_data", "images"})
+"""attributes of torchvision's data sets, and of scikit-learn's bunches, that hold the images as they are"""
 _SHAPING = frozenset({"float", "double", "reshape", "view", "unsqueeze", "flatten", "to", "type", "numpy", "astype"})
 """what is done to images before they are scaled"""
 
@@ -27,16 +27,45 @@ def at_origin(remedy: Rescale, setup: TrainingSetup, texts: Texts) -> tuple[Edit
     both = remedy.input and remedy.target and setup.relation is Relation.SAME
     if not both and setup.input.location == setup.target.location:
         return None
-    undone = _undone(remedy, node, text)
-    if undone is not None:
-        return (undone,)
+    undone = [_undone(remedy, one, text) for one in _written_alike(node, text)]
+    if undone and None not in undone:
+        return tuple(edit for edit in undone if edit is not None)
     if not isinstance(node, ast.Call):
         return None
     if (dotted(node.func) or "").rpartition(".")[2] == "load_data":
         return _behind_loading(remedy, node, text)
-    if (dotted(node.func) or "").rpartition(".")[2][:1].isupper():
-        return _where_read(remedy, node, text)
-    return None
+    if isinstance(node.func, ast.Attribute) and node.func.attr.startswith("flow"):
+        return _in_generators(remedy, text)
+    name = (dotted(node.func) or "").rpartition(".")[2]
+    return _where_read(remedy, node, text) if name[:1].isupper() or name.startswith("load_") else None
+
+
+def _written_alike(node: ast.expr, text: Text) -> Iterator[ast.expr]:
+    """``node``, and where it is a transform those for testing that say the same."""
+    whole = node if isinstance(node, ast.Call) else _as_transform(node, text)
+    if whole is None or text.tree is None or not isinstance(text.parents.get(whole), ast.List):
+        yield node
+        return
+    wanted, parent = ast.dump(node), type(text.parents.get(node))
+    for one in ast.walk(text.tree):
+        if isinstance(one, ast.expr) and isinstance(text.parents.get(one), parent) and ast.dump(one) == wanted:
+            yield one
+
+
+def _in_generators(remedy: Rescale, text: Text) -> tuple[Edit, ...] | None:
+    """``rescale=1.0 / 255.0`` for every ``ImageDataGenerator`` that has none."""
+    if remedy.shift or text.tree is None:
+        return None
+    edits = []
+    for node in ast.walk(text.tree):
+        if isinstance(node, ast.Call) and (dotted(node.func) or "").rpartition(".")[2] == "ImageDataGenerator":
+            if any(word.arg in {"rescale", None, "preprocessing_function"} for word in node.keywords) or node.args:
+                continue
+            end = text.span(node)[1] - 1
+            before = ", " if node.keywords else ""
+            comma = text.source[:end].rstrip().endswith(",")
+            edits.append(text.edit(end, end, f"{'' if comma else before}{expression(remedy, 'rescale=1.0')}"))
+    return tuple(edits) or None
 
 
 def _undone(remedy: Rescale, node: ast.expr, text: Text) -> Edit | None:

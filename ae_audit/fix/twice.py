@@ -17,7 +17,11 @@ def scale_once(remedy: Rescale, setup: TrainingSetup, texts: Texts) -> tuple[Edi
     text = texts.at(data.location) if data.location is not None else None
     if text is None or text.tree is None:
         return None
-    edits = list(_nested(remedy.scale, text)) or list(_repeated(remedy.scale, text)) or list(_transforms(remedy, text))
+    by = remedy.scale
+    edits = list(_nested(by, text)) or list(_repeated(by, text)) or list(_transforms(by, text))
+    last = None if data.location is None else text.node_at(data.location)
+    if not edits and isinstance(last, ast.BinOp) and _divides(last, by):  # what was done before it lies elsewhere
+        edits = [text.replace(last, text.text(last.left))]
     return tuple(edits) or None
 
 
@@ -73,13 +77,13 @@ def _is(node: ast.expr, value: float) -> bool:
     return isinstance(node, ast.Constant) and node.value == value
 
 
-def _transforms(remedy: Rescale, text: Text) -> Iterator[Edit]:
+def _transforms(by: float, text: Text) -> Iterator[Edit]:
     """``Lambda(lambda x: x / 255)`` behind ``ToTensor()``, which divides bytes itself."""
     assert text.tree is not None
     for node in ast.walk(text.tree):
         if isinstance(node, ast.Call) and (dotted(node.func) or "").rpartition(".")[2] == "Lambda" and node.args:
             function = node.args[0]
-            if isinstance(function, ast.Lambda) and _divides(function.body, remedy.scale):
+            if isinstance(function, ast.Lambda) and _divides(function.body, by):
                 edit = without_element(node, text)
                 if edit is not None and "ToTensor(" in text.source:
                     yield edit

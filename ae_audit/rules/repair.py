@@ -85,6 +85,8 @@ def repair(setup: TrainingSetup) -> Repair:
         change = Repair(_for_overlap(setup), rescale=_rescale(setup, signed=False, unit=True))
     elif structure_of(setup) in LABELS:
         change = Repair(*_for_labels(setup), rescale=_rescale(setup, signed=False, unit=False))
+    elif scores_meet_indices(setup):
+        change = Repair(*_for_scores(setup))
     else:
         change = _for_quantities(setup)
     # in the place of a sigmoid behind a relu nothing does: it is the relu that must go
@@ -230,6 +232,29 @@ def _for_labels(setup: TrainingSetup) -> tuple[SwapActivation | None, SwapLoss |
             return None, None
         return (None if is_simplex(setup) else SwapActivation("softmax")), ExpectLogits(False)
     return (None if is_simplex(setup) else SwapActivation("softmax")), swap
+
+
+def scores_meet_indices(setup: TrainingSetup) -> bool:
+    """Whether the output has one value for each class where the target has one whole number.
+
+    Grey levels are such numbers too: a loss that compares value with value would be no help against them here.
+    """
+    made, wanted, units = setup.head.shape, setup.target.shape, setup.head.units
+    hull, dtype = setup.target.values.hull, setup.target.dtype or ""
+    if made is None or wanted is None or units is None or units < 3 or len(made) != len(wanted) + 1:
+        return False
+    axis = len(made) - 1 if setup.framework is Framework.KERAS else 1
+    rest = made[:axis] + made[axis + 1 :]
+    agree = all(a == b or None in {a, b} for a, b in zip(rest, wanted, strict=True))
+    return agree and made[axis] == units and hull.lo >= 0 and 1 < hull.hi <= units and dtype.startswith(("int", "long"))
+
+
+def _for_scores(setup: TrainingSetup) -> tuple[SwapActivation | None, SwapLoss]:
+    if setup.framework is not Framework.TORCH:
+        return (None if is_simplex(setup) else SwapActivation("softmax")), SwapLoss("sparse_cce")
+    if setup.head.activation == "log_softmax":
+        return None, SwapLoss("nll")
+    return (None if _leaves_free(setup) else SwapActivation("linear")), SwapLoss("sparse_cce", from_logits=True)
 
 
 def _for_overlap(setup: TrainingSetup) -> SwapActivation | None:

@@ -155,6 +155,83 @@ def test_what_comes_later_is_scaled_as_in_training() -> None:
     assert gone_and_new(source, "AE304")[1] == ["xt = xt.reshape(-1, 784) / 255.0"]
 
 
+def test_transforms_that_say_the_same_are_mended_alike() -> None:
+    compose = "transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))])"
+    source = (
+        f"{IMPORTS}first = {compose}\nsecond = {compose}\n"
+        "a = DataLoader(datasets.MNIST('d', transform=first), batch_size=64)\n"
+        "b = DataLoader(datasets.MNIST('d', train=False, transform=second), batch_size=64)\n"
+        f"{NET.replace('Sequential(', 'Sequential(nn.Flatten(), ')}for batch, _ in a:\n"
+        f"{STEP.format(loss='binary_cross_entropy').replace(', batch)', ', batch.flatten(1))')}"
+    )
+    short = "transforms.Compose([transforms.ToTensor()])"
+    assert gone_and_new(source, "AE201")[1] == [f"first = {short}", f"second = {short}"]
+
+
+def test_generators_of_images_are_told_to_scale() -> None:
+    source = (
+        "from keras.preprocessing.image import ImageDataGenerator\nfrom keras import layers, models\n"
+        "gen = ImageDataGenerator()\nother = ImageDataGenerator(horizontal_flip=True)\n"
+        "train = gen.flow_from_directory('imgs', target_size=(64, 64), class_mode='input')\n"
+        "net = models.Sequential([layers.Input((64, 64, 3)), layers.Conv2D(3, 1, activation='sigmoid')])\n"
+        "net.compile('adam', 'mse')\nnet.fit(train)\n"
+    )
+    assert gone_and_new(source, "AE102")[1] == [
+        "gen = ImageDataGenerator(rescale=1.0 / 255.0)",
+        "other = ImageDataGenerator(horizontal_flip=True, rescale=1.0 / 255.0)",
+    ]
+
+
+def test_a_bunch_of_arrays_is_divided_where_its_array_is_read() -> None:
+    source = (
+        f"{IMPORTS}from sklearn.datasets import load_digits\ndigits = load_digits()\nX = digits.data\n"
+        "data = torch.tensor(X, dtype=torch.float32)\n"
+        f"{NET.replace('784', '64')}for batch in data.split(50):\n{STEP.format(loss='mse_loss')}"
+    )
+    assert gone_and_new(source, "AE102")[1] == ["X = digits.data / 16.0"]
+
+
+FLOATS = """\
+class Digits(Dataset):
+    def __init__(self):
+        self.x = datasets.MNIST('d').data.numpy(){cast}
+        self.t = transforms.ToTensor()
+    def __len__(self):
+        return len(self.x)
+    def __getitem__(self, i):
+        return self.t(self.x[i]){more}
+net = nn.Sequential(nn.Flatten(), nn.Linear(784, 784), nn.Sigmoid())
+optimizer = torch.optim.Adam(net.parameters())
+for batch in DataLoader(Digits(), batch_size=32):
+    loss = nn.functional.mse_loss(net(batch), batch.flatten(1))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+
+def test_to_tensor_scales_bytes_only_and_the_trail_says_so() -> None:
+    source = IMPORTS + FLOATS.format(cast=".astype('float32')", more="")
+    assert gone_and_new(source, "AE102")[1] == ["self.x = datasets.MNIST('d').data.numpy().astype('float32') / 255.0"]
+    (setup,) = analyse_file("program.py", source.encode()).setups
+    assert setup.target.trail[-1].text == "ToTensor() scales bytes only: these are float32 and stay [0, 255]"
+
+
+def test_a_division_behind_to_tensor_is_taken_out() -> None:
+    source = IMPORTS + FLOATS.format(cast="", more=" / 255.0")
+    assert gone_and_new(source, "AE303")[1] == ["return self.t(self.x[i])"]
+
+
+def test_grey_levels_that_are_classes_ask_for_a_loss_of_classes() -> None:
+    source = (
+        "import keras\nfrom keras import layers\n(x, _), _ = keras.datasets.mnist.load_data()\n"
+        "levels = x.astype('int32')\npixels = x[..., None] / 255.0\n"
+        "net = keras.Sequential([keras.Input((28, 28, 1)), layers.Conv2D(256, 1, activation='softmax')])\n"
+        "net.compile('adam', loss='cosine_similarity')\nnet.fit(pixels, levels)\n"
+    )
+    assert gone_and_new(source, "AE207")[1] == ["net.compile('adam', loss='sparse_categorical_crossentropy')"]
+
+
 LOOP = """\
 import torch
 from torch import nn

@@ -156,7 +156,7 @@ class SoftmaxOnPerPixelTarget(Rule):
         return Violation(
             message=_message(setup),
             location=place,
-            remedies=() if change.activation is None else (change.activation,),
+            remedies=change.pairing if change.activation is None else (change.activation,),
             spans=spans(setup, but=place),
             evidence=(*evidence(setup, "head", "target"), *_healthy_loss(setup)),
             proved=beaten_by_the_mean(setup),

@@ -41,6 +41,7 @@ from collections.abc import Iterator
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.predicates import evidence, loss_place, spans, unknown_target, values_words
 from ae_audit.rules.programs import dense_keras, dense_torch
+from ae_audit.rules.repair import repair
 from ae_audit.schema.findings import Severity, UnknownFact, Violation
 from ae_audit.schema.remedies import SwapLoss
 from ae_audit.schema.training_setup import DataFacts, Framework, TrainingSetup
@@ -101,12 +102,12 @@ class ScaleFreeLoss(Rule):
         if setup.loss.alone is Tri.UNKNOWN:
             yield UnknownFact("loss", "what is minimised beside the cosine similarity is not known")
             return
-        place = loss_place(setup)
+        place, swap = loss_place(setup), repair(setup).loss
         yield Violation(
             message="cosine similarity costs the same for every positive multiple of the prediction: alone it cannot "
             f"recover the intensities of the target, {values_words(setup.target)}{_sign_only(setup)}",
             location=place,
-            remedies=(SwapLoss("mse"),),
+            remedies=(swap if isinstance(swap, SwapLoss) else SwapLoss("mse"),),
             spans=spans(setup, but=place),
             evidence=evidence(setup, "loss", "target"),
         )

@@ -40,7 +40,7 @@ from collections.abc import Iterator
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.predicates import LABELS, ROUNDING, evidence, span_of, spans, structure_of, values_words
 from ae_audit.rules.programs import RAW, dense_keras
-from ae_audit.rules.repair import repair
+from ae_audit.rules.repair import repair, scores_meet_indices
 from ae_audit.schema.findings import Severity, UnknownFact, Violation
 from ae_audit.schema.remedies import Rescale
 from ae_audit.schema.training_setup import Framework, Relation, TrainingSetup
@@ -98,6 +98,8 @@ class InputTargetScaleMismatch(Rule):
             return  # a network out of reach, whose output may be scaled as its target is
         if setup.reconstruction is not Tri.YES or structure_of(setup) in LABELS or setup.loss.name in CATEGORICAL:
             return
+        if scores_meet_indices(setup):
+            return  # classes that are called by their grey levels have no scale
         scale = _scale(setup)
         if scale is None or 1 / FACTOR < scale < FACTOR:
             return

@@ -204,6 +204,9 @@ def to_unit(run: Run, array: Array, where: Where) -> Array:
     if array.dtype is None and array.values.unknown:
         made = arrays.recast(array, ValueRange.exactly(UNIT), "ToTensor()", where)
         return replace(made, dtype="float32", shape=shape, structure=_image(array), pictured=True)
+    if array.dtype is not None and array.values.leaves(UNIT) is Tri.YES:
+        text = f"ToTensor() scales bytes only: these are {array.dtype} and stay {array.values}"
+        return replace(array, shape=shape, trail=arrays.step(array, text, where))
     return replace(array, shape=shape)
 
 
