@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ae_audit.base.errors import UsageError
+from ae_audit.watching.loggers import Loggers, open_loggers
 from ae_audit.watching.session import LiveAudit, Log, WatchedReport, to_standard_error
 from ae_audit.watching.torch import TorchWatching
 
@@ -39,6 +40,8 @@ def watch(
     The first ``batches`` steps of each optimizer are looked at while they run; then nothing of ae-audit is left in a
     step's way. Findings are told once, as warnings of the category :class:`ae_audit.AuditWarning`, and stand in the
     report when the block ends. The log says now and then how far the loss is above its floor, where the floor is not 0.
+    Loss, floor, excess, R² of the predictions and the findings also go to what the program logs to: TensorBoard's
+    writers, the run of Weights & Biases or MLflow.
 
     Args:
         select: codes, code prefixes or names of rules; empty for all.
@@ -62,7 +65,7 @@ def watch(
 @contextlib.contextmanager
 def _watch(audit: LiveAudit, log: Log | None, batches: int) -> Iterator[WatchedReport]:
     report = WatchedReport()
-    watching = TorchWatching(audit, report, log, batches)
+    watching = TorchWatching(audit, report, log, batches, loggers=open_loggers)
     try:
         watching.begin()
     except ImportError:
@@ -76,10 +79,11 @@ def _watch(audit: LiveAudit, log: Log | None, batches: int) -> Iterator[WatchedR
 
 
 class Watch:
-    """A callback for Keras' ``fit`` and for Lightning's ``Trainer``: ``callbacks=[ae_audit.Watch()]``.
+    """A callback for Keras' ``fit``, Lightning's and Hugging Face's ``Trainer``: ``callbacks=[ae_audit.Watch()]``.
 
     As :func:`watch`, with the same arguments. ``report`` is filled when the training ends. In Keras the log has a line
-    at the end of each epoch. Lightning must have been imported before, so that this can be a callback of its kind.
+    at the end of each epoch. Lightning and ``transformers`` must have been imported before, so that this can be a
+    callback of their kind.
 
     Attributes:
         report: the :class:`ae_audit.Report`; empty until the training ends.
@@ -126,8 +130,12 @@ class Watch:
         """Keras: how it is trained."""
         self.params = params
 
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Keras: ``fit`` begins."""
+    def on_train_begin(self, *given: Any, **more: Any) -> None:
+        """Keras: ``fit`` begins. Hugging Face: the trainer begins."""
+        if len(given) == 3:  # arguments, state and control
+            state = given[1]
+            self._begin_torch(open_loggers, lambda: int(state.global_step))
+            return
         from ae_audit.watching.keras import KerasWatching
 
         audit = LiveAudit(self._path, **self._options)  # type: ignore[arg-type]
@@ -135,7 +143,7 @@ class Watch:
         self._keras = KerasWatching(audit, self.report, self._log, self._batches)
         self._keras.begin(self._model)
 
-    def on_epoch_end(self, epoch: Any = None, logs: Any = None) -> None:
+    def on_epoch_end(self, epoch: Any = None, logs: Any = None, *_: Any, **__: Any) -> None:
         """Keras: an epoch is over."""
         if self._keras is not None and isinstance(epoch, int):
             self._keras.epoch(epoch, logs or {})
@@ -144,9 +152,13 @@ class Watch:
 
     def on_train_start(self, trainer: Any = None, module: Any = None) -> None:
         """Lightning: the training begins."""
+        loggers = list(getattr(trainer, "loggers", None) or ())
+        self._begin_torch(lambda: open_loggers(lightning=loggers), lambda: int(trainer.global_step))
+
+    def _begin_torch(self, loggers: Callable[[], Loggers], step: Callable[[], int]) -> None:
         audit = LiveAudit(self._path, **self._options)  # type: ignore[arg-type]
         self.report = WatchedReport()
-        self._torch = TorchWatching(audit, self.report, self._log, self._batches)
+        self._torch = TorchWatching(audit, self.report, self._log, self._batches, loggers=loggers, step=step)
         self._torch.begin()
 
     def on_exception(self, trainer: Any = None, module: Any = None, exception: BaseException | None = None) -> None:
@@ -157,7 +169,7 @@ class Watch:
 
     # --- both -------------------------------------------------------------------------------------------------------
 
-    def on_train_end(self, *_: Any) -> None:
+    def on_train_end(self, *_: Any, **__: Any) -> None:
         """The training is over."""
         watching, self._torch = self._torch, None
         if watching is not None:
@@ -187,6 +199,7 @@ def _as_callback(cls: type) -> type:
         ("keras.callbacks", "Callback"),
         ("lightning.pytorch", "Callback"),
         ("pytorch_lightning", "Callback"),
+        ("transformers.trainer_callback", "TrainerCallback"),
     ):
         found = getattr(sys.modules.get(module), name, None)
         if isinstance(found, type) and not any(issubclass(base, found) for base in (cls, *bases)):

@@ -7,11 +7,13 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ae_audit.watching.session import LiveAudit, Log, WatchedReport, loss_line, positive_floor
+from ae_audit.theory.floors import NEGLIGIBLE_FLOOR
+from ae_audit.watching.loggers import Loggers, open_loggers
+from ae_audit.watching.session import LiveAudit, Log, WatchedReport, exact_floor, loss_line
 
 if TYPE_CHECKING:
     from ae_audit.runtime.keras.batches import Batches
-    from ae_audit.runtime.keras.watch import Fit, PassingBatches
+    from ae_audit.runtime.keras.watch import Fit, PassingBatches, Scored
     from ae_audit.schema.training_setup import TrainingSetup
 
 UNKNOWN_FIT = "this training is not run by Keras' own fit, so its data were not seen"
@@ -35,6 +37,11 @@ class KerasWatching:
         self._kept: Batches | None = None
         self._initial: Any = None
         self._floors: dict[str, float] = {}
+        self._exact: dict[str, float] = {}
+        """as ``_floors``, those at 0 too"""
+        self._loggers = Loggers(())
+        self._scored: Scored | None = None
+        self._epoch = 0
 
     def begin(self, model: Any) -> None:
         """``fit`` is about to take its first step.
@@ -68,6 +75,8 @@ class KerasWatching:
 
     def epoch(self, number: int, logs: Mapping[str, Any]) -> None:
         """An epoch is over; ``logs`` are Keras' own, means over the epoch."""
+        self._epoch = number + 1
+        self._write_figures(number, logs)
         if self._log is None:
             return
         for key, least in self._floors.items():
@@ -89,6 +98,17 @@ class KerasWatching:
                 self._settle(self._kept)
         finally:
             self._report.fill(self._audit.report())
+            self._audit.log_findings(self._loggers, self._epoch)
+
+    def _write_figures(self, number: int, logs: Mapping[str, Any]) -> None:
+        """What loggers get at the end of an epoch: Keras' own loss of it, and R² on the first samples that passed."""
+        if not number:
+            self._loggers = open_loggers(self._model)
+        if not self._loggers or "loss" not in logs:
+            return
+        with self._audit.ours():
+            score = None if self._scored is None else self._scored.r2(self._model)
+            self._loggers.write("", float(logs["loss"]), self._exact.get("loss"), score, number)
 
     # --- looking ----------------------------------------------------------------------------------------------------
 
@@ -121,7 +141,12 @@ class KerasWatching:
             self._report.fill(self._audit.report())
         weighted = self._fit.weighted or (isinstance(batches.data, tuple) and len(batches.data) > 2)
         if not weighted:
-            self._floors = _floors(self._model, setups)
+            self._exact = _floors(self._model, setups)
+            self._floors = {key: least for key, least in self._exact.items() if least > NEGLIGIBLE_FLOOR}
+        if len(setups) == 1:
+            from ae_audit.runtime.keras.watch import Scored
+
+            self._scored = Scored.of(batches, setups[0])
 
     def _settle(self, batches: Batches) -> None:
         from ae_audit.runtime.keras.watch import capture_watched, untouched
@@ -137,7 +162,7 @@ def _floors(model: Any, setups: list[TrainingSetup]) -> dict[str, float]:
     keys = ["loss"] if len(setups) == 1 else [f"{name}_loss" for name in names] if len(names) == len(setups) else []
     found = {}
     for key, setup in zip(keys, setups, strict=False):
-        least = positive_floor(setup)
+        least = exact_floor(setup)
         penalised = key == "loss" and (bool(model.losses) or setup.loss.weight not in {None, 1.0})
         known = setup.loss.name is not None and not setup.loss.custom
         if least is not None and known and not penalised and setup.loss.reduction != "sum":

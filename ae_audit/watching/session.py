@@ -14,13 +14,14 @@ from ae_audit.engine.settling import certified, judged, settled
 from ae_audit.probe import ProbeOptions
 from ae_audit.report.display import PresentedReport
 from ae_audit.report.live_cells import cell_name
+from ae_audit.report.phrases import counts
 from ae_audit.rules.registry import select_rules
 from ae_audit.runtime.capture import Capture
 from ae_audit.schema.audited import AuditedSetup, numbered
 from ae_audit.schema.findings import Finding, Severity, Verdict
 from ae_audit.schema.report import Note, Report, StageError
 from ae_audit.schema.training_setup import TrainingSetup
-from ae_audit.theory.floors import NEGLIGIBLE_FLOOR
+from ae_audit.watching.loggers import Loggers
 
 Log = Callable[[str], object]
 
@@ -125,6 +126,20 @@ class LiveAudit:
         except Exception as error:
             self.failed(error)
 
+    def log_findings(self, loggers: Loggers, step: int | None) -> None:
+        """Tell loggers what was found, where there are any."""
+        if not loggers:
+            return
+        with self.ours():
+            report = self.report()
+            found = counts(report)
+            text = "\n".join(
+                f"{finding.code} {finding.name} [{finding.severity.value}, {finding.verdict.value}] "
+                f"{finding.location}: {finding.message}"
+                for finding in report.standing
+            )
+            loggers.findings({severity.value: number for severity, number in found.items()}, text or "none", step)
+
     def report(self) -> PresentedReport:
         """What was found out so far."""
         audited = numbered(self._judged)
@@ -196,10 +211,10 @@ class WatchedReport(PresentedReport):
         return math.nan if self.floor is None else float(loss) - self.floor
 
 
-def positive_floor(setup: TrainingSetup) -> float | None:
-    """The floor of the setup's loss where it is known and above 0: where it is worth a word beside the loss."""
+def exact_floor(setup: TrainingSetup) -> float | None:
+    """The floor of the setup's loss where it is known and not below 0; 0 for a mean squared error."""
     least = None if setup.certificate is None else setup.certificate.floor
-    return least if least is not None and math.isfinite(least) and least > NEGLIGIBLE_FLOOR else None
+    return least if least is not None and math.isfinite(least) and least >= 0.0 else None
 
 
 def loss_line(name: str, value: float, least: float) -> str:

@@ -6,10 +6,12 @@ import contextlib
 import functools
 import sys
 import time
-from collections.abc import Callable, Sequence
+import weakref
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ae_audit.base.errors import FindingsError
+from ae_audit.watching.loggers import Loggers
 from ae_audit.watching.session import LiveAudit, Log, WatchedReport, loss_line
 
 if TYPE_CHECKING:
@@ -36,7 +38,16 @@ ALREADY = "this process is being watched already, so this watching sees nothing"
 class TorchWatching:
     """Watches the torch trainings of this thread from :meth:`begin` to :meth:`end`."""
 
-    def __init__(self, audit: LiveAudit, report: WatchedReport, log: Log | None, batches: int) -> None:
+    def __init__(
+        self,
+        audit: LiveAudit,
+        report: WatchedReport,
+        log: Log | None,
+        batches: int,
+        *,
+        loggers: Callable[[], Loggers] | None = None,
+        step: Callable[[], int | None] | None = None,
+    ) -> None:
         self._audit = audit
         self._report = report
         self._log = log
@@ -55,6 +66,10 @@ class TorchWatching:
         self._stepped: set[int] = set()
         """optimizers whose first steps were seen"""
         self._idle: list[Any] = []
+        self._find_loggers = loggers
+        self._own_step = step
+        self._loggers = Loggers(())
+        self._optimizers: list[Any] = []
 
     def begin(self) -> None:
         """Begin to watch this thread."""
@@ -94,6 +109,8 @@ class TorchWatching:
         finally:
             self._say_the_rest()
             self._report.fill(self._audit.report())
+            self._audit.log_findings(self._loggers, self._step())
+            self._optimizers.clear()
 
     # --- recording --------------------------------------------------------------------------------------------------
 
@@ -131,7 +148,7 @@ class TorchWatching:
         self._forget_idle()
         if self._recordings < MOST_RECORDINGS:
             self._await(recorder.optimizers_elsewhere)
-        if recorder.readings and self._log is not None and self._recorder is None:
+        if self._worth(recorder.readings.values()) and self._recorder is None:
             from ae_audit.runtime.torch.readings import Readings
 
             self._readings = Readings(self._read)
@@ -147,9 +164,40 @@ class TorchWatching:
             else:
                 self._audit.look(captures)
             self._report.fill(self._audit.report())
+        self._optimizers += [weakref.ref(record.optimizer) for record in recorder.optimizers.values()]
+        if self._find_loggers is not None:
+            with self._audit.ours():
+                self._loggers = self._find_loggers()
         if recorder.readings:
             self._last, self._last_at = list(recorder.readings.values()), time.monotonic()
+            self._write_figures()
             self._write("first batches")
+
+    def _worth(self, readings: Iterable[Reading]) -> bool:
+        """Whether anybody is there to be told of such readings."""
+        return any(reading.has_floor and self._log is not None for reading in readings) or (
+            bool(self._loggers) and any(True for _ in readings)
+        )
+
+    def _step(self) -> int | None:
+        """Steps that the training has taken, where somebody counts them: a trainer, or the optimizer's own state."""
+        if self._own_step is not None:
+            return self._own_step()
+        counted = [
+            int(state["step"])
+            for reference in self._optimizers
+            if (optimizer := reference()) is not None
+            for state in list(optimizer.state.values())[:1]
+            if "step" in state
+        ]
+        return max(counted, default=None)
+
+    def _write_figures(self) -> None:
+        if self._loggers:
+            with self._audit.ours():
+                for reading in self._last:
+                    name = "" if len(self._last) == 1 else reading.name
+                    self._loggers.write(name, reading.value, reading.floor, reading.r2, self._step())
 
     def _settle(self) -> None:
         if self._kept:
@@ -222,14 +270,16 @@ class TorchWatching:
 
     def _read(self, readings: list[Reading]) -> None:
         self._last, self._last_at = readings, time.monotonic()
+        self._write_figures()
         if time.monotonic() - self._logged_at >= self._pause:
             self._pause = min(LAST_LOG, self._pause * LOG_GROWTH)
             self._write("now")
 
     def _write(self, when: str) -> None:
         self._logged_at = time.monotonic()
-        for reading in self._last if self._log is not None else ():
-            name = "loss" if len(self._last) == 1 else reading.name
+        told = [reading for reading in self._last if reading.has_floor]
+        for reading in told if self._log is not None else ():
+            name = "loss" if len(told) == 1 else reading.name
             with contextlib.suppress(Exception):  # a log of the user's own must not end the training
                 assert self._log is not None
                 self._log(f"ae-audit: {when}: {loss_line(name, reading.value, reading.floor)}")

@@ -25,6 +25,8 @@ from ae_audit.runtime.keras.model_state import torch_modes
 from ae_audit.runtime.keras.program import KerasProgram, backend, quiet
 from ae_audit.runtime.keras.setups import Occasion, captures_of
 from ae_audit.schema.location import Location
+from ae_audit.schema.training_setup import TrainingSetup
+from ae_audit.theory.loss import Link
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,43 @@ def capture_watched(
     occasion = Occasion(location=fit.location, validation=fit.validation)
     with untouched(model, initial), quiet():
         return captures_of(program, occasion)
+
+
+MOST_SCORED = 256
+"""samples that predictions are scored on while a training runs"""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The first samples of a fit of one output, on which R² is told at the end of an epoch."""
+
+    x: Any
+    targets: Any
+    logits: bool
+    """whether the model's output is a logit of what the target holds"""
+
+    @classmethod
+    def of(cls, batches: Batches, setup: TrainingSetup) -> Scored | None:
+        """None where prediction and target are not compared value by value."""
+        loss = setup.loss.theory
+        known = isinstance(batches.x, np.ndarray) and (batches.y is None or isinstance(batches.y, np.ndarray))
+        if loss is None or not loss.pointwise or not known:
+            return None
+        target = batches.x if batches.y is None else batches.y
+        return cls(batches.x[:MOST_SCORED], target[:MOST_SCORED], loss.link is Link.SIGMOID)
+
+    def r2(self, model: Any) -> float | None:
+        """Of the model as it is now, called as for a prediction; None where shapes differ or the target is constant."""
+        import keras
+
+        predictions = model(keras.ops.convert_to_tensor(self.x), training=False)
+        p = np.asarray(keras.ops.convert_to_numpy(predictions), dtype=np.float64)
+        p = 0.5 * (1.0 + np.tanh(0.5 * p)) if self.logits else p
+        y = np.asarray(self.targets, dtype=np.float64)
+        if p.shape != y.shape or not np.isfinite(p).all():
+            return None
+        total = float(np.square(y - y.mean(axis=0, keepdims=True)).sum())
+        return 1.0 - float(np.square(p - y).sum()) / total if total > 0.0 else None
 
 
 @contextlib.contextmanager

@@ -10,16 +10,20 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.overrides import TorchFunctionMode
 
 from ae_audit.runtime.torch import losses
 from ae_audit.runtime.torch.functions import Function
 from ae_audit.runtime.torch.mode_stack import insert_mode, remove_mode
 from ae_audit.theory.floors import NEGLIGIBLE_FLOOR, Reduction, floor
+from ae_audit.theory.loss import Link, Loss
 from ae_audit.theory.losses import find_loss
 
 WITH_FLOORS = frozenset({"bce", "cce", "sparse_cce"})
 """losses whose floor may be above 0 and is exact: of the others (focal, Poisson) nobody watches the distance to it"""
+AT_ZERO = frozenset({"mse", "mae", "huber", "smooth_l1"})
+"""losses whose floor is 0 whatever the target"""
 MOST_VALUES = 1 << 18
 """of a batch's targets that its floor is computed on; the rest is taken to be like them"""
 ROUNDED = 1e-2
@@ -35,12 +39,19 @@ class Reading:
     name: str
     value: float
     floor: float
+    r2: float | None = None
+    """of the batch's predictions, through the loss's link, against their mean target; None where that has no meaning"""
+
+    @property
+    def has_floor(self) -> bool:
+        """Whether its floor is above 0, and worth a word."""
+        return self.floor > NEGLIGIBLE_FLOOR
 
 
 def read(function: Function, args: Sequence[Any], kwargs: dict[str, Any], result: Any) -> Reading | None:
-    """The reading of one call of a loss function; None for a loss that was not trained on or has no floor above 0."""
+    """The reading of one call of a loss function; None for a loss that was not trained on or has no exact floor."""
     call = losses.read_call(function, args, kwargs, lambda tensor: tensor.requires_grad)
-    if call is None or call.spec.name not in WITH_FLOORS or not call.prediction.requires_grad:
+    if call is None or call.spec.name not in WITH_FLOORS | AT_ZERO or not call.prediction.requires_grad:
         return None
     if not isinstance(result, torch.Tensor) or _weighted(args, kwargs):
         return None
@@ -52,14 +63,27 @@ def read(function: Function, args: Sequence[Any], kwargs: dict[str, Any], result
         return None
     part = target[: max(1, MOST_VALUES * len(target) // target.nelement())]
     y = part.to("cpu", torch.int64 if spec.name == "sparse_cce" else torch.float64).numpy()
-    if not np.isfinite(y).all() or y.min() < 0:
+    if not np.isfinite(y).all() or (y.min() < 0 and spec.name in WITH_FLOORS):
         return None
     least = floor(loss, y, 1 if y.ndim > 1 else -1, Reduction(spec.reduction), shape[1] if len(shape) > 1 else None)
     if spec.reduction == "sum":
         least *= len(target) / len(part)
     value = float(result.detach().mean())
-    sane = np.isfinite(value) and np.isfinite(least) and least > NEGLIGIBLE_FLOOR and value > least * (1 - ROUNDED)
-    return Reading(spec.name or "", value, least) if sane else None
+    sane = np.isfinite(value) and np.isfinite(least) and value >= least * (1 - ROUNDED)
+    if not sane:
+        return None
+    return Reading(spec.name or "", value, least, _r2(loss, call.prediction.detach(), y, len(part)))
+
+
+def _r2(loss: Loss, prediction: torch.Tensor, y: NDArray[Any], samples: int) -> float | None:
+    """R² of the first samples of a batch, for losses that compare value by value."""
+    if not loss.pointwise or prediction.shape[1:] != y.shape[1:] or samples < 2:
+        return None
+    p = prediction[:samples].to("cpu", torch.float64)
+    p = torch.sigmoid(p) if loss.link is Link.SIGMOID else p
+    total = float(np.square(y - y.mean(axis=0, keepdims=True)).sum())
+    left = float(np.square(p.numpy() - y).sum())
+    return 1.0 - left / total if total > 0.0 and np.isfinite(left) else None
 
 
 def _weighted(args: Sequence[Any], kwargs: dict[str, Any]) -> bool:

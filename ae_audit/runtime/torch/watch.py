@@ -248,5 +248,6 @@ def _is_keras(module: torch.nn.Module) -> bool:
 
 
 def _optimizers() -> list[torch.optim.Optimizer]:
-    """Every optimizer that there is."""
-    return [found for found in gc.get_objects() if issubclass(type(found), torch.optim.Optimizer)]
+    """Every optimizer that there is; one that wraps another (of ``accelerate``) has no hooks, and is none itself."""
+    found = (one for one in gc.get_objects() if issubclass(type(one), torch.optim.Optimizer))
+    return [one for one in found if hasattr(one, "_optimizer_step_pre_hooks")]
