@@ -27,6 +27,7 @@ commands:
   ae-audit rule --test RULE try a rule on its own examples
   ae-audit merge FILE ...   put together the JSON reports of --shard
   ae-audit config           print the configuration that is in effect
+  ae-audit server           the language server for editors
   ae-audit completion SHELL print a completion script for bash, zsh or fish
 
 exit codes:

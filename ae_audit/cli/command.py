@@ -50,6 +50,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             from ae_audit.cli.comparing import compare_command
 
             return compare_command(arguments[1:])
+        if arguments[:1] == ["server"]:
+            from ae_audit.cli.language_server import serve
+
+            return serve(arguments[1:])
         if arguments[:1] == ["config"]:
             return _config(arguments[1:])
         if arguments[:1] == ["completion"]:

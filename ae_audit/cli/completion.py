@@ -13,7 +13,7 @@ from ae_audit.settings.options import FORMATS, OPTIONS, Kind
 from ae_audit.theory.loss_names import spellings
 
 SHELLS = ("bash", "zsh", "fish")
-COMMANDS = ("explain", "compare", "merge", "rule", "config", "completion")
+COMMANDS = ("explain", "compare", "merge", "rule", "config", "completion", "server")
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ def _add_setup(page: Page, report: Report, number: int, setup: TrainingSetup, so
     )
     if setup.condition is not None:
         page.paragraph(f"when `{setup.condition.text}`", indent=2, hang=2)
-    for label, rows in _parts(setup):
+    for label, rows in parts(setup):
         for index, (text, where) in enumerate(rows):
             lead = Segment(f"{label if not index else '':<{_LABEL}}", "bold")
             near = [Segment(f" [{_near(where, place)}]", "dim")] if where is not None else []
@@ -80,9 +80,11 @@ def _written(place: Location, sources: Sources) -> list[Segment]:
 
 
 Row = tuple[str, Location | None]
+"""a sentence, and the place that it speaks of, where it has one"""
 
 
-def _parts(setup: TrainingSetup) -> Iterator[tuple[str, Sequence[Row]]]:
+def parts(setup: TrainingSetup) -> Iterator[tuple[str, Sequence[Row]]]:
+    """Input, target, prediction and loss of a training, each with what is known of it, step by step."""
     yield "input", list(_data(setup.input))
     yield "target", list(_target(setup))
     yield "prediction", list(_head(setup))
