@@ -5,6 +5,8 @@ Environments are made with the releases of ``constraints.txt``. A Python that is
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import nox
 
 nox.options.sessions = ["lint", "quick"]
@@ -48,6 +50,29 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
+    """The documentation as a site, in ``docs/_build``; a warning is an error."""
+    session.install("-q", "-e", ".[docs]")
+    session.run("python", "docs/regenerate.py", "--check")
+    session.run("sphinx-build", "-W", "--keep-going", "-q", "-b", "html", "docs", "docs/_build/html", *session.posargs)
+
+
+@nox.session
+def api(session: nox.Session) -> None:
+    """What the public interface lost since the last release, or since what ``-- --against COMMIT`` names."""
+    session.install("-q", "griffe>=1.5")
+    session.run("griffe", "check", "-e", "docs/public_only.py", *session.posargs, "ae_audit")
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """What would be uploaded, and whether its page renders."""
+    session.install("-q", "build", "twine")
+    session.run("python", "-m", "build", "-o", "dist")
+    session.run("twine", "check", "--strict", *(str(path) for path in sorted(Path("dist").glob("*"))))
+
+
+@nox.session
+def regenerate(session: nox.Session) -> None:
     """Make anew what the documentation shows of the tool: rule pages, the README's output, pictures."""
     session.install(*CONSTRAINED, "-e", ".[test]")
     session.run("python", "docs/regenerate.py", *session.posargs)

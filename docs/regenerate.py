@@ -1,5 +1,5 @@
 """Bring up to date what the program itself knows: in README.md its output and the table of rules, in docs/ a page for
-each rule and the table of options.
+each rule, the table of options and what comparisons said.
 
 usage: python docs/regenerate.py [--rules | --check]
 
@@ -10,6 +10,8 @@ machines, and is not compared).
 
 from __future__ import annotations
 
+import difflib
+import json
 import re
 import subprocess
 import sys
@@ -46,6 +48,63 @@ def table_of_options() -> str:
     return "\n".join(["| flag | key | value | default | meaning |", "|---|---|---|---|---|", *rows])
 
 
+def now_what() -> str:
+    """For each rule what it means and how its first example is put right, as a diff."""
+    parts = [
+        "# Wrong, and now what?\n\nFor each rule: what it means, and the change that puts its example right. "
+        "`ae-audit --diff --unsafe-fixes model.py` shows the change to your own program, `--fix` makes it. "
+        "The code leads to the page of the rule, which says when it stays silent. What is right in spite of a finding "
+        "is suppressed on its line, with the reason: `# ae-audit: ignore[AE101] the target is one-hot`.\n"
+    ]
+    for rule in all_rules():
+        parts.append(f"## {rule.code} {rule.name}\n\n{rule.summary}. [More]({'rules/' + rule.code}.md)\n")
+        shown = False
+        for example in rule.bad:
+            if example.fixed is not None and not shown:
+                shown = True
+                lines = difflib.unified_diff(
+                    example.source.strip().splitlines(), example.fixed.strip().splitlines(), n=1, lineterm=""
+                )
+                changed = "\n".join(line for line in list(lines)[2:] if not line.startswith("@@"))
+                parts.append(f"```diff\n{changed}\n```\n")
+        if not shown:
+            parts.append(f"{_section(rule.page, 'Fix safety')}\n")
+    return "\n".join(parts)
+
+
+COMPARED = tuple(
+    (name, folder)
+    for name, folder in (("PyTorch", "torch"), ("Keras on TensorFlow", "keras"))
+    if (DOCS / "compared" / f"{folder}.json").exists()
+)
+"""what ``ae-audit compare fixtures/FRAMEWORK/dense_sigmoid_scaled.py`` wrote: text and JSON in ``docs/compared``"""
+
+
+def comparisons() -> str:
+    """The text of each comparison, under the name of its framework."""
+    parts = []
+    for name, folder in COMPARED:
+        text = (DOCS / "compared" / f"{folder}.txt").read_text("utf-8").rstrip()
+        command = f"ae-audit compare fixtures/{folder}/dense_sigmoid_scaled.py"
+        parts.append(f"### {name}\n\n```console\n$ {command}\n```\n\n```text\n{text}\n```\n")
+    return "\n".join(parts).rstrip()
+
+
+def compared_answers() -> str:
+    """Each question with what the comparisons say of it."""
+    found: dict[str, list[str]] = {}
+    for name, folder in COMPARED:
+        (comparison,) = json.loads((DOCS / "compared" / f"{folder}.json").read_text("utf-8"))["comparisons"]
+        for answer in comparison["answers"]:
+            found.setdefault(answer["question"], []).append(f"- **{name}.** {answer['answer']}")
+    return "\n\n".join(f"## {question}\n\n" + "\n".join(answers) for question, answers in found.items())
+
+
+def _section(page: str, heading: str) -> str:
+    found = re.search(rf"^## {heading}\n+(.*?)(?=\n## |\Z)", page, flags=re.MULTILINE | re.DOTALL)
+    return found[1].strip() if found else ""
+
+
 def generated() -> Iterator[tuple[Path, str]]:
     """Every file that is made of the rules and options, with its text as it ought to be."""
     yield README, _between(README.read_text("utf-8"), "rules", table_of_rules("docs/rules/"))
@@ -53,6 +112,10 @@ def generated() -> Iterator[tuple[Path, str]]:
     yield configuration, _between(configuration.read_text("utf-8"), "options", table_of_options())
     head = "# The rules\n\n`ae-audit rule CODE` prints the same pages. Codes and names are accepted everywhere.\n\n"
     yield DOCS / "rules" / "README.md", f"{head}{table_of_rules('')}\n"
+    yield DOCS / "now-what.md", now_what()
+    compare, faq = DOCS / "compare.md", DOCS / "faq.md"
+    yield compare, _between(compare.read_text("utf-8"), "comparison", comparisons())
+    yield faq, _between(faq.read_text("utf-8"), "answers", compared_answers())
     for rule in all_rules():
         yield DOCS / "rules" / f"{rule.code}.md", markdown(rule)
 

@@ -103,3 +103,52 @@ def test_importing_the_package_imports_no_framework() -> None:
     code = "import sys, ae_audit; print(sorted({'numpy', 'torch', 'keras', 'tensorflow', 'rich'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", ["torch", "keras"])
+def test_heads_and_losses_of_a_live_model_are_compared(digits: Any, framework: str) -> None:
+    wanted = {"heads": ["sigmoid", "relu"], "losses": ["mse"], "seeds": 2, "steps": 40}
+    if framework == "torch":
+        model = torch_net(torch.nn.Sigmoid())
+        before = [value.clone() for value in model.state_dict().values()]
+        found = ae_audit.compare(model, digits[:400], loss="bce", **wanted)
+        after = list(model.state_dict().values())
+        assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    else:
+        model = keras_net("sigmoid")
+        model.compile("adam", "binary_crossentropy")
+        weights = model.get_weights()
+        found = ae_audit.compare(model, digits[:400], **wanted)
+        assert all(np.array_equal(a, b) for a, b in zip(weights, model.get_weights(), strict=True))
+    assert [cell.name for cell in found.cells] == ["sigmoid × bce", "sigmoid × mse", "relu × mse"]
+    assert found.cells[0].as_written
+    for cell in found.cells:
+        assert len(cell.final_r2) == 2, cell.failed
+        assert cell.final_r2[0] != cell.final_r2[1], "seeds start from other weights"
+        assert all(0 < sharp < 3 for sharp in cell.over_seeds("sharpness"))
+        assert cell.ideal is not None
+    bce = found.find("sigmoid", "bce")
+    assert bce is not None
+    y = np.clip(digits[:400].astype(float), 1e-12, 1 - 1e-12)
+    assert bce.floor == pytest.approx(-np.mean(y * np.log(y) + (1 - y) * np.log(1 - y)), rel=1e-3), "its entropy"
+    assert found.gallery is not None
+    assert found.best in found.cells
+    again = ae_audit.compare(
+        model, digits[:400], **({"loss": "bce"} if framework == "torch" else {}), **{**wanted, "heads": ["relu"]}
+    )
+    relu = again.find("relu", "mse")
+    assert relu is not None
+    assert relu.final_r2 == pytest.approx(found.cells[2].final_r2, abs=1e-4), "equal seeds give equal figures"
+
+
+def test_what_cannot_be_compared_is_told_in_a_sentence(digits: Any) -> None:
+    model = torch_net(torch.nn.Sigmoid())
+    with pytest.raises(UsageError, match="no activation 'sigmid'"):
+        ae_audit.compare(model, digits, loss="bce", heads=["sigmid"])
+    with pytest.raises(UsageError, match="seeds is a whole number"):
+        ae_audit.compare(model, digits, loss="bce", seeds=0)
+    with pytest.raises(UsageError, match="reach is an R²"):
+        ae_audit.compare(model, digits, loss="bce", reach=1.5)
+    with pytest.raises(UsageError, match="a torch model does not know its loss"):
+        ae_audit.compare(model, digits)

@@ -94,7 +94,7 @@ def _dims(comparison: Comparison) -> Iterator[str]:
         return
     ones, others = bce.over_seeds("bias"), mse.over_seeds("bias")
     gap, bias = difference(ones, others), estimate(ones)
-    if gap is None or bias is None or not ones:
+    if gap is None or bias is None or not ones or not bce.over_seeds("sharpness"):  # no image to dim
         return
     unit = "of its mean" if comparison.bias_unit == "mean" else "standard deviations"
     percent = comparison.bias_unit == "mean"

@@ -104,6 +104,8 @@ class KerasWatching:
         """What loggers get at the end of an epoch: Keras' own loss of it, and R² on the first samples that passed."""
         if not number:
             self._loggers = open_loggers(self._model)
+            if not self._audit.probe:  # in the end Keras' TensorBoard is closed already
+                self._audit.log_findings(self._loggers, number)
         if not self._loggers or "loss" not in logs:
             return
         with self._audit.ours():
