@@ -79,6 +79,13 @@ def regenerate(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """An hour of inputs that nobody wrote, before a release: ``nox -s fuzz -- --seed 7``."""
+    session.install(*CONSTRAINED, "-e", ".", "hypothesis", "hypothesmith")
+    session.run("python", "benchmarks/fuzz.py", "--minutes", "60", "--keep", "fuzzed", *session.posargs)
+
+
+@nox.session
 def benchmarks(session: nox.Session) -> None:
     """Ratios of whole processes, measured side by side."""
     session.install(*CONSTRAINED, "-e", ".[test]")

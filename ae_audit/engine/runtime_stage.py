@@ -14,12 +14,13 @@ from ae_audit.engine.discovery import AuditTarget, ModelInput
 from ae_audit.engine.doubt import Doubted
 from ae_audit.engine.merge import contradictions
 from ae_audit.engine.static_stage import Reading, Run, is_shipped, selected_rules
+from ae_audit.engine.weak_spots import weak_spot
 from ae_audit.runtime.sandbox.interpreters import FRAMEWORKS, Interpreter, NoInterpreter, choose
 from ae_audit.runtime.sandbox.launch import ChildOutcome, Ending, run_child
 from ae_audit.schema.audited import AuditedSetup
 from ae_audit.schema.codec import to_json
 from ae_audit.schema.comparison import ComparisonReport, GridOptions
-from ae_audit.schema.messages import HowItEnded, ProgramEnded, SandboxClosed
+from ae_audit.schema.messages import HowItEnded, ProgramEnded
 from ae_audit.schema.report import Note, StageError, Undecided
 from ae_audit.schema.training_setup import Framework, TrainingSetup
 from ae_audit.settings.data_paths import DataPath
@@ -199,22 +200,6 @@ def _model_request(path: str, given: ModelInput) -> Request:
     }
 
 
-_WITHOUT_NAMESPACES = (
-    "this kernel grants no mount namespace: changes of mode, owner and times of files outside the scratch folder, and "
-    "Unix sockets that have a path, are left to Python's audit hooks"
-)
-
-
-def _weak_spot(confinement: SandboxClosed) -> str | None:
-    parts = {"writes": confinement.kernel_writes, "network connections": confinement.kernel_network}
-    unheld = [part for part, held in parts.items() if held is False]  # None: the user allows it
-    if not unheld:
-        return None if "files" in confinement.layers or not confinement.layers else _WITHOUT_NAMESPACES
-    return (
-        f"this kernel cannot confine {' and '.join(unheld)}; Python's audit hooks did, which stops honest programs only"
-    )
-
-
 def _completed(
     read: Sequence[TrainingSetup], results: ChildResults, untrusted: bool
 ) -> tuple[TrainingSetup | AuditedSetup | Doubted, ...]:
@@ -340,7 +325,7 @@ def _notes(results: ChildResults, unreadable: int) -> list[str]:
         notes.append(f"nothing was written by {_listed(results.skipped)}")
     if results.blocked:
         notes.append(f"the sandbox blocked {_listed(results.blocked)}")
-    weak = None if results.confinement is None else _weak_spot(results.confinement)
+    weak = None if results.confinement is None else weak_spot(results.confinement)
     if weak is not None:
         notes.append(weak)
     ignored = results.ignored + unreadable

@@ -33,6 +33,12 @@ HOSTILE = {
     + b"  m = keras.Sequential([keras.layers.Dense(3)]); m.compile(loss='mse'); m.fit(a, a)\n",
     "models in models": b"m=keras.Sequential([keras.layers.Dense(1)])\n" + b"m=keras.Sequential([m, m])\n" * 30
     + b"m.compile(loss='mse'); m.fit(x, x)\n",
+    "a range without end": b"for i in range(0, 800000000000000000000000000000000, 50):\n  x = i\n",
+    "an infinite size": b"import numpy as np\nx = np.random.rand(125, 1e400)\ny = np.zeros((1e400, 2))\n"
+    b"z = np.random.normal(size=(3, float('nan')))\n",
+    "extents that are none": b"import torch\nfrom torch import nn\nx = torch.rand(8, 3, 9, 9)\n"
+    b"net = nn.Sequential(nn.Conv2d(3, 16, 5, padding=0.5, stride='a'), nn.MaxPool2d((2, 'x')), nn.Flatten(nn))\n"
+    b"loss = nn.MSELoss()(net(x), x)\nloss.backward()\n",
     "not numbers": b"import numpy as np\nx=np.load('a')*float('inf')/float('nan')\ny=np.clip(x, float('nan'), 3)\n"
     b"w=np.linspace(float('nan'), 1)\nx=x*1e308*1e308-1e308*1e308\n",
     "wrong arguments": b"from keras.layers import *\nm=keras.Sequential([Dense(-1, activation=5),"

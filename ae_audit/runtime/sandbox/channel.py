@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ae_audit.runtime.sandbox import kernel
 from ae_audit.runtime.sandbox.policy import Blocked, Guard, Policy, confine
 from ae_audit.schema.codec import to_json
 from ae_audit.schema.messages import AccessBlocked, Finished, Message, SandboxClosed
@@ -50,6 +51,10 @@ class Channel:
         self._identity: tuple[int, int] | None = None
         self._connect()
 
+    def adopt(self) -> None:
+        """Belong to this process, which may be a child of the one that connected."""
+        self._owner = os.getpid()
+
     def send(self, event: dict[str, Any]) -> None:
         """Write one event; a process that was forked from this one stays silent.
 
@@ -68,7 +73,9 @@ class Channel:
                 view = view[os.write(self._descriptor, view) :]
 
     def _connect(self) -> None:
-        low = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
+        # Fails at once where nobody hears: our parent died before the kernel knew that we are to die with it.
+        low = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        os.set_blocking(low, True)
         self._descriptor = _moved_high(low)
         status = os.fstat(self._descriptor)
         self._identity = (status.st_dev, status.st_ino)
@@ -109,12 +116,16 @@ def enter(arguments: list[str] | None = None) -> Session:
 
     Call it first of all: what threads were started or files opened before is not confined.
     """
+    kernel.die_with_parent()
     folder = Path((sys.argv[1:] if arguments is None else arguments)[0])
     order = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
     # `-m` put the current folder in front; the program's own modules must not be found before it runs.
     if sys.path and sys.path[0] in {"", os.getcwd()}:
         del sys.path[0]
-    channel = Channel(str(folder / EVENTS))
+    try:
+        channel = Channel(str(folder / EVENTS))
+    except OSError:
+        _exit(1)
     _watch_whereabouts(folder / WHEREABOUTS)
 
     def report(blocked: Blocked) -> None:
@@ -129,6 +140,7 @@ def enter(arguments: list[str] | None = None) -> Session:
         file_bytes=order["file_bytes"],
     )
     confinement, guard = confine(policy, report)
+    channel.adopt()
     os.chdir(order["working_folder"])
     os.environ["PWD"] = order["working_folder"]
     channel.send(to_json(SandboxClosed(confinement.kernel_writes, confinement.kernel_network, confinement.layers)))

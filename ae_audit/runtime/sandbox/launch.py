@@ -299,7 +299,7 @@ class _Run:
                     if now > finished_at + 2:
                         return None
                 most = deadline + (MOST_STRETCH - 1) * self.timeout
-                if now > deadline and (now > most or now - waited(child.pid) > deadline):
+                if now > deadline and (now > most or now - waited(processes.program_of(child.pid)) > deadline):
                     return Ending.TIMED_OUT
                 if now >= next_look:
                     next_look = now + _POLL
@@ -378,7 +378,7 @@ class _Run:
     def _ask_whereabouts(self, child: subprocess.Popen[bytes]) -> None:
         if not _has_ended(child):
             with contextlib.suppress(OSError):
-                os.kill(child.pid, signal.SIGUSR1)
+                os.kill(processes.program_of(child.pid), signal.SIGUSR1)
             time.sleep(0.1)
 
     def _outcome(self, stopped: Ending | None, code: int, seconds: float) -> ChildOutcome:

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ae_audit.runtime.sandbox import kernel, namespaces
+from ae_audit.runtime.sandbox import kernel, mounts, namespaces
 
 FILE_BYTES = 2 << 30
 """largest file that the program may write (``RLIMIT_FSIZE``)"""
@@ -33,7 +33,7 @@ _LARGEST_COPY = 256 << 20
 _MOST_LINKS = 100_000
 """entries of a folder that is mirrored by links where the program writes into it"""
 
-_DEVICES = ("null", "zero", "full", "tty", "ptmx", "pts", "shm", "dri", "kfd", "dxg", "nvidia*")
+_DEVICES = ("null", "zero", "full", "tty", "ptmx", "pts", "shm", *mounts.GPU_DEVICES)
 """under /dev: harmless to write to, or what a GPU driver opens for writing"""
 
 
@@ -300,7 +300,7 @@ def confine(policy: Policy, on_blocked: Callable[[Blocked], None]) -> tuple[Conf
     set_limits(policy)
     kernel.die_with_parent()
     kernel.adopt_orphans()
-    # first, since Landlock keeps the mounts as they are
+    # first, since Landlock keeps the mounts as they are; what goes on from here may be another process
     layers = namespaces.enter(policy.writable_paths, network=policy.network)
     if namespaces.drop_capabilities():
         layers = (*layers, "capabilities")

@@ -25,10 +25,34 @@ def descendants(root: int) -> set[int]:
         if process in found:
             continue
         found.add(process)
-        for children in _PROC.glob(f"{process}/task/*/children"):
-            with contextlib.suppress(OSError, ValueError):
-                pending.extend(int(child) for child in children.read_text().split())
+        pending.extend(_children(process))
     return found
+
+
+def _children(process: int) -> list[int]:
+    found: list[int] = []
+    for children in _PROC.glob(f"{process}/task/*/children"):
+        with contextlib.suppress(OSError, ValueError):
+            found.extend(int(child) for child in children.read_text().split())
+    return found
+
+
+def _number_inside(process: int) -> int | None:
+    """The number that a process has in its own, innermost namespace, where that is not ours."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in (_PROC / str(process) / "status").read_text(errors="replace").splitlines():
+            if line.startswith("NSpid:"):
+                numbers = line.split()[1:]
+                return int(numbers[-1]) if len(numbers) > 1 else None
+    return None
+
+
+def program_of(root: int) -> int:
+    """The process that runs the program: of a namespace of processes that ``root`` began the second, else ``root``."""
+    for first in _children(root):
+        if _number_inside(first) == 1:
+            return next((process for process in _children(first) if _number_inside(process) == 2), root)
+    return root
 
 
 def members(root: int, mark: str) -> set[int]:

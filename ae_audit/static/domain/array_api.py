@@ -74,11 +74,16 @@ def shape_of(value: Value | None) -> Shape:
     return value.head.shape if isinstance(value, Tensor) else None
 
 
+def whole(value: object) -> int | None:
+    """An extent; None for what is none: a text, infinity."""
+    return int(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+
+
 def reshaped(run: Evaluator, value: Value | None, sizes: Any, where: Where, name: str = "Reshape") -> Value:
     """``reshape`` to ``sizes``: a tuple of numbers, -1 and unknown (None)."""
     old = shape_of(value)
     new: Shape = None
-    if isinstance(sizes, tuple) and all(s is None or isinstance(s, (int, float)) for s in sizes):
+    if isinstance(sizes, tuple) and all(s is None or whole(s) is not None for s in sizes):
         extents: list[int | None] = [None if s is None or s < 0 else int(s) for s in sizes]
         if sum(s is None for s in sizes) == 0 and sum(s < 0 for s in sizes if s is not None) == 1:
             total = _total(old)

@@ -7,7 +7,7 @@ interception, stand-ins, the script runner.
 import dataclasses
 import os
 
-from ae_audit.runtime.sandbox import channel, kernel, namespaces
+from ae_audit.runtime.sandbox import channel, kernel, mounts, namespaces
 
 
 def main() -> None:
@@ -17,6 +17,10 @@ def main() -> None:
         kernel.landlock_abi = lambda: 0
         namespaces.enter = lambda *_, **__: ()
         namespaces.drop_capabilities = lambda: False
+    if os.environ.get("AE_AUDIT_TEST_NO_NAMESPACES"):  # as in most containers
+        namespaces._unshare = lambda _: False
+    if os.environ.get("AE_AUDIT_TEST_NO_PROC"):  # as in a container that hides parts of /proc
+        mounts.own_processes = lambda: False
     session = channel.enter()
     if "source" in session.request:
         exec(compile(session.request["source"], "program.py", "exec"), {"__name__": "__main__", "session": session})

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ae_audit.runtime.sandbox import kernel
+from ae_audit.runtime.sandbox import kernel, namespaces
 from ae_audit.runtime.sandbox.launch import Ending
 
 from .conftest import Run, events
@@ -245,7 +245,40 @@ def test_it_cannot_signal_its_parent(run_source: Run, env: dict[str, str]) -> No
     )
     assert outcome.ok
     assert events(outcome, "refused")
-    assert events(outcome, "AccessBlocked")[0]["what"] == f"signal 15 to process {os.getpid()}"
+    parent = 1 if "processes" in outcome.events[0]["layers"] else os.getpid()
+    assert events(outcome, "AccessBlocked")[0]["what"] == f"signal 15 to process {parent}"
+
+
+def test_its_processes_have_their_own_numbers(run_source: Run) -> None:
+    source = """
+        import os
+        numbers = sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
+        told = {"own": os.getpid(), "parent": os.getppid(), "seen": numbers, "self": os.readlink("/proc/self")}
+        session.channel.send({"type": "numbers", **told})
+        """
+    outcome = run_source(source)
+    if "processes" not in outcome.events[0]["layers"]:
+        pytest.skip("this kernel grants no process namespace")
+    told = events(outcome, "numbers")[0]
+    assert (told["own"], told["parent"], told["seen"], told["self"]) == (2, 1, [1, 2], "2")
+
+
+@pytest.mark.parametrize(
+    ("env", "missing"),
+    [
+        ({"AE_AUDIT_TEST_NO_PROC": "1"}, {"processes"}),
+        ({"AE_AUDIT_TEST_NO_NAMESPACES": "1"}, set(namespaces.LAYERS) - {"capabilities"}),
+    ],
+    ids=["proc", "all"],
+)
+def test_a_missing_layer_is_missed_and_the_program_still_runs(
+    run_source: Run, env: dict[str, str], missing: set[str]
+) -> None:
+    granted = set(run_source("").events[0]["layers"])
+    outcome = run_source("import os; session.channel.send({'type': 'number', 'own': os.getpid()})", env=env)
+    assert outcome.ok, outcome.stderr
+    assert set(outcome.events[0]["layers"]) == granted - missing
+    assert events(outcome, "number")[0]["own"] != 2
 
 
 @BOTH

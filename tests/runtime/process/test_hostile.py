@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 import time
 from pathlib import Path
 
@@ -16,12 +18,25 @@ SAID = "session.channel.send({'type': 'found', 'what': 'AE101'})\n"
 FOUND = [{"type": "found", "what": "AE101"}]
 
 
-def is_alive(process: int) -> bool:
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
+def living(mark: str) -> list[str]:
+    """Command lines of the living processes that have ``mark`` in theirs: inside, processes have other numbers."""
+    found = []
+    for process in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            command = (process / "cmdline").read_bytes() if process.name.isdigit() else b""
+            if mark.encode() in command:
+                found.append(command.decode())
+    return found
+
+
+@pytest.fixture
+def mark() -> str:
+    """A word that no other process has in its command line."""
+    return f"mark{secrets.token_hex(8)}"
+
+
+IN_A_CONTAINER = {"AE_AUDIT_TEST_NO_NAMESPACES": "1"}
+EVERYWHERE = pytest.mark.parametrize("env", [{}, IN_A_CONTAINER], ids=["namespaces", "none"])
 
 
 @pytest.mark.parametrize(
@@ -57,44 +72,68 @@ def test_a_loop_without_end_is_cut_and_its_line_named(run_source: Run) -> None:
     assert time.monotonic() - begun < 5
 
 
+@EVERYWHERE
 @pytest.mark.parametrize("leaves_session", [False, True])
-def test_grandchildren_that_ignore_sigterm_end_too(run_source: Run, leaves_session: bool) -> None:
+def test_grandchildren_that_ignore_sigterm_end_too(
+    run_source: Run, leaves_session: bool, mark: str, env: dict[str, str]
+) -> None:
     outcome = run_source(
         f"""
         import os, signal, subprocess, sys, time
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready', flush=True); time.sleep(600)"
-        command, leave = [sys.executable, "-c", code], {leaves_session}
+        command, leave = [sys.executable, "-c", code, "{mark}"], {leaves_session}
         child = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=leave)
         child.stdout.readline()
-        session.channel.send({{"type": "started", "processes": [os.getpid(), child.pid]}})
+        session.channel.send({{"type": "started"}})
         while True:
             time.sleep(1)
         """,
         timeout=2,
+        env=env,
     )
     assert outcome.ending is Ending.TIMED_OUT
-    processes = events(outcome, "started")[0]["processes"]
-    assert [process for process in processes if is_alive(process)] == []
+    assert events(outcome, "started")
+    assert living(mark) == []
 
 
-def test_a_daemon_left_behind_is_found(run_source: Run) -> None:
+@EVERYWHERE
+def test_a_daemon_left_behind_is_found(run_source: Run, mark: str, env: dict[str, str]) -> None:
     outcome = run_source(
-        """
-        import os, time
+        f"""
+        import os, sys
         read, write = os.pipe()
+        os.set_inheritable(write, True)
         if os.fork() == 0:
             os.setsid()
             if os.fork() == 0:
-                os.write(write, str(os.getpid()).encode())
-                time.sleep(600)
+                code = f"import os, time; os.write({{write}}, b'x'); time.sleep(600)"
+                os.execv(sys.executable, ["python", "-c", code, "{mark}"])
             os._exit(0)
         os.wait()
-        session.channel.send({"type": "started", "process": int(os.read(read, 20))})
+        assert os.read(read, 1) == b"x"
+        """,
+        env=env,
+    )
+    assert outcome.ok, outcome.stderr
+    assert living(mark) == []
+
+
+def test_one_in_a_session_of_its_own_without_an_environment_ends_too(run_source: Run, mark: str) -> None:
+    outcome = run_source(
+        f"""
+        import subprocess, sys
+        code = "import time; print('ready', flush=True); time.sleep(600)"
+        command = f'setsid env -i "{{sys.executable}}" -c "{{code}}" {mark} &'
+        shell = subprocess.Popen(command, shell=True, stdout=subprocess.PIPE, text=True)
+        assert shell.stdout.readline() == "ready\\n"
+        shell.wait()
         """
     )
-    assert outcome.ok
-    assert not is_alive(events(outcome, "started")[0]["process"])
+    assert outcome.ok, outcome.stderr
+    if "processes" not in outcome.events[0]["layers"]:
+        pytest.skip("this kernel grants no process namespace")
+    assert living(mark) == []
 
 
 def test_fork_and_exit_runs_the_rest_once(run_program: Run) -> None:
@@ -242,7 +281,8 @@ def test_an_exit_handler_cannot_hold_it_up(run_source: Run) -> None:
     assert time.monotonic() - begun < 10
 
 
-def test_listeners_hear_events_in_time_and_may_stop_it(run_source: Run) -> None:
+@EVERYWHERE
+def test_listeners_hear_events_in_time_and_may_stop_it(run_source: Run, mark: str, env: dict[str, str]) -> None:
     class Enough(Exception):
         pass
 
@@ -255,10 +295,14 @@ def test_listeners_hear_events_in_time_and_may_stop_it(run_source: Run) -> None:
 
     with pytest.raises(Enough):
         run_source(
-            "import os\nsession.channel.send({'type': 'here', 'process': os.getpid()})\n" + SAID + "while True: pass",
+            f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', 'while True: pass', '{mark}'])\n"
+            + SAID
+            + "while True: pass",
             on_event=listen,
+            env=env,
         )
-    assert not is_alive(int(str(seen[1]["process"])))
+    assert [event["type"] for event in seen] == ["SandboxClosed", "found"]
+    assert living(mark) == []
 
 
 def test_nothing_is_left_in_the_temporary_folder(

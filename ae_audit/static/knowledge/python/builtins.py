@@ -64,7 +64,7 @@ def _range(run: Run, call: Call) -> Value:
             numbers = range(*bounds)
         except ValueError:
             return Seq([], "range")
-        if len(numbers) <= 64:
+        if not numbers[64:]:  # len() of a longer one than memory can hold raises
             return Seq([Const(n) for n in numbers], "range")
     upwards = len(call.args) == 1
     return Seq(

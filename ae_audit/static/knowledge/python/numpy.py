@@ -178,7 +178,7 @@ def _shape_given(call: Call) -> tuple[int | None, ...] | None:
     if isinstance(given, int):
         return (given,)
     if isinstance(given, tuple):
-        return tuple(int(g) if isinstance(g, (int, float)) else None for g in given)
+        return tuple(array_api.whole(g) for g in given)
     first = call.get(0, "shape", "size")
     if isinstance(first, Array):
         return first.shape

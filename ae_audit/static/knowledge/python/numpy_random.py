@@ -61,13 +61,13 @@ def _random(run: Run, call: Call) -> Value:
     shape: tuple[int | None, ...] | None
     if size_at is None:
         given = [python(value) for value in call.args]
-        shape = tuple(int(g) if isinstance(g, (int, float)) else None for g in given)
+        shape = tuple(array_api.whole(g) for g in given)
     else:
         size = call.get(size_at, "size")
         known = call.constant(size_at, "size")
         shape = () if size is None else (known,) if isinstance(known, int) else None
         if isinstance(known, tuple):
-            shape = tuple(int(k) if isinstance(k, (int, float)) else None for k in known)
+            shape = tuple(array_api.whole(k) for k in known)
     what = f"np.random.{name}"
     if shape == () and kind in {"uniform", "integer"}:
         return Unknown("a number drawn at random", call.where)

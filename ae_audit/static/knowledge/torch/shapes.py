@@ -16,11 +16,11 @@ PerAxis = int | tuple[int, ...]
 
 def per_axis(value: PerAxis | None, axes: int) -> tuple[Extent, ...]:
     """One value for each of ``axes`` spatial axes: ``3`` and ``(3, 3)`` mean the same for two."""
-    if value is None:
-        return (None,) * axes
     if isinstance(value, int):
         return (value,) * axes
-    return tuple(value) if len(value) == axes else (None,) * axes
+    if not isinstance(value, (tuple, list)) or len(value) != axes:
+        return (None,) * axes
+    return tuple(n if isinstance(n, int) else None for n in value)
 
 
 def linear(shape: Shape | None, out_features: Extent) -> Shape | None:
@@ -275,5 +275,7 @@ def _extent(n: int) -> Extent:
 
 
 def _axis(shape: Shape, axis: int) -> int | None:
+    if not isinstance(axis, int):  # a program's own mistake
+        return None
     place = axis + len(shape) if axis < 0 else axis
     return place if 0 <= place < len(shape) else None
