@@ -10,6 +10,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
     from typing import NoReturn
 
     from ae_audit.base.progress import Progress
@@ -26,20 +27,27 @@ EXIT_OK, EXIT_FINDINGS, EXIT_USAGE, EXIT_NOTHING_AUDITED, EXIT_INTERRUPTED = 0, 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code, and never raises for a user's mistake."""
+    try:
+        return _main(argv)
+    except KeyboardInterrupt:  # at any moment, also while an error was being told
+        return EXIT_INTERRUPTED
+
+
+def _main(argv: Sequence[str] | None) -> int:
     if argv is None:
         import gc
 
         gc.set_threshold(100_000, 50, 50)  # a short-lived process of ours: collecting early costs a twentieth of it
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments in (["--version"], ["-V"]):
-        from ae_audit.base.version import __version__
-
-        sys.stdout.write(f"ae-audit {__version__}\n")
-        return EXIT_OK
     from ae_audit.base.errors import UsageError
 
-    arguments = _understood(arguments)
     try:
+        if arguments in (["--version"], ["-V"]):
+            from ae_audit.base.version import __version__
+
+            sys.stdout.write(f"ae-audit {__version__}\n")
+            return EXIT_OK
+        arguments = _understood(arguments)
         if arguments[:1] == ["rule"]:
             return _rule(arguments[1:])
         if arguments[:1] == ["explain"]:
@@ -66,10 +74,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
     except Exception as error:
+        lost = _lost_output(error) if isinstance(error, OSError) else None
+        if lost is not None:
+            return _complain(lost)
         return _broken(error, verbose=not {"-v", "--verbose"}.isdisjoint(arguments))
+
+
+def _lost_output(error: OSError | None = None) -> str | None:
+    from ae_audit.cli.ends import give_up_output, lost_output
+
+    lost = lost_output(error)
+    if lost is not None:
+        give_up_output()
+    return lost
 
 
 def _understood(arguments: list[str]) -> list[str]:
@@ -91,18 +109,25 @@ def _understood(arguments: list[str]) -> list[str]:
 
 def run() -> NoReturn:
     """The command as a whole process, which ends without taking apart all that was read: a tenth of a static run."""
-    code = main()
-    if sys.gettrace() is not None:  # a debugger or a coverage tool has to write down what it saw
-        sys.exit(code)
     import os
 
     try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except BrokenPipeError:  # nobody reads on: `ae-audit … | head`
-        code = EXIT_OK
-    except OSError:
-        sys.exit(code)  # Python tells of it
+        if sys.stderr is None:  # closed; what is said goes nowhere, and no other file gets its number
+            sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # for as long as the process lives
+        code = main() if sys.stdout is not None else _complain(_lost_output() or "")
+        try:
+            for stream in (sys.stdout, sys.stderr):
+                if stream is not None:
+                    stream.flush()
+        except BrokenPipeError:  # nobody reads on: `ae-audit … | head`
+            code = EXIT_OK
+        except OSError as error:
+            lost = _lost_output(error)
+            code = code if lost is None else _complain(lost)
+    except KeyboardInterrupt:
+        code = EXIT_INTERRUPTED
+    if sys.gettrace() is not None:  # a debugger or a coverage tool has to write down what it saw
+        sys.exit(code)
     os._exit(code)
 
 
@@ -132,7 +157,7 @@ def _audit(arguments: Sequence[str]) -> int:
     if settings.rules_not_imported and not settings.quiet:
         _say(f"Not imported: the rules in {', '.join(settings.rules_not_imported)}; --project-rules imports them.")
     targets = discover(request.paths, settings)
-    sources = Sources({STDIN: sys.stdin.buffer.read()} if "-" in request.paths else None)
+    sources = Sources({STDIN: _standard_input()} if "-" in request.paths else None)
     if settings.fix and "-" in request.paths:
         raise UsageError("--fix writes into files, and - is none; --diff shows what it would change.")
     if not targets and not settings.hook:
@@ -154,7 +179,8 @@ def _audit(arguments: Sequence[str]) -> int:
     known = _baseline(settings)
     interrupted = False
     try:
-        audits = audit_each(targets, settings, _progress(settings), sources)
+        with _cleaning_up(targets):
+            audits = audit_each(targets, settings, _progress(settings), sources)
         report = assemble(audits)
         if settings.fix:
             report, sources = _mended(report, targets, settings, sources)
@@ -233,6 +259,34 @@ def _write_baseline(path: str, report: Report, sources: Sources) -> int:
     number = write_baseline(path, report, sources)
     _say(f"{number} finding{'' if number == 1 else 's'} recorded in {path}.")
     return EXIT_OK
+
+
+def _standard_input() -> bytes:
+    """What comes through standard input.
+
+    Raises:
+        UsageError: if it is closed, or more than a source file may have.
+    """
+    from ae_audit.base.errors import UsageError
+    from ae_audit.source.text import MOST_BYTES
+
+    if sys.stdin is None:
+        raise UsageError("Standard input is closed, so - stands for nothing.")
+    source = sys.stdin.buffer.read(MOST_BYTES + 1)
+    if len(source) > MOST_BYTES:
+        raise UsageError(f"Standard input holds more than {MOST_BYTES >> 20} MiB, which no program has.")
+    return source
+
+
+def _cleaning_up(targets: Sequence[AuditTarget]) -> AbstractContextManager[None]:
+    """While a program runs, a signal to end ends its processes first."""
+    from contextlib import nullcontext
+
+    if not any(target.run for target in targets):
+        return nullcontext()
+    from ae_audit.cli.ends import cleaning_up
+
+    return cleaning_up()
 
 
 def _mended(
@@ -412,8 +466,10 @@ def _explain(arguments: Sequence[str]) -> int:
         sys.stdout.write(request)
         return EXIT_OK
     settings = request.settings
-    sources = Sources({STDIN: sys.stdin.buffer.read()} if "-" in request.paths else None)
-    report = audit_files(discover(request.paths, settings), settings, _progress(settings), sources)
+    sources = Sources({STDIN: _standard_input()} if "-" in request.paths else None)
+    targets = discover(request.paths, settings)
+    with _cleaning_up(targets):
+        report = audit_files(targets, settings, _progress(settings), sources)
     paint(
         sys.stdout,
         lambda width, ascii_only: explanation(report, sources, width=width, ascii_only=ascii_only),
@@ -482,7 +538,10 @@ def _broken(error: Exception, verbose: bool) -> int:
 
 def _say(sentence: str) -> None:
     shown = "".join(char if char.isprintable() else "?" for char in sentence)
-    sys.stderr.write(f"ae-audit: {shown}\n")
+    try:
+        sys.stderr.write(f"ae-audit: {shown}\n")
+    except OSError:  # nobody to tell
+        return
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Iterable
 
+from ae_audit.base.bounded import read_bounded
 from ae_audit.base.errors import UsageError
 from ae_audit.base.records import replace
 from ae_audit.base.version import __version__
@@ -16,6 +17,8 @@ from ae_audit.schema.report import Note, Report, Suppressed
 from ae_audit.source.fingerprints import fingerprints, relative
 from ae_audit.source.text import Sources
 
+_LARGEST = 64 << 20
+"""bytes of a baseline, some 200,000 findings"""
 SCHEMA_VERSION = 1
 
 
@@ -54,13 +57,12 @@ def read_baseline(path: str) -> list[dict[str, str]]:
         UsageError: if it cannot be read or is none.
     """
     try:
-        with open(path, encoding="utf-8") as file:
-            document = json.load(file)
+        document = json.loads(read_bounded(path, _LARGEST))
         entries = [{key: str(entry[key]) for key in ("fingerprint", "path", "code")} for entry in document["findings"]]
         version = document["schema_version"]
     except OSError as error:
         raise UsageError(f"The baseline {path} cannot be read: {error.strerror}.") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise UsageError(f"{path} is no baseline; --write-baseline {path} writes one.") from None
     if version != SCHEMA_VERSION:
         raise UsageError(f"The baseline {path} was written by another version of ae-audit; --write-baseline renews it.")

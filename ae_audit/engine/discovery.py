@@ -115,12 +115,24 @@ def walk(folder: str, settings: Settings) -> Iterator[str]:
     patterns = (*settings.exclude, *settings.extend_exclude)
     base = os.path.dirname(settings.config_file) if settings.config_file else os.path.abspath(folder)
     closed: list[str] = []
-    for root, folders, files in os.walk(folder, onerror=lambda error: closed.append(error.filename)):
-        folders[:] = sorted(name for name in folders if not _excluded(os.path.join(root, name), patterns, base))
-        for name in sorted(files):
-            path = os.path.normpath(os.path.join(root, name))
-            if name.endswith(SUFFIXES) and not _excluded(path, patterns, base) and os.path.isfile(path):
+    pending = [folder]
+    while pending:  # os.walk calls itself for each level in Python before 3.12
+        root = pending.pop()
+        try:
+            with os.scandir(root) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError:
+            closed.append(root)
+            continue
+        inner = []
+        for entry in entries:
+            path = os.path.normpath(os.path.join(root, entry.name))
+            if entry.is_dir():
+                if not entry.is_symlink() and not _excluded(path, patterns, base):
+                    inner.append(path)
+            elif entry.name.endswith(SUFFIXES) and not _excluded(path, patterns, base) and os.path.isfile(path):
                 yield path
+        pending += reversed(inner)
     yield from closed  # folders that cannot be read: reading them as files will say why
 
 

@@ -352,7 +352,7 @@ def _as_far_as_workers_live(
     from concurrent.futures import ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
 
-    pool = ProcessPoolExecutor(jobs, initializer=_ignore_interrupts)
+    pool = ProcessPoolExecutor(jobs, initializer=_begin_work, initargs=(os.getpid(),))
     try:
         yield from pool.map(_audit_chunk, list(chunks), [how] * len(chunks))
     except BrokenProcessPool:
@@ -370,7 +370,19 @@ def _audit_chunk(targets: Sequence[AuditTarget], how: tuple[Settings, Sources, s
         return [audit_file(target, settings, sources, modules, cache) for target in targets]
 
 
-def _ignore_interrupts() -> None:
+def _begin_work(parent: int) -> None:
+    """What a worker does first: leave Ctrl-C to the parent, which ends the pool, and end when the parent is killed."""
     import signal
+    import threading
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and ends the pool
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """A worker waits for work from a pipe of which it holds both ends, so that it would wait for ever."""
+    import time
+
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)

@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Mapping
 
+from ae_audit.base.bounded import read_bounded
 from ae_audit.base.errors import UsageError, did_you_mean
 from ae_audit.base.records import replace
 from ae_audit.schema.findings import Severity
@@ -22,6 +23,8 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from typing import Any
 
 TABLE = "tool.ae-audit"
+_LARGEST = 1 << 20
+"""bytes of a configuration"""
 _DECIDED_BY_USERS = {
     "run": " (code under audit must not decide that it is run)",
     "allow-write": " (code under audit must not open its own sandbox)",
@@ -200,8 +203,7 @@ def _toml(value: object) -> str:
 
 def _table(path: str) -> Mapping[str, Any] | None:
     try:
-        with open(path, "rb") as file:
-            source = file.read()
+        source = read_bounded(path, _LARGEST)
     except OSError as error:
         raise UsageError(f"Cannot read the configuration file {_shown(path)}: {error.strerror}.") from None
     if _MAY_HOLD_TABLE.search(source) is None:
@@ -219,10 +221,11 @@ def _read(path: str) -> dict[str, Any]:
     else:
         import tomli as tomllib
     try:
-        with open(path, "rb") as file:
-            return tomllib.load(file)
+        return tomllib.loads(read_bounded(path, _LARGEST).decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{_shown(path)} is not valid TOML: {error}.") from None
+    except RecursionError:
+        raise UsageError(f"{_shown(path)} is nested too deeply.") from None
     except OSError as error:
         raise UsageError(f"Cannot read the configuration file {_shown(path)}: {error.strerror}.") from None
 

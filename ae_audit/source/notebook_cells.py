@@ -51,7 +51,7 @@ def all_cells(text: str) -> tuple[Cell, ...]:
         raise ValueError("it is not a notebook: no JSON object")
     cells = notebook.get("cells")
     if cells is None and isinstance(notebook.get("worksheets"), list):  # format 3
-        cells = [cell for sheet in notebook["worksheets"] if isinstance(sheet, dict) for cell in sheet.get("cells", [])]
+        cells = [cell for sheet in notebook["worksheets"] for cell in _cells_of(sheet)]
     if not isinstance(cells, list):
         raise ValueError("it is not a notebook: it has no cells")
     return tuple(_cell(cell) for cell in cells)
@@ -106,6 +106,11 @@ def _plain_line(line: str) -> str:
     if magic := _MAGIC.match(line):
         return magic[1] + "pass"
     return line
+
+
+def _cells_of(sheet: object) -> list[object]:
+    cells = sheet.get("cells") if isinstance(sheet, dict) else None
+    return cells if isinstance(cells, list) else []
 
 
 def _cell(cell: object) -> Cell:

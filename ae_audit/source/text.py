@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import re
 
+from ae_audit.base.bounded import read_bounded
+
 STDIN = "<stdin>"
 """the path that reports give to what came through standard input"""
+
+MOST_BYTES = 64 << 20
+"""of a file that is read as source: notebooks hold images, and what is parsed takes some twenty times as much memory"""
 
 MODEL_SUFFIXES = (".keras", ".h5", ".hdf5", ".json", ".pt2", ".pt", ".pth")
 """endings of files that hold a model, and no source text to show"""
 
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")  # what Python counts as line breaks; str.splitlines knows more
+_NO_SOURCE = frozenset({"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape"})
+"""codecs in which nobody writes: they refuse, take time that grows with the square, or turn a comment into code"""
 _COOKIE = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 
 
@@ -24,9 +31,14 @@ def decode(source: bytes) -> str:
     for line in source.split(b"\n", 2)[:2]:
         cookie = _COOKIE.match(line)
         if cookie is not None:
+            name = cookie.group(1).decode("ascii")
+            if name.lower().replace("_", "-") in _NO_SOURCE:
+                break
             try:
-                return source.decode(cookie.group(1).decode("ascii"), "replace")
-            except LookupError:
+                if line.decode(name) != line.decode("ascii", "replace"):
+                    break  # the comment itself is not written in it
+                return source.decode(name, "replace")
+            except (LookupError, UnicodeError):
                 break
     return source.decode("latin-1")
 
@@ -62,12 +74,11 @@ class Sources:
         """The bytes of ``path``.
 
         Raises:
-            OSError: if it cannot be read.
+            OSError: if it cannot be read, or is no source text for its size.
         """
         known = self._bytes.get(path)
         if known is None:
-            with open(path, "rb") as file:
-                known = self._bytes[path] = file.read()
+            known = self._bytes[path] = read_bounded(path, MOST_BYTES)
         return known
 
     def text(self, path: str, cell: int | None = None) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import secrets
 import socket
 import threading
 import time
@@ -105,15 +106,25 @@ def test_opening_sockets_is_refused_unless_allowed(warm_torch: WarmCommand) -> N
 def test_folders_are_opened_by_name_and_grandchildren_end(warm_torch: WarmCommand, tmp_path: Path) -> None:
     """A daemon in a session of its own, that ignores SIGTERM, is gone when the command returns."""
     (tmp_path / "open").mkdir()
-    number = tmp_path / "open" / "pid"
-    ignoring = "import os, signal, time; os.setsid(); signal.signal(15, signal.SIG_IGN); time.sleep(600)"
-    spawn = f"os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable, '-c', {ignoring!r}])"
-    fault = trying(f"open({str(number)!r}, 'w').write(str({spawn}))")
-    assert str(number) in blocked(audited(warm_torch, fault))
-    assert not number.exists()
+    begun, mark = tmp_path / "open" / "begun", f"mark{secrets.token_hex(8)}"
+    ignoring = (
+        "import os, signal, sys, time; os.setsid(); signal.signal(15, signal.SIG_IGN);"
+        "open(sys.argv[1], 'w').write(open('/proc/self/cmdline').read()); time.sleep(600)"
+    )
+    spawn = f"os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable, '-c', {ignoring!r}, {str(begun)!r}, {mark!r}])"
+    fault = trying(f"open({str(begun)!r}, 'w').close()") + f"\nelse:\n    {spawn}\n    __import__('time').sleep(2)"
+    assert str(begun) in blocked(audited(warm_torch, fault))
+    assert not begun.exists()
     audited(warm_torch, fault, "--allow-write", str(tmp_path / "open"))
-    process = Path(f"/proc/{int(number.read_text())}")
-    assert not process.exists() or "(zombie)" in (process / "status").read_text()
+    assert mark in begun.read_text()
+    assert [process for process in Path("/proc").glob("[0-9]*") if mark in command_line(process)] == []
+
+
+def command_line(process: Path) -> str:
+    try:
+        return (process / "cmdline").read_text(errors="replace")
+    except OSError:  # ended in between
+        return ""
 
 
 def test_forking_and_exiting(warm_torch: WarmCommand) -> None:

@@ -11,10 +11,8 @@ import os
 import re
 import secrets
 import selectors
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +20,7 @@ from enum import Enum
 from pathlib import Path
 from typing import IO, Any
 
-from ae_audit.runtime.sandbox import processes, scratch_dir
+from ae_audit.runtime.sandbox import processes, run_folder, scratch_dir
 from ae_audit.runtime.sandbox.channel import EVENTS, REQUEST, WHEREABOUTS
 from ae_audit.runtime.sandbox.clock import MOST_STRETCH, waited
 from ae_audit.runtime.sandbox.interpreters import OWN, Interpreter
@@ -188,8 +186,7 @@ def run_child(
     if not hasattr(os, "mkfifo"):
         return ChildOutcome(Ending.NOT_STARTED, (), stderr="running programs requires Linux or macOS")
     memory = default_memory_limit() if memory_bytes is None else memory_bytes
-    folder = Path(os.path.realpath(tempfile.mkdtemp(prefix="ae-audit-")))
-    try:
+    with run_folder.held() as folder:
         run = _Run(folder, timeout, memory, on_event)
         scratch = folder / "scratch"
         if script is None:
@@ -211,8 +208,6 @@ def run_child(
         (folder / REQUEST).write_text(json.dumps(order), encoding="utf-8")
         variables = scratch_dir.environment(scratch, network=allow_network, extra=env)
         return run.through(interpreter.command(module, str(folder)), variables)
-    finally:
-        _remove(folder)
 
 
 @dataclass
@@ -482,13 +477,3 @@ def _text(data: bytearray) -> str:
 def _last_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1][:300] if lines else ""
-
-
-def _remove(folder: Path) -> None:
-    """Remove a run's folder, also where the program took away its own rights to it."""
-    shutil.rmtree(folder, ignore_errors=True)
-    if folder.exists():
-        for place, _, _ in os.walk(folder):
-            with contextlib.suppress(OSError):
-                os.chmod(place, 0o700)
-        shutil.rmtree(folder, ignore_errors=True)

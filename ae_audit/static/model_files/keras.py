@@ -92,7 +92,7 @@ def _json_objects(text: mmap.mmap) -> list[dict[str, Any]]:
         piece = text[begin.start() : begin.start() + LARGEST_CONFIG].split(b"\0", 1)[0]
         try:
             item, end = json.JSONDecoder().raw_decode(piece.decode("utf-8", "replace"))
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(item, dict):
             found.append(item)
@@ -105,7 +105,7 @@ def _parsed(text: bytes) -> dict[str, Any]:
         config = json.loads(text)
         if isinstance(config, str):  # json.dump(model.to_json(), file) quotes the text once more
             config = json.loads(config)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise NotReadable("its configuration is no JSON, or is cut off.") from None
     if not isinstance(config, dict) or not isinstance(config.get("class_name"), str) or "config" not in config:
         raise NotReadable("it is JSON, but no configuration of a Keras model (as model.to_json() writes it).")

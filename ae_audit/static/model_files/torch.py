@@ -62,7 +62,7 @@ def _json(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
         raise NotReadable(f"its {name} is too large to describe a model.")
     try:
         value = json.loads(archive.read(name))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise NotReadable(f"its {name} is no JSON, or is cut off.") from None
     if not isinstance(value, dict):
         raise NotReadable(f"its {name} describes no model.")

@@ -6,6 +6,7 @@ import ast
 import os
 import warnings
 
+from ae_audit.base.bounded import read_bounded
 from ae_audit.base.records import dataclass, field
 from ae_audit.source.project_root import folder_around, import_folders, project_root
 from ae_audit.source.text import decode
@@ -49,17 +50,21 @@ class Program:
 def parse(path: str, source: bytes) -> Program:
     """Parse a script or a notebook; what does not parse is listed in ``broken``."""
     program = Program(path)
-    if len(source) > MAX_SOURCE:
+    notebook = path.endswith(".ipynb")
+    if len(source) > MAX_SOURCE and not notebook:  # a notebook holds images besides
         program.broken.append(BrokenUnit(f"it is larger than {MAX_SOURCE // 1_000_000} MB", None))
         return program
     text = decode(source)
-    if path.endswith(".ipynb"):
+    if notebook:
         from ae_audit.source.notebook_cells import code_cells
 
         try:
             units = [Text(path, cell.source, cell.index) for cell in code_cells(text)]
         except ValueError as error:
             program.broken.append(BrokenUnit(str(error), None))
+            return program
+        if sum(len(unit.source) for unit in units) > MAX_SOURCE:
+            program.broken.append(BrokenUnit(f"its code is larger than {MAX_SOURCE // 1_000_000} MB", None))
             return program
     else:
         units = [Text(path, text)]
@@ -197,8 +202,7 @@ class Modules:
 
 def _bytes_of(path: str) -> bytes | None:
     try:
-        with open(path, "rb") as stream:
-            return stream.read(MAX_SOURCE + 1)
+        return read_bounded(path, MAX_SOURCE + 1)
     except OSError:
         return None
 
