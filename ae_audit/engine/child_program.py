@@ -144,10 +144,14 @@ class Recording:
         self._made_up.install()
 
     def settle(self) -> None:
-        """Judge and probe every capture; a failure of one leaves the others standing."""
+        """Judge every capture, then probe each; a failure of one leaves the others standing.
+
+        What costs little comes first for all of them: time may run out over the fits of the first.
+        """
         captures = [capture for recorder in self._recorders for capture in self._captures_of(recorder)]
         matched = match_all([relocated(capture.setup, self._shown) for capture in captures], self._static)
         count = min(len(captures), MOST_CAPTURES)
+        to_be_probed: list[tuple[int, Capture, AuditedSetup]] = []
         for number, (capture, index) in enumerate(zip(captures, matched, strict=True)):
             if number >= MOST_CAPTURES:
                 self._emit(Noted(f"only the first {MOST_CAPTURES} training setups were looked at"))
@@ -169,8 +173,10 @@ class Recording:
                     continue  # an experiment on made-up values settles nothing
                 audited = judged(tried(capture, certified(seen, capture.targets, known)), self._rules)
                 self._emit(SetupSeen(number, index, audited))
-                with _Guarded(self._emit, RunStage.PROBE):
-                    self._probe(number, capture, audited, 1 / (count - number), count)
+                to_be_probed.append((number, capture, audited))
+        for done, (number, capture, audited) in enumerate(to_be_probed):
+            with _Guarded(self._emit, RunStage.PROBE):
+                self._probe(number, capture, audited, 1 / (len(to_be_probed) - done), count)
 
     def _labelled(self, setup: TrainingSetup) -> TrainingSetup:
         """Say of the data that they stand in for others, where any did: which of them reached this loss is unknown."""

@@ -143,7 +143,8 @@ class ChildResults:
         self._comparisons: dict[int, Comparison] = {}
         self._on_progress = on_progress
         self._seen: dict[int, SetupSeen] = {}
-        self._settled: set[int] = set()
+        self._settled: set[tuple[int, bool]] = set()
+        """set-ups, and whether their verdicts were final"""
         self._notes: dict[str, None] = {}
         self._blocked: dict[str, None] = {}
         self._skipped: dict[str, None] = {}
@@ -268,7 +269,7 @@ class ChildResults:
     def _settle(self, settled: SetupSettled) -> bool:
         """Whether the findings are those of before, with nothing but their verdicts and evidence changed."""
         seen = self._seen.get(settled.number)
-        if seen is None or settled.number in self._settled:
+        if seen is None or (settled.number, True) in self._settled or (settled.number, settled.final) in self._settled:
             return False
         before = seen.audited.findings
         after = settled.findings
@@ -279,7 +280,7 @@ class ChildResults:
         audited = replace(seen.audited, findings=after)
         if not same or not self._is_of_this_audit(audited):
             return False
-        self._settled.add(settled.number)
+        self._settled.add((settled.number, settled.final))
         self._seen[settled.number] = replace(seen, audited=audited)
         return True
 

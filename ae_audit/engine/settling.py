@@ -14,6 +14,7 @@ from ae_audit.rules.runner import judge, told_once
 from ae_audit.runtime.capture import Array, Capture
 from ae_audit.runtime.measure.facts import certify
 from ae_audit.schema.audited import AuditedSetup
+from ae_audit.schema.findings import Finding
 from ae_audit.schema.messages import Progressed
 from ae_audit.schema.training_setup import TrainingSetup
 
@@ -38,15 +39,16 @@ def settled(
     audited: AuditedSetup,
     probe: ProbeOptions | None,
     progress: Callable[[Progressed], None] = lambda _: None,
+    before_fits: Callable[[tuple[Finding, ...]], None] = lambda _: None,
 ) -> AuditedSetup:
     """``audited`` with the verdicts that the probe of its capture reaches, and with what there is to look at.
 
-    Without a probe (None) its findings are as they were.
+    Without a probe (None) its findings are as they were. ``before_fits`` is told what needed no fits.
     """
     sketches = Sketchbook(audited.setup)
     findings = audited.findings
     if probe is not None and findings:
-        findings = settle(capture, findings, probe, progress, audited.setup, sketches)
+        findings = settle(capture, findings, probe, progress, audited.setup, sketches, before_fits)
     arms = {arm.name: arm for finding in findings for item in finding.evidence for arm in item.arms if arm.r2}
     names = sorted(arms, key=lambda name: (name != AS_WRITTEN, name != ALL_FIXES, -max(arms[name].r2)))
     return replace(audited, findings=findings, sight=sight_of(capture, audited.setup, sketches, names))

@@ -13,6 +13,7 @@ from ae_audit.runtime.capture import Capture
 from ae_audit.schema.audited import AuditedSetup
 from ae_audit.schema.codec import from_json
 from ae_audit.schema.comparison import GridOptions
+from ae_audit.schema.findings import Finding
 from ae_audit.schema.messages import (
     CellFitted,
     CellsShown,
@@ -59,7 +60,11 @@ def settle_and_tell(
     place = audited.setup.location
     which = f"training at line {place.line}" if place.cell is None else f"training at cell {place.cell}:{place.line}"
     which += f" ({number + 1} of {of}), " if of > 1 else ", "
-    after = settled(capture, audited, options if request["probe"] else None, progress)
+
+    def before_fits(findings: tuple[Finding, ...]) -> None:
+        emit(SetupSettled(number, findings, final=False))
+
+    after = settled(capture, audited, options if request["probe"] else None, progress, before_fits)
     if after.findings != audited.findings:
         emit(SetupSettled(number, after.findings))
     if after.sight is not None:

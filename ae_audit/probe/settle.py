@@ -75,17 +75,21 @@ def settle(
     progress: Callable[[Progressed], None] = lambda _: None,
     setup: TrainingSetup | None = None,
     sketches: Sketchbook | None = None,
+    before_fits: Callable[[tuple[Finding, ...]], None] = lambda _: None,
 ) -> tuple[Finding, ...]:
     """The findings of one captured setup (worst first), each with its verdict and the evidence of the experiments.
 
     A finding without a remedy that can be tried is returned as it is; a proved one stays proved and gains evidence.
     ``setup`` is the capture's, with what more is known of it. What the ideal network confirms is confirmed, also where
     no time is left for steps of the real one. ``sketches`` is given what the arms predict under the first seed.
+    ``before_fits`` gets what is settled by then, where anything is: the fits may be ended from outside.
     """
     outline = plan(findings)
     if outline is None:
         return tuple(findings)
     ideal = IdealContests(capture, capture.setup if setup is None else setup, progress).evidence(findings, outline)
+    if ideal:
+        before_fits(tuple(with_ideal(finding, ideal.get(index)) for index, finding in enumerate(findings)))
     bench = _Bench(capture, options, progress, sketches)
     settled = _probed(bench, findings, outline)
     return tuple(with_ideal(finding, ideal.get(index)) for index, finding in enumerate(settled))

@@ -141,10 +141,12 @@ class SetupSeen:
 
 @dataclass(frozen=True, slots=True)
 class SetupSettled:
-    """The findings of the set-up ``number``, in the same order, with the verdicts of the probe."""
+    """The findings of the set-up ``number``, in the same order, with the verdicts that experiments reached."""
 
     number: int
     findings: tuple[Finding, ...]
+    final: bool = True
+    """False: what the ideal network shows, told before fits begin, which may take more time than there is"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,6 +165,20 @@ def test_an_experiment_changes_verdicts_alone_and_of_what_was_told(program: str,
     assert (heard.seen, heard.ignored) == ((SEEN,), 1)
 
 
+def test_what_the_ideal_network_shows_stands_until_the_fits_have_their_say(program: str) -> None:
+    early = SetupSettled(0, (replace(SETTLED, verdict=Verdict.INCONCLUSIVE),), final=False)
+    for messages, verdict, ignored in (
+        ((early,), Verdict.INCONCLUSIVE, 0),
+        ((early, SetupSettled(0, (SETTLED,))), SETTLED.verdict, 0),
+        ((early, early), Verdict.INCONCLUSIVE, 1),
+        ((SetupSettled(0, (SETTLED,)), early), SETTLED.verdict, 1),
+    ):
+        heard = told(results(program), SEEN, *messages)
+        (seen,) = heard.seen
+        assert [finding.verdict for finding in seen.audited.findings] == [verdict]
+        assert heard.ignored == ignored
+
+
 @pytest.mark.parametrize(
     "twice",
     [SEEN, SetupSettled(0, (SETTLED,)), ProgramEnded(HowItEnded.COMPLETED, ""), SandboxClosed(False, False)],

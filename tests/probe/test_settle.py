@@ -348,8 +348,12 @@ class Raw(NumpyCapture):
 def test_the_ideal_network_confirms_where_no_step_could_be_taken() -> None:
     setup = TrainingSetup(Framework.TORCH, Location("a.py", 1), loss=LossUse(name="mse"))
     remedy = finding(SwapActivation("linear"))
-    (settled,) = settle(Raw("sigmoid", setup=setup), [remedy], ProbeOptions(budget=0.0))
+    early: list[tuple[Finding, ...]] = []
+    (settled,) = settle(Raw("sigmoid", setup=setup), [remedy], ProbeOptions(budget=0.0), before_fits=early.append)
     assert settled.verdict is Verdict.CONFIRMED
+    ((told,),) = early  # before any fit, which might have been ended from outside
+    assert told.verdict is Verdict.CONFIRMED
+    assert told.evidence == settled.evidence[1:]
     assert [evidence.kind for evidence in settled.evidence] == ["probe", "ideal"]
     assert "budget" in settled.evidence[0].text
     assert dict(settled.evidence[1].figures)["r2_with_fix"] == pytest.approx(1.0, abs=0.01)
