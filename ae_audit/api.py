@@ -200,13 +200,12 @@ def audit_at(
 
     from ae_audit.engine.settling import certified, judged, settled
     from ae_audit.probe import ProbeOptions, tried
-    from ae_audit.schema.audited import numbered
+    from ae_audit.schema.audited import numbered, without_candidates
 
     options = ProbeOptions(seed=seed) if probe else None
-    audited = numbered(
-        settled(capture, judged(tried(capture, certified(capture.setup, capture.targets)), rules), options)
-        for capture in captures
-    )
+    setups = (tried(capture, certified(capture.setup, capture.targets)) for capture in captures)
+    found = (settled(capture, judged(setup, rules), options) for capture, setup in zip(captures, setups, strict=True))
+    audited = numbered(map(without_candidates, found))
     report = BareReport(
         tuple(finding for item in audited for finding in item.findings),
         tuple(item.setup for item in audited),

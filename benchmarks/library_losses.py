@@ -234,15 +234,7 @@ def _segmentation_models() -> Iterator[Case]:
     for name in ("DiceLoss", "JaccardLoss", "TverskyLoss", "LovaszLoss", "MCCLoss", "FocalLoss"):
         mode = "" if name == "MCCLoss" else '"binary"'
         head = "nn.Sigmoid()" if name == "MCCLoss" else ""
-        sign = (
-            {"bad": None}
-            if name != "DiceLoss"
-            else {
-                "wrong_criterion": 'smp.losses.DiceLoss("binary", from_logits=False)',
-                "fault": "`from_logits=False` on scores",
-            }
-        )
-        yield _torch("smp", name, "masks", f"smp.losses.{name}({mode})", imported=imported, head=head, **sign)
+        yield _torch("smp", name, "masks", f"smp.losses.{name}({mode})", imported=imported, head=head)
     yield _torch(
         "smp",
         "SoftBCEWithLogitsLoss",

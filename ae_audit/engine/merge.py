@@ -22,7 +22,7 @@ from ae_audit.schema.training_setup import (
     Structure,
     TrainingSetup,
 )
-from ae_audit.theory.ranges import ValueRange
+from ae_audit.theory.ranges import Tri, ValueRange
 
 ROUNDING = 1e-3
 """by which measured values may leave the range that was read, as a share of the largest"""
@@ -57,8 +57,22 @@ def to_be_seen(static: Sequence[TrainingSetup]) -> Counter[Location]:
 
 def merge(seen: TrainingSetup, static: TrainingSetup) -> TrainingSetup:
     """``seen`` with the places, spellings and trails of ``static``, and with what only ``static`` knows."""
-    merged: TrainingSetup = _merged(seen, static)
+    merged: TrainingSetup = _merged(seen, static if _of_one_tensor(seen, static) else _without_loss_name(static))
     return merged
+
+
+def _of_one_tensor(seen: TrainingSetup, static: TrainingSetup) -> bool:
+    """Whether a loss written out, which reading alone could name, was named of the prediction that the run took.
+
+    What one calls the prediction, the other may call what is made of it: of a cross-entropy the softmax, or its scores.
+    """
+    if seen.loss.name is not None or not (seen.loss.custom and static.loss.custom):
+        return True
+    return None in (seen.head.activation, static.head.activation) or seen.head.activation == static.head.activation
+
+
+def _without_loss_name(static: TrainingSetup) -> TrainingSetup:
+    return replace(static, loss=replace(static.loss, name=None, from_logits=Tri.UNKNOWN, parameters=()))
 
 
 def contradictions(static: TrainingSetup, merged: TrainingSetup) -> Iterator[str]:

@@ -51,4 +51,4 @@ def settled(
         findings = settle(capture, findings, probe, progress, audited.setup, sketches, before_fits)
     arms = {arm.name: arm for finding in findings for item in finding.evidence for arm in item.arms if arm.r2}
     names = sorted(arms, key=lambda name: (name != AS_WRITTEN, name != ALL_FIXES, -max(arms[name].r2)))
-    return replace(audited, findings=findings, sight=sight_of(capture, audited.setup, sketches, names))
+    return replace(audited, findings=tuple(findings), sight=sight_of(capture, audited.setup, sketches, names))

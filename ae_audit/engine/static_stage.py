@@ -21,7 +21,7 @@ from ae_audit.engine.assembly import FileAudit
 from ae_audit.engine.discovery import AuditTarget, path_matches
 from ae_audit.engine.doubt import Doubted, only_adding
 from ae_audit.engine.severity_overrides import overridden
-from ae_audit.schema.audited import AuditedSetup
+from ae_audit.schema.audited import AuditedSetup, without_candidates
 from ae_audit.schema.report import Note, StageError, Undecided
 from ae_audit.schema.training_setup import TrainingSetup
 from ae_audit.settings.options import Settings
@@ -234,6 +234,7 @@ def finish(audit: FileAudit, sources: Sources) -> FileAudit:
 
 
 def _finished(item: AuditedSetup, sources: Sources) -> AuditedSetup:
+    item = without_candidates(item)
     if not item.findings:
         return item
     from ae_audit.engine.suppressions import without_excused

@@ -32,7 +32,10 @@ Floats = NDArray[np.floating[Any]]
 STEPS = 200
 DEAR_STEPS = 50
 """of a loss that moves a window over its prediction"""
-MOST_SECONDS = 10.0
+FEWEST_DEAR_STEPS = 25
+DEAR_VALUES = 1 << 14
+"""free values up to which such a loss is given all of its steps"""
+MOST_SECONDS = 4.0
 """of processor time for one loss: beyond, something in it is too dear to be tried"""
 RATE = 0.2
 """of a step, in the free values' own unit: the change that moves the prediction across the spread of its target"""
@@ -128,7 +131,7 @@ class Fit:
 class _Judgement:
     def __init__(self, network: FreeNetwork, setup: TrainingSetup) -> None:
         self._network = network
-        self._steps = DEAR_STEPS if network.dear else STEPS
+        self._steps = _steps_for(len(network.own)) if network.dear else STEPS
         self._latest = time.process_time() + MOST_SECONDS
         self._setup = setup
         self._own = np.asarray(network.own, dtype=np.float64)
@@ -214,7 +217,7 @@ class _Judgement:
             return replace(figures, outcome=Outcome.DEAD)
         enough = RUN_AWAY * gap if self._resembles(figures) else material
         beating = [played for played in ends if truth.cost - played.loss > enough]
-        unlike = [played for played in beating if not self._resembles(replace(figures, **self._likeness(played)))]
+        unlike = [played for played in beating if self._is_other(figures, played, truth.cost - RUN_AWAY * gap)]
         if arrives and not unlike:
             return replace(figures, outcome=Outcome.ARRIVES)
         if not unlike:
@@ -224,6 +227,12 @@ class _Judgement:
         if not self._by_sample() and (figures.correlation or 0.0) > OPPOSED and not runs_away:
             raise NotJudged("the loss weighs samples against one another, as ranking and survival losses do")
         return replace(figures, outcome=Outcome.BEATEN)
+
+    def _is_other(self, figures: Ideal, played: Played, floor: float) -> bool:
+        """Whether an end is something else than the target; far below all floors a correlation is no likeness."""
+        at_end = replace(figures, **self._likeness(played))
+        ran_away = played.loss < floor and (at_end.r2 or -math.inf) < 0.0
+        return ran_away or not self._resembles(at_end)
 
     def _descend(self, play: Callable[[Floats], Played], start: Floats, unit: float, greatest: float) -> Fit:
         def timed(free: Floats) -> Played:
@@ -403,6 +412,11 @@ def descend(play: Callable[[Floats], Played], start: Floats, unit: float, greate
         played = after
         lowest = min(lowest, played, key=lambda met: met.loss)
     return Fit(first, played, lowest)
+
+
+def _steps_for(values: int) -> int:
+    """Steps under a loss that moves a window: fewer where there are many values, so that it costs about as much."""
+    return max(FEWEST_DEAR_STEPS, DEAR_STEPS * min(values, DEAR_VALUES) // max(values, 1))
 
 
 def _greatest(played: Played) -> float:

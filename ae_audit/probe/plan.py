@@ -49,7 +49,8 @@ def plan(findings: Sequence[Finding]) -> Plan | None:
     tried = {index: remedies for index, finding in enumerate(findings) if (remedies := _experimental(finding))}
     if not tried:
         return None
-    combined = _combined(tried.values())
+    sure = [remedies for index, remedies in tried.items() if findings[index].awaits is None]
+    combined = _combined(sure or tried.values())
     as_written = ArmPlan(AS_WRITTEN, ())
     all_fixes = _arm(combined, combined, as_written)
     contests: dict[int, tuple[Contest, ...]] = {}
@@ -57,6 +58,11 @@ def plan(findings: Sequence[Finding]) -> Plan | None:
         alone = Contest(_arm(remedies, combined, as_written), as_written)
         rest = tuple(remedy for remedy in combined if remedy not in remedies)
         adopted = all(remedy in combined for remedy in remedies)
+        if sure and findings[index].awaits is not None:  # what may be no fault has no part in the trials of others
+            both = _combined((combined, remedies))
+            fixed = ArmPlan(", ".join(map(str, both)), both)
+            contests[index] = (Contest(fixed, all_fixes),)
+            continue
         if adopted and rest:
             contests[index] = (Contest(all_fixes, _arm(rest, combined, as_written)), alone)
         else:

@@ -83,8 +83,11 @@ def settle(
     ``setup`` is the capture's, with what more is known of it. What the ideal network confirms is confirmed, also where
     no time is left for steps of the real one. ``sketches`` is given what the arms predict under the first seed.
     ``before_fits`` gets what is settled by then, where anything is: the fits may be ended from outside.
+
+    A candidate is compared after the steps that it names, and not at all where these are too many.
     """
-    outline = plan(findings)
+    tried = [one if (one.awaits or 0) <= options.most_steps else replace(one, remedies=()) for one in findings]
+    outline = plan(tried)
     if outline is None:
         return tuple(findings)
     ideal = IdealContests(capture, capture.setup if setup is None else setup, progress).evidence(findings, outline)
@@ -338,10 +341,13 @@ def _keep(sketches: Sketchbook | None, arm: ArmPlan, evaluation: Evaluation) -> 
 def _judge(bench: _Bench, finding: Finding, outline: Plan, contests: tuple[Contest, ...], steps: int) -> Finding:
     """Hold the contests until one of them confirms; the first otherwise decides."""
     decided: tuple[Contest, Comparison, int, Sequence[int]] | None = None
+    own_steps = finding.awaits is not None
+    if finding.awaits is not None:
+        steps = bench.chunk * math.ceil(finding.awaits / bench.chunk)
     try:
         for contest in contests:
-            seeds = bench.seeds_for(contest, steps)
-            comparison, used = _hold(bench, contest, steps, seeds)
+            seeds = bench.seeds if own_steps else bench.seeds_for(contest, steps)
+            comparison, used = _hold(bench, contest, steps, seeds, extend=not own_steps)
             if decided is None or comparison.verdict is Verdict.CONFIRMED:
                 decided = (contest, comparison, used, seeds)
             if comparison.verdict is Verdict.CONFIRMED:
@@ -369,10 +375,10 @@ def _judge(bench: _Bench, finding: Finding, outline: Plan, contests: tuple[Conte
     return _with_verdict(finding, comparison.verdict, evidence)
 
 
-def _hold(bench: _Bench, contest: Contest, steps: int, seeds: Sequence[int]) -> tuple[Comparison, int]:
-    """Compare two arms at equal steps; while that is not clear, again at twice the steps, as far as they may go."""
+def _hold(bench: _Bench, contest: Contest, steps: int, seeds: Sequence[int], *, extend: bool) -> tuple[Comparison, int]:
+    """Compare two arms at equal steps; while that is not clear, and it may, again at twice the steps, to a bound."""
     comparison = compare(bench.scores(contest.fixed, steps, seeds), bench.faulty_scores(contest.faulty, steps, seeds))
-    while comparison.verdict is Verdict.INCONCLUSIVE and math.isfinite(comparison.gain):
+    while extend and comparison.verdict is Verdict.INCONCLUSIVE and math.isfinite(comparison.gain):
         learned = max(bench.scores(contest.fixed, steps, seeds).r2, default=-math.inf) >= SOMETHING
         longer = min(2 * steps, bench.most_steps)
         if not learned or longer <= steps:

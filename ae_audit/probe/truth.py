@@ -8,6 +8,7 @@ makes the target cheap.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,8 @@ WILD = 10.0
 than that on another scale lies beyond a pole of the loss"""
 STILL_FALLING = 0.02
 """of the span of the costs on those scales: a loss that falls by more at the last of them has no end there"""
+SAME_SCALE = 0.01
+"""of what the loss charges for a constant or another target: less does not tell one scale from another"""
 EXPONENT = 30.0
 
 
@@ -82,6 +85,8 @@ def in_shape(setup: TrainingSetup, target: Array, shape: tuple[int, ...]) -> tup
         whole = y.dtype.kind in "iub" or bool((y == np.round(y)).all())
         for axis in axes if whole else ():
             index = y.squeeze(axis) if y.ndim == len(shape) and y.shape[axis] == 1 else y
+            if index.size * shape[axis] == math.prod(shape) and index.shape[:1] == shape[:1]:
+                index = index.reshape(shape[:axis] + shape[axis + 1 :])  # of pixels in one row
             if index.shape == shape[:axis] + shape[axis + 1 :]:
                 extent = [1] * len(shape)
                 extent[axis] = shape[axis]
@@ -239,6 +244,11 @@ def truth_of(setup: TrainingSetup, target: Array, shape: tuple[int, ...], cost: 
         plain = encode(values)
         costs = {scale: cost(scale * plain) for scale in (SCALES if scaled else (1.0,))}
         scale = _own_scale(costs)
+        own = costs[1.0]
+        if scale not in {None, 1.0} and np.isfinite(own) and setup.head.range.values.hull.bounded:
+            other_costs = [cost(encode(part)) for part in (mean, other)]
+            if own - costs[scale] <= SAME_SCALE * max(abs(value - own) for value in other_costs):
+                scale = 1.0  # of a loss free of scale rounding decides which is cheapest; a bounded output has one
         if best is None:
             scale = 1.0 if scale is None else scale
         elif scale is None or not best[0] - WILD * gap < costs[scale] < cost(scale * encode(other)):

@@ -138,6 +138,7 @@ def _finding(rule: Rule, violation: Violation) -> Finding:
         evidence=violation.evidence,
         spans=violation.spans,
         remedies=violation.remedies,
+        awaits=violation.awaits,
     )
 
 

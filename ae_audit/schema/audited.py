@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ae_audit.base.records import dataclass, replace
-from ae_audit.schema.findings import Finding, Undecided
+from ae_audit.schema.findings import Finding, Undecided, Verdict
 from ae_audit.schema.report import Suppressed
 from ae_audit.schema.sights import Sight
 from ae_audit.schema.training_setup import TrainingSetup
@@ -23,6 +23,14 @@ class AuditedSetup:
     """findings that a comment in the source excuses"""
     sight: Sight | None = None
     """what there is to look at, where it ran"""
+
+
+def without_candidates(item: AuditedSetup) -> AuditedSetup:
+    """``item`` with the candidates that an experiment confirmed as findings, and without the others."""
+    if all(finding.awaits is None for finding in item.findings):
+        return item
+    told = (one for one in item.findings if one.awaits is None or one.verdict is Verdict.CONFIRMED)
+    return replace(item, findings=tuple(replace(one, awaits=None) for one in told))
 
 
 def numbered(audited: Iterable[AuditedSetup]) -> tuple[AuditedSetup, ...]:

@@ -116,6 +116,8 @@ class Violation:
     """None: the rule's own"""
     proved: bool = False
     """the certificate of the setup decides it"""
+    awaits: int | None = None
+    """optimizer steps after which an experiment must have confirmed it before it is reported; None: reported at once"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,5 +158,8 @@ class Finding:
     remedies: tuple[Remedy, ...] = ()
     fix: Fix | None = None
     condition: str | None = None
+    awaits: int | None = None
+    """of a candidate: optimizer steps after which an experiment must have confirmed it, without which it is not
+    reported; None once it is a finding"""
     setup: int | None = None
     """index into ``Report.setups``"""

@@ -177,6 +177,8 @@ class LossUse:
     """the user's own function"""
     alone: Tri = Tri.UNKNOWN
     """whether it is the only comparison of this prediction with data in what is minimised"""
+    scores: bool = False
+    """whether it is linear in the prediction, with both signs: means of a critic's scores, set against one another"""
     raises: str | None = None
     """what the loss itself said when it refused these values or shapes and the program ended there"""
     location: Location | None = field(default=None, metadata=READ)
@@ -285,6 +287,16 @@ class Certificate:
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """How far a training goes, under an optimizer of which the learning rate bounds a step (Adam and its like)."""
+
+    steps: int
+    """that the optimizer takes in all"""
+    rate: float
+    """the learning rate: about the most by which a step moves a weight"""
+
+
+@dataclass(frozen=True, slots=True)
 class Condition:
     """What must hold for this setup to be the one that runs: ``act == 'tanh'``."""
 
@@ -314,6 +326,8 @@ class TrainingSetup:
     validation_target: DataFacts | None = field(default=None, metadata=fact("validation target", INSIDE))
     validation_input: DataFacts | None = field(default=None, metadata=fact("validation input", INSIDE))
     optimizer: str | None = None
+    pace: Pace | None = None
+    """None where it is not known, or where the optimizer takes steps of any size"""
     gradients_reset: Tri = Tri.UNKNOWN
     """whether a hand-written training loop sets the gradients to zero between its steps"""
     backward_location: Location | None = None

@@ -17,7 +17,7 @@ from ae_audit.report.live_cells import cell_name
 from ae_audit.report.phrases import counts
 from ae_audit.rules.registry import select_rules
 from ae_audit.runtime.capture import Capture
-from ae_audit.schema.audited import AuditedSetup, numbered
+from ae_audit.schema.audited import AuditedSetup, numbered, without_candidates
 from ae_audit.schema.findings import Finding, Severity, Verdict
 from ae_audit.schema.report import Note, Report, StageError
 from ae_audit.schema.training_setup import TrainingSetup
@@ -160,7 +160,8 @@ class LiveAudit:
         )
 
     def _judge(self, capture: Capture, probe: ProbeOptions | None = None) -> AuditedSetup:
-        return settled(capture, judged(certified(capture.setup, capture.targets), self._rules), probe)
+        found = settled(capture, judged(certified(capture.setup, capture.targets), self._rules), probe)
+        return without_candidates(found)
 
     def _tell(self, finding: Finding) -> None:
         key = finding.code, finding.location

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from ae_audit.runtime.capture import NotJudged, Played
 from ae_audit.schema.ideal import Outcome
 from ae_audit.schema.location import Location
 from ae_audit.schema.training_setup import Framework, LossUse, TrainingSetup
+from ae_audit.theory.activations import find_activation
 
 Array = NDArray[np.float64]
 Loss = Callable[[Array, Array], tuple[float, Array]]
@@ -223,3 +225,18 @@ def test_a_gradient_that_has_vanished_is_not_blown_up_to_a_step() -> None:
     start = np.array([0.3, -0.2])
     led = descend(play, start, 1.0, greatest=1.0)
     assert np.abs(led.last.prediction - start).max() < 1e-3
+
+
+def spectral_angle(p: Array, y: Array) -> tuple[float, Array]:
+    """Free of scale, and noisy near its floor: the arc cosine of what rounds to 1."""
+    value, gradient = cosine(p, y)
+    return float(np.float32(np.sqrt(max(2.0 * value, 0.0)))), gradient
+
+
+def test_a_loss_free_of_scale_leaves_a_bounded_output_its_own() -> None:
+    bounded = setup()
+    known = find_activation("sigmoid")
+    assert known is not None
+    head = replace(bounded.head, activation="sigmoid", range=known.range)
+    ideal = judge(Network(spectral_angle, GREY, "sigmoid"), replace(bounded, head=head))
+    assert ideal.outcome is Outcome.ARRIVES

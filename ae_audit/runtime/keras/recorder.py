@@ -11,6 +11,7 @@ import functools
 import inspect
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from ae_audit.runtime.keras.capture import KerasCapture
 from ae_audit.runtime.keras.checkpoints import Checkpoints
 from ae_audit.runtime.keras.history import plausible_history, plausible_logs
 from ae_audit.runtime.keras.inference import shortened_evaluate, shortened_predict
+from ae_audit.runtime.keras.pace import steps_of
 from ae_audit.runtime.keras.program import KerasProgram, NotWatched, Stage, quiet
 from ae_audit.runtime.keras.setups import Occasion, captures_of
 from ae_audit.schema.location import Location
@@ -231,7 +233,7 @@ class KerasRecorder:
         except keras_data.Unreadable as cause:
             self._on_problem(f"the data of this training cannot be captured: {cause}", location)
             return
-        self._capture(model, batches, location, _validation(validation))
+        self._capture(model, batches, location, _validation(validation), steps_of(arguments))
 
     def _hand_on_loop(self, loop: _Loop) -> None:
         if loop.done or not loop.parts:
@@ -246,9 +248,17 @@ class KerasRecorder:
             return
         self._capture(loop.model, batches, loop.location, None)
 
-    def _capture(self, model: Any, batches: Batches, location: Location, validation: Batches | None) -> None:
+    def _capture(
+        self,
+        model: Any,
+        batches: Batches,
+        location: Location,
+        validation: Batches | None,
+        steps: int | None = None,
+    ) -> None:
         program = KerasProgram(model=model, batches=batches, **self._context())
-        self._hand_on(program, self._occasion(location, self._compiled.get(id(model)), validation))
+        occasion = self._occasion(location, self._compiled.get(id(model)), validation)
+        self._hand_on(program, replace(occasion, steps=steps))
 
     def _capture_loop(self, step: Step, data: StepData, location: Location) -> None:
         """A loop round ``tf.GradientTape`` was recorded."""

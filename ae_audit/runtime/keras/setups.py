@@ -15,6 +15,7 @@ from ae_audit.runtime.keras.capture import KerasCapture
 from ae_audit.runtime.keras.heads import trace_head
 from ae_audit.runtime.keras.logits import logits_recoverable
 from ae_audit.runtime.keras.model_facts import metric_uses, model_facts, trainable_parameters
+from ae_audit.runtime.keras.pace import pace_of
 from ae_audit.runtime.keras.program import KerasProgram, LossPoint, backend, to_array
 from ae_audit.runtime.keras.tape.fit_step import recorded_step, validation_for
 from ae_audit.runtime.keras.variational import variational_terms
@@ -36,6 +37,8 @@ class Occasion:
     """the ``fit`` call"""
     compiled_at: Location | None = None
     validation: Batches | None = None
+    steps: int | None = None
+    """optimizer steps of the whole training, where they are known"""
     source: str | None = None
     stand_in: bool = False
     trail: tuple[TrailStep, ...] = ()
@@ -94,6 +97,7 @@ def _capture(
         validation_target=facts.validation(point.target_leaf),
         validation_input=facts.validation(source),
         optimizer=program.optimizer_of(point),
+        pace=pace_of(getattr(program.model, "optimizer", None), occasion.steps),
         variational=variational_terms(program, point, loss),
         seen_by=("runtime",),
     )

@@ -32,11 +32,13 @@ from ae_audit.schema.training_setup import (
     Head,
     LossUse,
     ModelFacts,
+    Pace,
     Relation,
     Structure,
     TrainingSetup,
 )
 from ae_audit.theory.loss_families import ONLY_CLASS_INDEX
+from ae_audit.theory.optimizers import bounds_its_step
 from ae_audit.theory.ranges import Tri
 
 MOST_ARRAY_BYTES = 8 << 20
@@ -190,6 +192,7 @@ def _capture(recorder: Recorded, site: Site, events: Sequence[LossEvent], valida
         loss=_loss(site, first, recorder.sites.values()),
         model=_model(recorder.models, first),
         optimizer=_optimizer(chunks),
+        pace=_pace(chunks),
         gradients_reset=_gradients_reset(chunks),
         variational=site.variational,
         seen_by=("runtime",),
@@ -337,6 +340,15 @@ def _optimizer(chunks: Sequence[Chunk]) -> str | None:
         return None
     last = chunks[0].events[-1]
     return getattr(getattr(last, "optimizer", None), "name", None)
+
+
+def _pace(chunks: Sequence[Chunk]) -> Pace | None:
+    """How far the training goes, under an optimizer whose steps its learning rate bounds."""
+    last = chunks[0].events[-1] if chunks else None
+    if not isinstance(last, Step) or last.optimizer.rounds is None or not bounds_its_step(last.optimizer.name):
+        return None
+    rates = [settings["lr"] for _, settings in last.optimizer.groups if isinstance(settings.get("lr"), (int, float))]
+    return Pace(last.optimizer.rounds, float(max(rates))) if rates else None
 
 
 def _gradients_reset(chunks: Sequence[Chunk]) -> Tri:

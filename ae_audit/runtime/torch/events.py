@@ -25,6 +25,8 @@ class OptimizerRecord:
 
     optimizer: torch.optim.Optimizer
     groups: list[tuple[list[torch.nn.Parameter], dict[str, Any]]]
+    rounds: int | None = None
+    """how often the loops round its first step bring the program there, where that is known"""
     steps: int = 0
     resets: int = 0
     """steps before which the gradients had been reset since the one before"""

@@ -15,6 +15,7 @@ from functools import partial
 import numpy as np
 import torch
 
+from ae_audit.runtime.torch.functions import short_name
 from ae_audit.runtime.torch.graph import Player, ancestors, plain_value, rederived
 from ae_audit.runtime.torch.losses import LossSpec
 from ae_audit.runtime.torch.nodes import Kind, Leaf, Node, Origin, Ref
@@ -45,6 +46,10 @@ PROBED = 5
 """target values, spread over those that occur, at which the least value of an unnamed loss is looked for"""
 GRID = 41
 """predictions that are tried for each"""
+FIGURES = 16
+"""times as many values as meet elsewhere: so few are figures of whole classes or samples, which a mask may weigh"""
+MOST_MADE = 200
+"""data among which what a target was made of is looked for"""
 BEYOND = 1.0
 """how far beyond the targets the predictions go, in spans of the targets: a distance is defined there too"""
 
@@ -173,8 +178,33 @@ def _loss_of(term: Node) -> CustomLoss | None:
     target = _base(chosen[2], joined)
     targets = tuple(_unique([target, *(base for leaf in joined if _equal(base := _base(leaf, joined), target))]))
     partners = [ref for _, ref, leaf in joins if any(_base(leaf, joined) is one for one in targets)]
-    prediction = _common(partners, {node.serial for node in region})
+    plain = _argument_of(target, "log") if chosen[0].name in DIFFERENCES else target
+    prediction = _common(partners, {node.serial for node in region}, unwrapped=plain is not None)
+    targets = targets if plain in {None, target} else (plain,)
+    targets = _as_they_were(targets, _numel(prediction))
     return CustomLoss(term, prediction, targets, frozenset(node.serial for node in region))
+
+
+def _argument_of(leaf: Leaf, name: str) -> Leaf | None:
+    """What a function of data was taken of; None where they are no such thing."""
+    made = leaf.derived
+    if made is None or short_name(made.function) != name or len(made.leaves) != 1:
+        return None
+    return made.leaves[0]
+
+
+def _as_they_were(targets: tuple[Leaf, ...], values: int) -> tuple[Leaf, ...]:
+    """Targets that were filtered or made smaller as the prediction was, as they were before: of its own size."""
+    if plain_value(targets[0]).nelement() == values:
+        return targets
+    waiting, found = list(targets), []
+    for leaf in waiting:
+        if leaf.derived is not None and len(waiting) < MOST_MADE:
+            waiting.extend(leaf.derived.leaves)
+        if leaf.value is not None and leaf.value.nelement() == values and _varies(leaf):
+            found.append(leaf)
+    sources = _unique([leaf for leaf in found if leaf.derived is None] or found)
+    return tuple(sources) if sources and all(_equal(leaf, sources[0]) for leaf in sources) else targets
 
 
 def _loss_against_constant(term: Node) -> CustomLoss | None:
@@ -226,6 +256,7 @@ def _joins(region: Sequence[Node]) -> list[tuple[Node, Ref, Leaf]]:
     """Where a tensor of the model's meets data that could be a target: the call, the one and the other."""
     found: list[tuple[Node, Ref, Leaf]] = []
     others: list[tuple[Node, Ref, Leaf]] = []
+    most = 0
     for node in region:
         ours = [ref for ref in node.refs() if ref.kind is Kind.MODEL]
         theirs = [ref.source for ref in node.refs() if isinstance(ref.source, Leaf)]
@@ -235,7 +266,10 @@ def _joins(region: Sequence[Node]) -> list[tuple[Node, Ref, Leaf]]:
             if _numel(ours[0]) == plain_value(leaf).nelement() and _varies(leaf):
                 usual = node.is_module or node.name in ELEMENTWISE_JOINS
                 (found if usual else others).append((node, ours[0], leaf))
-    return found or others  # a product of matrices, the smaller of two values, a distance: whatever takes both
+                most = max(most, _numel(ours[0]))
+    # a product of matrices, the smaller of two values, a distance: whatever takes both
+    chosen = found if any(_numel(ref) * FIGURES > most for _, ref, _ in found) else others or found
+    return [join for join in chosen if _numel(join[1]) * FIGURES > most]
 
 
 def _varies(leaf: Leaf) -> bool:
@@ -244,7 +278,15 @@ def _varies(leaf: Leaf) -> bool:
 
 
 def _base(leaf: Leaf, joined: Sequence[Leaf]) -> Leaf:
-    """The leaf that this one was computed from, if that meets the prediction itself: ``y`` for ``1 - y``."""
+    """The leaf that this one was computed from, if that meets the prediction itself: ``y`` for ``1 - y``.
+
+    What is but negated is data as they are: ``-y * log(p)``.
+    """
+    while leaf.derived is not None and short_name(leaf.derived.function) == "neg":
+        parts = [part for part in leaf.derived.leaves if part.value is not None or part.derived is not None]
+        if len(parts) != 1:
+            break
+        leaf = parts[0]
     found = leaf
     while leaf.derived is not None:
         parts = [part for part in leaf.derived.leaves if part.value is not None or part.derived is not None]
@@ -267,14 +309,18 @@ def _unique(leaves: Sequence[Leaf]) -> list[Leaf]:
     return list({id(leaf): leaf for leaf in leaves}.values())
 
 
-def _common(partners: Sequence[Ref], region: set[int]) -> Ref:
-    """The prediction: the nearest tensor behind all the partners, without logarithms and what guards them."""
+def _common(partners: Sequence[Ref], region: set[int], *, unwrapped: bool) -> Ref:
+    """The prediction: the nearest tensor behind all the partners, without logarithms and what guards them.
+
+    Where one logarithm is compared with another, both are taken away; with what is none, it is a prediction itself.
+    """
     chains = [_chain(ref, region) for ref in partners]
     others = [{(id(ref.source), ref.index) for ref in chain} for chain in chains[1:]]
     nearest = next(
         (ref for ref in chains[0] if all((id(ref.source), ref.index) in other for other in others)), chains[0][-1]
     )
-    if len(partners) == 1 and isinstance(nearest.source, Node) and nearest.source.name in {"log", "log_softmax"}:
+    logarithm = isinstance(nearest.source, Node) and nearest.source.name in {"log", "log_softmax"}
+    if unwrapped and len(partners) == 1 and logarithm:
         for ref in _chain(nearest, region)[1:]:
             nearest = ref
             if not isinstance(ref.source, Node) or not _guards(ref.source):

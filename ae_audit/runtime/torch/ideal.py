@@ -25,6 +25,10 @@ MOST_VALUES = 1 << 14
 """free values; where a batch has more, its first samples are taken, as many as hold that many"""
 WINDOWED = 8
 """times as dear as others are losses that look at each value together with those round it (a structural similarity)"""
+MOST_WINDOWED = 1 << 13
+"""values on which such a loss is tried, where its images have a part that can be looked at by itself"""
+SMALLEST_WINDOW = 32
+"""rows and columns that are kept of an image: the windows of a structural similarity have 11"""
 MOST_WHOLE = 1 << 18
 """of a batch that cannot be divided, since its loss holds a figure of all of it"""
 FEWEST_SAMPLES = 4
@@ -121,23 +125,47 @@ class FreeTorch:
         per_sample = max(1, prediction.nelement() // max(1, self._batch))
         most = MOST_VALUES // WINDOWED if self._term.windowed else MOST_VALUES
         wanted = min(MOST_SAMPLES, max(FEWEST_SAMPLES, most // per_sample), self._batch)
-        sizes = (wanted, self._batch) if self._term.divisible else (self._batch,)
-        for taken in sizes:
-            if taken > wanted and prediction.nelement() > MOST_WHOLE:
+        for taken, part in self._sizes(prediction, wanted):
+            if taken > wanted and part is None and prediction.nelement() > MOST_WHOLE:
                 raise NotJudged(f"a batch of {prediction.nelement()} values is too large, and its loss has no parts")
-            self._taken = taken
+            self._taken, self._places = taken, part
             self._prediction = self._cut(prediction)
             self.target = _array(self._cut(target))
             self._make_free(prediction)
             try:
                 made = self.play(self.own)
             except Exception:
-                if taken == self._batch:
+                if taken == self._batch and part is None:
                     raise
                 continue
             if made.prediction.shape == tuple(self._prediction.shape):
                 return
         raise NotJudged("the step gives another prediction when it is played again")
+
+    def _sizes(self, prediction: torch.Tensor, wanted: int) -> Iterator[tuple[int, tuple[int, int] | None]]:
+        """How many samples to try, and which rows and columns of them, the cheapest first."""
+        for taken in dict.fromkeys((wanted, self._batch)) if self._term.divisible else ():
+            window = self._window(prediction, taken)
+            if window is not None:
+                yield taken, window
+            if taken == wanted:
+                yield taken, None
+        yield self._batch, None
+
+    def _window(self, prediction: torch.Tensor, taken: int) -> tuple[int, int] | None:
+        """The rows and columns in the middle of images on which the loss is tried; None where all of them will do."""
+        shape = prediction.shape
+        most = MOST_WINDOWED if self._term.windowed else MOST_VALUES
+        values = prediction.nelement() * taken // max(1, self._batch)
+        if values <= most or len(shape) != 4 or min(shape[-2:]) <= SMALLEST_WINDOW:
+            return None
+        ends = [] if self._path is None else [end for _, end in self._path.ends]
+        if self._swapped is not None or any(end.shape[-2:] != shape[-2:] for end in ends):
+            return None
+        share = (most / values) ** 0.5
+        rows, columns = (min(extent, max(SMALLEST_WINDOW, int(extent * share))) for extent in shape[-2:])
+        self._extents = (shape[-2], shape[-1])
+        return rows, columns
 
     def _make_free(self, prediction: torch.Tensor) -> None:
         if self._swapped is not None:
@@ -192,10 +220,17 @@ class FreeTorch:
     def _cut(self, tensor: torch.Tensor) -> torch.Tensor:
         """The part of a tensor that belongs to the samples taken."""
         taken, batch = getattr(self, "_taken", 0), getattr(self, "_batch", 0)
+        places: tuple[int, int] | None = getattr(self, "_places", None)
+        if places is not None and tensor.dim() >= 3 and tuple(tensor.shape[-2:]) == self._extents:
+            for axis, kept in zip((-2, -1), places, strict=True):
+                tensor = tensor.narrow(axis, (tensor.shape[axis] - kept) // 2, kept)
         if taken == batch or not tensor.dim():
             return tensor
-        axis = next((axis for axis, extent in enumerate(tensor.shape) if extent == batch), None)
-        return tensor if axis is None else tensor.narrow(axis, 0, taken)
+        first = next((axis for axis, extent in enumerate(tensor.shape) if extent == batch), None)
+        if first is None:
+            return tensor
+        # spread evenly: the first of many may all be background, or of one class
+        return tensor.index_select(first, torch.linspace(0, batch - 1, taken, device=tensor.device).long())
 
     def _parts(self, free: FloatArray) -> list[torch.Tensor]:
         parts, start = [], 0

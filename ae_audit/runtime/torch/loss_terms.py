@@ -66,9 +66,11 @@ def term_of(root: Ref, loss: LossEvent) -> LossTerm:
     mine: list[tuple[Ref, float]] = []
     output = _output_of(loss.prediction)
     beside = False
+    inside = {node.serial for node in ancestors([Ref(loss.node)])}
     for ref, factor in summands(root):
         before = ancestors([ref])
-        if loss.node in before:
+        part = isinstance(ref.source, Node) and ref.source.serial in inside and start in before
+        if loss.node in before or part:  # a loss that ends in a sum or a reshaping is taken apart as well
             mine.append((ref, factor))
             continue
         used = _places([ref, *(part for node in before for part in node.refs())])
@@ -77,9 +79,17 @@ def term_of(root: Ref, loss: LossEvent) -> LossTerm:
     if not mine:
         raise NotJudged("the loss is no part of what is minimised")
     depends = _depending(ancestors([ref for ref, _ in mine]), loss.prediction)
+    beside = beside or _by_another_way([ref for ref, _ in mine], depends, loss.prediction, output)
     if any(_has_weights(node) for node in depends):
         raise NotJudged("the prediction also enters the loss through another network's weights")
     return LossTerm(tuple(mine), tuple(depends), beside)
+
+
+def _by_another_way(terms: list[Ref], depends: list[Node], prediction: Ref, output: frozenset[tuple[int, int]]) -> bool:
+    """Whether what the prediction was made of enters its terms in another way too, as the scale of a flow does."""
+    known = {node.serial for node in (*depends, *ancestors([prediction]))}
+    others = [node for node in ancestors(terms) if node.serial not in known]
+    return any(not output.isdisjoint(_places(node.refs())) for node in others)
 
 
 def from_network(loss: LossEvent) -> bool:
@@ -91,17 +101,25 @@ def from_network(loss: LossEvent) -> bool:
 
 def picks(prediction: Ref, loss_nodes: Iterable[Node]) -> bool:
     """Whether data say which values of the output are compared, between its weights and the end of the loss."""
-    return any(_picking(node) for node in [*_after_weights(prediction), *loss_nodes])
+    return any(_picking(node, _samples(prediction)) for node in [*_after_weights(prediction), *loss_nodes])
 
 
-def _picking(node: Node) -> bool:
-    if node.is_module:
-        return False
-    if node.name in PICKING:
-        return True
-    if node.name not in INDEXING:
+def _samples(prediction: Ref) -> int:
+    source = prediction.source
+    shape = source.shapes.get(prediction.index) if isinstance(source, Node) else None
+    return shape[0] if shape else 1
+
+
+def _picking(node: Node, samples: int) -> bool:
+    if node.is_module or node.name not in PICKING | INDEXING:
         return False
     taken, *_ = node.refs()
+    if taken.kind is not Kind.MODEL:
+        return False  # labels in the order of their errors, or a value of a table
+    if 0 < _numel(taken) < samples:
+        return False  # figures of all samples, which have no value left to pick
+    if node.name in PICKING:
+        return True
     return any(ref is not taken and (ref.source is not taken.source or ref.index != taken.index) for ref in node.refs())
 
 

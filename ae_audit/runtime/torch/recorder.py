@@ -20,6 +20,7 @@ from ae_audit.runtime.host.accommodations.short_loaders import short_loops
 from ae_audit.runtime.host.accommodations.single_process import NOTE as PROCESSES_NOTE
 from ae_audit.runtime.host.accommodations.single_process import OneProcess
 from ae_audit.runtime.host.further_trainings import further_trainings
+from ae_audit.runtime.host.loop_counts import rounds
 from ae_audit.runtime.host.user_code import UserCode
 from ae_audit.runtime.measure.variational import ATTEMPTS
 from ae_audit.runtime.torch import functions, losses
@@ -426,6 +427,7 @@ class TorchRecorder(GuardedCalls):
         if record is None:
             with self.quietly():
                 record = self.optimizers[id(optimizer)] = OptimizerRecord.of(optimizer)
+                record.rounds = rounds(self.user)
             for parameter in record.parameters:
                 if id(parameter) not in self.initial:
                     with self.quietly():

@@ -8,6 +8,7 @@ from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import Framework, Structure
 from ae_audit.static.domain import (
     arrays,
+    critics,
     cross_entropies,
     divergences,
     indexing,
@@ -144,7 +145,7 @@ def reduced(
         made = tensors.remembering(made, [found], where)
         if how == "mean" and isinstance(along, (int, tuple)):
             made = tensors.averaged(found, made, shape)
-        return divergences.reduced(found, made, how, along, where)
+        return critics.averaged(found, divergences.reduced(found, made, how, along, where), how, where)
     if not isinstance(found, Array):
         return Unknown(f"what `{where.written}` gives", where)
     hull, reach = found.values.hull, found.values.reach

@@ -66,6 +66,8 @@ class Tensor(Value):
     """this is the divergence of a code from its prior"""
     latent: Head | None = None
     """the head of a mean or log-variance with a one-sided activation, in a variational code on the way here"""
+    score: Score | None = None
+    """a linear figure of an output, which is what a critic gives"""
     met: Meeting | None = None
     """the data that a prediction met in arithmetic that is no known loss: a loss of the program's own, perhaps"""
     multiple: float | None = 1.0
@@ -91,3 +93,27 @@ class Meeting:
     where: Where
     moved: bool = False
     """a number was taken away from the prediction, and nothing else was done to it since"""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A linear figure of what a network gives.
+
+    ``signs`` holds a 1 or -1 for each mean that was added up, None for one that was weighed by data; ``averaged`` is
+    whether the mean was taken yet.
+    """
+
+    prediction: Tensor
+    signs: tuple[float | None, ...]
+    averaged: bool = True
+    where: Where | None = None
+
+    @property
+    def opposed(self) -> bool:
+        """Whether some are to rise and others to fall, or data say which."""
+        return None in self.signs or {1.0, -1.0} <= set(self.signs)
+
+    def of(self, head: Head) -> bool:
+        """Whether it is one of that output as it is, and not of its logarithm."""
+        ours = self.prediction.head
+        return (ours.activation, ours.location) == (head.activation, head.location)

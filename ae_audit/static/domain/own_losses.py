@@ -32,6 +32,10 @@ def trained(run: Evaluator, value: Value, optimizer: str | None, where: Where | 
 
 
 def _report(run: Evaluator, value: Tensor, optimizer: str | None, where: Where | None) -> None:
+    score = value.score
+    if score is not None and score.averaged and score.opposed and None not in score.signs and where is not None:
+        _emit(run, value.framework, where, where, score.prediction, Unknown(NO_TARGET), OWN, optimizer, scores=True)
+        return
     met = value.met
     if met is not None and met.target is None and where is not None:
         _emit(run, value.framework, where, where, met.prediction, Unknown(NO_TARGET), OWN, optimizer)
@@ -49,10 +53,15 @@ def between_outputs(run: Evaluator, use: LossUse, output: Tensor, optimizer: str
 
 def _emit(
     run: Evaluator, framework: Framework, where: Where, trains_at: Where, prediction: Value, target: Value, why: str,
-    optimizer: str | None, known: LossUse | None = None,
+    optimizer: str | None, known: LossUse | None = None, *, scores: bool = False,
 ) -> None:  # fmt: skip
     use = known or LossUse(
-        name=None, written=where.written, from_logits=Tri.UNKNOWN, location=where.location, custom=True
+        name=None,
+        written=where.written,
+        from_logits=Tri.UNKNOWN,
+        location=where.location,
+        custom=True,
+        scores=scores,
     )
     if any(site.where.location == trains_at.location and site.use.location == use.location for site in run.sites):
         return

@@ -6,7 +6,7 @@ import math
 
 from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import Framework, Head
-from ae_audit.static.domain import divergences, tensors
+from ae_audit.static.domain import critics, divergences, tensors
 from ae_audit.static.domain.cross_entropies import cross_term
 from ae_audit.static.domain.values import Array, Difference, Exponent, Meeting, Tensor, Value, number
 from ae_audit.static.source.sources import Where
@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
 def arithmetic(run: Evaluator, symbol: str, left: Value, right: Value, where: Where) -> Value:
     """An operator with a network tensor on at least one side."""
     made = divergences.after(symbol, left, right, _arithmetic(run, symbol, left, right, where))
-    return _after_meeting(run, symbol, left, right, made, where)
+    return critics.after(symbol, left, right, _after_meeting(run, symbol, left, right, made, where))
 
 
 def _after_meeting(run: Evaluator, symbol: str, left: Value, right: Value, made: Value, where: Where) -> Value:

@@ -107,6 +107,22 @@ RIGHT = {
         "p = net(x)\nloss = F.gaussian_nll_loss(p[:, :16], x, F.softplus(p[:, 16:]) + 1e-3)",
         {"head": "nn.Identity()", "outputs": 32},
     ),
+    "soft labels, negated": (
+        "soft = 0.5 * F.one_hot(labels[i], 4).float() + 0.5 * F.one_hot(labels[i].flip(0), 4).float()\n"
+        "loss = torch.sum(-soft * F.log_softmax(net(x), dim=1), dim=1).mean()",
+        {"head": "nn.Identity()", "before": LABELS, "outputs": 4},
+    ),
+    "logarithms of both": (
+        "gap = torch.log(net(x) + 1e-6) - torch.log(x + 1e-6)\n"
+        "loss = torch.sqrt((gap ** 2).mean() - 0.5 * gap.mean() ** 2)",
+        {},
+    ),
+    "normalizing flow": (
+        "s, t = net(x[:, :8].repeat(1, 2)).chunk(2, 1)\n"
+        "z = torch.cat([x[:, :8], x[:, 8:] * torch.exp(s) + t], 1)\n"
+        "loss = -(torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(1) + s.sum(1)).mean()",
+        {"head": "nn.Identity()"},
+    ),
     "mixup": (
         "other = torch.randperm(len(i))\np = net(0.3 * x + 0.7 * x[other])\n"
         "loss = 0.3 * F.cross_entropy(p, labels[i]) + 0.7 * F.cross_entropy(p, labels[i][other])",

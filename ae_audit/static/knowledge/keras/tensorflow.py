@@ -174,7 +174,9 @@ def _loss(run: Run, name: str, call: Call) -> Value:
     use = use_of(name, call, call.where)
     if use is None:
         return Unknown(f"the loss `{name}` is not known", call.where)
-    target, prediction = call.get(None, "labels", "y_true", "target"), call.get(None, "logits", "y_pred", "output")
+    first, second = (0, 1) if name.startswith("tensorflow.nn.") else (None, None)
+    target = call.get(first, "labels", "y_true", "target")
+    prediction = call.get(second, "logits", "y_pred", "output")
     if target is not None and prediction is not None:
         if isinstance(prediction, Tensor) and name.startswith("tensorflow.nn."):  # which looks behind no activation
             prediction = replace(prediction, head=replace(prediction.head, logits_recoverable=Tri.NO))

@@ -326,7 +326,9 @@ def _one(
         reported = True
         if term is None:
             reason = result.reason if isinstance(result, Unknown) else None
-            emit(run, context, term_use, output, target, reason, metrics)
+            score = result.score if isinstance(result, Tensor) else None
+            scores = score is not None and score.opposed and isinstance(output, Tensor) and score.of(output.head)
+            emit(run, context, replace(term_use, scores=scores), output, target, reason, metrics)
         else:
             pair = result.pair if isinstance(result, LossValue) else None
             _term(run, context, term, term_use, output, metrics, pair=pair)

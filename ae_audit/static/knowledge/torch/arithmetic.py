@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import Structure
-from ae_audit.static.domain import array_api, arrays, cross_entropies, divergences, indexing, losses, operators, tensors
+from ae_audit.static.domain import (
+    array_api,
+    arrays,
+    critics,
+    cross_entropies,
+    divergences,
+    indexing,
+    losses,
+    operators,
+    tensors,
+)
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.values import (
     Array,
@@ -219,7 +229,7 @@ def reduce(run: Run, value: Value, call: Call, name: str) -> Value:
             made = tensors.remembering(replace(made, head=replace(made.head, shape=shape)), [value], call.where)
             if name == "mean" and isinstance(axis, (int, tuple)):
                 made = tensors.averaged(value, made, shape)
-        return divergences.reduced(value, made, name, axis, call.where)
+        return critics.averaged(value, divergences.reduced(value, made, name, axis, call.where), name, call.where)
     array = run.as_array(value)
     if array is None:
         return Unknown(f"`{name}`", call.where)
