@@ -181,8 +181,9 @@ def _torch_function(to: str, node: ast.Call, func: ast.Attribute, text: Text, te
         return text.replace(node, tensor)
     if to in _DISTRIBUTIONS:
         if func.attr not in _DISTRIBUTIONS:
-            # the axis along which torch's losses look for the classes
-            return text.replace(node, f"{owner}.{to}({tensor}, dim=1)" if is_module else f"{tensor}.{to}(dim=1)")
+            # torch's losses look for the classes along axis 1; what is written by hand sums over the last
+            dim = f"dim={1 if to == 'log_softmax' else -1}"
+            return text.replace(node, f"{owner}.{to}({tensor}, {dim})" if is_module else f"{tensor}.{to}({dim})")
         end = text.span(func)[1]
         return text.edit(end - len(func.attr), end, to)
     if to not in _EVERYWHERE:

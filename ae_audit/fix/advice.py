@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
+from ae_audit.fix.activation import swap_activation
 from ae_audit.fix.data import append_map, statement_of
+from ae_audit.fix.loss import swap_loss
 from ae_audit.fix.source import Text, Texts, dotted
 from ae_audit.fix.twins import made_later
 from ae_audit.schema.findings import Edit
@@ -20,6 +22,8 @@ def follow(change: Change, place: Location, setup: TrainingSetup, texts: Texts) 
     match change:
         case Change.CLASS_AXIS:
             return _class_axis(setup, texts)
+        case Change.CLASSES:
+            return _classes(setup, texts)
         case Change.ZERO_GRADIENTS:
             return _zero_gradients(place, texts)
         case Change.SHAPE:
@@ -49,6 +53,27 @@ def _class_axis(setup: TrainingSetup, texts: Texts) -> tuple[Edit, ...] | None:
     if len(given) != 1 or not isinstance(given[0], ast.Constant) or given[0].value != 0:
         return None
     return (text.replace(given[0], wanted),)
+
+
+def _classes(setup: TrainingSetup, texts: Texts) -> tuple[Edit, ...] | None:
+    """``Dense(3, activation="softmax")`` for ``Dense(1, activation="sigmoid")``, and the loss that goes with it."""
+    found, hull = _node(setup.head.location, texts), setup.target.values.hull
+    if setup.framework is not Framework.KERAS or found is None or not hull.bounded or setup.head.others:
+        return None  # in torch the target wants another type and shape as well
+    text = found[0]
+    layer: ast.AST | None = found[1]
+    while layer is not None and not (isinstance(layer, ast.Call) and (dotted(layer.func) or "").endswith("Dense")):
+        layer = text.parents.get(layer) if isinstance(layer, ast.expr | ast.keyword) else None
+    if not isinstance(layer, ast.Call):
+        return None
+    given = [word.value for word in layer.keywords if word.arg == "units"] or layer.args[:1]
+    if not given or not isinstance(given[0], ast.Constant) or given[0].value != 1:
+        return None
+    head = swap_activation("softmax", setup.head.location, setup.framework, texts)
+    loss = swap_loss("sparse_cce", False, setup.loss.location, setup.framework, texts)
+    if head is None or loss is None:
+        return None
+    return (text.replace(given[0], str(int(hull.hi) + 1)), *head, *loss)
 
 
 def _zero_gradients(place: Location, texts: Texts) -> tuple[Edit, ...] | None:

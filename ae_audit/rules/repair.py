@@ -71,7 +71,7 @@ def class_head(setup: TrainingSetup) -> Advice | None:
         change = f"nn.Linear(…, {classes}) without an activation, and nn.CrossEntropyLoss on the class indices"
     else:
         change = f'Dense({classes}, activation="softmax"), and sparse categorical cross-entropy'
-    return Advice(f"{_COUNTS.get(classes, classes)} classes: {change}")
+    return Advice(f"{_COUNTS.get(classes, classes)} classes: {change}", Change.CLASSES)
 
 
 MOST_CLASSES = 1000
@@ -222,7 +222,7 @@ def _for_labels(setup: TrainingSetup) -> tuple[SwapActivation | None, SwapLoss |
     wanted = "sparse_cce" if structure in {Structure.CLASS_INDEX, Structure.BINARY_LABEL} else "cce"
     if takes_log_probabilities(loss.name, torch=setup.framework is Framework.TORCH):
         return (None if setup.head.activation == "log_softmax" else SwapActivation("log_softmax")), None
-    if setup.framework is Framework.TORCH:
+    if setup.framework is Framework.TORCH and not (loss.custom and loss.from_logits is Tri.NO):
         # torch has no categorical cross-entropy on probabilities: CrossEntropyLoss takes logits
         swap = None if loss.name in CATEGORICAL else SwapLoss(wanted, from_logits=True)
         return (None if _leaves_free(setup) else SwapActivation("linear")), swap

@@ -84,6 +84,8 @@ class Change(Enum):
 
     CLASS_AXIS = "class axis"
     """normalise along the axis of the classes"""
+    CLASSES = "classes"
+    """one unit for each class, a softmax over them, and the loss that takes class indices"""
     ZERO_GRADIENTS = "zero gradients"
     """set the gradients to zero before they are computed"""
     SHAPE = "shape"

@@ -306,3 +306,40 @@ for epoch in range(3):
 )
 def test_an_advice_is_followed(units: int, head: str, loss: str, reset: str, code: str, new: list[str]) -> None:
     assert gone_and_new(LOOP.format(units=units, head=head, loss=loss, reset=reset), code)[1] == new
+
+
+@pytest.mark.parametrize(
+    ("layer", "wanted"),
+    [
+        ('layers.Dense(1, activation="sigmoid")', 'layers.Dense(3, activation="softmax")'),
+        ('layers.Dense(units=1, activation="sigmoid")', 'layers.Dense(units=3, activation="softmax")'),
+        ('layers.Dense(n, activation="sigmoid")', None),
+    ],
+)
+def test_three_classes_under_one_unit_get_three_units(layer: str, wanted: str | None) -> None:
+    source = (
+        "import keras\nfrom keras import layers\nfrom sklearn.datasets import load_iris\n"
+        "x, y = load_iris(return_X_y=True)\nn = 1\n"
+        f"net = keras.Sequential([layers.Dense(8), {layer}])\n"
+        'net.compile("adam", "binary_crossentropy")\nnet.fit(x, y)\n'
+    )
+    new = gone_and_new(source, "AE201")[1]
+    if wanted is None:
+        assert new == []
+    else:
+        assert new == [
+            f"net = keras.Sequential([layers.Dense(8), {wanted}])",
+            'net.compile("adam", "sparse_categorical_crossentropy")',
+        ]
+
+
+def test_probabilities_under_a_loss_of_ones_own_stay_probabilities() -> None:
+    source = (
+        f"{IMPORTS}x = nn.functional.one_hot(torch.randint(0, 12, (512, 8)), 12).float()\n"
+        "net = nn.LSTM(12, 12, batch_first=True)\nlast = nn.Linear(12, 12)\n"
+        "optimizer = torch.optim.Adam([*net.parameters(), *last.parameters()])\nfor batch in x.split(64):\n"
+        "    p = torch.sigmoid(last(net(batch)[0]))\n"
+        "    loss = -(batch * torch.log(p + 1e-9)).sum(dim=-1).mean()\n"
+        "    optimizer.zero_grad()\n    loss.backward()\n    optimizer.step()\n"
+    )
+    assert gone_and_new(source, "AE209")[1] == ["p = torch.softmax(last(net(batch)[0]), dim=-1)"]

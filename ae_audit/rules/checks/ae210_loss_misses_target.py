@@ -159,11 +159,17 @@ class LossMissesTarget(Rule):
         return Violation(
             message=text,
             location=place,
-            remedies=(Advice("the loss without its minus sign", Change.POSITIVE_LOSS),) if _is_reversed(setup) else (),
+            remedies=(_upright(setup),) if _is_reversed(setup) else (),
             spans=spans(setup, but=place),
             evidence=evidence(setup, "head", "loss", "target"),
             proved=proved,
         )
+
+
+def _upright(setup: TrainingSetup) -> Advice:
+    if setup.loss.name == "cosine_similarity" and setup.framework is Framework.TORCH:
+        return Advice("1 minus the similarity as the loss, or mse where intensities count")
+    return Advice("the loss without its minus sign", Change.POSITIVE_LOSS)
 
 
 def _words(setup: TrainingSetup, ideal: Ideal) -> str:
