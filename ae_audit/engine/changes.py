@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import ast
 import os
-import subprocess
 from collections.abc import Iterator, Sequence
 
-from ae_audit.base.errors import UsageError
 from ae_audit.engine.discovery import AuditTarget
+from ae_audit.engine.git import changed_files
 from ae_audit.source.text import STDIN, is_model_file
 from ae_audit.static.source.outline import imported_names
 from ae_audit.static.source.projects import Modules, Program, Project
-
-_GIT = ("git", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false")
 
 
 def touched(targets: Sequence[AuditTarget], base: str, config_file: str | None = None) -> tuple[AuditTarget, ...]:
@@ -33,34 +30,6 @@ def touched(targets: Sequence[AuditTarget], base: str, config_file: str | None =
         return tuple(targets)
     graph = _Imports(changed)
     return tuple(target for target in targets if target.path == STDIN or graph.touches(target))
-
-
-def changed_files(base: str) -> frozenset[str]:
-    """The absolute paths of what differs from the commit where ``HEAD`` and ``base`` parted, deleted files included.
-
-    Raises:
-        UsageError: as :func:`touched`.
-    """
-    if not base or base.startswith("-"):
-        raise UsageError(f"--diff-base: '{base}' names no commit.")
-    top = _git("rev-parse", "--show-toplevel").strip(b"\n")
-    parted = _git("merge-base", "HEAD", base, wrong=f"--diff-base: git knows no commit '{base}' that HEAD grew from")
-    different = _git("diff", "--name-only", "--no-renames", "-z", "--no-ext-diff", parted.decode().strip(), "--")
-    unknown = _git("ls-files", "--others", "--exclude-standard", "--full-name", "-z", ":/")
-    root = os.path.realpath(os.fsdecode(top))
-    names = (os.fsdecode(name) for name in (different + unknown).split(b"\0") if name)
-    return frozenset(os.path.join(root, *name.split("/")) for name in names)
-
-
-def _git(*arguments: str, wrong: str = "--diff-base: git cannot say what has changed") -> bytes:
-    try:
-        done = subprocess.run((*_GIT, *arguments), capture_output=True, stdin=subprocess.DEVNULL, check=False)
-    except OSError:
-        raise UsageError("--diff-base asks git what has changed, and git is not installed.") from None
-    if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise UsageError(f"{wrong}{f' ({said[-1]})' if said else ''}.")
-    return done.stdout
 
 
 class _Imports:

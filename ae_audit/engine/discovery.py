@@ -62,7 +62,7 @@ def discover(paths: Sequence[str], settings: Settings) -> tuple[AuditTarget, ...
         if path == "-":
             found[STDIN] = AuditTarget(STDIN, settings.run and not settings.static, project_root=os.getcwd())
         elif os.path.isdir(path):
-            for file in walk(path, settings):
+            for file in _kept(path, settings):
                 run = settings.run and not settings.static
                 root = _project_root(file, roots, os.path.abspath(path))
                 target = AuditTarget(file, run, root, start=_start(file, settings))
@@ -108,6 +108,17 @@ def _model_input(paths: Sequence[str], settings: Settings) -> ModelInput:
             "are scaled before the model sees them, with --scale 1/255 for [0, 1], or --scale 1 if they are not."
         )
     return ModelInput(data, target, settings.loss, settings.scale)
+
+
+def _kept(folder: str, settings: Settings) -> list[str]:
+    """The files of a folder that are audited: what :func:`walk` finds, without what git ignores."""
+    files = list(walk(folder, settings))
+    if not settings.gitignore or not files:
+        return files
+    from ae_audit.engine.git import ignored_files
+
+    ignored = ignored_files(folder, files)
+    return [file for file in files if file not in ignored]
 
 
 def walk(folder: str, settings: Settings) -> Iterator[str]:

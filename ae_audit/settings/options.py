@@ -96,6 +96,8 @@ class Settings:
     """modules with rules of the project's own"""
     exclude: tuple[str, ...] = DEFAULT_EXCLUDE
     extend_exclude: tuple[str, ...] = ()
+    gitignore: bool = True
+    """whether what git ignores in a folder is passed over"""
     static: bool = False
     """never run anything"""
     run: bool = False
@@ -177,6 +179,7 @@ OPTIONS = (
     Option("project-rules", Kind.SWITCH, "import the modules that `rules` names", file=False, group="rules"),
     Option("exclude", Kind.GLOBS, "folders and files to pass over, in place of the default list", flag=False),
     Option("extend-exclude", Kind.GLOBS, "more folders and files to skip", flag=False),
+    Option("gitignore", Kind.SWITCH, "in folders, skip what git ignores (the default)", negatable=True),
     Option("static", Kind.SWITCH, "only read source; run nothing"),
     Option("run", Kind.SWITCH, "run the files found in folders too, not only those named", file=False),
     Option("probe", Kind.SWITCH, "settle findings by short fits (the default)", negatable=True),

@@ -148,3 +148,36 @@ def test_where_there_is_no_repository_it_is_one_sentence(
     monkeypatch.setenv("PATH", "")
     assert main([".", "--static", "--diff-base", "main"]) == 2
     assert "git is not installed" in capsys.readouterr().err
+
+
+def audited_in(folder: str, capsys: pytest.CaptureFixture[str], *options: str) -> set[str]:
+    capsys.readouterr()
+    main([folder, "--static", "--quiet", "--output-format", "json", *options])
+    return {setup["path"] for setup in json.loads(capsys.readouterr().out)["setups"]}
+
+
+def test_what_git_ignores_is_skipped_in_folders(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / ".gitignore").write_text("one.py\ntwo.py\nold/\nlöschbar*.py\n")
+    (project / "old").mkdir()
+    for name in ("old/train.py", "löschbar 1.py"):
+        (project / name).write_text(TRAINING.format(imports="", scale="255"))
+    git("rm", "-q", "--cached", "two.py")
+    assert audited_in(".", capsys) == {"one.py", "three.py"}, "one.py is tracked"
+    assert audited_in(".", capsys, "--no-gitignore") == {
+        "one.py", "two.py", "three.py", "old/train.py", "löschbar 1.py"
+    }  # fmt: skip
+    assert audited_in("two.py", capsys) == {"two.py"}, "who names a file means it"
+    assert audited_in("old", capsys) == {"old/train.py"}, "and who names a folder"
+
+
+def test_a_folder_that_is_in_no_repository_is_audited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".gitignore").write_text("*\n")
+    (tmp_path / "train.py").write_text(TRAINING.format(imports="", scale="255"))
+    assert audited_in(".", capsys) == {"train.py"}
+    git("init", "-q")
+    assert audited_in(".", capsys) == set()
+    monkeypatch.setenv("PATH", "")
+    assert audited_in(".", capsys) == {"train.py"}
