@@ -67,6 +67,8 @@ class Pretrained:
         self._watch.when_imported("torch.nn.modules.module", lambda m: self._filled(m.Module, "load_state_dict"))
         self._watch.when_imported("torch.optim.optimizer", lambda m: self._filled(m.Optimizer, "load_state_dict"))
         self._watch.when_imported("timm.models._factory", self._timm)
+        self._watch.when_imported("transformers.modeling_utils", self._transformers)
+        self._watch.when_imported("transformers.models.auto.auto_factory", self._transformers_by_name)
 
     def tell(self, what: str) -> None:
         """Say that the weights of ``what`` are not here."""
@@ -147,3 +149,44 @@ class Pretrained:
                 return original(model_name, False, *args, **kwargs)
 
         module.create_model = create_model
+
+    def _transformers(self, module: Any) -> None:
+        """``from_pretrained`` of a class: with the configuration at hand, else with that of the class itself."""
+        owner = module.PreTrainedModel
+        original = owner.from_pretrained.__func__
+
+        @functools.wraps(original)
+        def from_pretrained(cls: Any, name: Any, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return self._attempt(original, cls, name, *args, **kwargs)
+            except OSError:  # which transformers makes of each way in which a download fails
+                if os.path.exists(str(name)):
+                    raise
+                config = kwargs.get("config")
+                if config is None or isinstance(config, (str, os.PathLike)):
+                    usual = cls.config_class()
+                    config = cls.config_class(**{key: value for key, value in kwargs.items() if hasattr(usual, key)})
+                made = cls(config)
+            self.tell(str(name))
+            return made
+
+        owner.from_pretrained = classmethod(from_pretrained)
+
+    def _transformers_by_name(self, module: Any) -> None:
+        """The same of a class that looks for the right one by a name: which it is, only a configuration says."""
+        owner = module._BaseAutoModelClass
+        original = owner.from_pretrained.__func__
+
+        @functools.wraps(original)
+        def from_pretrained(cls: Any, name: Any, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return self._attempt(original, cls, name, *args, **kwargs)
+            except OSError:
+                config = kwargs.get("config")
+                if config is None or isinstance(config, (str, os.PathLike)) or os.path.exists(str(name)):
+                    raise
+                made = cls.from_config(config)
+            self.tell(str(name))
+            return made
+
+        owner.from_pretrained = classmethod(from_pretrained)

@@ -180,6 +180,8 @@ class InventedPaths:
 
     def _names(self, pattern: str) -> list[str]:
         """Of files that fit the pattern and can be made up; none where its folder is there or its ending another."""
+        if not _WILD.search(pattern):  # a folder that is gone through as the only one that fits
+            return [pattern] if not os.path.splitext(pattern)[1] and not exists(pattern) else []
         folder, name = os.path.split(pattern)
         parts = folder.split(os.sep)
         plain = next((at for at, part in enumerate(parts) if _WILD.search(part)), len(parts))
