@@ -217,7 +217,14 @@ class Recording:
         if os.environ.get("KERAS_BACKEND") != "torch":  # else the calls seen would be those of Keras itself
             deadline = self._began + RUN_SHARE * self._request["timeout"]
             expected = self._expected(Framework.TORCH)
-            self._recorders.append(_Torch(self._request["path"], expected, deadline, self._problem, self._failed))
+            self._recorders.append(
+                _Torch(self._request["path"], expected, deadline, self._problem, self._failed, self._keras_is_to_come)
+            )
+
+    def _keras_is_to_come(self) -> bool:
+        """Whether reading knows of a training with Keras that has not been seen."""
+        keras = {setup.location for setup in self._static if setup.framework is Framework.KERAS}
+        return any(self._to_be_seen[location] > 0 for location in keras)
 
     def _watch_keras(self, _: ModuleType) -> None:
         recorder = _Keras(self._request["path"], self._saw_keras, self._problem, self._failed, self._stand_in)
@@ -294,10 +301,13 @@ class _Torch:
         deadline: float,
         on_problem: Callable[[str, Location | None], None],
         on_failure: Callable[[Exception], None],
+        elsewhere: Callable[[], bool],
     ) -> None:
         from ae_audit.runtime.torch.recorder import TorchRecorder
 
-        self._recorder = TorchRecorder(path, expected, deadline=deadline, stop=StopProgram, on_failure=on_failure)
+        self._recorder = TorchRecorder(
+            path, expected, deadline=deadline, stop=StopProgram, on_failure=on_failure, elsewhere=elsewhere
+        )
         self._on_problem = on_problem
         self._recorder.__enter__()
 

@@ -66,6 +66,7 @@ class TorchRecorder(GuardedCalls):
         patience: seconds without a new loss, once every loss seen was recorded, after which the program is ended.
         stop: the exception that ends the program; ``None`` lets it go on (a loop of our own).
         on_failure: told of a failure of the recorder's own, which the program does not notice.
+        elsewhere: whether the program is still to train with another framework.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class TorchRecorder(GuardedCalls):
         stop: type[BaseException] | None = None,
         cut_loops: bool = True,
         on_failure: Callable[[Exception], None] = lambda error: None,
+        elsewhere: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__(on_failure)
         self.user = UserCode(script)
@@ -90,7 +92,12 @@ class TorchRecorder(GuardedCalls):
         self.tape = Tape(self._open_owner_of)
         self.heads = HeadFollower(self._describe_activation)
         self._enough = Enough(
-            expected_losses, max_steps, deadline, patience, stop, lambda: further_trainings(self.user.callers())
+            expected_losses,
+            max_steps,
+            deadline,
+            patience,
+            stop,
+            lambda: elsewhere() or further_trainings(self.user.callers()),
         )
         self._sites = LossSites(self.user, self.models, self.heads, self._enough.news)
         self._cut_loops = cut_loops

@@ -19,6 +19,8 @@ SLOW = 12.0
 dear, and the probe needs them too"""
 GRACE = 0.3
 """of its time, that a program gets besides where it has only evaluated so far"""
+EXPECTING = 3.0
+"""times the patience, that a program gets which has another training before it by what was read"""
 PATIENCE = 10.0
 """seconds of processor time without a new loss, once every loss seen has been recorded, after which the program is
 ended; a machine that is busy with something else does not cut a program short"""
@@ -74,7 +76,8 @@ class Enough:
         waited = time.process_time() - self._last_news
         if not self.all_complete(sites):
             return
-        if waited > self._patience or (self._all_expected(sites) and not self._more_to_come()):
+        expecting = not self._all_expected(sites) or self._more_to_come()
+        if not expecting or waited > self._patience * EXPECTING:
             raise self._stop
 
     def in_time(self, sites: Iterable[Site]) -> None:

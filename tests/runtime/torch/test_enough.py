@@ -8,7 +8,7 @@ import pytest
 
 from ae_audit.runtime.interception import StopProgram
 from ae_audit.runtime.torch.nodes import Site, SiteKey
-from ae_audit.runtime.torch.stop_rule import GRACE, Enough
+from ae_audit.runtime.torch.stop_rule import EXPECTING, GRACE, Enough
 
 
 def test_a_program_whose_time_is_up_goes_on_until_a_loss_was_trained_on() -> None:
@@ -32,3 +32,20 @@ def test_one_that_has_only_evaluated_gets_a_little_longer(monkeypatch: pytest.Mo
     now = 101.0 + 1.1 * GRACE
     with pytest.raises(StopProgram):
         enough.in_time([site])
+
+
+def test_a_program_that_is_to_train_again_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, more = 0.0, True
+    monkeypatch.setattr("ae_audit.runtime.torch.stop_rule.time.process_time", lambda: now)
+    site = Site(SiteKey("model.py", 3, 0, None, "mse"), None, None, None)
+    enough = Enough([], max_steps=1, deadline=None, patience=10.0, stop=StopProgram, more_to_come=lambda: more)
+    site.trained.append(cast(Any, object()))
+    enough.settle([site])
+    now = 0.9 * 10.0 * EXPECTING
+    enough.settle([site])
+    more = False
+    with pytest.raises(StopProgram):
+        enough.settle([site])
+    more, now = True, 1.1 * 10.0 * EXPECTING
+    with pytest.raises(StopProgram):
+        enough.settle([site])
