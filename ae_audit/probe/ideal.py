@@ -209,7 +209,9 @@ class _Judgement:
         # beside a truth that no weights can give, nothing that the loss says of it counts
         loss = self._setup.loss.theory
         off_scale = loss is not None and loss.suits and (figures.r2 or -math.inf) < ALIKE
-        dearer = least - truth.cost > material
+        # an end that is like the target itself shows that the output layer can give it, on the loss's own scale
+        shown = arrives and (figures.r2 or -math.inf) >= ALIKE and bool(np.allclose(truth.wanted, truth.values))
+        dearer = least - truth.cost > material and not shown
         if reachable < ALIKE and (dearer or (loss is not None and not arrives) or off_scale):
             return replace(figures, outcome=Outcome.UNREACHABLE)
         starts_dead = (figures.dead_share or 0.0) >= ALL_DEAD

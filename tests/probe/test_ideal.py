@@ -227,6 +227,22 @@ def test_a_gradient_that_has_vanished_is_not_blown_up_to_a_step() -> None:
     assert np.abs(led.last.prediction - start).max() < 1e-3
 
 
+def test_smoothed_labels_that_an_output_gives_are_in_its_reach() -> None:
+    """Labels of 0.9 to 1 under a binary cross-entropy: the last hundredths are slow, and no fault."""
+    labels = 1.0 - 0.1 * GREY
+    subject = replace(setup(), loss=LossUse(name="bce"))
+
+    def entropy(p: Array, y: Array) -> tuple[float, Array]:
+        q = np.clip(p, 1e-7, 1.0 - 1e-7)
+        value = -(y * np.log(q) + (1.0 - y) * np.log(1.0 - q)).mean()
+        return float(value), (q - y) / (q * (1.0 - q)) / p.size
+
+    known = find_activation("sigmoid")
+    assert known is not None
+    head = replace(subject.head, activation="sigmoid", range=known.range)
+    assert not judge(Network(entropy, labels, "sigmoid"), replace(subject, head=head)).misses
+
+
 def spectral_angle(p: Array, y: Array) -> tuple[float, Array]:
     """Free of scale, and noisy near its floor: the arc cosine of what rounds to 1."""
     value, gradient = cosine(p, y)

@@ -288,6 +288,15 @@ def test_ranges_that_are_wide_enough_constant_or_unknown(target: DataFacts) -> N
     assert not violations("AE303", setup("sigmoid", "mse", target))
 
 
+@pytest.mark.parametrize(("top", "told"), [(1 / 255, True), (2 / 255, True), (0.0014, False), (0.0103, False)])
+def test_of_measured_values_alone_only_bytes_divided_twice(top: float, *, told: bool) -> None:
+    target = replace(measured(0.0, top), source=None)
+    subject = setup("linear", "mse", target, given=GREY, relation=Relation.OTHER)
+    assert bool(violations("AE303", subject)) is told
+    known = replace(target, source="torchvision.datasets.MNIST")
+    assert violations("AE303", replace(subject, target=known))
+
+
 # AE304
 
 

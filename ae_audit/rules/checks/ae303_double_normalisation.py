@@ -21,7 +21,8 @@ learned is a black image. R² stays near or below 0 for as long as the outputs' 
 ## When it stays silent
 
 Where one end of the range is unknown, with constant arrays, and with labels. A scale that merely is unusual ([0, 0.1],
-[0, 10]) is nobody's business.
+[0, 10]) is nobody's business. Of values that a run measured and nothing else is known of (a network's features, Gram
+matrices) only those that bytes leave after two divisions by 255.
 
 ## Fix safety
 
@@ -46,6 +47,8 @@ from ae_audit.schema.training_setup import DataFacts, Framework, Relation, Struc
 NARROW = 0.02
 """fifty times narrower than [0, 1]: no habitual scaling is, and a second division by 255 leaves 0.0039 or 0.0078"""
 
+CLOSE = 0.1
+"""by which such a range may fall short of a whole one"""
 
 KERAS = dense_keras('layers.Dense(784, activation="sigmoid")', data=[SCALED, "x_train = x_train / 255.0"])
 
@@ -109,7 +112,11 @@ def _narrow(data: DataFacts) -> bool:
     hull, reach = data.values.hull, data.values.reach
     if data.structure is not Structure.CONTINUOUS or reach is None or not hull.bounded:
         return False
-    return reach.width > 0 and hull.width < NARROW and reach.width > hull.width / 2
+    if not (reach.width > 0 and hull.width < NARROW and reach.width > hull.width / 2):
+        return False
+    # of values that were measured and no more is known of, only those that a division of bytes by 255 twice leaves
+    of_bytes = any(abs(hull.width * 255.0 / width - 1.0) < CLOSE for width in (1.0, 2.0))
+    return of_bytes or data.measured is None or bool(data.trail) or data.source is not None
 
 
 RULE = DoubleNormalisation()

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.parameter import is_lazy
 
 from ae_audit.runtime.measure.custom_activations import Array, OwnActivation, by_values
 from ae_audit.runtime.torch import functions
@@ -140,6 +141,8 @@ class Makings:
             made = self._made.get(value)
             if made is not None:
                 return made
+            if is_lazy(value):
+                return _UNKNOWN  # the weights of a lazy module, before its first call
             constant = value.nelement() == 1 and not value.requires_grad
             return value.detach().clone() if constant else _UNKNOWN
         if isinstance(value, (tuple, list)) and any(isinstance(item, torch.Tensor) for item in value):
