@@ -15,8 +15,8 @@ from functools import partial
 import numpy as np
 import torch
 
-from ae_audit.runtime.torch.functions import short_name
 from ae_audit.runtime.torch.graph import Player, ancestors, plain_value, rederived
+from ae_audit.runtime.torch.loss_targets import argument_of, as_they_were, base, equal, unique, varies
 from ae_audit.runtime.torch.losses import LossSpec
 from ae_audit.runtime.torch.nodes import Kind, Leaf, Node, Origin, Ref
 from ae_audit.schema.training_setup import Parameters
@@ -48,8 +48,6 @@ GRID = 41
 """predictions that are tried for each"""
 FIGURES = 16
 """times as many values as meet elsewhere: so few are figures of whole classes or samples, which a mask may weigh"""
-MOST_MADE = 200
-"""data among which what a target was made of is looked for"""
 BEYOND = 1.0
 """how far beyond the targets the predictions go, in spans of the targets: a distance is defined there too"""
 
@@ -175,36 +173,15 @@ def _loss_of(term: Node) -> CustomLoss | None:
     subtractions = [join for join in joins if join[0].name in DIFFERENCES]
     chosen = subtractions[-1] if subtractions else joins[0]
     joined = [leaf for _, _, leaf in joins]
-    target = _base(chosen[2], joined)
-    targets = tuple(_unique([target, *(base for leaf in joined if _equal(base := _base(leaf, joined), target))]))
-    partners = [ref for _, ref, leaf in joins if any(_base(leaf, joined) is one for one in targets)]
-    plain = _argument_of(target, "log") if chosen[0].name in DIFFERENCES else target
+    target = base(chosen[2], joined)
+    bases = [base(leaf, joined) for leaf in joined]
+    targets = tuple(unique([target, *(leaf for leaf in bases if equal(leaf, target))]))
+    partners = [ref for _, ref, leaf in joins if any(base(leaf, joined) is one for one in targets)]
+    plain = argument_of(target, "log") if chosen[0].name in DIFFERENCES else target
     prediction = _common(partners, {node.serial for node in region}, unwrapped=plain is not None)
     targets = targets if plain in {None, target} else (plain,)
-    targets = _as_they_were(targets, _numel(prediction))
+    targets = as_they_were(targets, _numel(prediction))
     return CustomLoss(term, prediction, targets, frozenset(node.serial for node in region))
-
-
-def _argument_of(leaf: Leaf, name: str) -> Leaf | None:
-    """What a function of data was taken of; None where they are no such thing."""
-    made = leaf.derived
-    if made is None or short_name(made.function) != name or len(made.leaves) != 1:
-        return None
-    return made.leaves[0]
-
-
-def _as_they_were(targets: tuple[Leaf, ...], values: int) -> tuple[Leaf, ...]:
-    """Targets that were filtered or made smaller as the prediction was, as they were before: of its own size."""
-    if plain_value(targets[0]).nelement() == values:
-        return targets
-    waiting, found = list(targets), []
-    for leaf in waiting:
-        if leaf.derived is not None and len(waiting) < MOST_MADE:
-            waiting.extend(leaf.derived.leaves)
-        if leaf.value is not None and leaf.value.nelement() == values and _varies(leaf):
-            found.append(leaf)
-    sources = _unique([leaf for leaf in found if leaf.derived is None] or found)
-    return tuple(sources) if sources and all(_equal(leaf, sources[0]) for leaf in sources) else targets
 
 
 def _loss_against_constant(term: Node) -> CustomLoss | None:
@@ -263,50 +240,13 @@ def _joins(region: Sequence[Node]) -> list[tuple[Node, Ref, Leaf]]:
         if not ours:
             continue
         for leaf in theirs:
-            if _numel(ours[0]) == plain_value(leaf).nelement() and _varies(leaf):
+            if _numel(ours[0]) == plain_value(leaf).nelement() and varies(leaf):
                 usual = node.is_module or node.name in ELEMENTWISE_JOINS
                 (found if usual else others).append((node, ours[0], leaf))
                 most = max(most, _numel(ours[0]))
     # a product of matrices, the smaller of two values, a distance: whatever takes both
     chosen = found if any(_numel(ref) * FIGURES > most for _, ref, _ in found) else others or found
     return [join for join in chosen if _numel(join[1]) * FIGURES > most]
-
-
-def _varies(leaf: Leaf) -> bool:
-    value = leaf.value
-    return value is not None and value.nelement() > 1 and bool((value != value.reshape(-1)[0]).any())
-
-
-def _base(leaf: Leaf, joined: Sequence[Leaf]) -> Leaf:
-    """The leaf that this one was computed from, if that meets the prediction itself: ``y`` for ``1 - y``.
-
-    What is but negated is data as they are: ``-y * log(p)``.
-    """
-    while leaf.derived is not None and short_name(leaf.derived.function) == "neg":
-        parts = [part for part in leaf.derived.leaves if part.value is not None or part.derived is not None]
-        if len(parts) != 1:
-            break
-        leaf = parts[0]
-    found = leaf
-    while leaf.derived is not None:
-        parts = [part for part in leaf.derived.leaves if part.value is not None or part.derived is not None]
-        if len(parts) != 1:
-            break
-        leaf = parts[0]
-        if any(_equal(leaf, other) for other in joined):
-            found = leaf
-    return found
-
-
-def _equal(leaf: Leaf, other: Leaf) -> bool:
-    if leaf is other:
-        return True
-    a, b = leaf.value, other.value
-    return a is not None and b is not None and a.shape == b.shape and a.dtype == b.dtype and torch.equal(a, b)
-
-
-def _unique(leaves: Sequence[Leaf]) -> list[Leaf]:
-    return list({id(leaf): leaf for leaf in leaves}.values())
 
 
 def _common(partners: Sequence[Ref], region: set[int], *, unwrapped: bool) -> Ref:

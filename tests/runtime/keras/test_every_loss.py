@@ -8,6 +8,7 @@ import pytest
 
 from ae_audit.rules.registry import find_rule
 from ae_audit.runtime.keras.live import capture_live
+from ae_audit.runtime.keras.losses import recognise
 from ae_audit.schema.findings import Violation
 from ae_audit.theory.loss_families import TAKES_CLASS_INDEX
 from ae_audit.theory.loss_names import RELATIONAL, canonical, spellings
@@ -34,6 +35,16 @@ def test_generalized_cross_entropy(head, codes):
         if any(isinstance(outcome, Violation) for outcome in find_rule(code).check(setup))
     }
     assert found == codes
+
+
+@pytest.mark.parametrize("units", [1, 4])
+def test_a_loss_over_one_unit_is_no_cross_entropy(units):
+    """Of one class every draw is the same, and so is every function of it."""
+
+    def own(y_true, y_pred):
+        return keras.ops.mean(keras.ops.abs(keras.ops.sin(3.0 * y_true) - y_pred**3))
+
+    assert recognise(own, ((32, units), (32, units))) is None
 
 
 def _capture(symbol, head):
