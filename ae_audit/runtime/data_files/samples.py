@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ae_audit.runtime.capture import MOST_SAMPLES
+from ae_audit.runtime.measure.spread import spread
 
 Array = NDArray[Any]
 
@@ -56,7 +57,7 @@ class Gathered:
 
 
 def gather(data: DataFile, scale: tuple[float, float] | None = None) -> Gathered:
-    """One pass over ``data``: at most :data:`MOST_SAMPLES` samples, evenly spread, and the ends of all values.
+    """One pass over ``data``: at most :data:`MOST_SAMPLES` samples, spread over all, and the ends of all values.
 
     Equal lengths give samples of equal numbers. With ``scale`` every value is multiplied and shifted first.
 
@@ -69,7 +70,7 @@ def gather(data: DataFile, scale: tuple[float, float] | None = None) -> Gathered
     for block in data.blocks():
         if not seen:
             most = max(1, min(MOST_SAMPLES, MOST_BYTES // max(1, block[0].nbytes)))
-            wanted = np.unique(np.linspace(0, data.length - 1, min(most, data.length)).round().astype(np.int64))
+            wanted = spread(data.length, most)
         here = wanted[(wanted >= seen) & (wanted < seen + len(block))] - seen
         kept.append(_scaled(np.array(block[here]), scale))
         ends = _ends(block)

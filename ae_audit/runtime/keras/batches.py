@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ae_audit.runtime.capture import MOST_SAMPLES
 from ae_audit.runtime.host.accommodations.inert import Inert, refuse
+from ae_audit.runtime.measure.spread import spread
 
 MOST_BYTES = 64 << 20
 """of all captured arrays of one ``fit`` together"""
@@ -83,7 +84,7 @@ def read(
     if not lengths or min(lengths) == 0:
         raise Unreadable("the training data is empty")
     length = min(lengths)
-    kept = _evenly(length, _most_samples(arrays_of(whole), length))
+    kept = spread(length, _most_samples(arrays_of(whole), length))
     cut: dict[int, Array] = {}
 
     def sample(array: Array | None) -> Array | None:
@@ -220,10 +221,6 @@ def _as_fed(array: Array) -> Array:
     return array.astype(floatx) if array.dtype.kind == "f" and array.dtype != floatx else array
 
 
-def _evenly(length: int, count: int) -> NDArray[np.int64]:
-    return np.unique(np.linspace(0, length - 1, count).round().astype(np.int64))
-
-
 def _most_samples(arrays: list[Array], length: int) -> int:
     distinct = {id(array): array for array in arrays}.values()
     bytes_a_sample = max(1, sum(array.nbytes // max(1, len(array)) for array in distinct))
@@ -287,7 +284,7 @@ def _indexed(stream: Any) -> Iterator[Any]:
         return
     leaves = arrays_of(_map_numpy(tuple(first) if isinstance(first, (list, tuple)) else first))
     wanted = min(int(count), -(-MOST_SAMPLES // max(1, len(leaves[0]))))
-    for index in _evenly(int(count), wanted)[1:]:
+    for index in spread(int(count), wanted)[1:]:
         yield stream[int(index)]
 
 
