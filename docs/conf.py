@@ -26,6 +26,7 @@ html_theme = "furo"
 html_title = "ae-audit"
 html_theme_options = {"source_repository": REPOSITORY, "source_branch": "main", "source_directory": "docs/"}
 
+html_extra_path = ["_extra"]
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 autodoc_typehints = "description"

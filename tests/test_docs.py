@@ -54,3 +54,9 @@ def test_every_format_and_flag_that_is_written_of_exists() -> None:
             assert flag in flags or flag.startswith("--ae-audit"), f"{page.name}: {flag}"
     table = (ROOT / "docs" / "formats.md").read_text("utf-8")
     assert re.findall(r"^\| `(\w+)` \|", table, flags=re.MULTILINE) == list(FORMATS)
+
+
+def test_every_page_is_in_the_sites_table_of_contents() -> None:
+    listed = set(re.findall(r"^[\w/-]+$", (ROOT / "docs" / "index.md").read_text("utf-8"), flags=re.MULTILINE))
+    pages = {page.stem for page in (ROOT / "docs").glob("*.md")} - {"README", "index"}
+    assert pages <= listed, "a page in no table of contents fails `nox -s docs`"

@@ -98,9 +98,8 @@ def _dims(comparison: Comparison) -> Iterator[str]:
         return
     unit = "of its mean" if comparison.bias_unit == "mean" else "standard deviations"
     percent = comparison.bias_unit == "mean"
-    dims = gap.high < 0.0 and bias.mean < -MATERIAL_BIAS
-    unsure = gap.half_width is None or (not gap.tells_from_zero and gap.low < -MATERIAL_BIAS)
-    verdict = "Yes" if dims else "Not that these seeds could tell" if unsure else "No"
+    dims = gap.high < 0.0 and bias.high < -MATERIAL_BIAS
+    verdict = "Yes" if dims else "No" if bias.low > -MATERIAL_BIAS else "Not that these seeds could tell"
     yield (
         f"{verdict}: the mean of the predictions is {signed(bias, percent)} off the target's under `{bce.name}` and "
         f"{signed(estimate(others) or bias, percent)} under `{mse.name}` ({unit}); difference {signed(gap, percent)}."
