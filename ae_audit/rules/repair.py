@@ -221,6 +221,9 @@ def _for_labels(setup: TrainingSetup) -> tuple[SwapActivation | None, SwapLoss |
         return activation, swap or expect
     wanted = "sparse_cce" if structure in {Structure.CLASS_INDEX, Structure.BINARY_LABEL} else "cce"
     if takes_log_probabilities(loss.name, torch=setup.framework is Framework.TORCH):
+        if wanted == "sparse_cce" and loss.name != "nll":  # a divergence compares distributions, and no indices
+            swap_to = SwapLoss("nll") if setup.head.activation == "log_softmax" else SwapLoss(wanted, from_logits=True)
+            return (None if swap_to.to == "nll" or _leaves_free(setup) else SwapActivation("linear")), swap_to
         return (None if setup.head.activation == "log_softmax" else SwapActivation("log_softmax")), None
     if setup.framework is Framework.TORCH and not (loss.custom and loss.from_logits is Tri.NO):
         # torch has no categorical cross-entropy on probabilities: CrossEntropyLoss takes logits
