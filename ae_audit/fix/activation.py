@@ -167,7 +167,7 @@ def _torch(to: str, node: ast.expr, text: Text, texts: Texts) -> Edit | None:
     prefix, _, last = name.rpartition(".")
     if _is_activation(Framework.TORCH, last) and last[:1].isupper():
         return _torch_module(to, node, prefix, text, texts)
-    return _append_module(to, node, prefix, text, texts)
+    return _append_module(to, node, prefix, text, texts) or _around_call(to, node, text, texts)
 
 
 def _torch_function(to: str, node: ast.Call, func: ast.Attribute, text: Text, texts: Texts) -> Edit | None:
@@ -216,6 +216,23 @@ def _follows_another(node: ast.Call, text: Text) -> bool:
     parent = text.parents.get(node)
     elements = parent.args if isinstance(parent, ast.Call) else parent.elts if isinstance(parent, ast.List) else []
     return node in elements[1:]
+
+
+def _around_call(to: str, node: ast.Call, text: Text, texts: Texts) -> Edit | None:
+    """``torch.sigmoid(self.out(h))`` where a layer that a module keeps is called, if that is done in one place."""
+    parent = text.parents.get(node)
+    if to not in _EVERYWHERE or text.tree is None or not texts.binds(text, "torch"):
+        return None
+    kept = parent.targets if isinstance(parent, ast.Assign) else []
+    if len(kept) != 1 or not isinstance(kept[0], ast.Attribute):
+        return None
+    name = dotted(kept[0])
+    made = [one for one in ast.walk(text.tree) if isinstance(one, ast.Attribute) and dotted(one) == name]
+    calls = [one for one in ast.walk(text.tree) if isinstance(one, ast.Call) and dotted(one.func) == name]
+    if name is None or len(calls) != 1 or len(made) != 2:
+        return None  # used in several places, or kept by several classes under one name
+    dim = {"log_softmax": ", dim=1", "softmax": ", dim=-1"}.get(to, "")
+    return text.replace(calls[0], f"torch.{to}({text.text(calls[0])}{dim})")
 
 
 def _append_module(to: str, node: ast.Call, prefix: str, text: Text, texts: Texts) -> Edit | None:

@@ -343,3 +343,32 @@ def test_probabilities_under_a_loss_of_ones_own_stay_probabilities() -> None:
         "    optimizer.zero_grad()\n    loss.backward()\n    optimizer.step()\n"
     )
     assert gone_and_new(source, "AE209")[1] == ["p = torch.softmax(last(net(batch)[0]), dim=-1)"]
+
+
+HEADLESS = """\
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(20, 16)
+        self.out = nn.Linear(16, 4)
+    def forward(self, x):
+        return {returned}
+net = Net()
+optimizer = torch.optim.Adam(net.parameters())
+x, y = torch.randn(600, 20), torch.randint(0, 4, (600,))
+for i in range(10):
+    loss = nn.functional.nll_loss(net(x), y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+
+def test_an_activation_is_put_around_the_one_call_of_the_last_layer() -> None:
+    source = IMPORTS + HEADLESS.format(returned="self.out(torch.relu(self.first(x)))")
+    assert gone_and_new(source, "AE105")[1] == ["return torch.log_softmax(self.out(torch.relu(self.first(x))), dim=1)"]
+
+
+def test_a_layer_that_is_called_twice_is_left_alone() -> None:
+    source = IMPORTS + HEADLESS.format(returned="self.out(torch.relu(self.first(x))) + 0 * self.out(self.first(x))")
+    assert gone_and_new(source, "AE105")[1] == []
