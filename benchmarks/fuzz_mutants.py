@@ -23,12 +23,22 @@ _BYTES = (
     b"0x",
     b"\xe2\x80\xae",
 )
+_VALUES: tuple[Any, ...] = (
+    0, 1, -1, 2, 7, 255, 256, -0.0, 0.2, -0.8, 1e-320, 1e308, float("inf"), 10**30, True, 1j, "", "x", b"x", "mse",
+    "sigmoid",
+    "softmax", "same", None, ...,
+)  # fmt: skip
 _ODD: tuple[Any, ...] = (None, 7, -1, 1e308, "", "x" * 3000, [], {}, [[]], {"a": [{}]}, True, "\ud800")
 
 
 def of_tree(source: str, chance: random.Random) -> str:
     """The program with some nodes of its tree replaced by others of it, left out, doubled or set into each other."""
     tree = ast.parse(source)
+    if chance.random() < 0.4:
+        constants = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value is not None]
+        for constant in chance.sample(constants, min(len(constants), chance.randint(1, 4))):
+            constant.value = chance.choice(_VALUES)
+        return ast.unparse(tree)
     for _ in range(chance.randint(1, 6)):
         nodes = [node for node in ast.walk(tree) if hasattr(node, "_fields")]
         places = [

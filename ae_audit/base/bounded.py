@@ -21,7 +21,10 @@ def read_bounded(path: str, most: int) -> bytes:
     Raises:
         OSError: if it cannot be read, has more, or does not end; ``strerror`` says which, in words for users.
     """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except ValueError:  # a zero byte, half a character
+        raise OSError(errno.ENOENT, "no file can have this name", path) from None
     try:
         status = os.fstat(descriptor)
         if stat.S_ISREG(status.st_mode) and status.st_size > most:

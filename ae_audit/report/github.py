@@ -108,7 +108,7 @@ def _property(text: str) -> str:
 def _escaped(text: str) -> str:
     """``text`` for a cell of a Markdown table, with no HTML of its own."""
     plain = " ".join(_printable(text).split())
-    for sign, spelt in (("\\", "\\\\"), ("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|")):
+    for sign, spelt in (("\\", "\\\\"), ("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|"), ("](", "]\\(")):
         plain = plain.replace(sign, spelt)
     return plain
 

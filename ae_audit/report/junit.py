@@ -25,14 +25,14 @@ def to_junit(report: Report, *, fail_on: Severity = Severity.ERROR) -> str:
         text = "\n\n".join(map(_told, findings))
         if any(id(finding) in failing for finding in findings):
             failures += 1
-            inner = f'<failure type="{findings[0].code}"{_message(findings)}>{_text(text)}</failure>'
+            inner = f'<failure type="{_attribute(findings[0].code)}"{_message(findings)}>{_text(text)}</failure>'
         else:
             inner = f"<system-out>{_text(text)}</system-out>"
         cases.append(_case(path, name, inner))
     for error in report.errors:
         errors += 1
         message = f"line {error.line}: {error.message}" if error.line is not None else error.message
-        inner = f'<error type="{error.stage}" message="{_attribute(message)}"/>'
+        inner = f'<error type="{_attribute(error.stage)}" message="{_attribute(message)}"/>'
         cases.append(_case(error.path, f"{error.stage} stage", inner))
     passed_over = [
         (item.path, f"{item.what} at line {item.line}", f"not decided: {item.why}") for item in report.undecided

@@ -168,12 +168,21 @@ def _artifact(path: str) -> Json:
 
     if path == STDIN:
         return {"uri": "stdin"}
-    shown = relative(path)
+    shown = _with_bytes(relative(path))
     if os.path.isabs(shown):
         from pathlib import Path
 
         return {"uri": Path(shown).as_uri()}
     return {"uri": quote(os.fsencode(shown)), "uriBaseId": _ROOT}  # names need not be text
+
+
+def _with_bytes(path: str) -> str:
+    """``path`` without halves of characters that stand for no byte, which no file has in its name but a message may."""
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return path.encode("utf-8", "replace").decode("utf-8")
+    return path
 
 
 def _notifications(report: Report, places: Places, interrupted: bool) -> list[Json]:

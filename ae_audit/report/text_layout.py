@@ -56,8 +56,8 @@ _ASCII = str.maketrans(
         "Σ": "sum", "\u00a0": " ", "\u2009": " ", "\u202f": " ", "⋅": "*", "✓": "ok", "✗": "x",
     }
 )  # fmt: skip
-_FORBIDDEN = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
-"""a pattern; compiled where it is needed, since most reports hold only what can be printed"""
+_OUR_SPACES = "\n\u00a0\u2009\u202f"
+"""what we write ourselves of what :meth:`str.isprintable` refuses"""
 _CODE = re.compile(r"(``?)(?=\S)(.+?)(?<=\S)\1")
 _PIECE = re.compile(r"\s+|(?:[\[(][^\s,()\[\]]+, [^\s,()\[\]]+[\])]|\S)+")  # an interval such as [0, 255] is one word
 
@@ -79,7 +79,8 @@ class Page:
         """``text`` as this page may show it."""
         text = text.replace("\t", "    ")
         if not text.isprintable():
-            text = re.sub(_FORBIDDEN, "?" if self.ascii_only else "\ufffd", text)
+            mark = "?" if self.ascii_only else "\ufffd"
+            text = "".join(char if char.isprintable() or char in _OUR_SPACES else mark for char in text)
         if self.ascii_only:
             text = text.translate(_ASCII).encode("ascii", "replace").decode("ascii")
         return text

@@ -122,6 +122,8 @@ class DataFacts:
                 same = axis == self.structure_axis or None in {axis, self.structure_axis}
                 return Tri.YES if same else Tri.UNKNOWN
             rank = len(self.shape)
+            if rank == 0:
+                return Tri.UNKNOWN
             return Tri.of(axis % rank == self.structure_axis % rank)
         if self.structure is Structure.UNKNOWN:
             return Tri.UNKNOWN

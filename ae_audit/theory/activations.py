@@ -151,6 +151,8 @@ class Activation:
     def _vector_range(self, input: ActivationRange, units: int | None) -> ActivationRange:
         hull = input.values.hull
         reach = input.values.reach if input.constraint is None else None
+        if units is not None and units < 1:  # a layer of no units, which no framework builds
+            units = None
         if self.name == "glu":
             gate = find("sigmoid")._image
             return ActivationRange(

@@ -46,6 +46,8 @@ class Piece:
     def image(self, part: Interval) -> Interval:
         """The image of ``part``, which lies in the domain."""
         at_lo, at_hi = self.value(part.lo), self.value(part.hi)
+        if math.isnan(at_lo) or math.isnan(at_hi):  # an infinite slope at 0
+            return REAL_LINE
         if at_lo == at_hi:
             if math.isinf(at_lo):  # the floats overflow before the function does
                 largest = math.copysign(sys.float_info.max, at_lo)

@@ -48,7 +48,8 @@ class ForkedChild:
         self.pid = os.fork()
         if self.pid == 0:
             os.setsid()
-            for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            for number in (signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, signal.SIG_DFL)  # as exec would
             _become(out[1], err[1])
             os.environ.clear()

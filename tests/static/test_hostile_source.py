@@ -33,6 +33,16 @@ HOSTILE = {
     + b"  m = keras.Sequential([keras.layers.Dense(3)]); m.compile(loss='mse'); m.fit(a, a)\n",
     "models in models": b"m=keras.Sequential([keras.layers.Dense(1)])\n" + b"m=keras.Sequential([m, m])\n" * 30
     + b"m.compile(loss='mse'); m.fit(x, x)\n",
+    "numbers that are none": b"import numpy as np\nimport torch\nfrom torch import nn\n"
+    b"x = np.zeros((-1, 784))[1:5]\n"
+    b"y = np.zeros((8, 784)).reshape(8, 1e400)\nz = np.zeros(8)[::0]\nt = torch.rand(8, 1, 28, 28)\n"
+    b"net = nn.Sequential(nn.LeakyReLU(1e400), nn.Upsample(scale_factor='x'), nn.Flatten(), nn.Linear(784, 0),"
+    b" nn.Unflatten(1, (1, b'x', 28)), nn.LogSoftmax(1), nn.Sigmoid())\n"
+    b"loss = nn.BCELoss()(net(t), torch.ones_like(t))\nloss.backward()\n",
+    "a model in itself": b"m=keras.models.Sequential()\nn=keras.models.Sequential([m])\nm.add(n)\n"
+    b"m.compile(loss='mse')\n"
+    b"m.fit(x, x)\nn.add(n)\nn.compile(loss='mse')\nn.fit(x, x)\n",
+    "an empty range of integers": b"import torch\nx = torch.randint(0, 0.2, (128,))\nloss.backward()\n",
     "a range without end": b"for i in range(0, 800000000000000000000000000000000, 50):\n  x = i\n",
     "an infinite size": b"import numpy as np\nx = np.random.rand(125, 1e400)\ny = np.zeros((1e400, 2))\n"
     b"z = np.random.normal(size=(3, float('nan')))\n",

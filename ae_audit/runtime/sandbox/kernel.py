@@ -17,6 +17,7 @@ import stat
 import struct
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _QUERY_VERSION = 1
@@ -35,15 +36,39 @@ _PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIV
 _SECCOMP_MODE_FILTER = 2
 _SIGKILL = 9
 
-_ARCHITECTURES = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}
-"""audit architecture and number of ``socket(2)``"""
-_IOCTL_AND_PRLIMIT = {"x86_64": (16, 302), "aarch64": (29, 261)}
+_LOAD, _EQUAL, _AT_LEAST, _GIVE = 0x20, 0x15, 0x35, 0x06
+_ALLOW, _REFUSE = 0x7FFF0000, 0x00050000
+_AT_NUMBER, _AT_ARCHITECTURE, _AT_ARGUMENTS = 0, 4, 16
+"""offsets in ``struct seccomp_data``; of an argument, the lower half comes first on the machines below"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Machine:
+    """What seccomp calls a processor, and the numbers of the calls that the filters look at."""
+
+    architecture: int
+    socket: int
+    ioctl: int
+    prlimit: int
+    refused: tuple[int, ...]
+    """add_key, request_key, keyctl, perf_event_open, bpf, userfaultfd, open_by_handle_at: no program that is audited
+    needs them, and what they reach is the user's or the whole kernel's"""
+
+
+_MACHINES = {
+    "x86_64": _Machine(0xC000003E, 41, 16, 302, (248, 249, 250, 298, 321, 323, 304)),
+    "aarch64": _Machine(0xC00000B7, 198, 29, 261, (217, 218, 219, 241, 280, 282, 265)),
+}
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 """push characters into a terminal, as if its user had typed them"""
 _IO_URING_SETUP = 425
 _X32_BIT = 0x40000000
-_LOCAL_FAMILIES = (1, 16)
-"""AF_UNIX and AF_NETLINK (the kernel's own: interface lists)"""
+_UNIX, _NETLINK = 1, 16
+_NETLINK_ROUTE = 0
+"""what lists interfaces; the other families of netlink speak to audit, firewall and device manager"""
+
+Instruction = tuple[int, int, int, int]
+"""of the Berkeley packet filter: code, instructions to skip where true and where false, constant"""
 
 
 def landlock_abi() -> int:
@@ -115,62 +140,79 @@ def _allow(ruleset: int, path: str, writes: int) -> None:
 
 
 def refuse_internet_sockets() -> bool:
-    """Make ``socket(2)`` fail with EACCES for every family but Unix and netlink, and ``io_uring`` with ENOSYS."""
-    known = _ARCHITECTURES.get(platform.machine())
-    if known is None or not sys.platform.startswith("linux") or sys.maxsize < 2**32:
-        return False
-    return _install(_socket_filter(*known))
+    """Make ``socket(2)`` fail with EACCES for every family but Unix and netlink's list of interfaces."""
+    machine = _machine()
+    return machine is not None and _install([*_our_calls(machine), *_sockets(machine), (_GIVE, 0, 0, _ALLOW)])
 
 
 def refuse_meddling() -> bool:
-    """Make typing into a terminal and setting limits of other processes fail with EPERM."""
-    known = _ARCHITECTURES.get(platform.machine())
-    if known is None or not sys.platform.startswith("linux") or sys.maxsize < 2**32:
-        return False
-    ioctl, prlimit = _IOCTL_AND_PRLIMIT[platform.machine()]
-    load, equal, give = 0x20, 0x15, 0x06
-    allow, refuse = 0x7FFF0000, 0x00050000
-    return _install(
-        [
-            (load, 0, 0, 4),  # the architecture
-            (equal, 0, 8, known[0]),  # a foreign one: allowed here, and refused by the other filter
-            (load, 0, 0, 0),  # the number of the call
-            (equal, 0, 3, ioctl),
-            (load, 0, 0, 24),  # its second argument: the request
-            (equal, 5, 0, _TIOCSTI),
-            (equal, 4, 3, _TIOCLINUX),
-            (equal, 0, 2, prlimit),
-            (load, 0, 0, 16),  # whose limits: 0 are one's own
-            (equal, 0, 1, 0),
-            (give, 0, 0, allow),
-            (give, 0, 0, refuse | errno.EPERM),
-        ]
-    )
+    """Make typing into a terminal, setting limits of other processes, keys of the user and the like fail with EPERM.
+
+    ``io_uring``, which goes round filters of calls, and calls of another machine's numbering fail with ENOSYS.
+    """
+    machine = _machine()
+    return machine is not None and _install([*_our_calls(machine), *_meddling(machine), (_GIVE, 0, 0, _ALLOW)])
 
 
-def _install(program: list[tuple[int, int, int, int]]) -> bool:
+def _machine() -> _Machine | None:
+    if not sys.platform.startswith("linux") or sys.maxsize < 2**32 or sys.byteorder != "little":
+        return None
+    return _MACHINES.get(platform.machine())
+
+
+def _our_calls(machine: _Machine) -> list[Instruction]:
+    """Refuse calls that are numbered otherwise (32-bit ones, x32), and load the number."""
+    return [
+        (_LOAD, 0, 0, _AT_ARCHITECTURE),
+        (_EQUAL, 1, 0, machine.architecture),
+        (_GIVE, 0, 0, _REFUSE | errno.ENOSYS),
+        (_LOAD, 0, 0, _AT_NUMBER),
+        (_AT_LEAST, 0, 1, _X32_BIT),
+        (_GIVE, 0, 0, _REFUSE | errno.ENOSYS),
+    ]
+
+
+def _sockets(machine: _Machine) -> list[Instruction]:
+    return [
+        (_EQUAL, 0, 7, machine.socket),
+        (_LOAD, 0, 0, _AT_ARGUMENTS),
+        (_EQUAL, 4, 0, _UNIX),
+        (_EQUAL, 0, 2, _NETLINK),
+        (_LOAD, 0, 0, _AT_ARGUMENTS + 2 * 8),
+        (_EQUAL, 1, 0, _NETLINK_ROUTE),
+        (_GIVE, 0, 0, _REFUSE | errno.EACCES),
+        (_LOAD, 0, 0, _AT_NUMBER),
+    ]
+
+
+def _meddling(machine: _Machine) -> list[Instruction]:
+    whole = [
+        instruction
+        for number in machine.refused
+        for instruction in ((_EQUAL, 0, 1, number), (_GIVE, 0, 0, _REFUSE | errno.EPERM))
+    ]
+    return [
+        *whole,
+        (_EQUAL, 0, 1, _IO_URING_SETUP),
+        (_GIVE, 0, 0, _REFUSE | errno.ENOSYS),
+        (_EQUAL, 0, 5, machine.ioctl),
+        (_LOAD, 0, 0, _AT_ARGUMENTS + 1 * 8),  # the request
+        (_EQUAL, 1, 0, _TIOCSTI),
+        (_EQUAL, 0, 1, _TIOCLINUX),
+        (_GIVE, 0, 0, _REFUSE | errno.EPERM),
+        (_LOAD, 0, 0, _AT_NUMBER),
+        (_EQUAL, 0, 4, machine.prlimit),
+        (_LOAD, 0, 0, _AT_ARGUMENTS),  # whose limits: 0 are one's own
+        (_EQUAL, 1, 0, 0),
+        (_GIVE, 0, 0, _REFUSE | errno.EPERM),
+        (_LOAD, 0, 0, _AT_NUMBER),
+    ]
+
+
+def _install(program: list[Instruction]) -> bool:
     code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *instruction) for instruction in program))
     header = _FilterProgram(len(program), ctypes.cast(code, ctypes.c_void_p))
     return _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(header))
-
-
-def _socket_filter(architecture: int, socket_number: int) -> list[tuple[int, int, int, int]]:
-    load, equal, at_least, give = 0x20, 0x15, 0x35, 0x06
-    allow, refuse = 0x7FFF0000, 0x00050000
-    return [
-        (load, 0, 0, 4),  # the architecture
-        (equal, 0, 9, architecture),  # a foreign one (32-bit calls): to `no such call`
-        (load, 0, 0, 0),  # the number of the call
-        (at_least, 7, 0, _X32_BIT),
-        (equal, 6, 0, _IO_URING_SETUP),
-        (equal, 0, 3, socket_number),
-        (load, 0, 0, 16),  # its first argument: the family
-        (equal, 1, 0, _LOCAL_FAMILIES[0]),
-        (equal, 0, 1, _LOCAL_FAMILIES[1]),
-        (give, 0, 0, allow),
-        (give, 0, 0, refuse | errno.EACCES),
-        (give, 0, 0, refuse | errno.ENOSYS),
-    ]
 
 
 class _FilterProgram(ctypes.Structure):

@@ -30,6 +30,9 @@ from ae_audit.source.notebook_cells import CELL_MARK
 
 Event = dict[str, Any]
 
+EMPTY = "empty"
+"""folder of a run in which the interpreter starts: nothing of the program's is found before it runs"""
+
 _KEPT_OUTPUT = 64 << 10
 """bytes of each stream: the last lines tell why a program failed"""
 LONGEST_EVENT = 4 << 20
@@ -186,27 +189,33 @@ def run_child(
     if not hasattr(os, "mkfifo"):
         return ChildOutcome(Ending.NOT_STARTED, (), stderr="running programs requires Linux or macOS")
     memory = default_memory_limit() if memory_bytes is None else memory_bytes
-    with run_folder.held() as folder:
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = stack.enter_context(run_folder.held())
+            scratch = folder / "scratch"
+            if script is None:
+                place = scratch / "work"
+                place.mkdir(parents=True)
+            else:
+                place = scratch_dir.mirror(
+                    Path(script), scratch, map(Path, working_folders), None if home is None else Path(home)
+                )
+            order = {
+                "request": request,
+                "scratch": str(scratch),
+                "working_folder": str(place),
+                "allow_write": [os.path.realpath(path) for path in allow_write],
+                "allow_network": allow_network,
+                "cpu_seconds": int(timeout * (os.cpu_count() or 1)) + 60,
+                "file_bytes": file_bytes,
+            }
+            (folder / REQUEST).write_text(json.dumps(order), encoding="utf-8")
+            os.mkfifo(folder / EVENTS, 0o600)
+            (folder / EMPTY).mkdir()
+            variables = scratch_dir.environment(scratch, network=allow_network, extra=env)
+        except OSError as error:  # the disk is full, or nobody may write where temporary files go
+            return ChildOutcome(Ending.NOT_STARTED, (), stderr=f"its folder cannot be made: {error.strerror or error}")
         run = _Run(folder, timeout, memory, on_event)
-        scratch = folder / "scratch"
-        if script is None:
-            place = scratch / "work"
-            place.mkdir(parents=True)
-        else:
-            place = scratch_dir.mirror(
-                Path(script), scratch, map(Path, working_folders), None if home is None else Path(home)
-            )
-        order = {
-            "request": request,
-            "scratch": str(scratch),
-            "working_folder": str(place),
-            "allow_write": [os.path.realpath(path) for path in allow_write],
-            "allow_network": allow_network,
-            "cpu_seconds": int(timeout * (os.cpu_count() or 1)) + 60,
-            "file_bytes": file_bytes,
-        }
-        (folder / REQUEST).write_text(json.dumps(order), encoding="utf-8")
-        variables = scratch_dir.environment(scratch, network=allow_network, extra=env)
         return run.through(interpreter.command(module, str(folder)), variables)
 
 
@@ -232,16 +241,13 @@ class _Run:
     tails: dict[str, bytearray] = field(default_factory=lambda: {"stdout": bytearray(), "stderr": bytearray()})
 
     def through(self, command: list[str], variables: dict[str, str]) -> ChildOutcome:
-        os.mkfifo(self.folder / EVENTS, 0o600)
         # Open for reading and writing: no end of file when the child closes its end, and opens it again.
         fifo = os.open(self.folder / EVENTS, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        neutral = self.folder / "empty"
-        neutral.mkdir()
         start = time.monotonic()
         try:
             child = subprocess.Popen(
                 command,
-                cwd=neutral,
+                cwd=self.folder / EMPTY,
                 env={**variables, _MARK: self.mark},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

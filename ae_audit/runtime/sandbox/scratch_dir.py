@@ -23,13 +23,23 @@ _LARGE = 300
 _NEVER_MIRRORED = {".git", ".hg", ".venv", "venv", "node_modules", "__pycache__", ".mypy_cache", ".pytest_cache"}
 
 _SECRET = re.compile(
-    r"TOKEN|KEY|SECRET|PASSW|PASSPHRASE|CREDENTIAL|AUTH|COOKIE|PRIVATE|SESSION"
+    r"TOKEN|KEY|SECRET|PASSW|PASSPHRASE|CREDENTIAL|AUTH|COOKIE|PRIVATE|SESSION|BEARER|JWT|WEBHOOK|MNEMONIC|SIGNING"
+    r"|(^|_)(PIN|PWD|PAT|PW|PASS|CREDS?|DSN|SALT|OTP|PSK|CONN_STR|CONNECTION_STRING|DATABASE_URI)$"
     r"|^(AWS|AZURE|GCP|GOOGLE|GH|GITHUB|GITLAB|CI_JOB|SSH|GPG|DOCKER|KUBE|NPM|PYPI|TWINE|UV_PUBLISH|VAULT|OP|PG|MYSQL"
     r"|REDIS|MONGO|DATABASE|SLACK|SENTRY|OPENAI|ANTHROPIC|HUGGING)_"
     r"|(DATABASE|REDIS|MONGO\w*|BROKER|SENTRY)_(URL|URI|DSN)$|_PROXY$|^PGPASS|^HISTFILE$|^NETRC$",
     re.IGNORECASE,
 )
-_CREDENTIALS_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
+_SECRET_VALUE = re.compile(
+    r"://[^/\s:@]*:[^/\s@]+@|://[0-9a-f]{16,}@"  # a password, or a key, before the host
+    r"|\beyJ[\w-]{8,}\.[\w-]{8,}\."  # a JSON Web Token
+    r"|\b(gh[pousr]_|github_pat_|glpat-|xox[abeoprs]-|hf_|npm_|pypi-|dckr_pat_|sk-|sk_live_|rk_live_|SG\.|shpat_)[\w.-]{16,}"
+    r"|\b(AKIA|ASIA)[0-9A-Z]{16}\b|\bAIza[\w-]{35}"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY|^(Bearer|Basic) \S{8,}"
+    r"|(^|[;\s])(password|pwd|AccountKey|SharedAccessKey)=[^;\s]{4,}",
+    re.IGNORECASE,
+)
+"""what has the form of a secret, whatever the variable is called"""
 _KEPT = re.compile(
     r"^(PATH|VIRTUAL_ENV|CONDA_PREFIX|LD_LIBRARY_PATH|DYLD_\w+|PYTHONPATH|PYTHONHOME|CUDA\w*|NVIDIA\w*|KERAS_BACKEND|TF_\w+"
     r"|XLA_\w+|JAX_\w+|TORCH\w*|PYTORCH\w*|OMP_\w+|MKL_\w+|OPENBLAS_\w+)$"
@@ -194,4 +204,4 @@ def is_secret(name: str, value: str = "") -> bool:
     """Whether a variable looks like one that a stranger's program should not see."""
     if _KEPT.match(name):
         return False
-    return bool(_SECRET.search(name) or _CREDENTIALS_IN_URL.search(value))
+    return bool(_SECRET.search(name) or _SECRET_VALUE.search(value))

@@ -101,9 +101,11 @@ def stretch(extent: int | None, part: slice) -> int | None:
         return extent
     if ... in {part.start, part.stop, part.step}:
         return None
-    if extent is not None:
-        return len(range(*part.indices(extent)))
-    return None
+    ends = (part.start, part.stop, part.step)
+    sensible = part.step != 0 and all(end is None or isinstance(end, int) for end in ends)
+    if extent is None or extent < 0 or not sensible:  # a program's own mistake
+        return None
+    return len(range(*part.indices(extent)))
 
 
 def reduced(shape: Shape | None, axis: object, *, keep: bool = False) -> Shape | None:

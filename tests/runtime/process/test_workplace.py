@@ -12,7 +12,8 @@ from ae_audit.runtime.sandbox.scratch_dir import environment, is_secret, mirror
     "name",
     ["HF_TOKEN", "GITHUB_TOKEN", "OPENAI_API_KEY", "AWS_ACCESS_KEY_ID", "AWS_REGION", "MY_SECRET", "DB_PASSWORD",
      "PGPASSWORD", "SSH_AUTH_SOCK", "DATABASE_URL", "https_proxy", "GOOGLE_APPLICATION_CREDENTIALS",
-     "WANDB_API_KEY", "KAGGLE_KEY"],
+     "WANDB_API_KEY", "KAGGLE_KEY", "CARD_PIN", "PIN", "DB_PWD", "ADO_PAT", "MY_CREDS", "BEARER", "API_BEARER",
+     "MAIL_PASS", "JWT", "SENTRY_DSN", "APP_DSN", "DEPLOY_WEBHOOK", "STORAGE_CONNECTION_STRING", "WIFI_PSK"],
 )  # fmt: skip
 def test_a_secret_is_known_by_its_name(name: str) -> None:
     assert is_secret(name)
@@ -21,10 +22,44 @@ def test_a_secret_is_known_by_its_name(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     ["PATH", "HOME", "LANG", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "KERAS_BACKEND", "PYTHONPATH",
-     "OMP_NUM_THREADS", "TF_CPP_MIN_LOG_LEVEL", "XLA_FLAGS", "TF_FORCE_GPU_ALLOW_GROWTH", "EPOCHS", "DATA_DIR"],
+     "OMP_NUM_THREADS", "TF_CPP_MIN_LOG_LEVEL", "XLA_FLAGS", "TF_FORCE_GPU_ALLOW_GROWTH", "EPOCHS", "DATA_DIR",
+     "SPATH", "PATTERN", "SPINE", "COMPASS", "PINNED", "BASELINE", "SALTS_PER_WATER", "DATASETS_PATH"],
 )  # fmt: skip
 def test_what_a_program_needs_is_no_secret(name: str) -> None:
     assert not is_secret(name, "value")
+
+
+# put together, so that no scanner of repositories takes them for real
+@pytest.mark.parametrize(
+    "value",
+    [
+        "eyJhbGciOiJIUzI1NiJ9" + ".eyJzdWIiOiIxMjM0In0" + ".c2lnbmF0dXJl",
+        "https://0123456789abcdef0123456789abcdef" + "@errors.example.org/7",
+        "ghp" + "_0123456789abcdefghij0123456789abcdef",
+        "github" + "_pat_11ABCDEFG0123456789_abcdef",
+        "glpat" + "-0123456789abcdefghij",
+        "xoxb" + "-123456789012-abcdefghijkl",
+        "hf" + "_abcdefghijklmnopqrstuvwxyz",
+        "sk" + "-proj-0123456789abcdefghij",
+        "AKIA" + "IOSFODNN7EXAMPLE",
+        "AIza" + "SyA0123456789abcdefghijklmnopqrstuv",
+        "-----BEGIN OPENSSH PRIVATE" + " KEY-----\nb3BlbnNzaC1rZXk=",
+        "Bearer 0123456789abcdef",
+        "Server=db;User=me;Password" + "=hunter2",
+        "DefaultEndpointsProtocol=https;AccountKey" + "=c2VjcmV0",
+    ],
+)
+def test_a_secret_is_known_by_its_form(value: str) -> None:
+    assert is_secret("HARMLESS", value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "0", "hello", "/home/me/data:/usr/lib", "https://example.org/data.csv", "tcp://127.0.0.1:5555", "sk-learn",
+     "a;b=c", "epochs=3", "eyJ", "0123456789abcdef0123456789abcdef", "Basic", "me@example.org", "--password_free"],
+)  # fmt: skip
+def test_an_ordinary_value_is_no_secret(value: str) -> None:
+    assert not is_secret("HARMLESS", value)
 
 
 def test_credentials_within_a_value_are_seen() -> None:

@@ -191,7 +191,11 @@ def _sequential_input(run: Run, layers: list[Value], where: Where) -> Array:
     if layers and isinstance(layers[0], Array):
         return layers[0]
     first = layers[0] if layers else None
+    entered: set[int] = set()
     while isinstance(first, Object) and first.cls in {"keras.Sequential", "keras.Model"}:
+        if id(first) in entered:  # a model that was added to itself
+            return placeholder(run, None, None, where)
+        entered.add(id(first))
         state = graph(run, first)
         if not state.sequential or not state.layers:
             return _fresh_input(run, state.inputs, where)

@@ -197,7 +197,7 @@ def _values(run: Run, name: str, call: Call, like: bool) -> ValueRange:
     if name == "randint":
         first, second = number(call.get(skip, "low", "high")), number(call.get(skip + 1, "high"))
         lo, hi = (0.0, first) if second is None else (first, second)
-        if lo is not None and hi is not None and lo < hi:
+        if lo is not None and hi is not None and lo <= hi - 1.0:
             return ValueRange(Interval(lo, hi - 1.0), Interval(lo, hi - 1.0))
     if name in {"linspace", "arange"}:
         first, second = number(call.get(0, "start", "end")), number(call.get(1, "end"))

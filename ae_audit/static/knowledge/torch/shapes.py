@@ -116,8 +116,14 @@ def scaled(shape: Shape | None, factor: float | tuple[float, ...] | None, axes: 
     factors = factor if isinstance(factor, tuple) else (factor,) * axes
     if len(factors) != axes:
         return None
-    sizes = (None if n is None or f is None else int(n * f) for n, f in zip(shape[-axes:], factors, strict=True))
+    sizes = (_times(n, factor) for n, factor in zip(shape[-axes:], factors, strict=True))
     return (*shape[:-axes], *sizes)
+
+
+def _times(n: Extent, factor: object) -> Extent:
+    if n is None or not isinstance(factor, (int, float)) or not math.isfinite(n * factor):
+        return None
+    return int(n * factor)
 
 
 def pixel_shuffle(shape: Shape | None, factor: int | None, inverse: bool = False) -> Shape | None:
@@ -169,6 +175,7 @@ def viewed(shape: Shape | None, sizes: Sequence[Extent]) -> Shape | None:
     Where one extent of ``shape`` is unknown (the batch) and the known ones multiply to the same on both sides, the -1
     stands for the unknown extent, and is None.
     """
+    sizes = tuple(size if isinstance(size, int) else None for size in sizes)  # a program's own mistake
     known = [size for size in sizes if size is not None and size != -1]
     if -1 not in sizes:
         return tuple(sizes)
