@@ -43,7 +43,8 @@ HOSTILE = {
     b"m.compile(loss='mse')\n"
     b"m.fit(x, x)\nn.add(n)\nn.compile(loss='mse')\nn.fit(x, x)\n",
     "an empty range of integers": b"import torch\nx = torch.randint(0, 0.2, (128,))\nloss.backward()\n",
-    "a range without end": b"for i in range(0, 800000000000000000000000000000000, 50):\n  x = i\n",
+    "a range without end": b"import torch\ny = torch.arange(10**40)\n"
+    b"for i in range(0, 800000000000000000000000000000000, 50):\n  x = i\n",
     "an infinite size": b"import numpy as np\nx = np.random.rand(125, 1e400)\ny = np.zeros((1e400, 2))\n"
     b"z = np.random.normal(size=(3, float('nan')))\n",
     "extents that are none": b"import torch\nfrom torch import nn\nx = torch.rand(8, 3, 9, 9)\n"

@@ -63,10 +63,18 @@ def own_devices(scratch: str) -> bool:
     except OSError:
         return False
     return (
-        _mount("tmpfs", f"{place}/shm", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, "tmpfs", "mode=1777")
+        _mount("tmpfs", f"{place}/shm", _MS_NOSUID | _MS_NODEV, "tmpfs", "mode=1777")
         and _mount("devpts", f"{place}/pts", _MS_NOSUID | _MS_NOEXEC, "devpts", "newinstance,ptmxmode=0666,mode=0600")
         and _mount(place, "/dev", _MS_MOVE)
+        and _gone(place)
     )
+
+
+def _gone(folder: str) -> bool:
+    """Remove the empty folder that something was put together in."""
+    with suppress(OSError):
+        os.rmdir(folder)
+    return True
 
 
 def path_sockets() -> Iterator[str]:

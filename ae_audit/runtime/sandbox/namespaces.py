@@ -47,8 +47,8 @@ def enter(writable: Iterable[str], *, network: bool) -> tuple[str, ...]:
     places = tuple(writable)
     sockets = list(mounts.path_sockets())
     user, group = os.geteuid(), os.getegid()
-    wanted = _NEWUSER | _NEWNS | _NEWIPC | _NEWUTS
-    if not (_unshare(wanted | (0 if network else _NEWNET)) and _map_ids(user, group)):
+    wanted = _NEWUSER | _NEWNS | _NEWIPC | _NEWUTS | (0 if network else _NEWNET)
+    if not (_granted(wanted, user, group) and _unshare(wanted) and _map_ids(user, group)):
         return ()
     _refuse_inner_namespaces()
     layers = ["ipc", "hostname"] if network else ["network", "ipc", "hostname"]
@@ -83,6 +83,21 @@ def drop_capabilities() -> bool:
 
 
 _ZEROS = [ctypes.c_ulong(0)] * 4
+
+
+def _granted(wanted: int, user: int, group: int) -> bool:
+    """Whether a process that tries gets all of it.
+
+    A kernel may grant the namespaces and then refuse the mapping of users (AppArmor on Ubuntu), and there is no way
+    back: a program would run as nobody, in a network of its own, with no layer in force. So a child tries first.
+    """
+    trier = os.fork()
+    if trier == 0:
+        try:
+            os._exit(0 if _unshare(wanted) and _map_ids(user, group) else 1)
+        finally:
+            os._exit(1)
+    return os.waitpid(trier, 0)[1] == 0
 
 
 def _map_ids(user: int, group: int) -> bool:

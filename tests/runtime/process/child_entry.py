@@ -19,6 +19,8 @@ def main() -> None:
         namespaces.drop_capabilities = lambda: False
     if os.environ.get("AE_AUDIT_TEST_NO_NAMESPACES"):  # as in most containers
         namespaces._unshare = lambda _: False
+    if os.environ.get("AE_AUDIT_TEST_NO_MAPPING"):  # as AppArmor has it on Ubuntu
+        namespaces._map_ids = lambda *_: False
     if os.environ.get("AE_AUDIT_TEST_NO_PROC"):  # as in a container that hides parts of /proc
         mounts.own_processes = lambda: False
     session = channel.enter()

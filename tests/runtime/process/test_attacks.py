@@ -191,8 +191,9 @@ AS_ANOTHER = """
 import json, os, sys
 from ae_audit.runtime.sandbox.launch import run_child
 source = sys.stdin.read().replace("PARENT", str(os.getpid()))
+before = os.getpriority(os.PRIO_PROCESS, 0)
 outcome = run_child({"source": source}, module="child_entry", timeout=60, env={"PYTHONPATH": os.environ["PYTHONPATH"]})
-assert os.getpriority(os.PRIO_PROCESS, 0) == 0
+assert os.getpriority(os.PRIO_PROCESS, 0) == before
 print(json.dumps([outcome.events, outcome.stderr]))
 """
 

@@ -268,17 +268,21 @@ def test_its_processes_have_their_own_numbers(run_source: Run) -> None:
     [
         ({"AE_AUDIT_TEST_NO_PROC": "1"}, {"processes"}),
         ({"AE_AUDIT_TEST_NO_NAMESPACES": "1"}, set(namespaces.LAYERS) - {"capabilities"}),
+        ({"AE_AUDIT_TEST_NO_MAPPING": "1"}, set(namespaces.LAYERS) - {"capabilities"}),
     ],
-    ids=["proc", "all"],
+    ids=["proc", "all", "mapping"],
 )
 def test_a_missing_layer_is_missed_and_the_program_still_runs(
     run_source: Run, env: dict[str, str], missing: set[str]
 ) -> None:
     granted = set(run_source("").events[0]["layers"])
-    outcome = run_source("import os; session.channel.send({'type': 'number', 'own': os.getpid()})", env=env)
+    outcome = run_source(
+        "import os; session.channel.send({'type': 'number', 'own': os.getpid(), 'user': os.getuid()})", env=env
+    )
     assert outcome.ok, outcome.stderr
     assert set(outcome.events[0]["layers"]) == granted - missing
-    assert events(outcome, "number")[0]["own"] != 2
+    told = events(outcome, "number")[0]
+    assert (told["own"] == 2, told["user"]) == (False, os.getuid())
 
 
 @BOTH

@@ -142,6 +142,10 @@ def _creator(name: str) -> Callable[[Run, Call], Value]:
     return handler
 
 
+_MOST_ELEMENTS = 1 << 40
+"""of a range whose length is told: len() of a longer one than memory can hold raises"""
+
+
 def _shape_made(run: Run, name: str, call: Call) -> tuple[int | None, ...] | None:
     """The shape of what a function makes that fills no shape of its own accord, or takes other arguments too."""
     if call.get(None, "size") is not None:
@@ -151,7 +155,8 @@ def _shape_made(run: Run, name: str, call: Call) -> tuple[int | None, ...] | Non
     if name in {"arange", "range", "randperm"}:
         ends = [_count(end) for end in call.args]
         known = name != "range" and ends and None not in ends and ends[2:3] != [0]
-        return (len(range(*(end for end in ends if end is not None))) if known else None,)
+        made = range(*(end for end in ends if end is not None)) if known else None
+        return (None if made is None or made[_MOST_ELEMENTS:] else len(made),)
     if name == "eye":
         rows = _count(call.get(0, "n"))
         return rows, rows if call.get(1, "m") is None else _count(call.get(1, "m"))
