@@ -7,22 +7,29 @@ from __future__ import annotations
 
 import sys
 
+from ae_audit.cli.common import (
+    EXIT_FINDINGS,
+    EXIT_INTERRUPTED,
+    EXIT_NOTHING_AUDITED,
+    EXIT_OK,
+    EXIT_USAGE,
+    cleaned_up,
+    progress_of,
+    say,
+    standard_input,
+)
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
-    from collections.abc import Mapping, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Mapping, Sequence
     from typing import NoReturn
 
-    from ae_audit.base.progress import Progress
     from ae_audit.cli.arguments import Request
     from ae_audit.engine.discovery import AuditTarget
-    from ae_audit.rules.base import Rule
     from ae_audit.schema.report import Report
     from ae_audit.schema.shards import Shard
     from ae_audit.settings.options import Settings
     from ae_audit.source.text import Sources
-
-EXIT_OK, EXIT_FINDINGS, EXIT_USAGE, EXIT_NOTHING_AUDITED, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,24 +55,10 @@ def _main(argv: Sequence[str] | None) -> int:
             sys.stdout.write(f"ae-audit {__version__}\n")
             return EXIT_OK
         arguments = _understood(arguments)
-        if arguments[:1] == ["rule"]:
-            return _rule(arguments[1:])
-        if arguments[:1] == ["explain"]:
-            return _explain(arguments[1:])
-        if arguments[:1] == ["merge"]:
-            return _merge(arguments[1:])
-        if arguments[:1] == ["compare"]:
-            from ae_audit.cli.comparing import compare_command
-
-            return compare_command(arguments[1:])
-        if arguments[:1] == ["server"]:
-            from ae_audit.cli.language_server import serve
-
-            return serve(arguments[1:])
-        if arguments[:1] == ["config"]:
-            return _config(arguments[1:])
-        if arguments[:1] == ["completion"]:
-            return _completion(arguments[1:])
+        command = _commands().get(arguments[0]) if arguments else None
+        if command is not None:
+            return command(arguments[1:])
+        _check_for_a_slip(arguments)
         return _audit(arguments)
     except UsageError as error:
         return _complain(str(error))
@@ -88,6 +81,59 @@ def _lost_output(error: OSError | None = None) -> str | None:
     if lost is not None:
         give_up_output()
     return lost
+
+
+def _commands() -> dict[str, Callable[[Sequence[str]], int]]:
+    """What may stand first in place of a path."""
+    return {
+        "rule": _subcommand("rule_command"),
+        "explain": _subcommand("explain_command"),
+        "merge": _merge,
+        "compare": _compare,
+        "server": _server,
+        "config": _subcommand("config_command"),
+        "completion": _subcommand("completion_command"),
+    }
+
+
+def _subcommand(name: str) -> Callable[[Sequence[str]], int]:
+    def run(arguments: Sequence[str]) -> int:
+        from ae_audit.cli import subcommands
+
+        code: int = getattr(subcommands, name)(arguments)
+        return code
+
+    return run
+
+
+def _compare(arguments: Sequence[str]) -> int:
+    from ae_audit.cli.comparing import compare_command
+
+    return compare_command(arguments)
+
+
+def _server(arguments: Sequence[str]) -> int:
+    from ae_audit.cli.language_server import serve
+
+    return serve(arguments)
+
+
+def _check_for_a_slip(arguments: Sequence[str]) -> None:
+    """Find the command that was meant by a word that names neither one nor a file.
+
+    Raises:
+        UsageError: with the command, where one is near.
+    """
+    import os
+
+    word = arguments[0] if arguments else ""
+    if not word.isalpha() or os.path.exists(word):
+        return
+    from ae_audit.base.errors import UsageError, did_you_mean
+
+    meant = did_you_mean(word, _commands())
+    if meant:
+        raise UsageError(f"No such file, folder or command: {word}.{meant}")
 
 
 def _understood(arguments: list[str]) -> list[str]:
@@ -155,20 +201,20 @@ def _audit(arguments: Sequence[str]) -> int:
 
     settings = request.settings
     if settings.rules_not_imported and not settings.quiet:
-        _say(f"Not imported: the rules in {', '.join(settings.rules_not_imported)}; --project-rules imports them.")
+        say(f"Not imported: the rules in {', '.join(settings.rules_not_imported)}; --project-rules imports them.")
     targets = discover(request.paths, settings)
-    sources = Sources({STDIN: _standard_input()} if "-" in request.paths else None)
+    sources = Sources({STDIN: standard_input()} if "-" in request.paths else None)
     if settings.fix and "-" in request.paths:
         raise UsageError("--fix writes into files, and - is none; --diff shows what it would change.")
     if not targets and not settings.hook:
         where = "here" if request.paths == (".",) else f"in {', '.join(request.paths)}"
-        _say(f"Nothing to audit: there is no Python file and no notebook {where}.")
+        say(f"Nothing to audit: there is no Python file and no notebook {where}.")
     if settings.diff_base is not None:
         from ae_audit.engine.changes import touched
 
         named, targets = targets, touched(targets, settings.diff_base, settings.config_file)
         if named and not targets and not settings.quiet:
-            _say(f"Nothing to audit: no file differs from {settings.diff_base} or imports one that does.")
+            say(f"Nothing to audit: no file differs from {settings.diff_base} or imports one that does.")
     from ae_audit.engine import Interrupted, assemble, audit_each
 
     everything = targets
@@ -179,8 +225,8 @@ def _audit(arguments: Sequence[str]) -> int:
     known = _baseline(settings)
     interrupted = False
     try:
-        with _cleaning_up(targets):
-            audits = audit_each(targets, settings, _progress(settings), sources)
+        with cleaned_up(targets):
+            audits = audit_each(targets, settings, progress_of(settings), sources)
         report = assemble(audits)
         if settings.fix:
             report, sources = _mended(report, targets, settings, sources)
@@ -205,7 +251,7 @@ def _audit(arguments: Sequence[str]) -> int:
         return EXIT_OK  # a part of the files need not hold a training
     if targets and not report.errors:
         files = "this file" if len(targets) == 1 else f"these {len(targets)} files"
-        _say(f"Nothing to audit: no training of a Keras or PyTorch model was found in {files}.")
+        say(f"Nothing to audit: no training of a Keras or PyTorch model was found in {files}.")
     return code
 
 
@@ -257,36 +303,8 @@ def _write_baseline(path: str, report: Report, sources: Sources) -> int:
     from ae_audit.engine.baseline import write_baseline
 
     number = write_baseline(path, report, sources)
-    _say(f"{number} finding{'' if number == 1 else 's'} recorded in {path}.")
+    say(f"{number} finding{'' if number == 1 else 's'} recorded in {path}.")
     return EXIT_OK
-
-
-def _standard_input() -> bytes:
-    """What comes through standard input.
-
-    Raises:
-        UsageError: if it is closed, or more than a source file may have.
-    """
-    from ae_audit.base.errors import UsageError
-    from ae_audit.source.text import MOST_BYTES
-
-    if sys.stdin is None:
-        raise UsageError("Standard input is closed, so - stands for nothing.")
-    source = sys.stdin.buffer.read(MOST_BYTES + 1)
-    if len(source) > MOST_BYTES:
-        raise UsageError(f"Standard input holds more than {MOST_BYTES >> 20} MiB, which no program has.")
-    return source
-
-
-def _cleaning_up(targets: Sequence[AuditTarget]) -> AbstractContextManager[None]:
-    """While a program runs, a signal to end ends its processes first."""
-    from contextlib import nullcontext
-
-    if not any(target.run for target in targets):
-        return nullcontext()
-    from ae_audit.cli.ends import cleaning_up
-
-    return cleaning_up()
 
 
 def _mended(
@@ -294,14 +312,14 @@ def _mended(
 ) -> tuple[Report, Sources]:
     from ae_audit.cli.fixing import mend
 
-    mended = mend(report, targets, settings, _progress(settings), sources)
+    mended = mend(report, targets, settings, progress_of(settings), sources)
     for problem in mended.problems:
-        _say(problem)
+        say(problem)
     if mended.findings or not settings.quiet:
         findings = "1 finding" if mended.findings == 1 else f"{mended.findings} findings"
         files = "1 file" if mended.files == 1 else f"{mended.files} files"
         more = f" {_unsafe_hint(mended.unsafe)}" if mended.unsafe else ""
-        _say(f"Fixed {findings} in {files}.{more}")
+        say(f"Fixed {findings} in {files}.{more}")
     return mended.report, mended.sources
 
 
@@ -318,7 +336,7 @@ def _write_diff(report: Report, sources: Sources, settings: Settings) -> None:
     planned = plan(report.standing, paths, unsafe=settings.unsafe_fixes)
     sys.stdout.write("".join(diffs(planned.edits, sources)))
     if planned.unsafe and not settings.quiet:
-        _say(_unsafe_hint(planned.unsafe))
+        say(_unsafe_hint(planned.unsafe))
 
 
 def _write(report: Report, sources: Sources, request: Request, interrupted: bool, shard: Shard | None = None) -> None:
@@ -350,7 +368,7 @@ def _write(report: Report, sources: Sources, request: Request, interrupted: bool
             problems.append(error)
     _print(report, sources, request, interrupted, shard)
     for problem in problems[1:]:
-        _say(str(problem) if isinstance(problem, UsageError) else own_failure(problem))
+        say(str(problem) if isinstance(problem, UsageError) else own_failure(problem))
     if problems:
         raise problems[0]
 
@@ -391,138 +409,8 @@ def _print(report: Report, sources: Sources, request: Request, interrupted: bool
         write_step_summary(report)
 
 
-def _progress(settings: Settings) -> Progress:
-    import os
-
-    from ae_audit.base.progress import LineProgress, Progress, TerminalProgress
-
-    if settings.quiet:
-        return Progress()
-    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
-        import shutil
-
-        return TerminalProgress(sys.stderr, shutil.get_terminal_size().columns)
-    if settings.verbose or os.environ.get("CI"):  # a job that is silent for minutes looks as if it hung
-        return LineProgress(sys.stderr, reading=settings.verbose)
-    return Progress()
-
-
-def _rule(arguments: Sequence[str]) -> int:
-    """``ae-audit rule CODE|NAME``, ``ae-audit rule --all`` or ``ae-audit rule --test CODE|NAME``."""
-    from ae_audit.base.errors import UsageError, did_you_mean
-    from ae_audit.rules.registry import all_rules, find_rule
-
-    # --test runs a project's own rules; elsewhere no configuration decides what is imported
-    asked = "--project-rules" in arguments or "--test" in arguments[:1]
-    arguments = [argument for argument in arguments if argument != "--project-rules"]
-    modules = _own_rules() if asked else ()
-    if arguments == ["--all"]:
-        rules = all_rules(modules)
-        longest = max(len(rule.name) for rule in rules)
-        for rule in rules:
-            sys.stdout.write(f"{rule.code}  {rule.name:<{longest}}  {rule.severity.value:<7}  {rule.summary}\n")
-        return EXIT_OK
-    if not arguments or arguments[0] in {"-h", "--help"}:
-        usages = ("rule [--project-rules] CODE|NAME ...", "rule [--project-rules] --all", "rule --test CODE|NAME ...")
-        sys.stdout.write("usage: " + "\n       ".join(f"ae-audit {usage}" for usage in usages) + "\n")
-        return EXIT_OK if arguments else EXIT_USAGE
-    if "--all" in arguments:
-        raise UsageError("`ae-audit rule` accepts either rules or --all, not both.")
-    testing = arguments[0] == "--test"
-    names = arguments[1:] if testing else arguments
-    wrong = next((name for name in names if name.startswith("-")), None)
-    if wrong is not None:
-        known = ("--all", "--test", "--project-rules", "--help")
-        raise UsageError(f"Unknown option '{wrong}' of ae-audit rule.{did_you_mean(wrong, known)}")
-    if not names:
-        raise UsageError("ae-audit rule --test needs a rule.")
-    rules = tuple(find_rule(name, modules) for name in names)
-    if testing:
-        return _test(rules, modules)
-    from ae_audit.rules.page import markdown
-
-    pages = "\n".join(map(markdown, rules))
-    if not sys.stdout.isatty():  # Markdown goes on to other programs as it is
-        sys.stdout.write(pages)
-        return EXIT_OK
-    from ae_audit.report import paint
-    from ae_audit.report.markdown import rendered
-
-    paint(sys.stdout, lambda width, ascii_only: rendered(pages, width=width, ascii_only=ascii_only))
-    return EXIT_OK
-
-
-def _explain(arguments: Sequence[str]) -> int:
-    """``ae-audit explain [options] PATH ...``: the way of the data to the loss; 0, or 3 where no training was found."""
-    from ae_audit.cli.arguments import read_arguments
-    from ae_audit.engine import audit_files
-    from ae_audit.engine.discovery import discover
-    from ae_audit.report import paint
-    from ae_audit.report.explanation import explanation
-    from ae_audit.source.text import STDIN, Sources
-
-    request = read_arguments(arguments)
-    if isinstance(request, str):
-        sys.stdout.write(request)
-        return EXIT_OK
-    settings = request.settings
-    sources = Sources({STDIN: _standard_input()} if "-" in request.paths else None)
-    targets = discover(request.paths, settings)
-    with _cleaning_up(targets):
-        report = audit_files(targets, settings, _progress(settings), sources)
-    paint(
-        sys.stdout,
-        lambda width, ascii_only: explanation(report, sources, width=width, ascii_only=ascii_only),
-        settings.color,
-    )
-    return EXIT_OK if report.setups else EXIT_NOTHING_AUDITED
-
-
-def _own_rules() -> tuple[str, ...]:
-    """The modules with rules that the configuration of the working folder names."""
-    import os
-
-    from ae_audit.settings.pyproject import find_config, load_config
-
-    path = find_config(os.curdir)
-    return () if path is None else load_config(path).rules
-
-
-def _test(rules: Sequence[Rule], modules: tuple[str, ...]) -> int:
-    """Take the rules' own examples through the static stage; 1 where one does not do what it should."""
-    from ae_audit.cli.rule_examples import failures
-
-    failed = False
-    for rule in rules:
-        for name, wrong in failures(rule, modules):
-            failed = failed or wrong is not None
-            sys.stdout.write(f"{'pass' if wrong is None else 'FAIL'}  {name}{'' if wrong is None else f': {wrong}'}\n")
-    return EXIT_FINDINGS if failed else EXIT_OK
-
-
-def _config(arguments: Sequence[str]) -> int:
-    """``ae-audit config [options] [PATH ...]``: the configuration that an audit would have."""
-    from ae_audit.cli.arguments import read_arguments
-    from ae_audit.settings.pyproject import as_toml
-
-    request = read_arguments(arguments)
-    sys.stdout.write(request if isinstance(request, str) else as_toml(request.settings))
-    return EXIT_OK
-
-
-def _completion(arguments: Sequence[str]) -> int:
-    """``ae-audit completion SHELL``: a script that completes the command's arguments."""
-    from ae_audit.cli.completion import SHELLS, script
-
-    if len(arguments) != 1 or arguments[0] in {"-h", "--help"}:
-        sys.stdout.write(f"usage: ae-audit completion {'|'.join(SHELLS)}\n")
-        return EXIT_OK if arguments in (["-h"], ["--help"]) else EXIT_USAGE
-    sys.stdout.write(script(arguments[0]))
-    return EXIT_OK
-
-
 def _complain(sentence: str) -> int:
-    _say(sentence)
+    say(sentence)
     return EXIT_USAGE
 
 
@@ -534,14 +422,6 @@ def _broken(error: Exception, verbose: bool) -> int:
         traceback.print_exception(error)
     advice = "please report it with the trace above" if verbose else "--verbose shows where"
     return _complain(f"Internal error, {advice}: {type(error).__name__}: {error}")
-
-
-def _say(sentence: str) -> None:
-    shown = "".join(char if char.isprintable() else "?" for char in sentence)
-    try:
-        sys.stderr.write(f"ae-audit: {shown}\n")
-    except OSError:  # nobody to tell
-        return
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ def compare_command(arguments: Sequence[str], progress: Progress | None = None) 
         UsageError: for wrong options or paths.
     """
     from ae_audit.cli.arguments import read_arguments
-    from ae_audit.cli.command import EXIT_NOTHING_AUDITED, EXIT_OK, EXIT_USAGE, _progress
+    from ae_audit.cli.common import EXIT_NOTHING_AUDITED, EXIT_OK, EXIT_USAGE, progress_of
     from ae_audit.engine.discovery import discover
     from ae_audit.report.comparison import FORMATS
     from ae_audit.source.text import STDIN, Sources, is_model_file
@@ -138,7 +138,7 @@ def compare_command(arguments: Sequence[str], progress: Progress | None = None) 
     targets = discover(request.paths, settings)
     from ae_audit.engine.comparing import compare_files
 
-    report = compare_files(targets, settings, grid, progress or _progress(settings), Sources())
+    report = compare_files(targets, settings, grid, progress or progress_of(settings), Sources())
     _write(report, settings, request.outputs)
     if any(error.internal for error in report.errors):
         return EXIT_USAGE

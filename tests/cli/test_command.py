@@ -247,6 +247,15 @@ def test_words_of_other_tools_are_understood(audit: Audit, words: list[str], sam
     assert audit(*words, static=False).out == audit(*same, static=False).out
 
 
+@pytest.mark.parametrize(("slip", "meant"), [("exlpain", "explain"), ("rlue", "rule"), ("comapre", "compare")])
+def test_a_slip_in_a_command_is_answered_by_the_command(write: Write, audit: Audit, slip: str, meant: str) -> None:
+    outcome = audit(slip, "a.py", static=False)
+    assert outcome.code == 2
+    assert f"No such file, folder or command: {slip}. Did you mean '{meant}'?" in outcome.err
+    write(slip, BAD)
+    assert audit(slip, static=True).code == 1, "a file of that name is the file"
+
+
 def test_a_word_for_auditing_is_left_out_unless_it_is_a_file(write: Write, audit: Audit) -> None:
     write("a.py", BAD)
     assert audit("check", "--static", "a.py", static=False).code == 1

@@ -12,7 +12,7 @@ import pytest
 
 from ae_audit.base.errors import UsageError
 from ae_audit.base.progress import LineProgress, Progress, TerminalProgress
-from ae_audit.cli import command
+from ae_audit.cli.common import progress_of
 from ae_audit.settings.options import Settings
 from ae_audit.settings.selection import check_selectors, matching, selected
 from ae_audit.source.text import Sources, decode, split_lines
@@ -173,5 +173,5 @@ def test_a_job_is_told_what_goes_on(
     monkeypatch.delenv("CI", raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert type(command._progress(Settings(**options))) is kind
-    assert type(command._progress(Settings(quiet=True, **options))) is Progress
+    assert type(progress_of(Settings(**options))) is kind
+    assert type(progress_of(Settings(quiet=True, **options))) is Progress
