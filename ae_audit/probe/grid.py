@@ -111,6 +111,7 @@ class _Bench:
         self._layout: Layout | None = None
         self._unit = "mean"
         self._pictures = Sketchbook(setup)
+        self._rescaled = rescaling(setup) is not None
 
     @property
     def _chunk(self) -> int:
@@ -173,7 +174,7 @@ class _Bench:
 
     def pictures(self, comparison: Comparison) -> Gallery | None:
         """What the first seed's fits predict, the best first."""
-        return self._pictures.side_by_side([cell.name for cell in comparison.ranked])
+        return self._pictures.side_by_side([comparison.label(cell) for cell in comparison.ranked])
 
     def _first_look(self) -> Evaluation:
         """Predictions of the program as written after a few steps, or of the first cell that can take any."""
@@ -254,7 +255,8 @@ class _Bench:
 
     def _described(self, plan: CellPlan, run: CellRun, evaluation: Evaluation) -> CellRun:
         if run.seed == self._spend.seed:  # the one that no other process fits
-            self._pictures.keep(plan.name, evaluation)
+            label = f"{plan.name} as written" if plan.as_written and self._rescaled else plan.name
+            self._pictures.keep(label, evaluation)
         predictions: FloatArray = np.asarray(evaluation.predictions, dtype=np.float64)
         targets, axis = aligned(predictions, np.asarray(evaluation.targets), self._setup.head.axis)
         layout = self._layout if axis is None else None

@@ -148,13 +148,14 @@ def _hopeless(comparison: Comparison) -> Iterator[str]:
     for cell in comparison.cells:
         if cell.refused is not None:
             continue
+        name = f"`{comparison.label(cell)}`"
         if cell.bound is not None and cell.bound < 0.01:
-            yield f"`{cell.name}`: with any weights R² ≤ {r2(cell.bound)}."
+            yield f"{name}: with any weights R² ≤ {r2(cell.bound)}."
         elif cell.ideal is not None and cell.ideal.misses:
             end = "" if cell.ideal.r2 is None else f" ends at R² {r2(cell.ideal.r2)}"
-            yield f"`{cell.name}`: even a network that could output anything{end or ' does not come to the target'}."
+            yield f"{name}: even a network that could output anything{end or ' does not come to the target'}."
         elif cell.failed is not None and "time ran out" not in cell.failed:
-            yield f"`{cell.name}`: {cell.failed.rstrip('.')}."
+            yield f"{name}: {cell.failed.rstrip('.')}."
 
 
 def _of_loss(value: Estimate) -> str:

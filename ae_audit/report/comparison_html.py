@@ -91,14 +91,14 @@ def _curves(comparison: Comparison) -> str:
     shown = [cell for cell in comparison.ranked if cell.final_r2][:MOST_CURVES]
     if not shown:
         return ""
-    mean = {cell.name: sum(cell.final_r2) / len(cell.final_r2) for cell in shown}
+    mean = {comparison.label(cell): sum(cell.final_r2) / len(cell.final_r2) for cell in shown}
     series = [
-        Series(f"{cell.name} {r2(mean[cell.name])}", tuple(run.r2 for run in cell.runs), tone)
+        Series(f"{comparison.label(cell)} {r2(mean[comparison.label(cell)])}", tuple(run.r2 for run in cell.runs), tone)
         for cell, tone in zip(shown, _TONES, strict=False)
     ]
     marks = ((1.0, "1"), (0.0, "mean target"), (-1.0, "−1"))
     under = f"R² over {comparison.steps} steps"
-    told = "; ".join(f"{cell.name} ends at {r2(mean[cell.name])}" for cell in shown)
+    told = "; ".join(f"{comparison.label(cell)} ends at {r2(mean[comparison.label(cell)])}" for cell in shown)
     body = chart(under, told, series, Axis(-1.0, 1.0, marks), under, width=720, height=240)
     best = "the best" if len(shown) < len(comparison.cells) else "all"
     return tile("Learning", f"R² of {best} {len(shown)}, a line for each seed.", body)

@@ -176,6 +176,10 @@ class Comparison:
         found = [cell for cell in self.cells if cell.head == head and cell.loss == LossChoice(loss, from_logits)]
         return next(iter(sorted(found, key=lambda cell: cell.as_written and self.rescale is not None)), None)
 
+    def label(self, cell: Cell) -> str:
+        """Its name; of the program as written, where all others have rescaled data, which it is."""
+        return f"{cell.name} as written" if cell.as_written and self.rescale is not None else cell.name
+
     def behind(self, cell: Cell, ahead: Cell | None = None) -> Estimate | None:
         """By how much R² is below that of ``ahead`` (default: the best), in pairs of equal seeds."""
         ahead = ahead or self.best

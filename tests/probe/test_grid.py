@@ -25,7 +25,7 @@ from ae_audit.schema.training_setup import (
 )
 from ae_audit.theory.intervals import Interval
 from ae_audit.theory.ranges import Tri, ValueRange
-from tests.probe.test_settle import NumpyCapture
+from tests.probe.test_settle import LinearAutoencoder, NumpyCapture, digits
 from tests.probe.test_sights import blobs
 
 SIGMOID_BCE = TrainingSetup(
@@ -94,6 +94,13 @@ class Exchangeable(NumpyCapture):
 
     def trial(self, remedies, seed):  # type: ignore[no-untyped-def]
         return super().trial([one for one in remedies if not isinstance(one, SwapLoss)], seed)
+
+
+class Raw(NumpyCapture):
+    """A program on raw images, whose data can be divided; what it learns is the same."""
+
+    def trial(self, remedies, seed):  # type: ignore[no-untyped-def]
+        return LinearAutoencoder(self.targets / 255.0, "linear", seed, False)
 
 
 ASKED = GridOptions(("linear", "relu"), (LossChoice("mse"),), seeds=3, steps=100)
@@ -172,3 +179,17 @@ def test_bias_sharpness_and_dead_outputs_are_what_they_are_called() -> None:
     table = np.random.default_rng(0).standard_normal((64, 13))
     assert bias_unit(table) == "std"
     assert likeness(table, table, layout_of(table, SIGMOID_BCE, None), "std").sharpness is None
+
+
+def test_the_program_as_written_keeps_its_own_pictures_beside_the_pair_of_its_name() -> None:
+    images = 255.0 * np.abs(digits()) / np.abs(digits()).max()
+    capture = Raw("linear", targets=images, setup=replace(on(0, 255), head=Head("linear"), loss=LossUse("mse")))
+    comparison = compare_grid(
+        capture, capture.setup, GridOptions(("linear",), (LossChoice("mse"),), seeds=1, steps=40), Spend()
+    )
+    assert [(cell.name, cell.as_written, cell.rescaled) for cell in comparison.cells] == [
+        ("linear × mse", True, False),
+        ("linear × mse", False, True),
+    ]
+    assert comparison.gallery is not None
+    assert {row.name for row in comparison.gallery.rows} == {"target", "linear × mse", "linear × mse as written"}
