@@ -14,6 +14,7 @@ from ae_audit.fix.files import plan, rewritten
 from ae_audit.schema.audited import AuditedSetup
 from ae_audit.schema.findings import Edit, Finding, Fix, Severity, Verdict
 from ae_audit.schema.report import Note
+from ae_audit.source.edits import apply
 from ae_audit.source.text import Sources
 
 MOST_TRIED = 6
@@ -80,7 +81,7 @@ class _Check:
         mended = [finding for group in groups for finding in group]
         edits = {edit: None for finding in mended if finding.fix is not None for edit in finding.fix.edits}
         try:
-            changed = rewritten(self._path, self._sources.read(self._path), tuple(edits))
+            changed = _edited(self._path, self._sources, tuple(edits))
         except (OSError, ValueError) as error:
             return f"the file cannot be edited so: {error}"
         after = self._read_again(Sources({self._path: changed}))
@@ -94,6 +95,26 @@ class _Check:
                 had[finding.code] -= 1
         worse = sorted((has - had).keys())
         return f"with it {' and '.join(worse)} would be reported" if worse else None
+
+
+def _edited(path: str, sources: Sources, edits: Sequence[Edit]) -> bytes:
+    """The file after ``edits``; of a notebook its cells alone, without the pictures that it may hold.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if the edits do not fit.
+    """
+    if not path.endswith(".ipynb"):
+        return rewritten(path, sources.read(path), edits)
+    import json
+
+    from ae_audit.source.notebook_cells import all_cells
+
+    cells = [
+        {"cell_type": "code" if cell.is_code else "markdown", "source": apply(cell.source, edits, index)}
+        for index, cell in enumerate(all_cells(sources.text(path) or ""))
+    ]
+    return json.dumps({"cells": cells, "nbformat": 4}).encode()
 
 
 def _loud(audit: FileAudit) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,17 @@ def test_what_is_proposed_of_a_real_program_is_checked(tmp_path: Path) -> None:
     (finding,) = audited(path).findings
     assert finding.fix is not None
     assert finding.fix.edits
+
+
+def test_the_fixes_of_a_notebook_are_checked_by_its_cells(tmp_path: Path) -> None:
+    lines = PROGRAM.splitlines(keepends=True)
+    cells = [
+        {"cell_type": "code", "source": lines[:4], "outputs": [{"data": {"image/png": "A" * 1000}}]},
+        {"cell_type": "markdown", "source": "text"},
+        {"cell_type": "code", "source": lines[4:]},
+    ]
+    path = tmp_path / "book.ipynb"
+    path.write_text(json.dumps({"cells": cells, "nbformat": 4, "nbformat_minor": 5, "metadata": {}}))
+    (finding,) = audited(path).findings
+    assert finding.fix is not None
+    assert [edit.text for edit in finding.fix.edits] == ["sigmoid"]
