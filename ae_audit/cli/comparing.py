@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from ae_audit.base.errors import UsageError
+from ae_audit.base.errors import UsageError, did_you_mean
 from ae_audit.base.records import replace
 from ae_audit.schema.comparison import REACHED, SEEDS, STEPS
 
@@ -64,6 +64,9 @@ def read_grid(arguments: Sequence[str]) -> tuple[GridOptions, list[str]]:
     while words:
         word = words.pop(0)
         flag, equals, value = word.partition("=")
+        meant = did_you_mean(flag, _OWN) if flag.startswith("--") and flag not in _OWN else ""
+        if meant and flag not in _audit_flags():
+            raise UsageError(f"Unknown option '{flag}' of ae-audit compare.{meant}")
         if flag not in _OWN:
             rest.append(word)
             continue
@@ -84,6 +87,17 @@ def read_grid(arguments: Sequence[str]) -> tuple[GridOptions, list[str]]:
     if "--reach" in given:
         grid = replace(grid, reach=_r2(given["--reach"][-1]))
     return grid, [*rest, *literal]
+
+
+def _audit_flags() -> frozenset[str]:
+    """The options of an audit, which hold here too."""
+    from ae_audit.settings.options import FORMATS
+    from ae_audit.settings.options import OPTIONS as OF_AUDIT
+
+    known = {f"--{option.key}" for option in OF_AUDIT} | {f"--no-{option.key}" for option in OF_AUDIT}
+    return frozenset(
+        {*known, *(f"--{name}-output" for name in FORMATS), "--config", "--isolated", "--help", "--version"}
+    )
 
 
 def _whole(flag: str, text: str, most: int) -> int:

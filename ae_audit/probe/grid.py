@@ -163,7 +163,8 @@ class _Bench:
         if least is not None:
             bare = replace(bare, floor=least[0], floor_error=least[1])
         seeds = range(self._spend.seed, self._spend.seed + self._options.seeds)
-        self._progress(f"comparing: {bare.name}")
+        place = f"{self.plans.index(plan) + 1} of {len(self.plans)}"
+        self._progress(f"comparing {place}: {bare.name}")
         try:
             fits = [partial(self._fit, plan, seed) for seed in seeds]
             runs = side_by_side(fits, self._spend.processes if self._capture.forks else 1)

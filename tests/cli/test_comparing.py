@@ -62,7 +62,7 @@ def test_heads_in_the_words_of_either_framework() -> None:
         (["--output-format", "sarif", "a.py"], "ae-audit compare writes full, json, html, and not sarif."),
         (["."], "needs the file of one program or model"),
         (["a.py", "a.py"], "needs the file of one program or model"),
-        (["--hed", "relu", "a.py"], "Unknown option '--hed'."),
+        (["--hed", "relu", "a.py"], "Unknown option '--hed' of ae-audit compare. Did you mean '--head'?"),
     ],
 )
 def test_mistakes_are_told_in_a_sentence(
