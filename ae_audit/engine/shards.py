@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 
+from ae_audit.base.bounded import read_bounded
 from ae_audit.base.errors import UsageError
 from ae_audit.base.version import __version__
 from ae_audit.engine.assembly import FileAudit, assemble, audit_of, record_of
@@ -17,6 +18,9 @@ from ae_audit.engine.discovery import AuditTarget
 from ae_audit.schema.codec import Malformed, from_json
 from ae_audit.schema.report import Report, StageError
 from ae_audit.schema.shards import Shard, ShardedFile, shard_places
+
+_LARGEST = 256 << 20
+"""bytes of the report of a part"""
 
 
 def share(targets: Sequence[AuditTarget], shard: tuple[int, int]) -> tuple[AuditTarget, ...]:
@@ -100,8 +104,7 @@ def _files(paths: Iterable[str]) -> Iterable[str]:
 
 def _read(path: str) -> Shard:
     try:
-        with open(path, encoding="utf-8") as file:
-            document = json.load(file)
+        document = json.loads(read_bounded(path, _LARGEST))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
     except (ValueError, RecursionError):

@@ -7,11 +7,13 @@ must leave every byte alone that they do not mean.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from json import dumps
+from json.decoder import scanstring  # type: ignore[attr-defined]  # which typeshed lacks
 
 from ae_audit.base.records import dataclass
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}:,]|[^\s\[\]{}:,"]+', re.DOTALL)
+_TOKEN = re.compile(r'["\[\]{}:,]|[^\s\[\]{}:,"]+')
 _CHARACTER = re.compile(
     r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|.", re.DOTALL
 )
@@ -59,10 +61,9 @@ def cell_texts(raw: str) -> list[CellText]:
     key: str | None = None
     literals: list[tuple[int, int]] = []
     in_list = False
-    for token in _TOKEN.finditer(raw):
-        sign = token.group()
+    for sign, start, end in _tokens(raw):
         if sign in "{[":
-            path.append(_step(path, key, raw, token.start()))
+            path.append(_step(path, key, raw, start))
             key = None
             if len(path) == 3 and path[1] == "cells":
                 literals, in_list = [], False
@@ -73,16 +74,32 @@ def cell_texts(raw: str) -> list[CellText]:
             if path:
                 path.pop()
             key = None
-        elif sign[0] == '"':
-            following = raw[token.end() : token.end() + 64].lstrip()
+        elif sign == '"':
+            following = raw[end : end + 64].lstrip()
             if following[:1] == ":":
-                key = sign[1:-1]
+                key = raw[start + 1 : end - 1]
                 continue
             alone = len(path) == 3 and path[1] == "cells" and key == "source"
             if alone or (len(path) == 4 and path[1] == "cells" and path[3] == "source"):
-                literals.append((token.start() + 1, token.end() - 1))
+                literals.append((start + 1, end - 1))
             key = None
     return cells
+
+
+def _tokens(raw: str) -> Iterator[tuple[str, int, int]]:
+    """Signs and words with their places; a string is told by its first sign.
+
+    Strings hold images of many megabytes: a pattern for them would keep a way back for each character.
+    """
+    position = 0
+    while (token := _TOKEN.search(raw, position)) is not None:
+        position = token.end()
+        if token.group() == '"':
+            try:
+                position = scanstring(raw, position, False)[1]
+            except ValueError:  # no notebook
+                return
+        yield token.group(), token.start(), position
 
 
 def _step(path: list[str | int], key: str | None, raw: str, start: int) -> str | int:

@@ -35,6 +35,7 @@ HOSTILE = {
     + b"m.compile(loss='mse'); m.fit(x, x)\n",
     "numbers that are none": b"import numpy as np\nimport torch\nfrom torch import nn\n"
     b"x = np.zeros((-1, 784))[1:5]\n"
+    b"import tensorflow as tf\nr = tf.random.uniform((8, 1e400))\n"
     b"y = np.zeros((8, 784)).reshape(8, 1e400)\nz = np.zeros(8)[::0]\nt = torch.rand(8, 1, 28, 28)\n"
     b"net = nn.Sequential(nn.LeakyReLU(1e400), nn.Upsample(scale_factor='x'), nn.Flatten(), nn.Linear(784, 0),"
     b" nn.Unflatten(1, (1, b'x', 28)), nn.LogSoftmax(1), nn.Sigmoid())\n"

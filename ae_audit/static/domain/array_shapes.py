@@ -74,7 +74,9 @@ def given_shape(value: Value | None) -> Shape | None:
     if not isinstance(value, Seq) or value.rest is not None or value.open:
         return None
     known = [python(item) for item in value.items]
-    return tuple(int(extent) if isinstance(extent, (int, float)) and extent >= 0 else None for extent in known)
+    return tuple(
+        int(extent) if isinstance(extent, (int, float)) and 0 <= extent < math.inf else None for extent in known
+    )
 
 
 def shape_like(value: Value | None) -> Shape | None:
