@@ -28,7 +28,7 @@ def quick(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """All tests, with both frameworks."""
     session.install(*CONSTRAINED, "-e", ".[test]")
-    session.run("pytest", *TWO_CORES, *session.posargs)
+    session.run("pytest", *TWO_CORES, *session.posargs, env={"AE_AUDIT_EVERY_PROBE": "1"})
 
 
 @nox.session(python="3.14", name="tests-torch")
