@@ -17,7 +17,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class FixPlan:
     """Which edits are made in which file."""
 
     edits: Mapping[str, tuple[Edit, ...]]
@@ -28,7 +28,7 @@ class Plan:
     """how many findings have a fix that was left out because it changes what the program computes"""
 
 
-def plan(findings: Iterable[Finding], paths: Collection[str], *, unsafe: bool) -> Plan:
+def plan(findings: Iterable[Finding], paths: Collection[str], *, unsafe: bool) -> FixPlan:
     """The edits that mend ``findings`` (the worst first) in the files at ``paths``.
 
     A fix is taken whole or not at all: not where it overlaps one that was taken before, lies partly in another file, or
@@ -51,7 +51,7 @@ def plan(findings: Iterable[Finding], paths: Collection[str], *, unsafe: bool) -
         for edit in fix.edits:
             taken.setdefault(edit.location.path, {})[edit] = None
         mended.append(finding)
-    return Plan({path: tuple(edits) for path, edits in taken.items()}, tuple(mended), left_out)
+    return FixPlan({path: tuple(edits) for path, edits in taken.items()}, tuple(mended), left_out)
 
 
 def rewritten(path: str, raw: bytes, edits: Collection[Edit]) -> bytes:

@@ -19,7 +19,7 @@ SLOWER = 3.0
 """a process is given up :data:`PATIENCE` seconds and this many times what the task here took after that was done"""
 
 
-def side_by_side(tasks: Sequence[Callable[[], Result]], processes: int) -> list[Result]:
+def parallel_seeds(tasks: Sequence[Callable[[], Result]], processes: int) -> list[Result]:
     """The results of ``tasks`` in their order; at most ``processes`` run at a time, this process among them.
 
     A forked process sees this one's memory as it was and changes none of it: what a task leaves behind besides its

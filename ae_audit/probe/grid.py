@@ -12,7 +12,7 @@ import numpy as np
 
 from ae_audit.probe.bounds import bound_of
 from ae_audit.probe.figures import bias_unit, likeness
-from ae_audit.probe.forks import side_by_side
+from ae_audit.probe.forks import parallel_seeds
 from ae_audit.probe.grid_choice import CellPlan, cells_for, rescaling
 from ae_audit.probe.ideal import ideal_of
 from ae_audit.probe.layouts import Layout, layout_of
@@ -167,7 +167,7 @@ class _Bench:
         self._progress(f"comparing {place}: {bare.name}")
         try:
             fits = [partial(self._fit, plan, seed) for seed in seeds]
-            runs = side_by_side(fits, self._spend.processes if self._capture.forks else 1)
+            runs = parallel_seeds(fits, self._spend.processes if self._capture.forks else 1)
         except CannotApply as cause:
             return replace(bare, refused=str(cause))
         ideal = ideal_of(self._capture, self._setup, plan.remedies)
@@ -175,7 +175,7 @@ class _Bench:
 
     def pictures(self, comparison: Comparison) -> Gallery | None:
         """What the first seed's fits predict, the best first."""
-        return self._pictures.side_by_side([comparison.label(cell) for cell in comparison.ranked])
+        return self._pictures.parallel_seeds([comparison.label(cell) for cell in comparison.ranked])
 
     def _first_look(self) -> Evaluation:
         """Predictions of the program as written after a few steps, or of the first cell that can take any."""

@@ -131,7 +131,7 @@ class Fit:
 class _Judgement:
     def __init__(self, network: FreeNetwork, setup: TrainingSetup) -> None:
         self._network = network
-        self._steps = _steps_for(len(network.own)) if network.dear else STEPS
+        self._steps = _steps_for(len(network.own)) if network.is_slow else STEPS
         self._latest = time.process_time() + MOST_SECONDS
         self._setup = setup
         self._own = np.asarray(network.own, dtype=np.float64)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ae_audit.probe.ideal import ALIKE, ideal_of
-from ae_audit.probe.plan import Contest, Plan
+from ae_audit.probe.plan import FixComparison, ProbePlan
 from ae_audit.runtime.capture import Capture
 from ae_audit.schema.findings import Evidence, Finding, Verdict
 from ae_audit.schema.ideal import Ideal, Outcome
@@ -42,10 +42,10 @@ class IdealContests:
         self._progress = progress
         self._known: dict[Remedies, Ideal] = {} if setup.ideal is None else {(): setup.ideal}
 
-    def evidence(self, findings: Sequence[Finding], outline: Plan) -> dict[int, Evidence]:
+    def evidence(self, findings: Sequence[Finding], outline: ProbePlan) -> dict[int, Evidence]:
         """For each finding that an ideal network confirms: what it shows."""
         found: dict[int, Evidence] = {}
-        for index, contests in outline.contests.items():
+        for index, contests in outline.comparisons.items():
             if findings[index].verdict is Verdict.PROVED:
                 continue
             for contest in contests:
@@ -55,8 +55,8 @@ class IdealContests:
                     break
         return found
 
-    def _held(self, contest: Contest) -> Evidence | None:
-        fixed, faulty = (_telling(arm.remedies) for arm in (contest.fixed, contest.faulty))
+    def _held(self, contest: FixComparison) -> Evidence | None:
+        fixed, faulty = (_telling(arm.remedies) for arm in (contest.with_fix, contest.without_fix))
         if fixed == faulty:
             return None
         before = self._ideal(faulty)
@@ -67,7 +67,7 @@ class IdealContests:
             return None
         text = (
             f"even a network that could output anything ends at R² {_figure(before.r2)} (correlation "
-            f"{_figure(before.correlation)}) as `{contest.faulty.name}`, with `{contest.fixed.name}` at R² "
+            f"{_figure(before.correlation)}) as `{contest.without_fix.name}`, with `{contest.with_fix.name}` at R² "
             f"{_figure(after.r2)} (correlation {_figure(after.correlation)}; {after.samples} samples)"
         )
         figures = (

@@ -20,7 +20,7 @@ ALL_FIXES = "all fixes"
 
 
 @dataclass(frozen=True, slots=True)
-class ArmPlan:
+class VariantPlan:
     """One way of running the program: its name in the report, and the remedies applied."""
 
     name: str
@@ -28,46 +28,46 @@ class ArmPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Contest:
-    """The two arms that decide about a finding: it stands where ``fixed`` beats ``faulty``."""
+class FixComparison:
+    """The two variants that decide about a finding: it is confirmed where ``with_fix`` beats ``without_fix``."""
 
-    fixed: ArmPlan
-    faulty: ArmPlan
+    with_fix: VariantPlan
+    without_fix: VariantPlan
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """All arms, and for each finding (by its place in the sequence given) its contests, the decisive first."""
+class ProbePlan:
+    """All variants, and for each finding (by its place in the sequence given) its comparisons, the decisive first."""
 
-    as_written: ArmPlan
-    all_fixes: ArmPlan
-    contests: dict[int, tuple[Contest, ...]]
+    as_written: VariantPlan
+    all_fixes: VariantPlan
+    comparisons: dict[int, tuple[FixComparison, ...]]
 
 
-def plan(findings: Sequence[Finding]) -> Plan | None:
+def plan(findings: Sequence[Finding]) -> ProbePlan | None:
     """The plan for the findings of one setup, worst first; None where no finding has a remedy that can be tried."""
     tried = {index: remedies for index, finding in enumerate(findings) if (remedies := _experimental(finding))}
     if not tried:
         return None
     sure = [remedies for index, remedies in tried.items() if findings[index].awaits is None]
     combined = _combined(sure or tried.values())
-    as_written = ArmPlan(AS_WRITTEN, ())
-    all_fixes = _arm(combined, combined, as_written)
-    contests: dict[int, tuple[Contest, ...]] = {}
+    as_written = VariantPlan(AS_WRITTEN, ())
+    all_fixes = _variant(combined, combined, as_written)
+    comparisons: dict[int, tuple[FixComparison, ...]] = {}
     for index, remedies in tried.items():
-        alone = Contest(_arm(remedies, combined, as_written), as_written)
+        alone = FixComparison(_variant(remedies, combined, as_written), as_written)
         rest = tuple(remedy for remedy in combined if remedy not in remedies)
         adopted = all(remedy in combined for remedy in remedies)
         if sure and findings[index].awaits is not None:  # what may be no fault has no part in the trials of others
             both = _combined((combined, remedies))
-            fixed = ArmPlan(", ".join(map(str, both)), both)
-            contests[index] = (Contest(fixed, all_fixes),)
+            fixed = VariantPlan(", ".join(map(str, both)), both)
+            comparisons[index] = (FixComparison(fixed, all_fixes),)
             continue
         if adopted and rest:
-            contests[index] = (Contest(all_fixes, _arm(rest, combined, as_written)), alone)
+            comparisons[index] = (FixComparison(all_fixes, _variant(rest, combined, as_written)), alone)
         else:
-            contests[index] = (alone,)
-    return Plan(as_written, all_fixes, contests)
+            comparisons[index] = (alone,)
+    return ProbePlan(as_written, all_fixes, comparisons)
 
 
 def _experimental(finding: Finding) -> tuple[Remedy, ...]:
@@ -104,9 +104,9 @@ def _slots(remedy: Remedy) -> tuple[str, ...]:
             return ()
 
 
-def _arm(remedies: tuple[Remedy, ...], combined: tuple[Remedy, ...], as_written: ArmPlan) -> ArmPlan:
+def _variant(remedies: tuple[Remedy, ...], combined: tuple[Remedy, ...], as_written: VariantPlan) -> VariantPlan:
     if not remedies:
         return as_written
     if set(remedies) == set(combined) and len(combined) > 1:
-        return ArmPlan(ALL_FIXES, combined)
-    return ArmPlan(", ".join(str(remedy) for remedy in remedies), remedies)
+        return VariantPlan(ALL_FIXES, combined)
+    return VariantPlan(", ".join(str(remedy) for remedy in remedies), remedies)

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from ae_audit.probe.bounds import bound_of, floor_of
-from ae_audit.probe.forks import side_by_side
+from ae_audit.probe.forks import parallel_seeds
 from ae_audit.probe.ideal_contests import IdealContests, with_ideal
-from ae_audit.probe.plan import ArmPlan, Contest, Plan, plan
+from ae_audit.probe.plan import FixComparison, ProbePlan, VariantPlan, plan
 from ae_audit.probe.score import NoScore, r2_score
 from ae_audit.probe.sights import Sketchbook
 from ae_audit.probe.verdicts import LEARNED, PLAINLY, SOMETHING, Comparison, Scores, compare
@@ -98,15 +98,15 @@ def settle(
     return tuple(with_ideal(finding, ideal.get(index)) for index, finding in enumerate(settled))
 
 
-def _probed(bench: _Bench, findings: Sequence[Finding], outline: Plan) -> list[Finding]:
+def _probed(bench: _Bench, findings: Sequence[Finding], outline: ProbePlan) -> list[Finding]:
     settled = list(findings)
     try:
         steps = bench.pilot(outline)
     except (_OutOfTime, NoScore) as stop:
-        for index in outline.contests:
+        for index in outline.comparisons:
             settled[index] = _with_verdict(findings[index], Verdict.INCONCLUSIVE, _gave_up(bench, stop))
         return settled
-    for index, contests in outline.contests.items():
+    for index, contests in outline.comparisons.items():
         settled[index] = _judge(bench, findings[index], outline, contests, steps)
     return settled
 
@@ -137,20 +137,20 @@ class _Bench:
         self._bounds: dict[tuple[object, ...], float | None] = {}
         self.chunk = CHUNK
         self.most_steps = options.most_steps
-        self.dear = ""
+        self.slow_reason = ""
         """why arms take fewer steps than usual, where they do"""
 
     @property
     def seeds(self) -> range:
         return range(self.options.seed, self.options.seed + self.options.seeds)
 
-    def pilot(self, outline: Plan) -> int:
+    def pilot(self, outline: ProbePlan) -> int:
         """Fit the fixed arm until it has plainly learned; the number of steps that every arm then takes."""
         arm = outline.all_fixes
         self._doing = f"probe: {arm.name}, seed {self.options.seed}"
         if self.capture.parameters >= LARGE:
             self._keep_within_budget(arm)
-        rivals = [contest.faulty for contests in outline.contests.values() for contest in contests]
+        rivals = [contest.without_fix for contests in outline.comparisons.values() for contest in contests]
         enough = PLAINLY if all(map(self._ruled_out, rivals)) else LEARNED  # PLAINLY: no other seed will be fitted
         run = self._fit(arm, self.options.seed, self.most_steps, enough)
         least = min(LEAST_STEPS, self.most_steps)
@@ -158,7 +158,7 @@ class _Bench:
         self._runs[(arm.remedies, self.options.seed, steps)] = run
         return steps
 
-    def _keep_within_budget(self, arm: ArmPlan) -> None:
+    def _keep_within_budget(self, arm: VariantPlan) -> None:
         """Measure a step of a large model, and take no more of them than two arms can afford.
 
         Raises:
@@ -179,28 +179,30 @@ class _Bench:
         affordable = int(left / (2 * len(self.seeds)))
         if affordable >= self.options.most_steps:
             return
-        self.dear = f"a step of its {self.capture.parameters / 1e6:.0f} million weights takes {wall:.2g} s"
+        self.slow_reason = f"a step of its {self.capture.parameters / 1e6:.0f} million weights takes {wall:.2g} s"
         if affordable < FEWEST_STEPS:
             raise _OutOfTime(
-                f"{self.dear} here, so no variant could take the {FEWEST_STEPS} steps that a comparison needs"
+                f"{self.slow_reason} here, so no variant could take the {FEWEST_STEPS} steps that a comparison needs"
             )
         self.most_steps = affordable
         self.chunk = max(1, min(CHUNK, affordable // 4))
         self.most_steps -= affordable % self.chunk
 
-    def seeds_for(self, contest: Contest, steps: int) -> Sequence[int]:
+    def seeds_for(self, contest: FixComparison, steps: int) -> Sequence[int]:
         """The seeds that decide a contest: the first alone, where no other could turn what it shows.
 
         That is where the faulty arm cannot beat the mean whatever its weights, or fails at a step of its own, while the
         fixed arm has plainly learned.
         """
         first = self.seeds[:1]
-        hopeless = self._ruled_out(contest.faulty) or self.scores(contest.faulty, steps, first).failed is not None
-        fixed = self.scores(contest.fixed, steps, first)
+        hopeless = (
+            self._ruled_out(contest.without_fix) or self.scores(contest.without_fix, steps, first).failed is not None
+        )
+        fixed = self.scores(contest.with_fix, steps, first)
         sure = hopeless and fixed.failed is None and max(fixed.r2, default=-math.inf) >= PLAINLY
         return first if sure else self.seeds
 
-    def scores(self, arm: ArmPlan, steps: int, seeds: Sequence[int] | None = None) -> Scores:
+    def scores(self, arm: VariantPlan, steps: int, seeds: Sequence[int] | None = None) -> Scores:
         """What an arm reached after that many steps, with ``seeds`` (None: all of them)."""
         seeds = self.seeds if seeds is None else seeds
         runs = self._fitted(arm, steps, seeds)
@@ -209,21 +211,21 @@ class _Bench:
         # of a ruled-out arm one seed is fitted: that the others lose as well is proved, not measured
         return Scores(r2 * len(seeds) if self._ruled_out(arm) else r2, failed)
 
-    def lost_without_fit(self, arm: ArmPlan) -> float | None:
+    def lost_without_fit(self, arm: VariantPlan) -> float | None:
         """The bound of an arm that is to lose, where that decides; None where it has to be fitted.
 
         The program as written is fitted all the same: its user wants to see what it does.
         """
         return self._bounds[arm.remedies] if arm.remedies and self._ruled_out(arm) else None
 
-    def faulty_scores(self, arm: ArmPlan, steps: int, seeds: Sequence[int] | None = None) -> Scores:
+    def unfixed_scores(self, arm: VariantPlan, steps: int, seeds: Sequence[int] | None = None) -> Scores:
         """What an arm that is to lose reached, or the most that it could have reached."""
         bound = self.lost_without_fit(arm)
         if bound is None:
             return self.scores(arm, steps, seeds)
         return Scores((bound,) * len(self.seeds if seeds is None else seeds))
 
-    def _fitted(self, arm: ArmPlan, steps: int, seeds: Sequence[int]) -> tuple[_Run, ...]:
+    def _fitted(self, arm: VariantPlan, steps: int, seeds: Sequence[int]) -> tuple[_Run, ...]:
         worth = self._steps_worth(arm, steps)
         seeds = seeds[:1] if self._ruled_out(arm) else seeds
         processes = self.options.processes if self.capture.forks else 1
@@ -238,12 +240,12 @@ class _Bench:
                 return tuple(done)
             self._doing = f"probe: {arm.name}, seed {', '.join(map(str, missing))}"
             fits = [partial(self._fit, arm, seed, worth) for seed in missing]
-            for seed, run in zip(missing, side_by_side(fits, processes), strict=True):
+            for seed, run in zip(missing, parallel_seeds(fits, processes), strict=True):
                 self._runs[keys[seed]] = run
                 if run.failed is not None:
                     break  # as if the seeds had been fitted in turn
 
-    def report(self, arm: ArmPlan, steps: int) -> Arm:
+    def report(self, arm: VariantPlan, steps: int) -> Arm:
         """The arm as the report shows it, from the seeds that were run."""
         worth = self._steps_worth(arm, steps)
         runs = [self._runs[key] for seed in self.seeds if (key := (arm.remedies, seed, worth)) in self._runs]
@@ -265,22 +267,22 @@ class _Bench:
             floor=self._floor(arm) if fitted else None,
         )
 
-    def _floor(self, arm: ArmPlan) -> float | None:
+    def _floor(self, arm: VariantPlan) -> float | None:
         if arm.remedies not in self._floors:
             self._floors[arm.remedies] = floor_of(self.capture, arm.remedies)
         return self._floors[arm.remedies]
 
-    def _steps_worth(self, arm: ArmPlan, steps: int) -> int:
+    def _steps_worth(self, arm: VariantPlan, steps: int) -> int:
         return min(steps, HOPELESS_STEPS) if self._ruled_out(arm) else steps
 
-    def _ruled_out(self, arm: ArmPlan) -> bool:
+    def _ruled_out(self, arm: VariantPlan) -> bool:
         """Whether the certificate proves that the arm can never beat the mean target."""
         if arm.remedies not in self._bounds:
             self._bounds[arm.remedies] = bound_of(self.capture, arm.remedies)
         bound = self._bounds[arm.remedies]
         return bound is not None and bound < NOTHING_TO_SPEAK_OF
 
-    def _fit(self, arm: ArmPlan, seed: int, steps: int, enough: float = math.inf) -> _Run:
+    def _fit(self, arm: VariantPlan, seed: int, steps: int, enough: float = math.inf) -> _Run:
         self._restart_clock_of_fork()
         r2: list[float] = []
         losses: list[float] = []
@@ -333,14 +335,16 @@ class _Bench:
         self._takes[first] = time.monotonic() - began
 
 
-def _keep(sketches: Sketchbook | None, arm: ArmPlan, evaluation: Evaluation) -> None:
+def _keep(sketches: Sketchbook | None, arm: VariantPlan, evaluation: Evaluation) -> None:
     if sketches is not None:
         sketches.keep(arm.name, evaluation)
 
 
-def _judge(bench: _Bench, finding: Finding, outline: Plan, contests: tuple[Contest, ...], steps: int) -> Finding:
+def _judge(
+    bench: _Bench, finding: Finding, outline: ProbePlan, contests: tuple[FixComparison, ...], steps: int
+) -> Finding:
     """Hold the contests until one of them confirms; the first otherwise decides."""
-    decided: tuple[Contest, Comparison, int, Sequence[int]] | None = None
+    decided: tuple[FixComparison, Comparison, int, Sequence[int]] | None = None
     own_steps = finding.awaits is not None
     if finding.awaits is not None:
         steps = bench.chunk * math.ceil(finding.awaits / bench.chunk)
@@ -358,7 +362,7 @@ def _judge(bench: _Bench, finding: Finding, outline: Plan, contests: tuple[Conte
             return _with_verdict(finding, Verdict.INCONCLUSIVE, _gave_up(bench, stop))
     assert decided is not None
     contest, comparison, used, seeds = decided
-    wanted = (outline.as_written, contest.faulty, contest.fixed, outline.all_fixes)
+    wanted = (outline.as_written, contest.without_fix, contest.with_fix, outline.all_fixes)
     arms = tuple(bench.report(arm, used) for arm in dict.fromkeys(wanted))
     evidence = Evidence(
         "probe",
@@ -375,16 +379,20 @@ def _judge(bench: _Bench, finding: Finding, outline: Plan, contests: tuple[Conte
     return _with_verdict(finding, comparison.verdict, evidence)
 
 
-def _hold(bench: _Bench, contest: Contest, steps: int, seeds: Sequence[int], *, extend: bool) -> tuple[Comparison, int]:
+def _hold(
+    bench: _Bench, contest: FixComparison, steps: int, seeds: Sequence[int], *, extend: bool
+) -> tuple[Comparison, int]:
     """Compare two arms at equal steps; while that is not clear, and it may, again at twice the steps, to a bound."""
-    comparison = compare(bench.scores(contest.fixed, steps, seeds), bench.faulty_scores(contest.faulty, steps, seeds))
+    comparison = compare(
+        bench.scores(contest.with_fix, steps, seeds), bench.unfixed_scores(contest.without_fix, steps, seeds)
+    )
     while extend and comparison.verdict is Verdict.INCONCLUSIVE and math.isfinite(comparison.gain):
-        learned = max(bench.scores(contest.fixed, steps, seeds).r2, default=-math.inf) >= SOMETHING
+        learned = max(bench.scores(contest.with_fix, steps, seeds).r2, default=-math.inf) >= SOMETHING
         longer = min(2 * steps, bench.most_steps)
         if not learned or longer <= steps:
             break
         steps, seeds = longer, bench.seeds
-        comparison = compare(bench.scores(contest.fixed, steps), bench.faulty_scores(contest.faulty, steps))
+        comparison = compare(bench.scores(contest.with_fix, steps), bench.unfixed_scores(contest.without_fix, steps))
     if comparison.verdict is Verdict.REFUTED and steps < LEAST_STEPS:
         comparison = replace(comparison, verdict=Verdict.INCONCLUSIVE, reason="so early the arms do not differ")
     return comparison, steps
@@ -399,15 +407,16 @@ def _gave_up(bench: _Bench, cause: Exception) -> Evidence:
     return Evidence("probe", f"not settled: {cause}", figures=(("device", bench.capture.device),))
 
 
-def _sentence_of(comparison: Comparison, contest: Contest, steps: int, seeds: int, bench: _Bench) -> str:
-    fewer = f", fewer than usual since {bench.dear}" if bench.dear else ""
+def _sentence_of(comparison: Comparison, contest: FixComparison, steps: int, seeds: int, bench: _Bench) -> str:
+    fewer = f", fewer than usual since {bench.slow_reason}" if bench.slow_reason else ""
     where = f"{steps} steps{fewer}, {seeds} seed{'s' if seeds > 1 else ''}, on {bench.capture.device}"
     if not math.isfinite(comparison.gain):
         return f"{comparison.reason} ({where})"
     spread = f" ± {comparison.spread:.2g}" if seeds > 1 else ""
-    least = "" if bench.lost_without_fit(contest.faulty) is None else "at least "
+    least = "" if bench.lost_without_fit(contest.without_fix) is None else "at least "
     gain = least + format_number(round(comparison.gain, 3)).replace("-", "−") + spread
-    return f"{comparison.reason}: `{contest.fixed.name}` against `{contest.faulty.name}` gains {gain} in R² ({where})"
+    rivals = f"`{contest.with_fix.name}` against `{contest.without_fix.name}`"
+    return f"{comparison.reason}: {rivals} gains {gain} in R² ({where})"
 
 
 def _mean_curve(curves: Sequence[tuple[float, ...]]) -> tuple[float, ...]:

@@ -74,7 +74,7 @@ class Sketchbook:
         scaled = [(array - low) / (high - low) for array in (targets, predictions)]
         self._sketches[arm] = _Sketch(*(np.asarray(self._layout.reduced(array), np.float32) for array in scaled))
 
-    def side_by_side(self, names: Sequence[str]) -> Gallery | None:
+    def parallel_seeds(self, names: Sequence[str]) -> Gallery | None:
         """Samples at quantiles of the error of the first of these arms, as each of them gives them back."""
         kept = [name for name in names if name in self._sketches][: MOST_ROWS - 1]
         layout = self._layout

@@ -80,7 +80,7 @@ class FreeNetwork(Protocol):
         """Whether something else that is minimised depends on the same prediction."""
 
     @property
-    def dear(self) -> bool:
+    def is_slow(self) -> bool:
         """Whether each evaluation costs many times what its values do, so that fewer are to be asked for."""
 
     def play(self, free: FloatArray) -> Played:

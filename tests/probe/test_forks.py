@@ -12,17 +12,17 @@ from pathlib import Path
 import pytest
 
 from ae_audit.probe import ProbeOptions, forks, settle
-from ae_audit.probe.forks import side_by_side
+from ae_audit.probe.forks import parallel_seeds
 from ae_audit.schema.remedies import SwapActivation
 from tests.probe.test_settle import NumpyCapture, finding
 
 
 def test_results_come_in_the_order_of_the_tasks_from_as_many_processes() -> None:
     tasks = [lambda index=index: (index, os.getpid()) for index in range(5)]
-    results = side_by_side(tasks, 3)
+    results = parallel_seeds(tasks, 3)
     assert [index for index, _ in results] == list(range(5))
     assert [process == os.getpid() for _, process in results] == [True, False, False, True, False]
-    assert {process for _, process in side_by_side(tasks, 1)} == {os.getpid()}
+    assert {process for _, process in parallel_seeds(tasks, 1)} == {os.getpid()}
 
 
 @pytest.mark.parametrize("failing", [0, 1])
@@ -33,7 +33,7 @@ def test_what_a_task_raises_is_raised_here(failing: int) -> None:
     tasks = [lambda: 1, lambda: 2]
     tasks[failing] = fails
     with pytest.raises(LookupError, match="no such arm"):
-        side_by_side(tasks, 2)
+        parallel_seeds(tasks, 2)
 
 
 def test_a_process_that_dies_or_hangs_has_its_task_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,20 +50,20 @@ def test_a_process_that_dies_or_hangs_has_its_task_done_here(monkeypatch: pytest
             time.sleep(0.05)
         return "done"
 
-    assert side_by_side([lambda: "first", dies, hangs], 3) == ["first", "done", "done"]
+    assert parallel_seeds([lambda: "first", dies, hangs], 3) == ["first", "done", "done"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux can be told to")
 def test_a_process_ends_with_the_one_that_forked_it() -> None:
     source = """
 import os, time
-from ae_audit.probe.forks import side_by_side
+from ae_audit.probe.forks import parallel_seeds
 
 def sleeps():
     print(os.getpid(), flush=True)
     time.sleep(60)
 
-side_by_side([lambda: time.sleep(60), sleeps], 2)
+parallel_seeds([lambda: time.sleep(60), sleeps], 2)
 """
     parent = subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None

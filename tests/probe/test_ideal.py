@@ -34,7 +34,7 @@ class Network:
     """A free network whose loss and head are plain functions."""
 
     beside = False
-    dear = False
+    is_slow = False
 
     def __init__(self, loss: Loss, target: Array, head: str = "linear", own: Array | None = None) -> None:
         self._loss = loss

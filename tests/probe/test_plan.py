@@ -16,28 +16,28 @@ def test_a_finding_is_judged_with_every_other_fault_mended() -> None:
     assert outline.as_written.name == AS_WRITTEN
     assert outline.all_fixes.name == ALL_FIXES
     assert set(outline.all_fixes.remedies) == {SIGMOID, SCALE}
-    decisive = outline.contests[0][0]
-    assert decisive.fixed == outline.all_fixes
-    assert decisive.faulty.remedies == (SCALE,)
-    assert outline.contests[1] == outline.contests[2]
-    assert outline.contests[1][0].faulty.remedies == (SIGMOID,)
+    decisive = outline.comparisons[0][0]
+    assert decisive.with_fix == outline.all_fixes
+    assert decisive.without_fix.remedies == (SCALE,)
+    assert outline.comparisons[1] == outline.comparisons[2]
+    assert outline.comparisons[1][0].without_fix.remedies == (SIGMOID,)
 
 
 def test_a_single_remedy_is_compared_with_the_program_as_written() -> None:
     outline = plan([finding("AE101", SIGMOID)])
     assert outline is not None
-    (contest,) = outline.contests[0]
-    assert contest.fixed.remedies == (SIGMOID,)
-    assert contest.faulty == outline.as_written
+    (contest,) = outline.comparisons[0]
+    assert contest.with_fix.remedies == (SIGMOID,)
+    assert contest.without_fix == outline.as_written
 
 
 def test_of_two_contradicting_remedies_the_worst_finding_is_served_and_the_other_judged_alone() -> None:
     outline = plan([finding("AE101", SIGMOID), finding("AE102", LINEAR)])
     assert outline is not None
     assert outline.all_fixes.remedies == (SIGMOID,)
-    (alone,) = outline.contests[1]
-    assert alone.fixed.remedies == (LINEAR,)
-    assert alone.faulty == outline.as_written
+    (alone,) = outline.comparisons[1]
+    assert alone.with_fix.remedies == (LINEAR,)
+    assert alone.without_fix == outline.as_written
 
 
 def test_what_no_experiment_can_settle_is_left_alone() -> None:
@@ -45,4 +45,4 @@ def test_what_no_experiment_can_settle_is_left_alone() -> None:
     assert plan([finding("AE103", SIGMOID)]) is None, "its harm shows late: a short fit would refute it"
     outline = plan([finding("AE101", SIGMOID), finding("AE401", DropMetric("accuracy"))])
     assert outline is not None
-    assert set(outline.contests) == {0}
+    assert set(outline.comparisons) == {0}

@@ -312,7 +312,7 @@ class FreeOutputs:
     """What an ideal network is asked, on the same digits: squared errors behind an activation."""
 
     beside = False
-    dear = False
+    is_slow = False
 
     def __init__(self, target: Array, activation: str) -> None:
         self.target = target[:32]

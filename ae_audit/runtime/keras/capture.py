@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from ae_audit.runtime.capture import Evaluation
 from ae_audit.runtime.keras import variables
-from ae_audit.runtime.keras.arm import KerasArm
 from ae_audit.runtime.keras.batches import arrays_of
 from ae_audit.runtime.keras.heads import Traced
 from ae_audit.runtime.keras.ideal import FreeKeras
 from ae_audit.runtime.keras.program import KerasProgram, LossPoint, backend
+from ae_audit.runtime.keras.variant import KerasVariant
 from ae_audit.schema.remedies import Remedy
 from ae_audit.schema.training_setup import TrainingSetup
 from ae_audit.theory.ranges import Tri
@@ -43,7 +43,7 @@ class KerasCapture:
         self._targets = targets
         self._inputs = inputs
         self._parameters = parameters
-        self._arms: dict[tuple[Remedy, ...], KerasArm] = {}
+        self._arms: dict[tuple[Remedy, ...], KerasVariant] = {}
 
     @property
     def setup(self) -> TrainingSetup:
@@ -79,7 +79,7 @@ class KerasCapture:
         key = tuple(remedies)
         if key not in self._arms:
             with self._program.in_place():
-                self._arms[key] = KerasArm(
+                self._arms[key] = KerasVariant(
                     self._program,
                     self._point,
                     key,
@@ -110,7 +110,7 @@ class KerasCapture:
 class KerasTrial:
     """One arm with one seed; trials of one program may alternate, each keeps its own state."""
 
-    def __init__(self, program: KerasProgram, arm: KerasArm, seed: int, batch_size: int) -> None:
+    def __init__(self, program: KerasProgram, arm: KerasVariant, seed: int, batch_size: int) -> None:
         self._program = program
         self._arm = arm
         self._seed = seed

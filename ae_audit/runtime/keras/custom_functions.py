@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ae_audit.runtime.measure.custom_activations import OwnActivation, by_values
+from ae_audit.runtime.measure.custom_activations import CustomActivation, by_values
 from ae_audit.theory.intervals import format_number
 
 Array = NDArray[Any]
@@ -117,7 +117,7 @@ def _scalar(loss: Loss, y_true: Array, y_pred: Array) -> float:
     return float(np.mean(np.asarray(keras.ops.convert_to_numpy(result), dtype=np.float64)))
 
 
-def own_activation(function: Callable[[Any], Any]) -> OwnActivation | None:
+def custom_activation(function: Callable[[Any], Any]) -> CustomActivation | None:
     """What a function of the program's own is, by its values; None where it does not go value by value."""
 
     return by_values(lambda values: _applied(function, values))

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ae_audit.runtime.keras.tape.record import Node
-from ae_audit.runtime.keras.trace import Call
+from ae_audit.runtime.keras.graph.record import OpNode
+from ae_audit.runtime.keras.trace import WatchedCall
 
 MOST_CALLS = 32
-Step = Callable[[Any], Any]
+RecordedStep = Callable[[Any], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class HeadPath:
     """``start`` is the tensor that the last weights gave, ``steps`` what is done to it, in order."""
 
     start: Any
-    steps: tuple[Step, ...]
+    steps: tuple[RecordedStep, ...]
 
     def __call__(self, values: Any) -> Any:
         for step in self.steps:
@@ -29,9 +29,9 @@ class HeadPath:
         return values
 
 
-def path_to(calls: Sequence[Call], prediction: Any) -> HeadPath:
+def path_to(calls: Sequence[WatchedCall], prediction: Any) -> HeadPath:
     """Follow a prediction back through calls without weights, as far as each has one tensor behind it."""
-    steps: list[Step] = []
+    steps: list[RecordedStep] = []
     tensor = prediction
     for _ in range(MOST_CALLS):
         found = next((step for step in _steps_to(calls, tensor)), None)
@@ -42,10 +42,10 @@ def path_to(calls: Sequence[Call], prediction: Any) -> HeadPath:
     return HeadPath(tensor, tuple(reversed(steps)))
 
 
-def _steps_to(calls: Sequence[Call], tensor: Any) -> list[tuple[Step, Any]]:
+def _steps_to(calls: Sequence[WatchedCall], tensor: Any) -> list[tuple[RecordedStep, Any]]:
     """The ways in which the calls that gave a tensor can be made again, the most particular first."""
     makers = [call for call in calls if call.gives(tensor) and call.inputs and not _passes(call, tensor)]
-    ways: list[tuple[Step, Any]] = []
+    ways: list[tuple[RecordedStep, Any]] = []
     for site in ("attribute", "function", "operation"):
         for call in makers:
             way = _again(call, tensor) if call.site == site else None
@@ -54,12 +54,12 @@ def _steps_to(calls: Sequence[Call], tensor: Any) -> list[tuple[Step, Any]]:
     return ways
 
 
-def _passes(call: Call, tensor: Any) -> bool:
+def _passes(call: WatchedCall, tensor: Any) -> bool:
     """Whether the call hands its input on as it is."""
     return any(item is tensor for item in call.inputs)
 
 
-def _again(call: Call, tensor: Any) -> tuple[Step, Any] | None:
+def _again(call: WatchedCall, tensor: Any) -> tuple[RecordedStep, Any] | None:
     inputs = [item for item in call.inputs if int(np.prod(item.shape)) > 1]
     if len(inputs) != 1:
         return None
@@ -71,14 +71,14 @@ def _again(call: Call, tensor: Any) -> tuple[Step, Any] | None:
         if function is None:
             return None
         return lambda values: function(values, **call.arguments), source
-    if isinstance(call.owner, Node):
+    if isinstance(call.owner, OpNode):
         return _operation(call.owner, source)
     if getattr(call.owner, "variables", ()) or getattr(call.owner, "layers", ()):
         return None
     return call.owner, source
 
 
-def _operation(node: Node, source: Any) -> tuple[Step, Any] | None:
+def _operation(node: OpNode, source: Any) -> tuple[RecordedStep, Any] | None:
     play = node.play
     if play is None or node.what != "operation":
         return None

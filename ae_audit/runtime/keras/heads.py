@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ae_audit.runtime.keras.custom_functions import own_activation
-from ae_audit.runtime.keras.trace import Call, Watch, function_symbol, symbol_of
-from ae_audit.runtime.measure.custom_activations import OwnActivation, sentence
+from ae_audit.runtime.keras.custom_functions import custom_activation
+from ae_audit.runtime.keras.trace import Watch, WatchedCall, function_symbol, symbol_of
+from ae_audit.runtime.measure.custom_activations import CustomActivation, sentence
 from ae_audit.schema.location import Location, TrailStep
 from ae_audit.schema.training_setup import Head, Parameters
 from ae_audit.theory import activations
@@ -52,8 +52,8 @@ class Traced:
     """The head of one prediction, and the call to exchange where the activation is to be swapped."""
 
     head: Head
-    call: Call | None = None
-    inner: tuple[Call, ...] = ()
+    call: WatchedCall | None = None
+    inner: tuple[WatchedCall, ...] = ()
     """those that apply an activation directly before it, one chain with it"""
 
 
@@ -137,10 +137,10 @@ def trace_head(
     return Traced(head, call, inner)
 
 
-Found = tuple[Call, str, Activation | None]
+Found = tuple[WatchedCall, str, Activation | None]
 
 
-def _walk(calls: Sequence[Call], tensor: Any, path: _Path) -> Found | None:
+def _walk(calls: Sequence[WatchedCall], tensor: Any, path: _Path) -> Found | None:
     """Follow the tensor back, layer by layer, to a known activation."""
     for _ in range(DEEPEST):
         makers = [call for call in calls if call.gives(tensor)]
@@ -179,7 +179,7 @@ def _walk(calls: Sequence[Call], tensor: Any, path: _Path) -> Found | None:
     return None
 
 
-def _directly_before(calls: Sequence[Call], call: Call) -> Iterator[Call]:
+def _directly_before(calls: Sequence[WatchedCall], call: WatchedCall) -> Iterator[WatchedCall]:
     """The calls that apply an activation whose result, at most in another shape, enters that of ``call``."""
     for _ in range(DEEPEST):
         if not call.inputs or (call.owner is not None and _class_name(call) in RECURRENT):
@@ -192,7 +192,7 @@ def _directly_before(calls: Sequence[Call], call: Call) -> Iterator[Call]:
         yield call
 
 
-def _search(calls: Sequence[Call], prediction: Any, path: _Path) -> Found | None:
+def _search(calls: Sequence[WatchedCall], prediction: Any, path: _Path) -> Found | None:
     """The last activation whose values the prediction is an affine map of: arithmetic outside any layer is unseen."""
     values = _numbers(prediction)
     for call in reversed(calls):
@@ -216,17 +216,17 @@ def _search(calls: Sequence[Call], prediction: Any, path: _Path) -> Found | None
     return None
 
 
-def _own(calls: Sequence[Call], tensor: Any) -> tuple[Call, OwnActivation] | None:
+def _own(calls: Sequence[WatchedCall], tensor: Any) -> tuple[WatchedCall, CustomActivation] | None:
     """The program's own function that a layer applied last, and what its values show it to be."""
     for call in calls:
         if call.site == "attribute" and call.gives(tensor):
             known = activations.canonical("keras", call.symbol) is not None
-            found = None if known else own_activation(call.owner.activation)
+            found = None if known else custom_activation(call.owner.activation)
             return None if found is None else (call, found)
     return None
 
 
-def _activation_among(makers: Sequence[Call]) -> Found | None:
+def _activation_among(makers: Sequence[WatchedCall]) -> Found | None:
     """The activation that gave the tensor: an exchangeable attribute before an operation, before a bare function."""
     best: Found | None = None
     for site in ("attribute", "operation", "function"):
@@ -245,7 +245,7 @@ def _activation_among(makers: Sequence[Call]) -> Found | None:
     return best
 
 
-def _given(call: Call) -> dict[str, Any]:
+def _given(call: WatchedCall) -> dict[str, Any]:
     """The parameters that this call or layer was given, as plain values."""
     given = dict(call.arguments)
     if call.site == "operation":
@@ -263,7 +263,7 @@ def _given(call: Call) -> dict[str, Any]:
     return plain
 
 
-def _kind(call: Call) -> str | None:
+def _kind(call: WatchedCall) -> str | None:
     if call.site != "operation":
         return None
     name = call.symbol.rpartition(".")[2]
@@ -288,28 +288,28 @@ def _kind(call: Call) -> str | None:
     return None
 
 
-def _source(call: Call, tensor: Any) -> Any:
+def _source(call: WatchedCall, tensor: Any) -> Any:
     """The one tensor that entered an operation, other than the one that came out."""
     inputs = [item for item in call.inputs if item is not tensor]
     big = [item for item in inputs if int(np.prod(item.shape)) > 1] or inputs
     return big[0] if len(big) == 1 else None
 
 
-def _class_name(call: Call) -> str:
+def _class_name(call: WatchedCall) -> str:
     return type(call.owner).__name__ if call.site == "operation" else ""
 
 
-def _last_call(layer: Any, tensor: Any) -> Call:
+def _last_call(layer: Any, tensor: Any) -> WatchedCall:
     """The call of the layer that a ``TimeDistributed`` ends with, which is never called as a layer itself."""
     while getattr(layer, "layers", None):
         layer = layer.layers[-1]
     function = vars(layer).get("activation")
     if function is not None and callable(function):
-        return Call("attribute", layer, function_symbol(function), 0, (), (tensor,))
-    return Call("operation", layer, symbol_of(layer), 0, (), (tensor,))
+        return WatchedCall("attribute", layer, function_symbol(function), 0, (), (tensor,))
+    return WatchedCall("operation", layer, symbol_of(layer), 0, (), (tensor,))
 
 
-def _recurrent(call: Call) -> Found | None:
+def _recurrent(call: WatchedCall) -> Found | None:
     """A recurrent layer's output: LSTM and GRU gate their activation, which leaves its range as it is."""
     layer = getattr(call.owner, "forward_layer", call.owner)
     function = getattr(layer, "activation", None) or getattr(getattr(layer, "cell", None), "activation", None)
@@ -318,7 +318,9 @@ def _recurrent(call: Call) -> Found | None:
     return None if named is None else (call, named[0], activations.find_activation(named[0], **named[1]))
 
 
-def _range(calls: Sequence[Call], call: Call, activation: Activation | None, path: _Path) -> ActivationRange:
+def _range(
+    calls: Sequence[WatchedCall], call: WatchedCall, activation: Activation | None, path: _Path
+) -> ActivationRange:
     if activation is None:
         return UNKNOWN_ACTIVATION_RANGE
     if activation.name == "linear":
@@ -334,7 +336,7 @@ def _range(calls: Sequence[Call], call: Call, activation: Activation | None, pat
     return replace(result, axis=None) if path.reshaped and result.constraint is not None else result
 
 
-def _input_range(calls: Sequence[Call], call: Call) -> ActivationRange:
+def _input_range(calls: Sequence[WatchedCall], call: WatchedCall) -> ActivationRange:
     """The range of what entered the activation: another activation's, or a linear layer's, which is everything."""
     if not call.inputs or (call.owner is not None and _class_name(call) in RECURRENT):
         return LINEAR_RANGE
@@ -345,7 +347,7 @@ def _input_range(calls: Sequence[Call], call: Call) -> ActivationRange:
     return _range(calls, found[0], found[2], inner)
 
 
-def _written(call: Call) -> str:
+def _written(call: WatchedCall) -> str:
     name = call.symbol.rpartition(".")[2]
     if call.site == "attribute":
         layer = type(call.owner).__name__
@@ -415,7 +417,7 @@ def _clip(x: Array, y: Array) -> tuple[float, float, float] | None:
     return low if (y == low).sum() > 1 else -np.inf, high if (y == high).sum() > 1 else np.inf, outside
 
 
-def _cut_by(call: Call, activation: Activation | None) -> float | None:
+def _cut_by(call: WatchedCall, activation: Activation | None) -> float | None:
     """The share of a layer's own output that an activation which is a clip cuts off."""
     hull = None if activation is None else activation.range.values.hull
     if hull is None or activation is None or activation.name not in {"hard_tanh", "relu"} or not hull.bounded:

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from ae_audit.runtime.capture import CannotApply, FloatArray, NotJudged, Played
 from ae_audit.runtime.keras import losses, variables
+from ae_audit.runtime.keras.graph.program import TapeProgram
 from ae_audit.runtime.keras.head_path import HeadPath, path_to
 from ae_audit.runtime.keras.heads import Traced
 from ae_audit.runtime.keras.patching import keras_activation
 from ae_audit.runtime.keras.program import KerasProgram, LossPoint, backend, quiet, to_array
-from ae_audit.runtime.keras.tape.program import TapeProgram
-from ae_audit.runtime.keras.trace import Call
+from ae_audit.runtime.keras.trace import WatchedCall
 from ae_audit.schema.remedies import DropMetric, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
 from ae_audit.schema.training_setup import TrainingSetup
 from ae_audit.theory.ranges import Tri
@@ -41,14 +41,14 @@ class Seen:
     prediction: Any
     target: Array
     weight: Array | None
-    calls: Sequence[Call]
+    calls: Sequence[WatchedCall]
     of_samples: int
 
 
 class FreeKeras:
     """Implements :class:`ae_audit.runtime.capture.FreeNetwork`."""
 
-    dear = False
+    is_slow = False
 
     def __init__(
         self,

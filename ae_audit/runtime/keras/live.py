@@ -9,7 +9,7 @@ from ae_audit.runtime.keras.batches import read
 from ae_audit.runtime.keras.capture import KerasCapture
 from ae_audit.runtime.keras.model_state import compiled_as, torch_modes
 from ae_audit.runtime.keras.program import KerasProgram
-from ae_audit.runtime.keras.setups import Occasion, captures_of
+from ae_audit.runtime.keras.setups import FitContext, captures_of
 from ae_audit.schema.location import Location
 
 LIVE = Location("<live model>", 1)
@@ -58,7 +58,7 @@ def capture_live(
             y = x
         batches = read(x, y, batch_size=batch_size)
         program = KerasProgram(model=model, batches=batches, borrowed=True)
-        return captures_of(program, Occasion(location=location))
+        return captures_of(program, FitContext(location=location))
 
 
 def _copy(optimizer: Any) -> Any:

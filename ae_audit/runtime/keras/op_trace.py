@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ae_audit.runtime.host.patching import replaced
-from ae_audit.runtime.keras.tape.record import ASSIGN, READ, Node, Record, outputs_of, play_again
+from ae_audit.runtime.keras.graph.record import ASSIGN, READ, OpNode, Record, outputs_of, play_again
 from ae_audit.runtime.keras.trace import Locate
 from ae_audit.schema.location import Location
 
@@ -22,7 +22,7 @@ MOST_NODES = 50_000
 
 
 @dataclass(slots=True, eq=False)
-class DeepRun:
+class OpTrace:
     """What ran.
 
     Attributes:
@@ -34,18 +34,18 @@ class DeepRun:
     targets: list[Any] = field(default_factory=list)
     place: Location | None = None
 
-    def starts(self, node: Node) -> bool:
+    def starts(self, node: OpNode) -> bool:
         """Whether what a node gives depends on weights of its own."""
         makers = (self.record.maker(item) for item in node.inputs)
         return node.what == "layer" or any(maker is not None and maker.name in READ for maker in makers)
 
-    def dependent(self, total: Any) -> tuple[list[Node], set[int]]:
+    def dependent(self, total: Any) -> tuple[list[OpNode], set[int]]:
         """The operations without weights of their own that lead from weights to ``total``, as they ran.
 
         Also the identities of all tensors that depend on weights.
         """
         depends: set[int] = set()
-        found: list[Node] = []
+        found: list[OpNode] = []
         for node in self.record.ancestors([total]):
             begins = self.starts(node)
             if begins or any(id(item) in depends for item in node.inputs):
@@ -59,7 +59,7 @@ class DeepRun:
 class LossInRun:
     """A loss, by its tensors in a run of the training step."""
 
-    run: DeepRun
+    run: OpTrace
     prediction: Any
     target: Any
     batch: int
@@ -67,7 +67,7 @@ class LossInRun:
 
 
 @contextmanager
-def noted(locate: Locate) -> Iterator[DeepRun]:
+def trace_ops(locate: Locate) -> Iterator[OpTrace]:
     """Note what the body runs.
 
     Args:
@@ -77,14 +77,14 @@ def noted(locate: Locate) -> Iterator[DeepRun]:
     import tensorflow as tf
     from tensorflow.python.framework import op_callbacks
 
-    run = DeepRun()
+    run = OpTrace()
     muted = 0
 
     def note(op_type: Any, inputs: Any, attributes: Any, outputs: Any, op_name: Any = None, graph: Any = None) -> None:
         name = op_type.decode() if isinstance(op_type, bytes) else str(op_type)
         if muted or graph is not None or name in ASSIGN or not outputs or len(run.record.nodes) > MOST_NODES:
             return
-        node = Node("operation", name, tuple(inputs), tuple(outputs))
+        node = OpNode("operation", name, tuple(inputs), tuple(outputs))
         node.play = functools.partial(play_again, name, tuple(attributes or ()), len(inputs))
         node.location = run.place or locate()
         run.record.add(node)
@@ -103,7 +103,7 @@ def noted(locate: Locate) -> Iterator[DeepRun]:
             inputs = tuple(item for item in tf.nest.flatten((args, kwargs)) if isinstance(item, tf.Tensor))
             outputs = outputs_of(result)
             logits = tuple(item._keras_logits for item in outputs if hasattr(item, "_keras_logits"))
-            run.record.add(Node("layer", type(self).__name__, inputs, (*outputs, *logits), layer=self))
+            run.record.add(OpNode("layer", type(self).__name__, inputs, (*outputs, *logits), layer=self))
             return result
 
         return call

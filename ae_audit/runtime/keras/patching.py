@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from ae_audit.runtime.capture import CannotApply
-from ae_audit.runtime.keras.trace import Call, LossCall, watching
+from ae_audit.runtime.keras.trace import LossCall, WatchedCall, watching
 
 _ABSENT = object()
 
@@ -42,7 +42,7 @@ def keras_activation(name: str) -> Callable[[Any], Any]:
     return function  # type: ignore[no-any-return]
 
 
-def swapped_activation(call: Call | None, to: str, per_step: int) -> AbstractContextManager[Any]:
+def swapped_activation(call: WatchedCall | None, to: str, per_step: int) -> AbstractContextManager[Any]:
     """Exchange the activation that ``call`` applied.
 
     Args:
@@ -63,7 +63,7 @@ def swapped_activation(call: Call | None, to: str, per_step: int) -> AbstractCon
             raise CannotApply(f"the activation is a part of {type(call.owner).__name__}")
         return attribute(call.owner, "call", lambda inputs, *_, **__: function(inputs))
 
-    def hook(seen: Call, proceed: Callable[[], Any]) -> Any:
+    def hook(seen: WatchedCall, proceed: Callable[[], Any]) -> Any:
         if seen.symbol != call.symbol or seen.ordinal % per_step != call.ordinal or not seen.inputs:
             return proceed()
         return function(seen.inputs[0])

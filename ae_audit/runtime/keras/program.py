@@ -16,7 +16,7 @@ from ae_audit.runtime.keras import patching
 from ae_audit.runtime.keras import variables as keras_variables
 from ae_audit.runtime.keras.batches import Batches, arrays_of, tree
 from ae_audit.runtime.keras.model_state import ModelState
-from ae_audit.runtime.keras.trace import Call, Locate, LossCall, LossReached, Watch, watching
+from ae_audit.runtime.keras.trace import Locate, LossCall, LossReached, Watch, WatchedCall, watching
 from ae_audit.schema.location import Location
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ class KerasProgram:
         """The weights that the optimizer in that attribute of the model updates, where it is known beforehand."""
         return list(self.model.trainable_variables) if name == "optimizer" else None
 
-    def with_activation(self, call: Call | None, to: str) -> AbstractContextManager[Any]:
+    def with_activation(self, call: WatchedCall | None, to: str) -> AbstractContextManager[Any]:
         """The program with another activation in place of the one that ``call`` applied.
 
         Raises:
@@ -250,12 +250,12 @@ class KerasProgram:
         plain = own == (keras.Model.train_step, keras.Model.compute_loss) and not self.model.losses
         if backend() != "tensorflow" or point.call is None or plain:
             return None
-        from ae_audit.runtime.keras.op_trace import LossInRun, noted
+        from ae_audit.runtime.keras.op_trace import LossInRun, trace_ops
 
         with ExitStack() as stack:
             for context in (self.unchanged(), self._looking()):
                 stack.enter_context(context)
-            run = stack.enter_context(noted(self.locate))
+            run = stack.enter_context(trace_ops(self.locate))
             watch = stack.enter_context(watching(self.modules))
             self.model.train_step(self.tensors(self.first(NOTED_SAMPLES)))
         seen = next((call for call in watch.losses if call.ordinal == point.ordinal), None)
@@ -320,7 +320,7 @@ class KerasProgram:
         libraries = {"keras", "tensorflow", "torch", "jax", "builtins", "abc", "typing", "tf_keras"}
         return tuple(dict.fromkeys(name for name in names if name and name.partition(".")[0] not in libraries))
 
-    def function_calls(self, call: Call) -> int:
+    def function_calls(self, call: WatchedCall) -> int:
         """How often the function of ``call`` was called in the watched step."""
         return 1 + max(
             (seen.ordinal for seen in self.watch.calls if seen.site == "function" and seen.symbol == call.symbol),

@@ -26,12 +26,12 @@ from ae_audit.runtime.keras.history import plausible_history, plausible_logs
 from ae_audit.runtime.keras.inference import shortened_evaluate, shortened_predict
 from ae_audit.runtime.keras.pace import steps_of
 from ae_audit.runtime.keras.program import KerasProgram, NotWatched, Stage, quiet
-from ae_audit.runtime.keras.setups import Occasion, captures_of
+from ae_audit.runtime.keras.setups import FitContext, captures_of
 from ae_audit.schema.location import Location
 
 if TYPE_CHECKING:
-    from ae_audit.runtime.keras.tape.recorder import TapeRecorder
-    from ae_audit.runtime.keras.tape.step import Step, StepData
+    from ae_audit.runtime.keras.graph.recorder import TapeRecorder
+    from ae_audit.runtime.keras.graph.step import RecordedStep, StepData
 
 BATCHES_OF_A_LOOP = 8
 """calls of ``train_on_batch`` on one model that make up a capture"""
@@ -104,7 +104,7 @@ class KerasRecorder:
             self._replace(model, "fit_generator", self._fit(model.fit_generator))
         self._replace(keras.Operation, "__new__", self._new(keras.Operation.__new__))
         if keras.config.backend() == "tensorflow":
-            from ae_audit.runtime.keras.tape.recorder import TapeRecorder
+            from ae_audit.runtime.keras.graph.recorder import TapeRecorder
 
             self._tapes = TapeRecorder(
                 self._code, self._capture_loop, self._on_problem, lambda: self._busy, self._on_idle
@@ -257,12 +257,12 @@ class KerasRecorder:
         steps: int | None = None,
     ) -> None:
         program = KerasProgram(model=model, batches=batches, **self._context())
-        occasion = self._occasion(location, self._compiled.get(id(model)), validation)
-        self._hand_on(program, replace(occasion, steps=steps))
+        context = self._fit_context(location, self._compiled.get(id(model)), validation)
+        self._hand_on(program, replace(context, steps=steps))
 
-    def _capture_loop(self, step: Step, data: StepData, location: Location) -> None:
+    def _capture_loop(self, step: RecordedStep, data: StepData, location: Location) -> None:
         """A loop round ``tf.GradientTape`` was recorded."""
-        from ae_audit.runtime.keras.tape.program import TapeProgram
+        from ae_audit.runtime.keras.graph.program import TapeProgram
 
         try:
             self._busy = True
@@ -271,7 +271,7 @@ class KerasRecorder:
             finally:
                 self._busy = False
             if program.losses:
-                self._hand_on(program, self._occasion(location, None, None))
+                self._hand_on(program, self._fit_context(location, None, None))
             else:
                 self._on_problem("what this loop minimises compares no prediction with data", location)
         except Exception as error:  # the program's own step has run
@@ -287,9 +287,9 @@ class KerasRecorder:
             "stage": self._stage,
         }
 
-    def _occasion(self, location: Location, compiled_at: Location | None, validation: Batches | None) -> Occasion:
+    def _fit_context(self, location: Location, compiled_at: Location | None, validation: Batches | None) -> FitContext:
         stand_in = self._stand_in()
-        return Occasion(
+        return FitContext(
             location=location,
             compiled_at=compiled_at,
             validation=validation,
@@ -297,18 +297,18 @@ class KerasRecorder:
             stand_in=stand_in is not None,
         )
 
-    def _hand_on(self, program: KerasProgram, occasion: Occasion) -> None:
+    def _hand_on(self, program: KerasProgram, context: FitContext) -> None:
         self._busy = True
         try:
             with quiet():
-                captures = captures_of(program, occasion)
+                captures = captures_of(program, context)
         except NotWatched as cause:
-            self._on_problem(str(cause), occasion.location)
+            self._on_problem(str(cause), context.location)
             return
         finally:
             self._busy = False
         if not captures:
-            self._on_problem("no prediction and no loss were seen in this training step", occasion.location)
+            self._on_problem("no prediction and no loss were seen in this training step", context.location)
         self._caught = self._caught or bool(captures)
         with contextlib.ExitStack() as telling:  # of all outputs, though the first may be told to end the program
             for capture in reversed(captures):

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ae_audit.runtime.keras import losses
-from ae_audit.runtime.keras.arm import primary_input
 from ae_audit.runtime.keras.batches import Batches, tree
 from ae_audit.runtime.keras.capture import KerasCapture
+from ae_audit.runtime.keras.graph.fit_step import recorded_step, validation_for
 from ae_audit.runtime.keras.heads import trace_head
 from ae_audit.runtime.keras.logits import logits_recoverable
 from ae_audit.runtime.keras.model_facts import metric_uses, model_facts, trainable_parameters
 from ae_audit.runtime.keras.pace import pace_of
 from ae_audit.runtime.keras.program import KerasProgram, LossPoint, backend, to_array
-from ae_audit.runtime.keras.tape.fit_step import recorded_step, validation_for
+from ae_audit.runtime.keras.variant import primary_input
 from ae_audit.runtime.keras.variational import variational_terms
 from ae_audit.runtime.measure.large_arrays import facts_of_whole
 from ae_audit.runtime.measure.relations import relation_of
@@ -30,7 +30,7 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Occasion:
+class FitContext:
     """Where and on what a model is trained."""
 
     location: Location
@@ -44,28 +44,28 @@ class Occasion:
     trail: tuple[TrailStep, ...] = ()
 
 
-def captures_of(program: KerasProgram, occasion: Occasion) -> list[KerasCapture]:
+def captures_of(program: KerasProgram, context: FitContext) -> list[KerasCapture]:
     """A capture for each loss of the program's training step."""
     program.prepare()
     points = program.points()
     recorded = recorded_step(program, points)
     if recorded is not None:
-        validation = validation_for(recorded, program, occasion.validation)
-        return captures_of(recorded, replace(occasion, validation=validation))
-    facts = _Facts(program, occasion)
-    places = [_location(point, occasion) for point in points]
+        validation = validation_for(recorded, program, context.validation)
+        return captures_of(recorded, replace(context, validation=validation))
+    facts = _Facts(program, context)
+    places = [_location(point, context) for point in points]
     return [
-        _capture(program, point, occasion, facts, shared=places.count(place) > 1)
+        _capture(program, point, context, facts, shared=places.count(place) > 1)
         for point, place in zip(points, places, strict=True)
     ]
 
 
 def _capture(
-    program: KerasProgram, point: LossPoint, occasion: Occasion, facts: _Facts, *, shared: bool
+    program: KerasProgram, point: LossPoint, context: FitContext, facts: _Facts, *, shared: bool
 ) -> KerasCapture:
-    loss = _loss_use(program, point, occasion)
+    loss = _loss_use(program, point, context)
     via = program.called_from(point) if shared else None
-    if via is not None and via != _location(point, occasion):
+    if via is not None and via != _location(point, context):
         loss = replace(loss, trail=(*loss.trail, TrailStep("for what this call asks of it", via)))
     traced = trace_head(
         program.watch,
@@ -84,7 +84,7 @@ def _capture(
         target = facts.of(point.target_leaf, targets, role)
     setup = TrainingSetup(
         framework=Framework.KERAS,
-        location=_location(point, occasion),
+        location=_location(point, context),
         backend=backend(),
         head=traced.head,
         loss=loss,
@@ -97,24 +97,24 @@ def _capture(
         validation_target=facts.validation(point.target_leaf),
         validation_input=facts.validation(source),
         optimizer=program.optimizer_of(point),
-        pace=pace_of(getattr(program.model, "optimizer", None), occasion.steps),
+        pace=pace_of(getattr(program.model, "optimizer", None), context.steps),
         variational=variational_terms(program, point, loss),
         seen_by=("runtime",),
     )
     return KerasCapture(setup, program, point, traced, targets, inputs, trainable_parameters(program.model))
 
 
-def _location(point: LossPoint, occasion: Occasion) -> Location:
+def _location(point: LossPoint, context: FitContext) -> Location:
     """Where the loss is computed: its own call in the user's training step, else ``fit``."""
     if point.call is None or point.compiled_index is not None or point.call.location is None:
-        return occasion.location
+        return context.location
     return point.call.location
 
 
-def _loss_use(program: KerasProgram, point: LossPoint, occasion: Occasion) -> LossUse:
+def _loss_use(program: KerasProgram, point: LossPoint, context: FitContext) -> LossUse:
     if point.call is None:
-        step = TrailStep("the loss is computed inside the training step, without a loss function", occasion.location)
-        return LossUse(custom=True, from_logits=Tri.UNKNOWN, location=occasion.compiled_at, trail=(step,))
+        step = TrailStep("the loss is computed inside the training step, without a loss function", context.location)
+        return LossUse(custom=True, from_logits=Tri.UNKNOWN, location=context.compiled_at, trail=(step,))
     written, weight = None, None
     if point.compiled_index is not None:
         compiled = program.model._compile_loss
@@ -122,10 +122,10 @@ def _loss_use(program: KerasProgram, point: LossPoint, occasion: Occasion) -> Lo
         weight = None if item.loss_weights is None else float(item.loss_weights)
         user = compiled._user_loss
         written = f'"{user}"' if isinstance(user, str) else None
-        location = occasion.compiled_at or occasion.location
+        location = context.compiled_at or context.location
     else:
         weight = point.weight
-        location = point.call.location or occasion.location
+        location = point.call.location or context.location
         written = program.text_of(point.call.location) if point.node is not None and not point.call.symbol else None
     return losses.describe(
         point.call.loss,
@@ -153,9 +153,9 @@ def _shapes(point: LossPoint) -> losses.Shapes | None:
 class _Facts:
     """The facts of each array, computed once."""
 
-    def __init__(self, program: KerasProgram, occasion: Occasion) -> None:
+    def __init__(self, program: KerasProgram, context: FitContext) -> None:
         self._program = program
-        self._occasion = occasion
+        self._context = context
         self._known: dict[tuple[int, str | None], DataFacts] = {}
         self._whole = tree().flatten((program.batches.whole_x, program.batches.whole_y))
 
@@ -167,9 +167,9 @@ class _Facts:
             self._known[key] = facts_of_whole(
                 whole,
                 sample,
-                source=self._occasion.source,
-                stand_in=self._occasion.stand_in,
-                trail=self._occasion.trail,
+                source=self._context.source,
+                stand_in=self._context.stand_in,
+                trail=self._context.trail,
                 role=role,
             )
         return self._known[key]
@@ -182,9 +182,9 @@ class _Facts:
             return self._program.prediction_at(point, self._program.first(512))[1]
 
     def validation(self, leaf: int | None) -> DataFacts | None:
-        if self._occasion.validation is None or leaf is None:
+        if self._context.validation is None or leaf is None:
             return None
-        leaves = tree().flatten((self._occasion.validation.whole_x, self._occasion.validation.whole_y))
+        leaves = tree().flatten((self._context.validation.whole_x, self._context.validation.whole_y))
         if leaf >= len(leaves) or leaves[leaf] is None:
             return None
         return self.of(None, leaves[leaf], None)

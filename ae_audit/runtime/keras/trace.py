@@ -48,7 +48,7 @@ TENSORFLOW_ENTROPIES = (
 
 
 @dataclass(slots=True, eq=False)
-class Call:
+class WatchedCall:
     """One call seen: of a layer or operation, of a layer's activation attribute, or of an activation function."""
 
     site: str
@@ -98,14 +98,14 @@ class LossReached(BaseException):
 
 
 LossHook = Callable[[LossCall, Callable[[], Any]], Any]
-ActivationHook = Callable[[Call, Callable[[], Any]], Any]
+ActivationHook = Callable[[WatchedCall, Callable[[], Any]], Any]
 
 
 @dataclass(slots=True)
 class Watch:
     """What was seen, in the order in which it came to an end."""
 
-    calls: list[Call] = field(default_factory=list)
+    calls: list[WatchedCall] = field(default_factory=list)
     losses: list[LossCall] = field(default_factory=list)
 
 
@@ -155,7 +155,7 @@ class _Recorder:
 
     def operation(self, original: Callable[..., Any], owner: Any, args: Any, kwargs: Any) -> Any:
         self._wrap_attribute(owner)
-        call = Call("operation", owner, symbol_of(owner), 0, tensors_in((args, kwargs)))
+        call = WatchedCall("operation", owner, symbol_of(owner), 0, tensors_in((args, kwargs)))
         outputs = original(owner, *args, **kwargs)
         self._finish(call, outputs)
         return outputs
@@ -166,7 +166,9 @@ class _Recorder:
         ordinal = self._ordinals.get(symbol, 0)
         self._ordinals[symbol] = ordinal + 1
         arguments = _named(symbol, args, kwargs)
-        call = Call("function", None, symbol, ordinal, tensors_in(args), arguments=arguments, location=self._locate())
+        call = WatchedCall(
+            "function", None, symbol, ordinal, tensors_in(args), arguments=arguments, location=self._locate()
+        )
         self._depth["function"] += 1
         try:
             if self._on_activation is None:
@@ -218,7 +220,9 @@ class _Recorder:
 
         @functools.wraps(original)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            call = Call("attribute", layer, function_symbol(original), 0, tensors_in(args), arguments=dict(kwargs))
+            call = WatchedCall(
+                "attribute", layer, function_symbol(original), 0, tensors_in(args), arguments=dict(kwargs)
+            )
             outputs = original(*args, **kwargs)
             self._finish(call, outputs)
             return outputs
@@ -227,7 +231,7 @@ class _Recorder:
         vars(layer)["activation"] = wrapper
         self._wrapped.append((layer, original))
 
-    def _finish(self, call: Call, outputs: Any) -> None:
+    def _finish(self, call: WatchedCall, outputs: Any) -> None:
         call.outputs = tensors_in(outputs)
         call.finished = len(self.watch.calls)
         call.modules = self._modules

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ae_audit.runtime.keras.op_trace import DeepRun, LossInRun
+from ae_audit.runtime.keras.graph.record import OpNode
+from ae_audit.runtime.keras.op_trace import LossInRun, OpTrace
 from ae_audit.runtime.keras.program import KerasProgram, LossPoint
-from ae_audit.runtime.keras.tape.record import Node
 from ae_audit.runtime.measure import variational
 from ae_audit.schema.location import Location
 from ae_audit.schema.training_setup import LossUse, VariationalTerms
@@ -63,7 +63,7 @@ def _terms(region: _Region, loss: LossInRun, name: str, from_logits: bool) -> Va
 class _Region:
     """The operations between weights and what is minimised."""
 
-    def __init__(self, run: DeepRun, nodes: list[Node], depends: set[int], root: Any, prediction: Any) -> None:
+    def __init__(self, run: OpTrace, nodes: list[OpNode], depends: set[int], root: Any, prediction: Any) -> None:
         self.prediction = prediction
         self._nodes = nodes
         self._makers = {id(output): node for node in nodes for output in node.outputs}
@@ -119,7 +119,7 @@ class _Region:
             root = behind
         return root
 
-    def _needed(self) -> list[Node]:
+    def _needed(self) -> list[OpNode]:
         """The operations that lead from what is given to the sum."""
         wanted: set[int] = set()
         stack = [self._total]

@@ -23,7 +23,7 @@ from ae_audit.runtime.keras.batches import Batches, Unreadable
 from ae_audit.runtime.keras.capture import KerasCapture
 from ae_audit.runtime.keras.model_state import torch_modes
 from ae_audit.runtime.keras.program import KerasProgram, backend, quiet
-from ae_audit.runtime.keras.setups import Occasion, captures_of
+from ae_audit.runtime.keras.setups import FitContext, captures_of
 from ae_audit.schema.location import Location
 from ae_audit.schema.training_setup import TrainingSetup
 from ae_audit.theory.loss import Link
@@ -170,9 +170,9 @@ def capture_watched(
         initial: the values that trials are to start from; by default the present ones.
     """
     program = KerasProgram(model=model, batches=batches, borrowed=True)
-    occasion = Occasion(location=fit.location, validation=fit.validation)
+    context = FitContext(location=fit.location, validation=fit.validation)
     with untouched(model, initial), quiet():
-        return captures_of(program, occasion)
+        return captures_of(program, context)
 
 
 MOST_SCORED = 256

@@ -38,7 +38,7 @@ NOT_RECOGNISED = {
 
 
 @dataclass(frozen=True, slots=True)
-class OwnActivation:
+class CustomActivation:
     """An activation function of the program's own."""
 
     range: ActivationRange
@@ -59,7 +59,7 @@ def recognised() -> dict[str, Array]:
     return found
 
 
-def by_values(function: Function) -> OwnActivation | None:
+def by_values(function: Function) -> CustomActivation | None:
     """What a function is, by its values; None where it does not go value by value, or cannot be tried."""
     far = np.asarray([*SATURATED, *(-value for value in reversed(SATURATED))])
     places = list(ALONE)
@@ -75,7 +75,7 @@ def by_values(function: Function) -> OwnActivation | None:
     for name, expected in recognised().items():
         affine = _affine(expected, values)
         if affine is not None:
-            return OwnActivation(ActivationRange(ValueRange()), name, *affine)
+            return CustomActivation(ActivationRange(ValueRange()), name, *affine)
     everything = np.concatenate([values, limits[np.isfinite(limits)]])
     low, high = float(everything.min()), float(everything.max())
     half = len(SATURATED)
@@ -84,10 +84,10 @@ def by_values(function: Function) -> OwnActivation | None:
         if not np.isfinite(end).all() or abs(end[-1] - end[-2]) > 1e-3 * max(1.0, abs(float(end[-2]))):
             rises = bool(end[-1] > end[0])
             low, high = (low, np.inf) if rises else (-np.inf, high)
-    return OwnActivation(ActivationRange(ValueRange.exactly(Interval(low, high))))
+    return CustomActivation(ActivationRange(ValueRange.exactly(Interval(low, high))))
 
 
-def sentence(name: str, found: OwnActivation) -> str:
+def sentence(name: str, found: CustomActivation) -> str:
     """How the range was found."""
     return f"{name}, tried on inputs far from 0, gives values in {found.range.values.hull}"
 

@@ -14,16 +14,16 @@ import torch
 from ae_audit.runtime.capture import Array, NotJudged
 from ae_audit.runtime.measure.large_arrays import facts_of_whole
 from ae_audit.runtime.measure.relations import relation_of
-from ae_audit.runtime.torch.arm import Arm, input_ref
 from ae_audit.runtime.torch.corruption import corruption, mixed_with_noise
-from ae_audit.runtime.torch.events import Chunk, Event, OptimizerRecord, Step, chunks_for, observed
+from ae_audit.runtime.torch.events import Chunk, Event, OptimizerRecord, OptimizerStep, chunks_for, observed
 from ae_audit.runtime.torch.graph import ancestors
 from ae_audit.runtime.torch.ideal import FreeTorch
 from ae_audit.runtime.torch.losses import LossSpec
 from ae_audit.runtime.torch.modules import ModelWatch, modules_of
-from ae_audit.runtime.torch.nodes import Kind, LossEvent, Origin, Ref, Site, SiteKey
+from ae_audit.runtime.torch.nodes import HeadState, Kind, LossEvent, RecordedLoss, Ref, SiteKey
 from ae_audit.runtime.torch.tensor_refs import size_in_bytes
 from ae_audit.runtime.torch.trial import Recording, TorchTrial, is_whole
+from ae_audit.runtime.torch.variant import TorchVariant, input_ref
 from ae_audit.schema.location import Location, TrailStep
 from ae_audit.schema.remedies import Remedy
 from ae_audit.schema.training_setup import (
@@ -102,7 +102,7 @@ class TorchCapture:
         Raises:
             CannotApply: if a remedy cannot be applied here, or nothing was trained.
         """
-        arm = Arm(remedies, self._first.origin, self._first.spec, self.setup.loss.custom)
+        arm = TorchVariant(remedies, self._first.origin, self._first.spec, self.setup.loss.custom)
         return TorchTrial(self._recording, arm, seed)
 
     def free_network(self, remedies: Sequence[Remedy]) -> FreeTorch:
@@ -126,7 +126,7 @@ class Recorded(Protocol):
     initial: dict[int, tuple[torch.nn.Parameter, torch.Tensor]]
 
     @property
-    def sites(self) -> Mapping[SiteKey, Site]:
+    def sites(self) -> Mapping[SiteKey, RecordedLoss]:
         """Where losses were computed, in the order in which they were met."""
 
     def quietly(self) -> AbstractContextManager[None]:
@@ -173,7 +173,9 @@ def _ends(facts: DataFacts) -> tuple[float, float]:
     return (0.0, 0.0) if facts.measured is None else (facts.measured.quantiles[0], facts.measured.quantiles[-1])
 
 
-def _capture(recorder: Recorded, site: Site, events: Sequence[LossEvent], validations: Sequence[Site]) -> TorchCapture:
+def _capture(
+    recorder: Recorded, site: RecordedLoss, events: Sequence[LossEvent], validations: Sequence[RecordedLoss]
+) -> TorchCapture:
     chunks = tuple(chunk for chunk in chunks_for(site, recorder.events) if is_whole(chunk)) if site.trained else ()
     if len(chunks) > 1 and _draws(chunks[0]):
         chunks = chunks[1:]  # data drawn at random before training look like noise of the first step
@@ -226,7 +228,7 @@ def _draws(chunk: Chunk) -> bool:
     return any(node.kind is Kind.NOISE for node in nodes)
 
 
-def _recording(recorder: Recorded, chunks: tuple[Chunk, ...], site: Site) -> Recording:
+def _recording(recorder: Recorded, chunks: tuple[Chunk, ...], site: RecordedLoss) -> Recording:
     used = {id(record) for chunk in chunks for event in chunk.events for record in [getattr(event, "optimizer", None)]}
     parameters: dict[int, tuple[torch.nn.Parameter, torch.Tensor]] = {}
     for record in recorder.optimizers.values():
@@ -286,7 +288,7 @@ def _head(first: LossEvent) -> Head:
     )
 
 
-def _units(origin: Origin, shape: tuple[int, ...]) -> int | None:
+def _units(origin: HeadState, shape: tuple[int, ...]) -> int | None:
     if origin.axis is not None and origin.shape is not None and -len(origin.shape) <= origin.axis < len(origin.shape):
         return origin.shape[origin.axis]
     return _channels(shape)
@@ -297,7 +299,7 @@ def _channels(shape: tuple[int, ...]) -> int | None:
     return shape[1] if len(shape) > 1 else None
 
 
-def _loss(site: Site, first: LossEvent, others: Iterable[Site]) -> LossUse:
+def _loss(site: RecordedLoss, first: LossEvent, others: Iterable[RecordedLoss]) -> LossUse:
     shared = any(other.location == site.location for other in others if other is not site)
     trail = (TrailStep("for what this call asks of it", site.key.via),) if shared and site.key.via is not None else ()
     spec: LossSpec = first.spec
@@ -345,7 +347,7 @@ def _optimizer(chunks: Sequence[Chunk]) -> str | None:
 def _pace(chunks: Sequence[Chunk]) -> Pace | None:
     """How far the training goes, under an optimizer whose steps its learning rate bounds."""
     last = chunks[0].events[-1] if chunks else None
-    if not isinstance(last, Step) or last.optimizer.rounds is None or not bounds_its_step(last.optimizer.name):
+    if not isinstance(last, OptimizerStep) or last.optimizer.rounds is None or not bounds_its_step(last.optimizer.name):
         return None
     rates = [settings["lr"] for _, settings in last.optimizer.groups if isinstance(settings.get("lr"), (int, float))]
     return Pace(last.optimizer.rounds, float(max(rates))) if rates else None
@@ -354,7 +356,7 @@ def _pace(chunks: Sequence[Chunk]) -> Pace | None:
 def _gradients_reset(chunks: Sequence[Chunk]) -> Tri:
     """Whether the optimizer that steps on the loss starts each of its steps from nothing."""
     last = chunks[0].events[-1] if chunks else None
-    return last.optimizer.gradients_reset if isinstance(last, Step) else Tri.UNKNOWN
+    return last.optimizer.gradients_reset if isinstance(last, OptimizerStep) else Tri.UNKNOWN
 
 
 def _with_data(
@@ -403,7 +405,7 @@ def _is_sample_of(target: Array, batch: Array) -> bool:
 IMAGES = frozenset({Relation.SAME, Relation.RESCALED, Relation.NOISED_INPUT, Relation.NOISED_TARGET})
 
 
-def _with_validation(setup: TrainingSetup, validations: Sequence[Site]) -> TrainingSetup:
+def _with_validation(setup: TrainingSetup, validations: Sequence[RecordedLoss]) -> TrainingSetup:
     """The data of a loss of the same kind on predictions of the same shape, computed outside training."""
     for site in validations:
         first = site.evaluated[0]

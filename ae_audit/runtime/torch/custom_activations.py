@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.nn.parameter import is_lazy
 
-from ae_audit.runtime.measure.custom_activations import Array, OwnActivation, by_values
+from ae_audit.runtime.measure.custom_activations import Array, CustomActivation, by_values
 from ae_audit.runtime.torch import functions
 from ae_audit.runtime.torch.tensor_refs import IdentityMap
 from ae_audit.schema.location import Location
@@ -35,7 +35,7 @@ Described = tuple[str | None, Location | None]
 
 
 @dataclass(eq=False, slots=True)
-class Made:
+class Provenance:
     """How a tensor was made from the output of the last layer with weights.
 
     Of that output itself ``function`` is None.
@@ -58,7 +58,7 @@ class Made:
         return (
             self.shape,
             self.function,
-            *(part.signature() if isinstance(part, Made) else str(part) for part in parts),
+            *(part.signature() if isinstance(part, Provenance) else str(part) for part in parts),
         )
 
     def played(self, start: torch.Tensor, known: dict[int, Any] | None = None) -> Any:
@@ -67,9 +67,9 @@ class Made:
         if self.function is None:
             return start
         if id(self) not in known:
-            args = [part.played(start, known) if isinstance(part, Made) else part for part in self.args]
+            args = [part.played(start, known) if isinstance(part, Provenance) else part for part in self.args]
             kwargs = {
-                name: part.played(start, known) if isinstance(part, Made) else part
+                name: part.played(start, known) if isinstance(part, Provenance) else part
                 for name, part in self.kwargs.items()
             }
             changes = functions.writes_in_place(self.function) or kwargs.get("inplace") is True
@@ -80,7 +80,7 @@ class Made:
         return known[id(self)]
 
 
-class Makings:
+class ProvenanceTracker:
     """Remembers how tensors were made.
 
     Args:
@@ -88,11 +88,11 @@ class Makings:
     """
 
     def __init__(self, describe: Callable[[], Described]) -> None:
-        self._made: IdentityMap[Made] = IdentityMap()
+        self._made: IdentityMap[Provenance] = IdentityMap()
         self._describe = describe
-        self._known: dict[tuple[Any, ...], OwnActivation | None] = {}
+        self._known: dict[tuple[Any, ...], CustomActivation | None] = {}
 
-    def get(self, tensor: torch.Tensor) -> Made | None:
+    def get(self, tensor: torch.Tensor) -> Provenance | None:
         return self._made.get(tensor)
 
     def note(
@@ -100,10 +100,10 @@ class Makings:
     ) -> None:
         """Take note of a call that has just returned."""
         name = functions.short_name(function)
-        made: Made | None = None
+        made: Provenance | None = None
         if len(outputs) == 1:
             if name in functions.WEIGHTED or name in functions.NORMALISING:
-                made = Made(outputs[0].shape, object()) if outputs[0].requires_grad else None
+                made = Provenance(outputs[0].shape, object()) if outputs[0].requires_grad else None
             elif name not in functions.RANDOM:
                 made = self._call(name, function, args, kwargs)
         for output in outputs:
@@ -112,7 +112,7 @@ class Makings:
             else:
                 self._made[output] = made
 
-    def own_activation(self, made: Made) -> OwnActivation | None:
+    def custom_activation(self, made: Provenance) -> CustomActivation | None:
         """What the functions amount to; None where they do not go value by value."""
         key = made.signature()
         if key not in self._known:
@@ -122,10 +122,10 @@ class Makings:
 
     def _call(
         self, name: str, function: functions.Function, args: Sequence[Any], kwargs: dict[str, Any]
-    ) -> Made | None:
+    ) -> Provenance | None:
         parts = [self._part(value) for value in args]
         named = {key: self._part(value) for key, value in kwargs.items()}
-        found = [part for part in (*parts, *named.values()) if isinstance(part, Made)]
+        found = [part for part in (*parts, *named.values()) if isinstance(part, Provenance)]
         calls = 1 + sum(part.calls for part in found)
         if not found or _UNKNOWN in parts or _UNKNOWN in named.values() or calls > MOST_CALLS:
             return None
@@ -134,7 +134,7 @@ class Makings:
         shaping = name in functions.RESHAPING or functions.activation_of(function) is not None
         described = found[0].described if shaping and found[0].function is not None else self._describe()
         plain = all(part.plain for part in found) and _is_plain(name, function, parts, len(found))
-        return Made(found[0].shape, found[0].start, function, tuple(parts), named, calls, described, plain)
+        return Provenance(found[0].shape, found[0].start, function, tuple(parts), named, calls, described, plain)
 
     def _part(self, value: Any) -> Any:
         if isinstance(value, torch.Tensor):
@@ -147,13 +147,13 @@ class Makings:
             return value.detach().clone() if constant else _UNKNOWN
         if isinstance(value, (tuple, list)) and any(isinstance(item, torch.Tensor) for item in value):
             parts = [self._part(item) for item in value]
-            return _UNKNOWN if any(isinstance(item, Made) or item is _UNKNOWN for item in parts) else value
+            return _UNKNOWN if any(isinstance(item, Provenance) or item is _UNKNOWN for item in parts) else value
         return value
 
 
 def _is_plain(name: str, function: functions.Function, args: Sequence[Any], tensors: int) -> bool:
     known = name in functions.RESHAPING or name in PLAIN or functions.activation_of(function) is not None
-    divided = name in {"div", "true_divide", "divide"} and bool(args) and isinstance(args[0], Made)
+    divided = name in {"div", "true_divide", "divide"} and bool(args) and isinstance(args[0], Provenance)
     return tensors == 1 and (known or divided)
 
 
@@ -164,7 +164,7 @@ class _Unknown:
 _UNKNOWN = _Unknown()
 
 
-def _characterised(made: Made) -> OwnActivation | None:
+def _characterised(made: Provenance) -> CustomActivation | None:
     for shape in dict.fromkeys((torch.Size((min(2, made.shape[0]), *made.shape[1:])), made.shape)):
         if not 0 < shape.numel() <= MOST_VALUES:
             continue
@@ -173,7 +173,7 @@ def _characterised(made: Made) -> OwnActivation | None:
     return None
 
 
-def _goes_value_by_value(made: Made, shape: torch.Size) -> bool:
+def _goes_value_by_value(made: Provenance, shape: torch.Size) -> bool:
     """Whether each result depends on the value in its own place alone."""
     generator = torch.Generator().manual_seed(0)
     values = 4 * torch.rand(shape, generator=generator) - 2
@@ -192,7 +192,7 @@ def _goes_value_by_value(made: Made, shape: torch.Size) -> bool:
     return True
 
 
-def _applied(made: Made, values: Array, shape: torch.Size) -> Array:
+def _applied(made: Provenance, values: Array, shape: torch.Size) -> Array:
     """The function on a vector, in as many tensors of the shape as it fills."""
     size = shape.numel()
     found = []

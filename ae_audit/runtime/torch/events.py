@@ -11,7 +11,7 @@ import torch
 from torch.utils import _foreach_utils
 
 from ae_audit.runtime.torch.graph import ancestors, leaves_of
-from ae_audit.runtime.torch.nodes import Kind, Leaf, LossEvent, Node, Ref, Site
+from ae_audit.runtime.torch.nodes import Kind, Leaf, LossEvent, Node, RecordedLoss, Ref
 from ae_audit.runtime.torch.tensor_refs import size_in_bytes
 from ae_audit.theory.ranges import Tri
 
@@ -124,14 +124,14 @@ class Zeroed:
 
 
 @dataclass(eq=False, slots=True)
-class Step:
+class OptimizerStep:
     """The optimizer took a step; ``inner`` is what its closure did, where it was given one."""
 
     optimizer: OptimizerRecord
     inner: list[Event] | None = None
 
 
-Event = Backward | Zeroed | Step
+Event = Backward | Zeroed | OptimizerStep
 
 
 @dataclass(eq=False, slots=True)
@@ -148,11 +148,11 @@ def backwards(events: Iterable[Event]) -> Iterable[Backward]:
     for event in events:
         if isinstance(event, Backward):
             yield event
-        elif isinstance(event, Step) and event.inner:
+        elif isinstance(event, OptimizerStep) and event.inner:
             yield from backwards(event.inner)
 
 
-def chunks_for(site: Site, events: Sequence[Event]) -> tuple[Chunk, ...]:
+def chunks_for(site: RecordedLoss, events: Sequence[Event]) -> tuple[Chunk, ...]:
     """The training steps in which the site's loss took part, closed by the optimizer that steps on it."""
     mine = {id(loss) for loss in site.trained}
     optimizer = _optimizer_for(mine, events)
@@ -162,7 +162,7 @@ def chunks_for(site: Site, events: Sequence[Event]) -> tuple[Chunk, ...]:
     current: list[Event] = []
     for event in events:
         current.append(event)
-        if isinstance(event, Step) and event.optimizer is optimizer:
+        if isinstance(event, OptimizerStep) and event.optimizer is optimizer:
             losses = tuple(loss for backward in backwards(current) for loss in backward.losses if id(loss) in mine)
             if losses:
                 chunks.append(Chunk(tuple(current), losses))
@@ -175,7 +175,7 @@ def _optimizer_for(mine: set[int], events: Sequence[Event]) -> OptimizerRecord |
     for event in events:
         if any(id(loss) in mine for backward in backwards([event]) for loss in backward.losses):
             seen = True
-        if seen and isinstance(event, Step):
+        if seen and isinstance(event, OptimizerStep):
             return event.optimizer
     return None
 

@@ -18,7 +18,7 @@ import torch
 from ae_audit.runtime.torch.graph import Player, ancestors, plain_value, rederived
 from ae_audit.runtime.torch.loss_targets import argument_of, as_they_were, base, equal, unique, varies
 from ae_audit.runtime.torch.losses import LossSpec
-from ae_audit.runtime.torch.nodes import Kind, Leaf, Node, Origin, Ref
+from ae_audit.runtime.torch.nodes import HeadState, Kind, Leaf, Node, Ref
 from ae_audit.schema.training_setup import Parameters
 from ae_audit.theory import array_losses
 from ae_audit.theory.loss import Loss
@@ -77,7 +77,7 @@ class CustomLoss:
         return source.shapes.get(self.prediction.index) if isinstance(source, Node) else None
 
     @property
-    def origin(self) -> Origin | None:
+    def origin(self) -> HeadState | None:
         source = self.prediction.source
         return source.origins.get(self.prediction.index) if isinstance(source, Node) else None
 

@@ -14,23 +14,23 @@ import torch
 
 from ae_audit.runtime.measure.custom_activations import sentence
 from ae_audit.runtime.torch import functions
-from ae_audit.runtime.torch.custom_activations import Described, Makings
-from ae_audit.runtime.torch.nodes import ActivationCall, Holder, Origin
+from ae_audit.runtime.torch.custom_activations import Described, ProvenanceTracker
+from ae_audit.runtime.torch.nodes import ActivationCall, HeadState, Holder
 from ae_audit.runtime.torch.tensor_refs import IdentityMap
 from ae_audit.theory.activations import LINEAR_RANGE, UNKNOWN_ACTIVATION_RANGE, ActivationRange, find_activation
 from ae_audit.theory.intervals import REAL_LINE, Interval
 from ae_audit.theory.ranges import ValueRange
 
-LINEAR = Origin("linear", LINEAR_RANGE)
+LINEAR = HeadState("linear", LINEAR_RANGE)
 WEIGHED = replace(LINEAR, bare=True)
-UNKNOWN = Origin(None, UNKNOWN_ACTIVATION_RANGE)
+UNKNOWN = HeadState(None, UNKNOWN_ACTIVATION_RANGE)
 NOT_BY_VALUE = "what activates the output does not go value by value: what it can give is not known"
 OWN_CALLS = "the program computes the activation of its output itself, which cannot be exchanged"
 _LOOKED_AT = 4096
 """values of which the scale of a dropout is read off"""
 
 
-class HeadFollower:
+class HeadTracker:
     """Keeps the origin of every tensor that comes from a model.
 
     Args:
@@ -38,10 +38,10 @@ class HeadFollower:
     """
 
     def __init__(self, describe: Callable[[], Described]) -> None:
-        self._origins: IdentityMap[Origin] = IdentityMap()
+        self._origins: IdentityMap[HeadState] = IdentityMap()
         self._noise: IdentityMap[bool] = IdentityMap()
         self._describe = describe
-        self._makings = Makings(describe)
+        self._provenance = ProvenanceTracker(describe)
         self.variational = False
         """whether a sample was drawn as mean + deviation · noise, both with gradients"""
         self.normalised: bool | None = None
@@ -53,15 +53,15 @@ class HeadFollower:
         self.normalised = None
         self._seen_weights = False
 
-    def origin(self, tensor: torch.Tensor) -> Origin | None:
+    def origin(self, tensor: torch.Tensor) -> HeadState | None:
         return self._origins.get(tensor)
 
-    def head(self, tensor: torch.Tensor) -> Origin | None:
+    def head(self, tensor: torch.Tensor) -> HeadState | None:
         """The origin of a prediction; what the program made by itself is tried on values."""
-        origin, made = self._origins.get(tensor), self._makings.get(tensor)
+        origin, made = self._origins.get(tensor), self._provenance.get(tensor)
         if made is None or made.plain:
             return origin
-        found = self._makings.own_activation(made)
+        found = self._provenance.custom_activation(made)
         written, location = made.described
         if found is None:
             if origin is not None and not origin.range.values.unknown:
@@ -72,7 +72,9 @@ class HeadFollower:
                 return origin
             trail = (sentence(written or "the output", found),)
             shape = tuple(tensor.shape)
-            return Origin(None, found.range, shape=shape, written=written, location=location, trail=trail, sampled=True)
+            return HeadState(
+                None, found.range, shape=shape, written=written, location=location, trail=trail, sampled=True
+            )
         activation = find_activation(found.name)
         known = origin is not None and not origin.range.values.unknown
         if activation is None or found.name == "linear" or (known and origin and origin.activation == found.name):
@@ -82,7 +84,7 @@ class HeadFollower:
         after = () if same else ("Affine",)
         trail = (f"{written or 'the output'} gives the values of {found.name}{'' if same else ', scaled'}",)
         shape = tuple(tensor.shape)
-        return Origin(found.name, range, (), None, shape, after, written, location, fixed=OWN_CALLS, trail=trail)
+        return HeadState(found.name, range, (), None, shape, after, written, location, fixed=OWN_CALLS, trail=trail)
 
     def is_noise(self, tensor: torch.Tensor) -> bool:
         return bool(self._noise.get(tensor))
@@ -103,7 +105,7 @@ class HeadFollower:
         if not outputs:
             return
         self._watch_model_start(name, args)
-        self._makings.note(function, args, kwargs, outputs)
+        self._provenance.note(function, args, kwargs, outputs)
         if self._follow_noise(name, args, outputs):
             return
         try:
@@ -125,7 +127,7 @@ class HeadFollower:
         kwargs: dict[str, Any],
         output: torch.Tensor,
         holder: Holder,
-    ) -> Origin | None:
+    ) -> HeadState | None:
         first = _first_tensor(args, kwargs)
         if first is None:
             return None
@@ -138,7 +140,7 @@ class HeadFollower:
             found = find_activation(functions.RECURRENT[name])
             layer = f"nn.{name.upper()}"
             fixed = f"the activation is a part of {layer}"
-            return None if found is None else Origin(found.name, found.range, written=layer, fixed=fixed)
+            return None if found is None else HeadState(found.name, found.range, written=layer, fixed=fixed)
         if name in functions.JOINING:
             return self._joined(args, functions.JOINING[name])
         origin = self._origins.get(first)
@@ -172,7 +174,7 @@ class HeadFollower:
 
     def _after_activation(
         self, activation: tuple[str, dict[str, Any]], first: torch.Tensor, output: torch.Tensor, holder: Holder
-    ) -> Origin | None:
+    ) -> HeadState | None:
         name, parameters = activation
         index = holder.calls.get(name, 0)
         holder.calls[name] = index + 1
@@ -195,7 +197,7 @@ class HeadFollower:
             others = (*before.others, location)
             return replace(before.then(name, range), last=last, inner=(*before.inner, *before.last), others=others)
         plain = tuple(sorted((key, value) for key, value in parameters.items() if key != "axis"))
-        made = Origin(name, range, plain, axis, tuple(output.shape), (), written, location, last)
+        made = HeadState(name, range, plain, axis, tuple(output.shape), (), written, location, last)
         hull = range.values.hull
         if name in {"hard_tanh", "relu"} and hull.bounded and before is not None and before.bare:
             made = replace(made, cut=_share_cut(first, hull.lo, hull.hi))
@@ -204,7 +206,7 @@ class HeadFollower:
         others = (*before.others, before.location)
         return replace(made, inner=(*before.inner, *before.last), others=others, fixed=before.fixed)
 
-    def _after_arithmetic(self, name: str, args: Sequence[Any], output: torch.Tensor) -> Origin | None:
+    def _after_arithmetic(self, name: str, args: Sequence[Any], output: torch.Tensor) -> HeadState | None:
         left, right = args[0], args[1] if len(args) > 1 else None
         sides = (left, right)
         origins = [self._origins.get(side) if isinstance(side, torch.Tensor) else None for side in sides]
@@ -224,12 +226,12 @@ class HeadFollower:
         if name in {"add", "sub"} and any(_covers_everything(origin.range) for origin in present):
             return LINEAR
         if len(present) == 2:
-            return Origin(None, _combined(name, present[0].range, present[1].range))
+            return HeadState(None, _combined(name, present[0].range, present[1].range))
         if name == "mul":  # a mask, or an attention map over data
             return replace(present[0], activation=None, range=UNKNOWN_ACTIVATION_RANGE).then("Product")
         return LINEAR if _covers_everything(present[0].range) else UNKNOWN
 
-    def _joined(self, args: Sequence[Any], name: str) -> Origin | None:
+    def _joined(self, args: Sequence[Any], name: str) -> HeadState | None:
         parts = args[0] if args and isinstance(args[0], (tuple, list)) else ()
         origins = [self._origins.get(part) for part in parts if isinstance(part, torch.Tensor)]
         if not origins or any(origin is None for origin in origins):
@@ -246,7 +248,7 @@ class HeadFollower:
             joined = _both(joined, origin)
         return joined.then(name, range)
 
-    def _dropped(self, origin: Origin, first: torch.Tensor, output: torch.Tensor) -> Origin:
+    def _dropped(self, origin: HeadState, first: torch.Tensor, output: torch.Tensor) -> HeadState:
         if output is first or not first.nelement():
             return origin
         # what is kept is divided by the share that is kept
@@ -318,7 +320,7 @@ _CARRYING = (
 )
 
 
-def _both(one: Origin, other: Origin) -> Origin:
+def _both(one: HeadState, other: HeadState) -> HeadState:
     """``one`` with the calls that made ``other``: they are exchanged together."""
     if one.last == other.last:
         return one

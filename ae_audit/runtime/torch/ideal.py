@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from ae_audit.runtime.capture import Array, FloatArray, NotJudged, Played
 from ae_audit.runtime.torch import functions
-from ae_audit.runtime.torch.arm import Arm, ArmPlayer
 from ae_audit.runtime.torch.events import Chunk, backwards
 from ae_audit.runtime.torch.graph import ancestors
 from ae_audit.runtime.torch.head_path import HeadPath, NoPath, path_to
 from ae_audit.runtime.torch.loss_terms import LossTerm, from_network, picks, term_of
 from ae_audit.runtime.torch.nodes import LossEvent, Node, Ref
 from ae_audit.runtime.torch.trial import Recording
+from ae_audit.runtime.torch.variant import TorchVariant, VariantPlayer
 from ae_audit.schema.remedies import Remedy, SwapActivation
 
 MOST_VALUES = 1 << 14
@@ -42,11 +42,11 @@ class FreeTorch:
         """Raises: CannotApply, NotJudged."""
         loss = chunk.losses[0]
         loss_remedies = [remedy for remedy in remedies if not isinstance(remedy, SwapActivation)]
-        Arm(remedies, loss.origin, loss.spec, recording.custom)  # raises where one of them cannot be applied
+        TorchVariant(remedies, loss.origin, loss.spec, recording.custom)  # raises where one of them cannot be applied
         self._recording = recording
         self._chunk = chunk
         self._loss = loss
-        self._arm = Arm(loss_remedies, loss.origin, loss.spec, recording.custom)
+        self._arm = TorchVariant(loss_remedies, loss.origin, loss.spec, recording.custom)
         self._swapped = next((remedy.to for remedy in remedies if isinstance(remedy, SwapActivation)), None)
         if loss.node is None or not isinstance(loss.prediction.source, Node):
             raise NotJudged("the loss is computed out of sight, inside a model")
@@ -69,7 +69,7 @@ class FreeTorch:
         return self._term.beside
 
     @property
-    def dear(self) -> bool:
+    def is_slow(self) -> bool:
         return self._term.windowed
 
     def play(self, free: FloatArray) -> Played:
@@ -214,8 +214,8 @@ class FreeTorch:
             total = total + factor * value.sum().double()
         return total
 
-    def _player(self) -> ArmPlayer:
-        return ArmPlayer(self._arm, self._chunk.losses, cut=self._cut)
+    def _player(self) -> VariantPlayer:
+        return VariantPlayer(self._arm, self._chunk.losses, cut=self._cut)
 
     def _cut(self, tensor: torch.Tensor) -> torch.Tensor:
         """The part of a tensor that belongs to the samples taken."""

@@ -13,9 +13,9 @@ from ae_audit.runtime.torch import functions, losses
 from ae_audit.runtime.torch.events import weights_behind
 from ae_audit.runtime.torch.graph import ancestors, getting_gradients
 from ae_audit.runtime.torch.handwritten_losses import custom_losses, recognise
-from ae_audit.runtime.torch.heads import HeadFollower
+from ae_audit.runtime.torch.heads import HeadTracker
 from ae_audit.runtime.torch.modules import ModelWatch, spelled
-from ae_audit.runtime.torch.nodes import LossEvent, Node, Ref, Site, SiteKey
+from ae_audit.runtime.torch.nodes import LossEvent, Node, RecordedLoss, Ref, SiteKey
 from ae_audit.schema.location import Location
 
 MOST_TRAININGS = 8
@@ -34,15 +34,15 @@ class LossSites:
         news: called when a site is met for the first time.
     """
 
-    def __init__(self, user: UserCode, models: ModelWatch, heads: HeadFollower, news: Callable[[], None]) -> None:
+    def __init__(self, user: UserCode, models: ModelWatch, heads: HeadTracker, news: Callable[[], None]) -> None:
         self._user = user
         self._models = models
         self._heads = heads
         self._news = news
         self._met: set[SiteKey] = set()
-        self.found: dict[SiteKey, Site] = {}
+        self.found: dict[SiteKey, RecordedLoss] = {}
 
-    def at(self, location: Location | None, name: str, prediction: Ref, via: Location | None = None) -> Site:
+    def at(self, location: Location | None, name: str, prediction: Ref, via: Location | None = None) -> RecordedLoss:
         """The site of a loss of that name at that place, where it is called from ``via``.
 
         One that was recorded to its end is left to the model that it trained: another model's training is another one.
@@ -58,7 +58,7 @@ class LossSites:
                 break
             key = replace(key, training=key.training + 1)
         if key not in self.found:
-            self.found[key] = Site(key, None, None, None)
+            self.found[key] = RecordedLoss(key, None, None, None)
             if key not in self._met:
                 self._met.add(key)
                 self._news()

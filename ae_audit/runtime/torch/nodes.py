@@ -123,7 +123,7 @@ class Node:
         self.loss: LossEvent | None = None
         self.shapes: dict[int, torch.Size] = {}
         """of its results, by their place among the flattened outputs"""
-        self.origins: dict[int, Origin] = {}
+        self.origins: dict[int, HeadState] = {}
         """of its results: how they came about"""
         self.sample: torch.Tensor | None = None
         """the first output as it was, for nodes of chance that enter a model or a loss"""
@@ -151,7 +151,7 @@ class ActivationCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class HeadState:
     """How a tensor came about."""
 
     activation: str | None
@@ -189,7 +189,7 @@ class Origin:
         """The activation that was applied last, by canonical name."""
         return self.last[0].name if self.last else self.activation
 
-    def then(self, name: str, range: ActivationRange | None = None) -> Origin:
+    def then(self, name: str, range: ActivationRange | None = None) -> HeadState:
         """This origin after one more operation; an empty name is not worth showing."""
         after = (*self.after, name) if name else self.after
         return replace(self, after=after, range=self.range if range is None else range)
@@ -206,7 +206,7 @@ class LossEvent:
     prediction: Ref
     target: Ref
     spec: LossSpec
-    origin: Origin | None
+    origin: HeadState | None
     prediction_shape: tuple[int, ...]
     places: tuple[int, int] = (0, 1)
     """of prediction and target among the node's flattened arguments"""
@@ -220,7 +220,7 @@ class LossEvent:
     """of a loss spelled out by hand: the calls between prediction and ``node``"""
     targets: tuple[Leaf, ...] = ()
     """of a loss spelled out by hand: the leaves that hold the target"""
-    site: Site | None = None
+    site: RecordedLoss | None = None
     callers: tuple[Caller, ...] = ()
     """the user's frames in which it was computed"""
 
@@ -241,7 +241,7 @@ class SiteKey:
 
 
 @dataclass(eq=False, slots=True)
-class Site:
+class RecordedLoss:
     """One loss of the program, with all that was seen of it."""
 
     key: SiteKey

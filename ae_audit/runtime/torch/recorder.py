@@ -29,7 +29,7 @@ from ae_audit.runtime.torch.events import (
     Backward,
     Event,
     OptimizerRecord,
-    Step,
+    OptimizerStep,
     Zeroed,
     bytes_held,
     weights_behind,
@@ -38,12 +38,12 @@ from ae_audit.runtime.torch.events import (
 from ae_audit.runtime.torch.graph import Tape, ancestors
 from ae_audit.runtime.torch.guarded_calls import GuardedCalls
 from ae_audit.runtime.torch.handwritten_losses import terms_of
-from ae_audit.runtime.torch.heads import HeadFollower
+from ae_audit.runtime.torch.heads import HeadTracker
 from ae_audit.runtime.torch.loss_sites import LossSites
 from ae_audit.runtime.torch.modules import ModelWatch, spelled
-from ae_audit.runtime.torch.nodes import Holder, Kind, Leaf, LossEvent, Node, Ref, Site, SiteKey
+from ae_audit.runtime.torch.nodes import Holder, Kind, Leaf, LossEvent, Node, RecordedLoss, Ref, SiteKey
 from ae_audit.runtime.torch.optimizers import watched_optimizers
-from ae_audit.runtime.torch.stop_rule import PATIENCE, Enough
+from ae_audit.runtime.torch.stop_rule import PATIENCE, StopRule
 from ae_audit.runtime.torch.tensor_refs import IdentityMap
 from ae_audit.runtime.torch.variational import variational_terms
 from ae_audit.schema.location import Location
@@ -90,8 +90,8 @@ class TorchRecorder(GuardedCalls):
         self.initial: dict[int, tuple[torch.nn.Parameter, torch.Tensor]] = {}
         """every optimized parameter, by identity, with its value before the first step"""
         self.tape = Tape(self._open_owner_of)
-        self.heads = HeadFollower(self._describe_activation)
-        self._enough = Enough(
+        self.heads = HeadTracker(self._describe_activation)
+        self._enough = StopRule(
             expected_losses,
             max_steps,
             deadline,
@@ -159,7 +159,7 @@ class TorchRecorder(GuardedCalls):
             self._paused -= 1
 
     @property
-    def sites(self) -> Mapping[SiteKey, Site]:
+    def sites(self) -> Mapping[SiteKey, RecordedLoss]:
         """Where losses were computed, in the order in which they were met."""
         return self._sites.found
 
@@ -382,7 +382,7 @@ class TorchRecorder(GuardedCalls):
                 loss.site.held += held
                 self._look_for_divergence(root, loss, loss.site)
 
-    def _look_for_divergence(self, root: Ref, loss: LossEvent, site: Site) -> None:
+    def _look_for_divergence(self, root: Ref, loss: LossEvent, site: RecordedLoss) -> None:
         """Measure the divergence of a code that is minimised with a loss, in the first steps."""
         if site.variational is None and site.looked_for_divergence < ATTEMPTS:
             site.looked_for_divergence += 1
@@ -410,7 +410,7 @@ class TorchRecorder(GuardedCalls):
         """An optimizer is about to step: keep its weights if it is its first, and see whether the program may end."""
         if self._paused or threading.get_ident() != self._thread:
             return None
-        event: Step | None = None
+        event: OptimizerStep | None = None
         with self._guarded():
             event = self.note_step(optimizer)
             self._enough.settle(self.sites.values())
@@ -428,7 +428,7 @@ class TorchRecorder(GuardedCalls):
         """The value of a weight, kept for trials."""
         return parameter.detach().clone()
 
-    def note_step(self, optimizer: torch.optim.Optimizer) -> Step:
+    def note_step(self, optimizer: torch.optim.Optimizer) -> OptimizerStep:
         """The optimizer steps, or would; its weights are kept if this is its first time."""
         record = self.optimizers.get(id(optimizer))
         if record is None:
@@ -440,7 +440,7 @@ class TorchRecorder(GuardedCalls):
                     with self.quietly():
                         self.initial[id(parameter)] = (parameter, self.copy(parameter))
         record.stepped()
-        event = Step(record)
+        event = OptimizerStep(record)
         if not self._enough.all_complete(self.sites.values()):
             self._sink.append(event)
         return event
@@ -452,7 +452,7 @@ class TorchRecorder(GuardedCalls):
             self._paused -= 1
             self.tape.tick += 1
 
-    def _closure(self, closure: Callable[[], Any], event: Step) -> Callable[[], Any]:
+    def _closure(self, closure: Callable[[], Any], event: OptimizerStep) -> Callable[[], Any]:
         """The closure, recorded the first time that the optimizer calls it."""
 
         def wrapped() -> Any:

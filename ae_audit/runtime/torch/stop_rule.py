@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from ae_audit.runtime.sandbox.clock import undisturbed
-from ae_audit.runtime.torch.nodes import Site, SiteKey
+from ae_audit.runtime.torch.nodes import RecordedLoss, SiteKey
 from ae_audit.schema.location import Location
 
 MOST_BYTES = 64 << 20
@@ -26,7 +26,7 @@ PATIENCE = 10.0
 ended; a machine that is busy with something else does not cut a program short"""
 
 
-class Enough:
+class StopRule:
     """Decides when a loss has been recorded, and when the program may end.
 
     Args:
@@ -63,7 +63,7 @@ class Enough:
         """Something was seen for the first time."""
         self._last_news = time.process_time()
 
-    def settle(self, sites: Iterable[Site]) -> None:
+    def settle(self, sites: Iterable[RecordedLoss]) -> None:
         """Mark what is complete, and end the program if nothing more is wanted."""
         sites = list(sites)
         for site in sites:
@@ -80,7 +80,7 @@ class Enough:
         if not expecting or waited > self._patience * EXPECTING:
             raise self._stop
 
-    def in_time(self, sites: Iterable[Site]) -> None:
+    def in_time(self, sites: Iterable[RecordedLoss]) -> None:
         """End the program if its time is up and there is something to judge; else it may go on until it is killed."""
         if self._stop is None or self._deadline is None or undisturbed() <= self._deadline:
             return
@@ -92,22 +92,22 @@ class Enough:
         if any(site.evaluated for site in sites) and undisturbed() > self._deadline + more:
             raise self._stop
 
-    def all_complete(self, sites: Iterable[Site]) -> bool:
+    def all_complete(self, sites: Iterable[RecordedLoss]) -> bool:
         """Whether every loss that was trained on so far has been recorded."""
         trained = [site for site in sites if site.trained]
         return bool(trained) and all(site.complete for site in trained)
 
-    def batches(self, sites: Iterable[Site]) -> int:
+    def batches(self, sites: Iterable[RecordedLoss]) -> int:
         """How many batches a loader that is started now may yield."""
         return 1 if self.all_complete(sites) else self._max_steps + LEAST_STEPS
 
-    def _complete(self, site: Site) -> bool:
+    def _complete(self, site: RecordedLoss) -> bool:
         now = time.process_time()
         slow = now - self._began.setdefault(site.key, now) > SLOW
         dear = (slow or site.held >= MOST_BYTES) and len(site.trained) >= LEAST_STEPS
         return dear or len(site.trained) >= self._max_steps
 
-    def _all_expected(self, sites: Iterable[Site]) -> bool:
+    def _all_expected(self, sites: Iterable[RecordedLoss]) -> bool:
         if not self._wanted:
             return True
         seen = {

@@ -11,10 +11,10 @@ import torch
 
 from ae_audit.runtime.capture import Array, CannotApply, Evaluation
 from ae_audit.runtime.host.accommodations.cuda_on_cpu import CpuInstead
-from ae_audit.runtime.torch.arm import Arm, ArmPlayer
-from ae_audit.runtime.torch.events import Backward, Chunk, Event, OptimizerRecord, Step, Zeroed
+from ae_audit.runtime.torch.events import Backward, Chunk, Event, OptimizerRecord, OptimizerStep, Zeroed
 from ae_audit.runtime.torch.graph import ancestors, leaves_of
 from ae_audit.runtime.torch.nodes import Node
+from ae_audit.runtime.torch.variant import TorchVariant, VariantPlayer
 from ae_audit.runtime.torch.weights import Weights
 
 EVALUATED = 512
@@ -65,7 +65,7 @@ class Recording:
 class TorchTrial:
     """Implements :class:`ae_audit.runtime.capture.Trial` by replay."""
 
-    def __init__(self, recording: Recording, arm: Arm, seed: int) -> None:
+    def __init__(self, recording: Recording, arm: TorchVariant, seed: int) -> None:
         if not recording.chunks:
             raise CannotApply("no optimizer step on this loss was seen, so there is nothing to fit again")
         self._recording = recording
@@ -99,7 +99,7 @@ class TorchTrial:
                     if batch and batch in batches:
                         continue  # the program trains on one batch throughout
                     batches.add(batch)
-                    player = ArmPlayer(self._arm, [loss], evaluating=True)
+                    player = VariantPlayer(self._arm, [loss], evaluating=True)
                     player.run(nodes)
                     prediction = self._arm.in_data_space(player.value(loss.prediction))
                     predictions.append(_array(prediction))
@@ -116,10 +116,10 @@ class TorchTrial:
             yield
 
     def _step(self, chunk: Chunk) -> torch.Tensor:
-        player = ArmPlayer(self._arm, chunk.losses)
+        player = VariantPlayer(self._arm, chunk.losses)
         return self._play(chunk.events, chunk, player)
 
-    def _play(self, events: Sequence[Event], chunk: Chunk, player: ArmPlayer) -> torch.Tensor:
+    def _play(self, events: Sequence[Event], chunk: Chunk, player: VariantPlayer) -> torch.Tensor:
         """Play events; the value of the loss that the chunk is about."""
         value: torch.Tensor | None = None
         last = next((event for event in reversed(events) if isinstance(event, Backward)), None)
@@ -136,7 +136,7 @@ class TorchTrial:
                 value = inner if inner is not None else value
         return torch.zeros(()) if value is None else value
 
-    def _backward(self, event: Backward, player: ArmPlayer, *, retain: bool) -> torch.Tensor:
+    def _backward(self, event: Backward, player: VariantPlayer, *, retain: bool) -> torch.Tensor:
         nodes = self._nodes_of(event)
         if event.fresh:
             for node in nodes:
@@ -152,7 +152,7 @@ class TorchTrial:
             torch.autograd.backward([root], retain_graph=retain)
         return root.detach().reshape(())
 
-    def _take(self, event: Step, chunk: Chunk) -> torch.Tensor | None:
+    def _take(self, event: OptimizerStep, chunk: Chunk) -> torch.Tensor | None:
         optimizer = self._optimizer(event.optimizer)
         if event.inner is None:
             optimizer.step()
@@ -162,7 +162,7 @@ class TorchTrial:
 
         def closure() -> torch.Tensor:
             with torch.enable_grad():
-                values.append(self._play(inner, chunk, ArmPlayer(self._arm, chunk.losses)))
+                values.append(self._play(inner, chunk, VariantPlayer(self._arm, chunk.losses)))
             return values[-1]
 
         optimizer.step(closure)  # type: ignore[arg-type]

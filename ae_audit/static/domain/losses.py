@@ -6,7 +6,7 @@ import math
 
 from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import DataFacts, Framework, LossUse, MetricUse
-from ae_audit.static.domain import own_losses, tensor_arithmetic, tensors
+from ae_audit.static.domain import custom_losses, tensor_arithmetic, tensors
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.cross_entropies import NEGATIVE, POSITIVE
 from ae_audit.static.domain.divergences import MERGED
@@ -214,10 +214,10 @@ def trained(run: Evaluator, value: Value, optimizer: str | None = None, where: W
     if isinstance(value, Difference):
         value = reduced(run, value, "none", value.where)
     if not isinstance(value, LossValue):
-        own_losses.trained(run, value, optimizer, where)
+        custom_losses.trained(run, value, optimizer, where)
         return
     if not value.terms and value.between is not None and where is not None:
-        own_losses.between_outputs(run, *value.between, optimizer, where)
+        custom_losses.between_outputs(run, *value.between, optimizer, where)
     for term in value.terms:
         key = (term.where, id(term.prediction))
         if not any(site.term == key for site in run.sites) and isinstance(term.prediction, Tensor):

@@ -15,12 +15,12 @@ from ae_audit.static.domain.stores import Store
 from ae_audit.static.domain.values import (
     Array,
     Const,
+    DefaultValue,
     Difference,
     LossFunction,
     LossValue,
     Mapping,
     Seq,
-    Soft,
     Tensor,
     Unknown,
     Value,
@@ -114,7 +114,7 @@ def _constants(symbol: str, left: Const, right: Const, where: Where) -> Value:
     if isinstance(result, complex) or (isinstance(result, int) and abs(result) > MAX_INTEGER):
         return Unknown("a constant too large to compute", where)
     soft = left.soft or right.soft
-    return Const(result, where, Soft(soft.source) if soft is not None else None)
+    return Const(result, where, DefaultValue(soft.source) if soft is not None else None)
 
 
 def _small(symbol: str, a: Any, b: Any) -> bool:
@@ -436,8 +436,8 @@ def _same_unknown(run: Evaluator, op: ast.cmpop, left: Value, right: Value) -> b
     return None if compare_with is None or a.shift is None else bool(compare_with(a.shift, b.shift))
 
 
-def _plain(soft: Soft | None) -> Soft | None:
-    return None if soft is None else Soft(soft.source)
+def _plain(soft: DefaultValue | None) -> DefaultValue | None:
+    return None if soft is None else DefaultValue(soft.source)
 
 
 def _is_none(value: Value) -> bool:
@@ -467,7 +467,7 @@ def _compare_constants(op: ast.cmpop, left: Const, right: Const, where: Where) -
         return Const(result, where)
     other = b if left.soft is not None else a
     suggestions = (other,) if isinstance(op, (ast.Eq, ast.NotEq)) else ()
-    return Const(result, where, Soft(soft.source, suggestions))
+    return Const(result, where, DefaultValue(soft.source, suggestions))
 
 
 def _membership(op: ast.cmpop, left: Const, right: Value, where: Where) -> Value:
@@ -479,7 +479,7 @@ def _membership(op: ast.cmpop, left: Const, right: Value, where: Where) -> Value
     if keys is None:
         return Unknown("a test on something unknown", where)
     found = left.value in keys
-    soft = None if left.soft is None else Soft(left.soft.source, tuple(keys[:8]))
+    soft = None if left.soft is None else DefaultValue(left.soft.source, tuple(keys[:8]))
     return Const(found if isinstance(op, ast.In) else not found, where, soft)
 
 

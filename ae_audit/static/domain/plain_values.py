@@ -39,7 +39,7 @@ class Unknown(Value):
 
 
 @dataclass(frozen=True, slots=True)
-class Soft:
+class DefaultValue:
     """A constant that a user may override (an option's or parameter's default), and the values it is compared with."""
 
     source: str
@@ -55,7 +55,7 @@ class Const(Value):
 
     __slots__ = ("soft", "value", "where")
 
-    def __init__(self, value: Any, where: Where | None = None, soft: Soft | None = None) -> None:
+    def __init__(self, value: Any, where: Where | None = None, soft: DefaultValue | None = None) -> None:
         self.value = value
         self.where = where
         self.soft = soft

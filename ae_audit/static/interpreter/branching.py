@@ -9,7 +9,7 @@ from ae_audit.static.domain.environment import Frame
 from ae_audit.static.domain.stores import ByIdentity, Store
 from ae_audit.static.domain.values import Const, Unknown, Value
 from ae_audit.static.interpreter import exploration
-from ae_audit.static.interpreter.exploration import Offer
+from ae_audit.static.interpreter.exploration import Alternative
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
@@ -43,7 +43,7 @@ def decide(
     _note(run, asked, default)
     if matters:
         positive, negative = text, f"not ({text})"
-        offer = Offer(key, not default, negative if default else positive, positive if default else negative,
+        offer = Alternative(key, not default, negative if default else positive, positive if default else negative,
                       run.origin)  # fmt: skip
         run.offers.setdefault((key, not default), offer)
     return default
@@ -120,7 +120,7 @@ def decide_block(run: Run, test: Value, node: ast.If, frame: Frame) -> bool:
     return decide(run, test, node.test, frame, default=default, matters=matters)
 
 
-_DECIDED: Store[dict[int, Offer]] = Store(dict)
+_DECIDED: Store[dict[int, Alternative]] = Store(dict)
 """the other way of each test that the program decides, by its node"""
 
 
@@ -136,7 +136,7 @@ def _decided(run: Run, known: bool, node: ast.If, frame: Frame) -> bool:
     taken = run.plan.get(key)
     if taken is not None:
         return bool(taken.value)
-    offer = Offer(key, not known, negated if known else text, text if known else negated, run.origin)
+    offer = Alternative(key, not known, negated if known else text, text if known else negated, run.origin)
     skipped, part = (node.orelse, "else") if known else (node.body, "then")
     if run.project.syntax.of(node, skipped, part).trains:
         run.offers.setdefault((key, not known), offer)

@@ -16,6 +16,7 @@ from ae_audit.static.domain.values import (
     Bound,
     Class,
     Const,
+    DefaultValue,
     Function,
     Instance,
     Library,
@@ -24,7 +25,6 @@ from ae_audit.static.domain.values import (
     Object,
     Partial,
     Seq,
-    Soft,
     Unknown,
     Value,
 )
@@ -222,8 +222,8 @@ def _default(run: Run, function: Function, name: str, value: Value, call: Call) 
         run.soft_defaults[source] = value.value
         offer = run.plan.get(("soft", source))
         if offer is not None:
-            return Const(offer.value, value.where, Soft(source))
-        return Const(value.value, value.where, Soft(source))
+            return Const(offer.value, value.where, DefaultValue(source))
+        return Const(value.value, value.where, DefaultValue(source))
     return value
 
 

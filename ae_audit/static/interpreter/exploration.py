@@ -24,7 +24,7 @@ DECIDED = "decided"
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class Alternative:
     """Another way that a run could have gone: ``key`` set to ``value``."""
 
     key: Key
@@ -40,12 +40,12 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PathPlan:
     """The offers that a run takes up, oldest first; none for the default run."""
 
-    taken: tuple[Offer, ...] = ()
+    taken: tuple[Alternative, ...] = ()
 
-    def get(self, key: Key) -> Offer | None:
+    def get(self, key: Key) -> Alternative | None:
         for offer in self.taken:
             if offer.key == key:
                 return offer
@@ -56,8 +56,8 @@ class Plan:
         """Whether it goes against what the program decides."""
         return any(offer.key[0] == DECIDED for offer in self.taken)
 
-    def with_(self, offer: Offer) -> Plan:
-        return Plan((*self.taken, offer))
+    def with_(self, offer: Alternative) -> PathPlan:
+        return PathPlan((*self.taken, offer))
 
     @property
     def text(self) -> str:

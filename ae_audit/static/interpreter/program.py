@@ -14,7 +14,7 @@ from ae_audit.static.domain.environment import Frame, Scope
 from ae_audit.static.domain.values import Const, Instance, Site
 from ae_audit.static.interpreter import calls, classes
 from ae_audit.static.interpreter.budget import FINISHING_STEPS, MAX_STEPS, SHARE, BudgetSpentError
-from ae_audit.static.interpreter.exploration import DECIDED, IMPORTED, Offer, Plan
+from ae_audit.static.interpreter.exploration import DECIDED, IMPORTED, Alternative, PathPlan
 from ae_audit.static.interpreter.registry import Registry
 from ae_audit.static.interpreter.run import Run
 from ae_audit.static.source import prefilter
@@ -34,14 +34,14 @@ EVALUATION_METHODS = frozenset({"validation_step", "test_step", "predict_step", 
 class Execution:
     """The sites of one run, under its plan."""
 
-    plan: Plan
+    plan: PathPlan
     sites: list[Site]
     exhausted: bool = False
     backend: str | None = None
     """of Keras, as far as the program says"""
     assumed: frozenset[str] = frozenset()
     """names that it uses without importing them"""
-    offers: tuple[Offer, ...] = ()
+    offers: tuple[Alternative, ...] = ()
     faults: list[tuple[Where, str]] = field(default_factory=list)
     called: frozenset[int] = frozenset()
     """the functions that the program itself called, by their nodes"""
@@ -56,7 +56,7 @@ def explore(registry: Registry, project: Project, program: Program) -> list[Exec
     no run trains anything, those tests are undone by which the program leaves its training out.
     """
     done: list[Execution] = []
-    pending: list[Plan] = [Plan()]
+    pending: list[PathPlan] = [PathPlan()]
     seen: set[tuple[object, ...]] = set()
     left, needed = MAX_STEPS, 0
     undoing = False
@@ -79,11 +79,11 @@ def explore(registry: Registry, project: Project, program: Program) -> list[Exec
         pending.sort(key=lambda waiting: (len(waiting.taken), waiting.taken[-1].key[0] != "soft"))
         if not (pending or undoing) and _left_out(project, program, done):
             undoing = True
-            pending.append(Plan())
+            pending.append(PathPlan())
     return done
 
 
-def _matters(offer: Offer, run: Run) -> bool:
+def _matters(offer: Alternative, run: Run) -> bool:
     """Whether another way of an offer may lead to another loss, after a run that met it.
 
     What nothing calls only matters to the losses in it; an option of a method, to those of its class, whose attributes

@@ -25,7 +25,7 @@ def why(error: Exception) -> str:
     return f"this line could not be followed ({message}): please report it"
 
 
-def give_up(run: Run, node: ast.stmt, frame: Frame, error: Exception) -> None:
+def havoc(run: Run, node: ast.stmt, frame: Frame, error: Exception) -> None:
     """Note the failure, and forget what the statement may have bound or changed: old values would be told as new."""
     where = Where(frame.text, node)
     reason = why(error)

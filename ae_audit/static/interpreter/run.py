@@ -11,18 +11,18 @@ from ae_audit.static.domain.values import (
     Array,
     Class,
     Const,
+    DefaultValue,
     Function,
     Module,
     Seq,
     Site,
-    Soft,
     Tensor,
     Unknown,
     Value,
 )
 from ae_audit.static.interpreter import attributes, calls, expressions, statements
 from ae_audit.static.interpreter.budget import MAX_SITES, MAX_STEPS, PARTS_A_STEP, BudgetSpentError
-from ae_audit.static.interpreter.exploration import IMPORTED, Offer, Plan
+from ae_audit.static.interpreter.exploration import IMPORTED, Alternative, PathPlan
 from ae_audit.static.interpreter.registry import Registry
 from ae_audit.static.source.sources import Text, Where
 
@@ -43,13 +43,15 @@ MAX_ENTRIES = 8
 class Run:
     """The state of one execution, and the interface that knowledge handlers use."""
 
-    def __init__(self, registry: Registry, project: Project, plan: Plan | None = None, steps: int = MAX_STEPS) -> None:
+    def __init__(
+        self, registry: Registry, project: Project, plan: PathPlan | None = None, steps: int = MAX_STEPS
+    ) -> None:
         self.registry = registry
         self.project = project
-        self.plan = plan or Plan()
+        self.plan = plan or PathPlan()
         self.steps = steps
         self.sites: list[Site] = []
-        self.offers: dict[tuple[Any, ...], Offer] = {}
+        self.offers: dict[tuple[Any, ...], Alternative] = {}
         self.entered: set[int] = set()
         self.called: frozenset[int] = frozenset()
         """what had been entered when the program itself was through"""
@@ -207,7 +209,7 @@ class Run:
     def soft(self, value: Any, source: str, where: Where | None = None) -> Value:
         """A default that a user may override; under a plan, what the plan makes of it."""
         offer = self.plan.get(("soft", source))
-        return Const(value if offer is None else offer.value, where, Soft(source))
+        return Const(value if offer is None else offer.value, where, DefaultValue(source))
 
     def choose(self, written: str, names: tuple[Any, ...]) -> Any:
         """One of the entries of a registry (``models[config["name"]]``), under another plan another."""
@@ -216,11 +218,11 @@ class Run:
         if offer is not None:
             return offer.value
         for name in names[1:MAX_ENTRIES]:
-            other = Offer(key, name, f"{written} is {name!r}", f"{written} is {names[0]!r}", self.uncalled, True)
+            other = Alternative(key, name, f"{written} is {name!r}", f"{written} is {names[0]!r}", self.uncalled, True)
             self.offers.setdefault((key, type(name).__name__, name), other)
         return names[0]
 
-    def offer_values(self, soft: Soft, default: Any, values: tuple[Any, ...]) -> None:
+    def offer_values(self, soft: DefaultValue, default: Any, values: tuple[Any, ...]) -> None:
         """Note that a default is compared with ``values``: each is an alternative of its own."""
         if self.plan.get(("soft", soft.source)) is not None:
             return
@@ -235,7 +237,7 @@ class Run:
             key = ("soft", soft.source)
             self.offers.setdefault(
                 (key, type(value).__name__, value),
-                Offer(key, value, f"{soft.source} == {value!r}", f"{soft.source} == {default!r}", self.origin,
+                Alternative(key, value, f"{soft.source} == {value!r}", f"{soft.source} == {default!r}", self.origin,
                       demanded is not None),
             )  # fmt: skip
 

@@ -40,7 +40,7 @@ def execute(run: Run, body: list[ast.stmt], frame: Frame) -> Signal:
         except BudgetSpentError:
             raise
         except Exception as error:
-            recovery.give_up(run, node, frame, error)
+            recovery.havoc(run, node, frame, error)
             continue
         if signal is not Signal.NEXT:
             if run.undoing:

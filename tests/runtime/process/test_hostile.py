@@ -283,7 +283,7 @@ def test_an_exit_handler_cannot_hold_it_up(run_source: Run) -> None:
 
 @EVERYWHERE
 def test_listeners_hear_events_in_time_and_may_stop_it(run_source: Run, mark: str, env: dict[str, str]) -> None:
-    class Enough(Exception):
+    class StopRule(Exception):
         pass
 
     seen = []
@@ -291,9 +291,9 @@ def test_listeners_hear_events_in_time_and_may_stop_it(run_source: Run, mark: st
     def listen(event: dict[str, object]) -> None:
         seen.append(event)
         if event["type"] == "found":
-            raise Enough
+            raise StopRule
 
-    with pytest.raises(Enough):
+    with pytest.raises(StopRule):
         run_source(
             f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', 'while True: pass', '{mark}'])\n"
             + SAID

@@ -296,8 +296,8 @@ def test_a_loss_that_moves_a_window_is_tried_in_fewer_steps(record: Callable[...
     plain = record(program("loss = F.mse_loss(net(x), x)")).only
     blurred = "loss = F.avg_pool1d(((net(x) - x) ** 2)[:, None], 3, 1).mean()"
     windowed = record(program(blurred)).only
-    assert not plain.free_network(()).dear
-    assert windowed.free_network(()).dear
+    assert not plain.free_network(()).is_slow
+    assert windowed.free_network(()).is_slow
     assert not ideal_of(windowed, windowed.setup).misses
 
 

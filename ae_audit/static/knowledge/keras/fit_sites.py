@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
 KERAS = Framework.KERAS
 
 
-class FitContext:
+class ModelFit:
     """What the sites of one ``fit`` have in common."""
 
     __slots__ = ("call", "charged", "inputs", "made", "model", "val_inputs", "val_targets")
@@ -46,14 +46,14 @@ class FitContext:
         """the divergence that a layer adds to the loss of the only output"""
 
 
-def replace_targets(context: FitContext, val_target: Value | None) -> FitContext:
+def replace_targets(context: ModelFit, val_target: Value | None) -> ModelFit:
     """The same ``fit`` with the validation target of one output."""
-    made = FitContext(context.model, context.inputs, context.call, context.made, context.val_inputs, val_target)
+    made = ModelFit(context.model, context.inputs, context.call, context.made, context.val_inputs, val_target)
     made.charged = context.charged
     return made
 
 
-def bound(run: Run, context: FitContext, value: Value) -> Value:
+def bound(run: Run, context: ModelFit, value: Value) -> Value:
     """A placeholder of the model replaced by the data that fit() feeds it."""
     if not isinstance(value, Array) or context.inputs is None:
         return value
@@ -69,7 +69,7 @@ def bound(run: Run, context: FitContext, value: Value) -> Value:
 
 
 def emit(
-    run: Run, context: FitContext, use: LossUse, output: Value, target: Value, why: str | None,
+    run: Run, context: ModelFit, use: LossUse, output: Value, target: Value, why: str | None,
     metrics: tuple[MetricUse, ...] = (), *, pair: Pair | None = None,
 ) -> None:  # fmt: skip
     """Report that ``output`` meets ``target`` in the loss ``use``."""
@@ -99,7 +99,7 @@ def emit(
     )  # fmt: skip
 
 
-def _pair(context: FitContext, use: LossUse, prediction: Value, target: Value) -> Pair | None:
+def _pair(context: ModelFit, use: LossUse, prediction: Value, target: Value) -> Pair | None:
     """The compiled loss and the divergence that a layer adds to it."""
     if context.charged is None or use.custom or not isinstance(prediction, Tensor):
         return None

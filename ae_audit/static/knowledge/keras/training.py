@@ -28,7 +28,7 @@ from ae_audit.static.domain.values import (
 )
 from ae_audit.static.interpreter.registry import Table
 from ae_audit.static.knowledge.keras.custom_steps import computed_loss, custom_step
-from ae_audit.static.knowledge.keras.fit_sites import FitContext, bound, emit, replace_targets
+from ae_audit.static.knowledge.keras.fit_sites import ModelFit, bound, emit, replace_targets
 from ae_audit.static.knowledge.keras.losses import metrics_of, resolve
 from ae_audit.static.knowledge.keras.memory import ADDED_LOSSES, ALL_ADDED_LOSSES, COMPILED, UNKNOWN_TRAINED, Compiled
 from ae_audit.static.knowledge.keras.models import build, graph
@@ -221,7 +221,7 @@ def train(
             item for item in ALL_ADDED_LOSSES.of(run)
             if item not in pending and implicit_target and _within(run, model, item[0])
         )  # fmt: skip
-    context = FitContext(model, inputs, call, made, val_inputs, val_targets)
+    context = ModelFit(model, inputs, call, made, val_inputs, val_targets)
     context.charged = _charged(pending, outputs)
     for value, where in pending:
         _added(run, context, value, where, outputs)
@@ -296,9 +296,7 @@ def predictions(run: Run, model: Value, inputs: Value | None, call: Call) -> tup
     return [value], names
 
 
-def _one(
-    run: Run, context: FitContext, loss: Value, output: Value, target: Value, index: int, names: list[str]
-) -> None:
+def _one(run: Run, context: ModelFit, loss: Value, output: Value, target: Value, index: int, names: list[str]) -> None:
     made = context.made
     assert made is not None
     use, custom, why = resolve(run, loss, made.call.where)
@@ -344,7 +342,7 @@ def _compute_own_metrics(run: Run, made: Compiled, output: Value, target: Value)
             losses.from_function(run, metric, _as_data(run, target), output, metric.where)
 
 
-def _adds_losses(run: Run, context: FitContext) -> bool:
+def _adds_losses(run: Run, context: ModelFit) -> bool:
     """Whether the model, or a layer of it, adds a loss of its own."""
     return context.model in ADDED_LOSSES.of(run)
 
@@ -389,7 +387,7 @@ def _some_classify(run: Run, made: Compiled) -> bool:
     return any(use is not None and use.name is not None and use.name not in POINTWISE for use in uses)
 
 
-def _term(run: Run, context: FitContext, term: LossTerm, use: LossUse, output: Value, metrics: tuple[MetricUse, ...],
+def _term(run: Run, context: ModelFit, term: LossTerm, use: LossUse, output: Value, metrics: tuple[MetricUse, ...],
           *, pair: Pair | None = None) -> None:  # fmt: skip
     """One comparison inside a loss of the user's own; its target may be a placeholder of the model."""
     target = bound(run, context, term.target)
@@ -397,7 +395,7 @@ def _term(run: Run, context: FitContext, term: LossTerm, use: LossUse, output: V
           pair=pair)  # fmt: skip
 
 
-def _added(run: Run, context: FitContext, value: Value, where: Where, outputs: list[Value]) -> None:
+def _added(run: Run, context: ModelFit, value: Value, where: Where, outputs: list[Value]) -> None:
     """A loss given to ``add_loss``."""
     if isinstance(value, Difference):
         value = losses.reduced(run, value, "mean", where)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ae_audit.static.domain.arguments import Call
-from ae_audit.static.domain.values import Const, Object, Seq, Soft, Unknown, Value
+from ae_audit.static.domain.values import Const, DefaultValue, Object, Seq, Unknown, Value
 from ae_audit.static.interpreter.registry import Table
 from ae_audit.static.knowledge.keras.training import fit
 
@@ -44,7 +44,7 @@ def _choice(run: Run, receiver: Value, call: Call) -> Value:
         return Const(default, call.where)
     where = next((v.where for v in values if isinstance(v, Const) and v.value == default), None) or call.where
     source = f'hp["{name}"]'
-    run.offer_values(Soft(source), default, tuple(known[:8]))
+    run.offer_values(DefaultValue(source), default, tuple(known[:8]))
     return run.soft(default, source, where)
 
 

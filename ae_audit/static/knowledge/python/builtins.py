@@ -11,6 +11,7 @@ from ae_audit.static.domain.values import (
     Array,
     Class,
     Const,
+    DefaultValue,
     Difference,
     Function,
     Instance,
@@ -21,7 +22,6 @@ from ae_audit.static.domain.values import (
     Object,
     Partial,
     Seq,
-    Soft,
     Tensor,
     Unknown,
     Value,
@@ -230,7 +230,7 @@ def _convert(run: Run, call: Call) -> Value:
             result = function(*arguments)
         except Exception:
             return Unknown("a conversion that fails", call.where)
-        return Const(result, value.where, value.soft and Soft(value.soft.source))
+        return Const(result, value.where, value.soft and DefaultValue(value.soft.source))
     if name == "sqrt" and isinstance(value, LossValue):
         return losses.rooted(value)
     if name in {"abs", "pow"} and isinstance(value, (Array, Tensor, Difference)):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ae_audit.runtime.keras.tape.record import READ, Kind, Node, Record, outputs_of, shape_of
+from ae_audit.runtime.keras.graph.record import READ, Kind, OpNode, Record, outputs_of, shape_of
 from ae_audit.runtime.keras.trace import Watch
 
 Array = NDArray[Any]
@@ -22,7 +22,7 @@ class NotAStep(Exception):
     """What was recorded trains nothing, or cannot be played again; the text says why, and may be empty."""
 
 
-class Step:
+class RecordedStep:
     """The first recorded step of a loop.
 
     ``data`` are the arrays that are new with each batch, each once though several nodes may take it; their first extent
@@ -42,7 +42,7 @@ class Step:
         self._leaf_of = {id(item): place for place, (_, items) in enumerate(self.data) for item in items}
 
     @classmethod
-    def of(cls, record: Record, watch: Watch, in_function: bool, weights: dict[int, Array]) -> Step:
+    def of(cls, record: Record, watch: Watch, in_function: bool, weights: dict[int, Array]) -> RecordedStep:
         """From everything that was recorded.
 
         Raises:
@@ -69,7 +69,7 @@ class Step:
         return list({id(node.layer): node.layer for node in self.record.nodes if node.layer is not None}.values())
 
     @property
-    def updates(self) -> list[Node]:
+    def updates(self) -> list[OpNode]:
         return [node for node in self.record.nodes if node.what == "update"]
 
     @property
@@ -82,7 +82,7 @@ class Step:
         self.data = [self.data[place] for place in order]
         self._leaf_of = {id(item): place for place, (_, items) in enumerate(self.data) for item in items}
 
-    def reads_weights(self, node: Node) -> bool:
+    def reads_weights(self, node: OpNode) -> bool:
         """Whether an operation outside layers takes weights themselves."""
         makers = (self.record.maker(item) for item in node.inputs)
         return node.what == "operation" and any(maker is not None and maker.name in READ for maker in makers)
@@ -98,7 +98,7 @@ class Step:
 class StepData:
     """The batches of the steps of one loop."""
 
-    def __init__(self, step: Step) -> None:
+    def __init__(self, step: RecordedStep) -> None:
         self._step = step
         self._parts: list[list[Array]] = [[] for _ in step.data]
         self.steps = 0
@@ -142,7 +142,7 @@ class Player:
 
     def __init__(
         self,
-        step: Step,
+        step: RecordedStep,
         values: Sequence[Any],
         exchanges: dict[int, Callable[..., Any]],
         around: dict[int, Callable[[], AbstractContextManager[Any]]] | None = None,
@@ -161,14 +161,14 @@ class Player:
     def preset(self, tensor: Any, value: Any) -> None:
         self._values[id(tensor)] = value
 
-    def forward(self, nodes: Iterable[Node]) -> None:
+    def forward(self, nodes: Iterable[OpNode]) -> None:
         """Play nodes that are no gradients and no updates."""
         for node in nodes:
             if all(id(output) in self._values for output in node.outputs) and node.outputs:
                 continue
             self._play(node)
 
-    def train(self, optimizer_of: Callable[[Node], Any]) -> Any:
+    def train(self, optimizer_of: Callable[[OpNode], Any]) -> Any:
         """The whole step, with its updates; the last value that was minimised."""
         import tensorflow as tf
 
@@ -195,7 +195,7 @@ class Player:
                     self._play(node)
         return loss
 
-    def _take_gradients(self, tape: Any, node: Node) -> Any:
+    def _take_gradients(self, tape: Any, node: OpNode) -> Any:
         count = node.settings["targets"]
         targets = [self.value(item) for item in node.inputs[:count]]
         sources = [item if hasattr(item, "assign") else self.value(item) for item in node.sources]
@@ -206,12 +206,12 @@ class Player:
                 self._values[id(recorded)] = gradient
         return targets[-1]
 
-    def _again_minimised(self, node: Node) -> bool:
+    def _again_minimised(self, node: OpNode) -> bool:
         """Whether something that is minimised depends on these gradients."""
         later = [target for target in self._step.targets if id(target) not in {id(item) for item in node.inputs}]
         return any(ancestor is node for ancestor in self._step.record.ancestors(later))
 
-    def _play(self, node: Node) -> None:
+    def _play(self, node: OpNode) -> None:
         swapped = [output for output in node.outputs if id(output) in self._exchanges]
         if swapped and len(swapped) == len(node.outputs):
             results: Sequence[Any] = [self._exchanges[id(output)](self.value) for output in node.outputs]
@@ -222,7 +222,7 @@ class Player:
         for output, result in zip(node.outputs, results, strict=True):
             self._values[id(output)] = result
 
-    def _inputs(self, node: Node) -> list[Any]:
+    def _inputs(self, node: OpNode) -> list[Any]:
         inputs = [self.value(item) for item in node.inputs]
         call = node.loss
         if call is not None and not self._step.in_function and not hasattr(call.y_pred, "_keras_logits"):

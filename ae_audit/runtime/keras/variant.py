@@ -16,7 +16,7 @@ from ae_audit.runtime.keras.batches import arrays_of, tree
 from ae_audit.runtime.keras.fused_adam import fused_updates
 from ae_audit.runtime.keras.program import KerasProgram, LossPoint, backend, quiet, to_array
 from ae_audit.runtime.keras.steps import Order, Steps, steps_for
-from ae_audit.runtime.keras.trace import Call
+from ae_audit.runtime.keras.trace import WatchedCall
 from ae_audit.schema.remedies import Advice, DropMetric, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
 from ae_audit.theory.loss import Link
 from ae_audit.theory.loss_families import link_of
@@ -27,7 +27,7 @@ EVALUATED = 512
 Array = NDArray[Any]
 
 
-class KerasArm:
+class KerasVariant:
     """The program under ``remedies``.
 
     Args:
@@ -46,8 +46,8 @@ class KerasArm:
         point: LossPoint,
         remedies: Sequence[Remedy],
         *,
-        head: Call | None,
-        inner: Sequence[Call] = (),
+        head: WatchedCall | None,
+        inner: Sequence[WatchedCall] = (),
         activation: str | None,
         loss_name: str | None,
         from_logits: bool,

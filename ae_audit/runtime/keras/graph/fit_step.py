@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ae_audit.runtime.keras.batches import Batches, tree
+from ae_audit.runtime.keras.graph.program import TapeProgram
+from ae_audit.runtime.keras.graph.recorder import TapeRecorder
+from ae_audit.runtime.keras.graph.step import RecordedStep, StepData
 from ae_audit.runtime.keras.program import KerasProgram, LossPoint, backend, quiet
-from ae_audit.runtime.keras.tape.program import TapeProgram
-from ae_audit.runtime.keras.tape.recorder import TapeRecorder
-from ae_audit.runtime.keras.tape.step import Step, StepData
 from ae_audit.schema.location import Location
 
 Array = NDArray[Any]
@@ -62,11 +62,11 @@ def validation_for(tape: TapeProgram, program: KerasProgram, validation: Batches
     return replace(validation, whole_x=[given[place] if place < len(given) else None for place in places], whole_y=None)
 
 
-def _recorded(program: KerasProgram, starts: Sequence[int]) -> tuple[Step, StepData] | None:
+def _recorded(program: KerasProgram, starts: Sequence[int]) -> tuple[RecordedStep, StepData] | None:
     """The step, and what entered it in the batches that begin there; the model is left as it was."""
-    found: list[tuple[Step, StepData]] = []
+    found: list[tuple[RecordedStep, StepData]] = []
 
-    def keep(step: Step, data: StepData, _: Location) -> None:
+    def keep(step: RecordedStep, data: StepData, _: Location) -> None:
         found.append((step, data))
 
     assert program.code is not None

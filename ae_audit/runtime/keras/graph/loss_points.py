@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from ae_audit.runtime.keras.graph.handwritten_losses import HandWritten, hand_written
+from ae_audit.runtime.keras.graph.record import Kind, OpNode
+from ae_audit.runtime.keras.graph.step import Player, RecordedStep
 from ae_audit.runtime.keras.losses import canonical_name
 from ae_audit.runtime.keras.program import LossPoint
-from ae_audit.runtime.keras.tape.handwritten_losses import HandWritten, hand_written
-from ae_audit.runtime.keras.tape.record import Kind, Node
-from ae_audit.runtime.keras.tape.step import Player, Step
 from ae_audit.runtime.keras.trace import LossCall
 from ae_audit.theory.loss_names import SYMMETRIC
 
 
-def loss_points(step: Step) -> list[LossPoint]:
+def loss_points(step: RecordedStep) -> list[LossPoint]:
     """The losses in what the step minimises: those with a name, and those spelled out by hand."""
     points: list[LossPoint] = []
     for root in step.targets:
@@ -33,7 +33,7 @@ def loss_points(step: Step) -> list[LossPoint]:
     return points
 
 
-def _named(step: Step, node: Node) -> LossPoint | None:
+def _named(step: RecordedStep, node: OpNode) -> LossPoint | None:
     call = node.loss
     assert call is not None
     if step.kind(call.y_pred) is not Kind.MODEL:
@@ -57,7 +57,7 @@ def _turn_round(point: LossPoint) -> None:
     point.sign, point.weight = -1.0, -point.weight
 
 
-def _weight(step: Step, node: Node) -> float | None:
+def _weight(step: RecordedStep, node: OpNode) -> float | None:
     """With which the mean of a loss's values enters what is minimised."""
     import tensorflow as tf
 

@@ -12,8 +12,8 @@ import numpy as np
 from ae_audit.runtime.capture import MOST_SAMPLES
 from ae_audit.runtime.host.user_code import UserCode
 from ae_audit.runtime.keras.batches import MOST_BYTES
-from ae_audit.runtime.keras.tape.record import Record
-from ae_audit.runtime.keras.tape.step import Step, StepData
+from ae_audit.runtime.keras.graph.record import Record
+from ae_audit.runtime.keras.graph.step import RecordedStep, StepData
 from ae_audit.runtime.keras.trace import LossCall, Watch, watching
 from ae_audit.schema.location import Location
 
@@ -60,7 +60,7 @@ class Loop:
 
     def __init__(self, key: tuple[Location, ...]) -> None:
         self.key = key
-        self.step: Step | None = None
+        self.step: RecordedStep | None = None
         self.data: StepData | None = None
         self.done = False
         self.hopeless = False
@@ -73,7 +73,7 @@ class Loop:
             NotAStep: if nothing is trained in it.
         """
         if self.step is None:
-            self.step = Step.of(seen.record, seen.watch, seen.in_function, seen.weights)
+            self.step = RecordedStep.of(seen.record, seen.watch, seen.in_function, seen.weights)
             self.data = StepData(self.step)
             self._began = time.monotonic()
         assert self.data is not None

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from ae_audit.runtime.keras import variables
 from ae_audit.runtime.keras.batches import Batches, tree
-from ae_audit.runtime.keras.op_trace import LossInRun, noted
+from ae_audit.runtime.keras.graph.loss_points import loss_points
+from ae_audit.runtime.keras.graph.record import Kind, OpNode
+from ae_audit.runtime.keras.graph.step import Player, RecordedStep
+from ae_audit.runtime.keras.op_trace import LossInRun, trace_ops
 from ae_audit.runtime.keras.patching import keras_activation, swapped_activation
 from ae_audit.runtime.keras.program import KerasProgram, LossPoint, leaf_index, quiet, to_array
-from ae_audit.runtime.keras.tape.loss_points import loss_points
-from ae_audit.runtime.keras.tape.record import Kind, Node
-from ae_audit.runtime.keras.tape.step import Player, Step
-from ae_audit.runtime.keras.trace import Call
+from ae_audit.runtime.keras.trace import WatchedCall
 from ae_audit.schema.location import Location
 
 Array = NDArray[Any]
@@ -45,7 +45,7 @@ SEEN_OPERATIONS = {
 class TapeModel:
     """What a hand-written loop trains, with as much of a model's surface as trials need."""
 
-    def __init__(self, step: Step) -> None:
+    def __init__(self, step: RecordedStep) -> None:
         self.step = step
         self.built = True
         self.run_eagerly = False
@@ -122,7 +122,7 @@ class TapeProgram(KerasProgram):
 
     @classmethod
     def of(
-        cls, step: Step, arrays: Sequence[Array], wholes: Mapping[int, Array] | None = None, **context: Any
+        cls, step: RecordedStep, arrays: Sequence[Array], wholes: Mapping[int, Array] | None = None, **context: Any
     ) -> TapeProgram:
         """From a recorded loop; ``context`` as for :class:`KerasProgram`.
 
@@ -141,8 +141,8 @@ class TapeProgram(KerasProgram):
         return cls(model=TapeModel(step), batches=batches, losses=losses, **context)
 
     @property
-    def step(self) -> Step:
-        found: Step = self.model.step
+    def step(self) -> RecordedStep:
+        found: RecordedStep = self.model.step
         return found
 
     def points(self) -> list[LossPoint]:
@@ -190,7 +190,7 @@ class TapeProgram(KerasProgram):
         gradients = self._gradients_of(point)
         return None if gradients is None else self.meet(point.node.callers, gradients.callers)
 
-    def _gradients_of(self, point: LossPoint) -> Node | None:
+    def _gradients_of(self, point: LossPoint) -> OpNode | None:
         """The taking of gradients of what the loss is part of."""
         for node in self.step.record.gradients:
             if point.node in self.step.record.ancestors(node.inputs[: node.settings["targets"]]):
@@ -218,7 +218,7 @@ class TapeProgram(KerasProgram):
             tf.function(forward, autograph=False).get_concrete_function(data)
         return seen[-1] if seen else None
 
-    def with_activation(self, call: Call | None, to: str) -> AbstractContextManager[Any]:
+    def with_activation(self, call: WatchedCall | None, to: str) -> AbstractContextManager[Any]:
         if call is None or call.site == "attribute" or not call.outputs:
             return KerasProgram.with_activation(self, call, to)
         maker = self.step.record.maker(call.outputs[0])
@@ -244,7 +244,7 @@ class TapeProgram(KerasProgram):
         assert point.call is not None
         step = self.step
         values = self.tensors(tree().flatten(self.first(step.batch)))
-        with quiet(), self.unchanged(), noted(lambda: None) as run:
+        with quiet(), self.unchanged(), trace_ops(lambda: None) as run:
             player = Player(step, values, {})
             for node in step.record.ancestors(step.targets):
                 if node.what not in {"gradient", "update"}:
@@ -297,7 +297,7 @@ class TapeProgram(KerasProgram):
         finally:
             setattr(self.model, name, before)
 
-    def _inside_a_layer(self, call: Call, to: str) -> AbstractContextManager[Any]:
+    def _inside_a_layer(self, call: WatchedCall, to: str) -> AbstractContextManager[Any]:
         """Exchange a function that a layer of the user's own applies."""
         for node in self.step.record.nodes:
             if node.what == "layer" and node.first_call <= call.finished < node.last_call:
@@ -308,14 +308,14 @@ class TapeProgram(KerasProgram):
         return KerasProgram.with_activation(self, None, to)
 
 
-def _fed(step: Step, losses: list[LossPoint]) -> set[int]:
+def _fed(step: RecordedStep, losses: list[LossPoint]) -> set[int]:
     """Which of the data enter the predictions."""
     nodes = step.record.ancestors([point.prediction for point in losses])
     leaves = (step.leaf(item) for node in nodes for item in node.inputs)
     return {leaf for leaf in leaves if leaf is not None}
 
 
-def _operation_calls(step: Step) -> Iterator[Call]:
+def _operation_calls(step: RecordedStep) -> Iterator[WatchedCall]:
     """The operations outside layers in the form in which heads are traced."""
     known = {id(output) for call in step.watch.calls for output in call.outputs}
     finished = len(step.watch.calls)
@@ -328,7 +328,9 @@ def _operation_calls(step: Step) -> Iterator[Call]:
         inputs = tuple(item for item in node.inputs if hasattr(item, "shape"))
         if node.name in _SHAPES or node.name in {"ExpandDims", *_PLAIN}:
             inputs = inputs[:1]
-        yield Call("operation", node, symbol, 0, inputs, node.outputs[:1], location=node.location, finished=finished)
+        yield WatchedCall(
+            "operation", node, symbol, 0, inputs, node.outputs[:1], location=node.location, finished=finished
+        )
         finished += 1
 
 

@@ -18,23 +18,23 @@ from typing import Any
 
 from ae_audit.runtime.host.patching import replaced
 from ae_audit.runtime.host.user_code import UserCode
-from ae_audit.runtime.keras.tape.loops import Loop, OpenStep
-from ae_audit.runtime.keras.tape.record import (
+from ae_audit.runtime.keras.graph.loops import Loop, OpenStep
+from ae_audit.runtime.keras.graph.record import (
     ASSIGN,
-    Node,
+    OpNode,
     added_losses,
     hiding_losses,
     layer_again,
     outputs_of,
     play_again,
 )
-from ae_audit.runtime.keras.tape.step import NotAStep, Step, StepData
+from ae_audit.runtime.keras.graph.step import NotAStep, RecordedStep, StepData
 from ae_audit.runtime.keras.trace import LossCall
 from ae_audit.schema.location import Location
 
 MOST_NODES = 20_000
 """operations after which a step is no longer followed"""
-OnStep = Callable[[Step, StepData, Location], None]
+OnStep = Callable[[RecordedStep, StepData, Location], None]
 
 
 class TapeInGraph(BaseException):
@@ -169,7 +169,7 @@ class TapeRecorder:
             flat = tuple(tf.nest.flatten(sources))
             tensors = tuple(item for item in flat if not hasattr(item, "assign"))
             targets = tuple(tf.nest.flatten(target))
-            node = Node("gradient", "gradient", (*targets, *tensors), tuple(tf.nest.flatten(result)), sources=flat)
+            node = OpNode("gradient", "gradient", (*targets, *tensors), tuple(tf.nest.flatten(result)), sources=flat)
             node.settings = {"targets": len(targets), **settings}
             node.callers = self._code.callers()
             step.record.add(node)
@@ -187,7 +187,7 @@ class TapeRecorder:
                 return original(optimizer, grads, trainable_variables)
             variables = trainable_variables if trainable_variables is not None else optimizer._trainable_variables
             pairs = [pair for pair in zip(grads, variables, strict=False) if pair[0] is not None]
-            node = Node("update", type(optimizer).__name__, tuple(pair[0] for pair in pairs), ())
+            node = OpNode("update", type(optimizer).__name__, tuple(pair[0] for pair in pairs), ())
             node.sources, node.optimizer = tuple(pair[1] for pair in pairs), optimizer
             step.record.add(node)
             if not self._tapes:
@@ -219,7 +219,7 @@ class TapeRecorder:
             step.hides_losses = step.hides_losses or bool(hiding)
             self._opened.update(hiding)
             inputs, play = layer_again(layer, args, kwargs)
-            node = Node("layer", type(layer).__name__, inputs, (*outputs_of(result), *added), play, layer=layer)
+            node = OpNode("layer", type(layer).__name__, inputs, (*outputs_of(result), *added), play, layer=layer)
             node.first_call, node.last_call = first, len(step.watch.calls) + 1
             node.location = self._code.location()
             step.record.add(node)
@@ -388,7 +388,7 @@ class TapeRecorder:
         if step is None or self._muted or graph is not None or (not outputs and not _is_assign(op_type)):
             return
         name = op_type.decode() if isinstance(op_type, bytes) else str(op_type)
-        node = Node("operation", name, tuple(inputs), tuple(outputs))
+        node = OpNode("operation", name, tuple(inputs), tuple(outputs))
         node.settings = {"attributes": tuple(attributes or ())}
         node.play = functools.partial(play_again, name, tuple(attributes or ()), len(inputs))
         if step.first:
@@ -405,7 +405,7 @@ class TapeRecorder:
             return proceed()
         with self._mute():
             result = proceed()
-        node = Node("loss", call.symbol, (call.y_true, call.y_pred), outputs_of(result), loss=call)
+        node = OpNode("loss", call.symbol, (call.y_true, call.y_pred), outputs_of(result), loss=call)
         if call.sample_weight is not None:
             node.inputs = (*node.inputs, call.sample_weight)
         node.play = functools.partial(_play_loss, call)

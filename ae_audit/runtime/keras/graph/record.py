@@ -41,7 +41,7 @@ class Kind(IntEnum):
 
 
 @dataclass(slots=True, eq=False)
-class Node:
+class OpNode:
     """One recorded call; tensors are the live ones, told apart by identity."""
 
     what: str
@@ -69,20 +69,20 @@ class Node:
 class Record:
     """The nodes of one step in the order in which they ran."""
 
-    nodes: list[Node] = field(default_factory=list)
-    makers: dict[int, Node] = field(default_factory=dict)
+    nodes: list[OpNode] = field(default_factory=list)
+    makers: dict[int, OpNode] = field(default_factory=dict)
     """of a tensor's identity"""
 
-    def add(self, node: Node) -> None:
+    def add(self, node: OpNode) -> None:
         self.nodes.append(node)
         for output in node.outputs:
             if output is not None:
                 self.makers[id(output)] = node
 
-    def maker(self, tensor: Any) -> Node | None:
+    def maker(self, tensor: Any) -> OpNode | None:
         return self.makers.get(id(tensor))
 
-    def ancestors(self, tensors: Iterable[Any]) -> list[Node]:
+    def ancestors(self, tensors: Iterable[Any]) -> list[OpNode]:
         """Every node that the tensors depend on, in the order in which they ran."""
         found: set[int] = set()
         stack = [self.maker(tensor) for tensor in tensors]
@@ -94,7 +94,7 @@ class Record:
         return [node for node in self.nodes if id(node) in found]
 
     @property
-    def gradients(self) -> list[Node]:
+    def gradients(self) -> list[OpNode]:
         return [node for node in self.nodes if node.what == "gradient"]
 
     @property
@@ -156,7 +156,7 @@ class Record:
         return result
 
 
-def _assigns(node: Node, handles: set[int]) -> bool:
+def _assigns(node: OpNode, handles: set[int]) -> bool:
     return node.name in ASSIGN and bool(node.inputs) and id(node.inputs[0]) in handles
 
 

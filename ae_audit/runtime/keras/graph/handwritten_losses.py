@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ae_audit.runtime.keras.tape.record import READ, Kind, Node
-from ae_audit.runtime.keras.tape.step import Player, Step
+from ae_audit.runtime.keras.graph.record import READ, Kind, OpNode
+from ae_audit.runtime.keras.graph.step import Player, RecordedStep
 
 LINEAR = frozenset(
     {"AddV2", "Add", "AddN", "Sub", "Neg", "Mul", "RealDiv", "Mean", "Sum", "Identity", "Cast", "Reshape", "Squeeze"}
@@ -40,7 +40,7 @@ Function = Callable[[Any, Any], Any]
 class HandWritten:
     """One loss without a name of its own."""
 
-    value: Node
+    value: OpNode
     """the operation that computes it"""
     prediction: Any
     target: Any
@@ -48,13 +48,13 @@ class HandWritten:
     """``f(y_true, y_pred)`` on tensors of the recorded shapes; the loss's values before they are weighted"""
 
 
-def hand_written(step: Step, root: Any, known: Sequence[Node]) -> list[HandWritten]:
+def hand_written(step: RecordedStep, root: Any, known: Sequence[OpNode]) -> list[HandWritten]:
     """The hand-written losses among the terms of ``root`` that hold none of the ``known`` losses."""
     return _Search(step, known).losses(root)
 
 
 class _Search:
-    def __init__(self, step: Step, known: Sequence[Node]) -> None:
+    def __init__(self, step: RecordedStep, known: Sequence[OpNode]) -> None:
         self._step = step
         self._record = step.record
         self._known = {id(node) for node in known}
@@ -100,7 +100,7 @@ class _Search:
         items = [item for node in self._record.ancestors([target]) for item in node.inputs]
         return {leaf for item in (target, *items) if (leaf := self._step.leaf(item)) is not None}
 
-    def _fused(self, node: Node) -> list[HandWritten]:
+    def _fused(self, node: OpNode) -> list[HandWritten]:
         places = FUSED[node.name]
         prediction, target = (node.inputs[place] for place in places)
         if self._step.kind(target) is Kind.MODEL or node.play is None:
@@ -112,7 +112,7 @@ class _Search:
 
         return [HandWritten(node, self._behind_shapes(prediction), self._behind_shapes(target), function)]
 
-    def _loss_of(self, node: Node, value: Any) -> HandWritten | None:
+    def _loss_of(self, node: OpNode, value: Any) -> HandWritten | None:
         region = self._region(node)
         joins = [join for member in region for join in self._joins(member)]
         if not joins:
@@ -134,7 +134,7 @@ class _Search:
         moving = {id(prediction), id(target)}
         equals = [item for _, items in step.data for item in items if self._equal(item, target)]
         moving.update(id(item) for item in equals)
-        nodes: list[Node] = []
+        nodes: list[OpNode] = []
         for node in between:  # what depends on neither keeps its value
             if any(id(item) in moving for item in node.inputs):
                 nodes.append(node)
@@ -157,10 +157,10 @@ class _Search:
 
     # The region between prediction and loss
 
-    def _region(self, node: Node) -> list[Node]:
+    def _region(self, node: OpNode) -> list[OpNode]:
         """The operations without weights of their own that lead to the value, in the order in which they ran."""
-        found: dict[int, Node] = {}
-        stack: list[Node | None] = [node]
+        found: dict[int, OpNode] = {}
+        stack: list[OpNode | None] = [node]
         while stack:
             member = stack.pop()
             if member is None or id(member) in found or member.what != "operation" or not self._is_plain(member):
@@ -169,14 +169,14 @@ class _Search:
             stack.extend(self._record.maker(item) for item in member.inputs)
         return [member for member in self._record.nodes if id(member) in found]
 
-    def _is_plain(self, node: Node) -> bool:
+    def _is_plain(self, node: OpNode) -> bool:
         """Whether it depends on the model, but reads no weights itself."""
         if node.name in READ or not any(self._step.kind(output) is Kind.MODEL for output in node.outputs):
             return False
         makers = (self._record.maker(item) for item in node.inputs)
         return not any(maker is not None and maker.name in READ for maker in makers)
 
-    def _joins(self, node: Node) -> list[tuple[Node, Any, Any]]:
+    def _joins(self, node: OpNode) -> list[tuple[OpNode, Any, Any]]:
         """Where a tensor of the model's meets data that could be a target: the operation, the one and the other."""
         if node.name not in JOINS:
             return []
@@ -214,7 +214,7 @@ class _Search:
         leaf = self._step.leaf(a)
         return a is b or (leaf is not None and leaf == self._step.leaf(b))
 
-    def _common(self, partners: Sequence[Any], region: Sequence[Node]) -> Any:
+    def _common(self, partners: Sequence[Any], region: Sequence[OpNode]) -> Any:
         """The prediction: the nearest tensor behind all the partners, without logarithms and what guards them."""
         inside = {id(node) for node in region}
         chains = [self._chain(item, inside) for item in partners]
@@ -229,7 +229,7 @@ class _Search:
             maker = self._record.maker(nearest)
         return nearest
 
-    def _guards(self, node: Node) -> bool:
+    def _guards(self, node: OpNode) -> bool:
         if node.name not in GUARDS:
             return False
         constants = [np.asarray(item) for item in node.inputs if self._step.kind(item) is not Kind.MODEL]
@@ -250,11 +250,11 @@ class _Search:
             chain.append(tensor)
         return chain
 
-    def _logarithmic(self, region: Sequence[Node]) -> bool:
+    def _logarithmic(self, region: Sequence[OpNode]) -> bool:
         """A product of prediction and target is a loss only beside a logarithm."""
         return any(node.name in LOGARITHMS or node.name in {"Softplus", "RealDiv"} for node in region)
 
-    def _model_parts(self, node: Node) -> list[Any]:
+    def _model_parts(self, node: OpNode) -> list[Any]:
         parts = [item for item in node.inputs if self._step.kind(item) is Kind.MODEL]
         return list({id(item): item for item in parts}.values())
 

@@ -13,7 +13,7 @@ from torch.utils import _pytree as pytree
 from ae_audit.runtime.capture import CannotApply
 from ae_audit.runtime.torch import bce, functions, losses
 from ae_audit.runtime.torch.graph import Player, ancestors, plain_value, rederived
-from ae_audit.runtime.torch.nodes import ActivationCall, Kind, Leaf, LossEvent, Node, Origin, Ref
+from ae_audit.runtime.torch.nodes import ActivationCall, HeadState, Kind, Leaf, LossEvent, Node, Ref
 from ae_audit.schema.remedies import Advice, DropMetric, ExpectLogits, Remedy, Rescale, SwapActivation, SwapLoss
 from ae_audit.theory.loss_families import takes_log_probabilities
 
@@ -37,14 +37,16 @@ class Affine:
 IDENTITY = Affine()
 
 
-class Arm:
+class TorchVariant:
     """What the remedies change at one loss of the program.
 
     Raises:
         CannotApply: if one of them cannot be applied to that loss.
     """
 
-    def __init__(self, remedies: Sequence[Remedy], origin: Origin | None, spec: losses.LossSpec, custom: bool) -> None:
+    def __init__(
+        self, remedies: Sequence[Remedy], origin: HeadState | None, spec: losses.LossSpec, custom: bool
+    ) -> None:
         self._origin = origin
         self.activation: str | None = None
         self.spec = spec
@@ -96,7 +98,7 @@ class Arm:
         return losses.link(self.spec, prediction) if bare else prediction
 
 
-class ArmPlayer:
+class VariantPlayer:
     """Plays nodes under an arm.
 
     Args:
@@ -107,7 +109,7 @@ class ArmPlayer:
 
     def __init__(
         self,
-        arm: Arm,
+        arm: TorchVariant,
         losses_here: Sequence[LossEvent],
         *,
         evaluating: bool = False,
