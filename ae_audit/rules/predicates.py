@@ -228,20 +228,23 @@ def output_words(setup: TrainingSetup) -> str:
     return "the linear output" if setup.head.activation == "linear" else activation_words(setup)
 
 
+LOSS_WORDS = {
+    "bce": "binary cross-entropy",
+    "cce": "categorical cross-entropy",
+    "sparse_cce": "categorical cross-entropy",
+    "cross_entropy": "cross-entropy",
+    "nll": "the negative log-likelihood",
+    "kl_divergence": "the KL divergence",
+    "mse": "the mean squared error",
+    "mae": "the mean absolute error",
+    "distance": "the program's own distance",
+}
+"""what losses are called in a sentence, where that is another word than the theory's name"""
+
+
 def loss_words(setup: TrainingSetup) -> str:
     """The loss as its user knows it."""
-    names = {
-        "bce": "binary cross-entropy",
-        "cce": "categorical cross-entropy",
-        "sparse_cce": "categorical cross-entropy",
-        "cross_entropy": "cross-entropy",
-        "nll": "the negative log-likelihood",
-        "kl_divergence": "the KL divergence",
-        "mse": "the mean squared error",
-        "mae": "the mean absolute error",
-        "distance": "the program's own distance",
-    }
-    name = names.get(setup.loss.name or "", setup.loss.name or setup.loss.written or "the loss")
+    name = LOSS_WORDS.get(setup.loss.name or "", setup.loss.name or setup.loss.written or "the loss")
     return f"{name} on logits" if setup.loss.from_logits is Tri.YES else name
 
 

@@ -313,6 +313,11 @@ def spellings(framework: str) -> tuple[str, ...]:
     return (*_KERAS_STRINGS, *_KERAS_CLASSES)
 
 
+def backend_functions() -> tuple[str, ...]:
+    """The losses of ``keras.backend`` and ``keras.ops``, by their names there."""
+    return tuple(_KERAS_BACKEND)
+
+
 def class_of(framework: str, name: str, implied: dict[str, Default]) -> str | None:
     """The class of a framework that computes the canonical loss ``name`` with the ``implied`` parameters, if any does.
 

@@ -138,14 +138,17 @@ def test_without_a_loss_the_sentence_says_how_to_give_it(tmp_path: Path) -> None
         read_model(path, "CrossEntropyLoss")
 
 
-def operation(name: str, kind: str, *arguments: Any, module: str = "keras.src.ops.numpy") -> dict[str, Any]:
+def operation(
+    name: str, kind: str, *arguments: Any, module: str = "keras.src.ops.numpy", **settings: Any
+) -> dict[str, Any]:
     """A function on tensors, as Keras 3 writes it; texts are names of layers."""
     tensors = [
         {"class_name": "__keras_tensor__", "config": {"keras_history": [item, 0, 0]}} if isinstance(item, str) else item
         for item in arguments
     ]
     nodes = [{"args": tensors, "kwargs": {}}]
-    return {"module": module, "class_name": kind, "config": {"name": name}, "name": name, "inbound_nodes": nodes}
+    config = {"name": name, **settings}
+    return {"module": module, "class_name": kind, "config": config, "name": name, "inbound_nodes": nodes}
 
 
 @pytest.mark.parametrize(
@@ -155,6 +158,8 @@ def operation(name: str, kind: str, *arguments: Any, module: str = "keras.src.op
          "sigmoid", -1, 1),
         ([operation("s", "Tanh", "d"), operation("o", "Subtract", 1, "s")], "tanh", 0, 2),
         ([operation("o", "Softmax", "d", module="keras.src.ops.nn")], "softmax", 0, 1),
+        ([operation("o", "HardSigmoid", "d", module="keras.src.ops.nn")], "hard_sigmoid", 0, 1),
+        ([operation("o", "Elu", "d", module="keras.src.ops.nn", alpha=0.5)], "elu", -0.5, math.inf),
         ([operation("o", "Swirl", "d")], None, -math.inf, math.inf),
     ],
 )  # fmt: skip

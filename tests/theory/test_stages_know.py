@@ -209,3 +209,55 @@ def test_the_rules_know_the_range_of_an_activation(name: str) -> None:
     activation = find_activation(name)
     assert activation is not None
     assert activation.range.values.reach is not None or name == "log"  # NaN below 0
+
+
+@pytest.mark.parametrize("name", [name for name in IN_ORDER if (loss := find_loss(name)) and loss.pointwise])
+def test_the_measurement_of_a_divergence_knows_a_loss_of_single_values(name: str) -> None:
+    pytest.importorskip("numpy")
+    import numpy as np
+
+    from ae_audit.runtime.measure import variational
+
+    forms = [logits for known, logits in variational.ERRORS if known == name]
+    assert bool(forms) != (name in variational.NOT_MEASURED)
+    targets, predictions, step = np.array([0.2, 0.9, 0.4]), np.array([0.6, 0.3, 0.45]), 1e-6
+    for logits in forms:
+        loss = find_loss(name, from_logits=logits)
+        assert loss is not None
+        above, below = (array_losses.values(loss, targets, predictions + sign * step) for sign in (1, -1))
+        slope = variational.ERRORS[name, logits](predictions, targets)
+        assert (above - below) / (2 * step) == pytest.approx(slope, rel=1e-5)
+
+
+def test_names_of_losses_beside_the_registry_are_the_registrys() -> None:
+    from ae_audit.rules.predicates import LOSS_WORDS
+    from ae_audit.static.knowledge.keras import segmentation_models
+
+    known = {*IN_ORDER, *loss_names.GENERAL.values(), loss_families.OWN_DISTANCE}
+    assert set(LOSS_WORDS) <= known
+    tables = (segmentation_models.CLASSES, segmentation_models.SUMS, segmentation_models.OTHERS)
+    assert {name for table in tables for name in table.values()} <= known
+
+
+def test_running_watches_functions_that_the_theory_knows() -> None:
+    pytest.importorskip("keras")
+    from ae_audit.runtime.keras import trace
+    from ae_audit.runtime.keras.graph import program
+
+    seen = [loss_names.canonical("keras", f"keras.ops.{name}") for name in trace.ENTROPIES]
+    seen += [loss_names.canonical("keras", f"tf.nn.{name}") for name in trace.TENSORFLOW_ENTROPIES]
+    assert {found[0] for found in seen if found} >= {"bce", "cce", "sparse_cce"}
+    assert None not in seen
+    assert all(activation_names.canonical("keras", f"keras.ops.{name.lower()}") for name in program._PLAIN)
+
+
+def test_readings_of_torch_watch_losses_with_a_floor() -> None:
+    pytest.importorskip("torch")
+    from ae_audit.runtime.torch.readings import AT_ZERO, WITH_FLOORS
+
+    for name in WITH_FLOORS | AT_ZERO:
+        loss = find_loss(name)
+        assert loss is not None
+        assert loss.floor_of is not None or name in AT_ZERO
+    losses = [find_loss(name) for name in sorted(AT_ZERO)]
+    assert [loss.floor(0.3) for loss in losses if loss is not None] == [0.0] * len(losses)

@@ -10,6 +10,7 @@ import numpy as np
 from ae_audit.runtime.keras.losses import describe
 from ae_audit.runtime.keras.trace import Watch
 from ae_audit.schema.training_setup import MetricUse, ModelFacts
+from ae_audit.theory import metric_names
 from ae_audit.theory.loss_families import POINTWISE
 from ae_audit.theory.ranges import Tri
 
@@ -127,22 +128,6 @@ def _variational(model: Any, watch: Watch) -> Tri:
 
 
 def _canonical_metric(written: str, item: Any) -> str:
-    name = written.lower()
-    known = {
-        "acc": "accuracy",
-        "accuracy": "accuracy",
-        "binary_accuracy": "binary_accuracy",
-        "mean_squared_error": "mse",
-        "mse": "mse",
-        "mean_absolute_error": "mae",
-        "mae": "mae",
-    }
-    if name in known:
-        return known[name]
-    by_class = {
-        "Accuracy": "accuracy",
-        "BinaryAccuracy": "binary_accuracy",
-        "CategoricalAccuracy": "categorical_accuracy",
-        "SparseCategoricalAccuracy": "sparse_categorical_accuracy",
-    }
-    return by_class.get(type(item).__name__, name)
+    """By its class where Keras has that, else by the name that it goes by."""
+    known = metric_names.METRICS.get(type(item).__name__)
+    return metric_names.canonical(written.lower()) if known is None else known

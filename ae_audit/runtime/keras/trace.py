@@ -21,7 +21,7 @@ from typing import Any
 from ae_audit.runtime.compat.keras_symbolic import for_the_program
 from ae_audit.runtime.host.patching import can_be_detoured, detoured, is_detour, replaced
 from ae_audit.schema.location import Location
-from ae_audit.theory import activations
+from ae_audit.theory import activations, loss_names
 
 Locate = Callable[[], Location | None]
 
@@ -39,12 +39,15 @@ ACTIVATION_NAMESPACES = (
 """modules through which programs reach activation functions; only those already imported are touched"""
 LOSS_NAMESPACES = ("keras.losses", "keras._tf_keras.keras.losses", "keras.metrics", "keras._tf_keras.keras.metrics")
 ENTROPY_NAMESPACES = ("keras.ops", "keras.ops.nn", "keras._tf_keras.keras.ops", "keras._tf_keras.keras.backend")
-ENTROPIES = ("binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy")
+ENTROPIES = tuple(name for name in loss_names.backend_functions() if name.endswith("crossentropy"))
+"""what ``keras.ops`` and the backend call the cross-entropies"""
 TENSORFLOW_ENTROPIES = (
     "sigmoid_cross_entropy_with_logits",
     "softmax_cross_entropy_with_logits",
     "sparse_softmax_cross_entropy_with_logits",
 )
+"""those of ``tensorflow.nn`` that compare with one target and nothing else, a fact of its own: weights of classes and
+sampled classes are arguments that a step which is played again has not"""
 
 
 @dataclass(slots=True, eq=False)

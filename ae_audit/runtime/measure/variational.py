@@ -47,7 +47,18 @@ ERRORS: dict[tuple[str, bool], Callable[[Array, Array], Array]] = {
     ("bce", True): lambda p, y: 1 / (1 + np.exp(-p)) - y,
     ("poisson", False): lambda p, y: 1 - y / p,
 }
-"""derivative of each value's loss by the prediction, by the loss's canonical name and whether it is on logits"""
+"""derivative of each value's loss by the prediction, by the loss's canonical name and whether it is on logits: a fact
+of its own, since the theory has values and minimisers; a test holds each against the theory's values"""
+NOT_MEASURED = {
+    "mape": "it weighs each value by its own target",
+    "msle": "no divergence of a code is weighed against it in practice",
+    "hinge": "its slope is 0 past the margin, so a step shows the factor of some values alone",
+    "squared_hinge": "its slope is 0 past the margin, so a step shows the factor of some values alone",
+    "soft_margin": "its target is a sign, and a code is decoded into data",
+    "binary_focal": "it is focused by parameters that are not asked for here",
+    "gaussian_nll": "it takes the variance as a third tensor, which has a gradient of its own",
+}
+"""losses of single values that have no derivative here, and why"""
 
 
 @dataclass(frozen=True, slots=True)

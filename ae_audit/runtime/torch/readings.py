@@ -21,9 +21,10 @@ from ae_audit.theory.loss import Link, Loss
 from ae_audit.theory.losses import find_loss
 
 WITH_FLOORS = frozenset({"bce", "cce", "sparse_cce"})
-"""losses whose floor may be above 0 and is exact: of the others (focal, Poisson) nobody watches the distance to it"""
+"""losses whose floor may be above 0 and is exact: of the others (focal, Poisson) nobody watches the distance to it;
+a choice of this stage, of names that the theory knows"""
 AT_ZERO = frozenset({"mse", "mae", "huber", "smooth_l1"})
-"""losses whose floor is 0 whatever the target"""
+"""losses whose floor is 0 whatever the target, again a choice: of the theory's others few are watched"""
 MOST_VALUES = 1 << 18
 """of a batch's targets that its floor is computed on; the rest is taken to be like them"""
 ROUNDED = 1e-2

@@ -8,6 +8,7 @@ import re
 import zipfile
 
 from ae_audit.static.model_files.program import LARGEST_CONFIG, NotReadable, SavedModel, Shape, identifier, literal
+from ae_audit.theory.activation_names import canonical
 from ae_audit.theory.loss_choice import loss_class
 
 TYPE_CHECKING = False
@@ -23,9 +24,6 @@ _PASSED_OVER = re.compile(
 )
 _OPERATIONS = ("keras.src.ops", "keras.ops")
 _ARITHMETIC = {"Add": "+", "Subtract": "-", "Multiply": "*", "TrueDivide": "/", "Divide": "/"}
-_ACTIVATIONS = frozenset(
-    {"relu", "sigmoid", "softmax", "log_softmax", "tanh", "softplus", "elu", "selu", "gelu", "silu"}
-)
 _OF_KERAS = ("keras", "tf_keras", "tensorflow.keras", "tensorflow.python.keras", "builtins")
 
 
@@ -341,9 +339,10 @@ class _Graph:
         if name in _ARITHMETIC and len(arguments) == 2:
             return f"{arguments[0]} {_ARITHMETIC[name]} {arguments[1]}"
         function = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
-        if function in _ACTIVATIONS and arguments:
-            axis = inner.get("axis") if isinstance(inner, dict) else None
-            return f"keras.ops.{function}({arguments[0]}{f', axis={axis}' if isinstance(axis, int) else ''})"
+        if canonical("keras", f"keras.ops.{function}") is not None and arguments:
+            settings = inner.items() if isinstance(inner, dict) else ()
+            numbers = [f", {key}={value!r}" for key, value in settings if isinstance(value, (int, float))]
+            return f"keras.ops.{function}({arguments[0]}{''.join(numbers)})"
         return f"operation_{identifier(name)}({', '.join(arguments)})"
 
     def _operand(self, value: object) -> str:

@@ -27,6 +27,8 @@ Array = NDArray[Any]
 FIDELITY = 2e-3
 """relative difference between a loss and the same loss played again, above which the step is not what was recorded"""
 _PLAIN = ("Sigmoid", "Tanh", "Relu", "Relu6", "Elu", "Selu", "Softplus", "Softsign", "Softmax")
+"""what TensorFlow calls its operations, a fact of its own; :mod:`ae_audit.theory.activation_names` has each by its name
+in small letters"""
 _SHAPES = ("Reshape", "Squeeze", "Cast", "Transpose")
 SEEN_OPERATIONS = {
     **{name: f"keras.ops.{name.lower()}" for name in (*_PLAIN, *_SHAPES)},

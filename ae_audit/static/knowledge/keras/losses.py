@@ -10,6 +10,7 @@ from ae_audit.static.domain.values import Const, Library, LossFunction, LossValu
 from ae_audit.static.interpreter.registry import Table
 from ae_audit.static.knowledge.spellings import loss as canonical
 from ae_audit.static.source.sources import Where
+from ae_audit.theory import metric_names
 from ae_audit.theory.loss_names import arguments
 from ae_audit.theory.ranges import Tri
 
@@ -21,15 +22,6 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
 
 TABLE = Table("keras losses")
 KERAS = Framework.KERAS
-_METRICS = {
-    "acc": "accuracy", "accuracy": "accuracy", "binary_accuracy": "binary_accuracy",
-    "BinaryAccuracy": "binary_accuracy",
-    "categorical_accuracy": "categorical_accuracy", "CategoricalAccuracy": "categorical_accuracy",
-    "sparse_categorical_accuracy": "sparse_categorical_accuracy",
-    "SparseCategoricalAccuracy": "sparse_categorical_accuracy", "Accuracy": "accuracy", "auc": "auc", "AUC": "auc",
-    "Precision": "precision", "Recall": "recall", "cosine": "cosine_similarity", "cosine_proximity":
-    "cosine_similarity", "RootMeanSquaredError": "rmse", "ssim": "ssim", "psnr": "psnr",
-}  # fmt: skip
 
 
 def use_of(symbol: str, call: Call | None, where: Where, written: str | None = None) -> LossUse | None:
@@ -184,21 +176,12 @@ def metrics_of(run: Run, value: Value | None, where: Where) -> list[tuple[str | 
 def metric_of(value: Value, where: Where) -> MetricUse | None:
     """One entry of ``metrics=``."""
     if isinstance(value, Const) and isinstance(value.value, str):
-        return MetricUse(canonical_metric(value.value), value.value, (value.where or where).location)
+        return MetricUse(metric_names.canonical(value.value), value.value, (value.where or where).location)
     if isinstance(value, Library):
-        return MetricUse(canonical_metric(value.name), value.name, where.location)
+        return MetricUse(metric_names.canonical(value.name), value.name, where.location)
     if isinstance(value, Object) and value.where is not None:
-        return MetricUse(canonical_metric(value.cls), value.where.written, value.where.location)
+        return MetricUse(metric_names.canonical(value.cls), value.where.written, value.where.location)
     if isinstance(value, LossFunction):
         return MetricUse(value.use.name or "unknown", value.use.written or "", value.use.location)
     name = getattr(value, "name", None)
-    return MetricUse(canonical_metric(name), name, where.location) if isinstance(name, str) else None
-
-
-def canonical_metric(symbol: str) -> str:
-    """A metric's canonical name; its own last name where it has none."""
-    last = symbol.rpartition(".")[2]
-    if last in _METRICS:
-        return _METRICS[last]
-    found = canonical("keras", last)
-    return found[0] if found is not None else last
+    return MetricUse(metric_names.canonical(name), name, where.location) if isinstance(name, str) else None

@@ -28,7 +28,7 @@ CLASSES = {
     "BinaryCELoss": "bce", "CategoricalCELoss": "cce", "BinaryFocalLoss": "binary_focal",
     "CategoricalFocalLoss": "categorical_focal", "DiceLoss": "dice",
 }  # fmt: skip
-"""losses as classes; the Jaccard loss is none of the tables'"""
+"""losses as classes, a fact of this library, by the theory's names; the Jaccard loss is none of them"""
 
 SUMS = {
     "binary_crossentropy": "bce", "bce_dice_loss": "bce", "bce_jaccard_loss": "bce",
