@@ -304,5 +304,14 @@ def test_what_reading_knows_of_the_reach_is_drawn_without_a_run(rich_report: Rep
     assert "Read, not run: the output reaches 0 to 1, the target lies in 0 to 255; the outputs sum to 1." in said
 
 
+def test_of_several_trainings_the_worst_is_named_first_and_told_below(rich_report: Report, sources: Sources) -> None:
+    page = render(rich_report, "html", sources)
+    band, _, rest = page.partition("</header>")
+    assert "2 trainings have faults; the worst: book.ipynb:cell 1:2" in band
+    assert rest.index("book.ipynb:cell 1:2") < rest.index("first.py:9")
+    alone = render(replace(rich_report, findings=rich_report.findings[:1]), "html", sources)
+    assert "trainings have faults" not in alone
+
+
 def test_of_nothing_it_says_so() -> None:
     assert "No training setup found in 0 files." in Outline(render(Report(), "html", Sources())).text

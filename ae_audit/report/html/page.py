@@ -83,7 +83,8 @@ def _band(report: Report, first: Sequence[Answer], told: str, interrupted: bool)
     """The verdict in one sentence, and what it was reached on."""
     if first:
         kind, sign = first[0].worst.severity.value, SIGNS[first[0].worst.severity.value]
-        sentence = f"<strong>{safe(heading(first[0]))}:</strong> {coded(why(first[0]))}"
+        many = f"{len(first)} trainings have faults; the worst: " if len(first) > 1 else ""
+        sentence = f"<strong>{many}{safe(heading(first[0]))}:</strong> {coded(why(first[0]))}"
     elif not report.setups:
         kind, sign, sentence = "none", "–", "No training of a Keras or PyTorch model was found."
     else:
@@ -148,7 +149,7 @@ def _trainings(report: Report, first: Sequence[Answer], sources: Sources, room: 
     left_out = 0
     whole, bare = Shown(sources), Shown(sources, pictures=False)
     for number, answer in enumerate(first, start=1):
-        sight, headed = report.sight(answer.worst.setup), number > 1
+        sight, headed = report.sight(answer.worst.setup), len(first) > 1
         ways: list[tuple[float, Callable[[], str]]] = [
             (WITH_PICTURES, lambda: training(answer, sight, whole, number, headed=headed)),  # noqa: B023
             (WITHOUT, lambda: training(answer, sight, bare, number, headed=headed)),  # noqa: B023
