@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 import os
 import re
@@ -147,6 +148,7 @@ def install(uses: Uses) -> None:
     for name, renamed in METHODS.items():
         _take(keras.Model, name, renamed, uses, f"Model.{name}")
     _metrics_of_each_output(keras.Model, uses)
+    _plain_initializers(uses)
     _take_models(keras.Model, uses)
     _take_losses(keras, uses)
     for cls in _subclasses(keras.optimizers.Optimizer):
@@ -190,6 +192,30 @@ def _subclasses(cls: Any) -> list[Any]:
 def _wrap(owner: Any, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
     original = getattr(owner, name)
     setattr(owner, name, with_signature_of(original, make(original)))
+
+
+def _plain_initializers(uses: Uses) -> None:
+    """Functions of a shape alone that make initial weights, as Keras 1 and 2 took them."""
+    module: Any = importlib.import_module("keras.src.initializers")
+    original = module.get
+
+    @functools.wraps(original)
+    def get(identifier: Any) -> Any:
+        made = original(identifier)
+        if not inspect.isfunction(made):
+            return made
+        parameters = inspect.signature(made).parameters
+        if "dtype" in parameters or any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
+            return made
+
+        @functools.wraps(made)
+        def initial(shape: Any, dtype: Any = None) -> Any:
+            uses.tell("an initializer without dtype", "keras", "it was called with the shape alone", gone=REFUSED)
+            return made(shape)
+
+        return initial
+
+    module.get = get
 
 
 def _metrics_of_each_output(model: Any, uses: Uses) -> None:

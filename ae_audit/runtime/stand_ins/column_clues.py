@@ -64,6 +64,8 @@ def column_clues(nodes: Sequence[ast.AST], names: Sequence[str], is_label: Calla
             for other in node.comparators if column is not None else ():
                 for text in _texts(other):
                     (dates if _DATE.match(text) else words).setdefault(str(column), []).append(text)
+                if column in names and _is_class(node.ops[0], other):
+                    labels.add(str(column))
         elif isinstance(node, ast.Call):
             parsed |= {text for word in node.keywords if word.arg == "parse_dates" for text in _texts(word.value)}
             function = node.func
@@ -88,6 +90,11 @@ def column_clues(nodes: Sequence[ast.AST], names: Sequence[str], is_label: Calla
         sum(first - min(last, 0) for first, last in cuts if last <= 0) if len(cuts) == 1 else 0,
         reached,
     )
+
+
+def _is_class(operator: ast.cmpop, other: ast.expr) -> bool:
+    """Whether a comparison looks for one of a few whole numbers: ``frame["Class"] == 1``."""
+    return isinstance(operator, (ast.Eq, ast.NotEq)) and isinstance(other, ast.Constant) and other.value in (0, 1)
 
 
 def _column(node: ast.expr, names: Sequence[str]) -> str | None:

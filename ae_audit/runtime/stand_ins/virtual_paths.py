@@ -22,7 +22,9 @@ from typing import Any
 from ae_audit.runtime.host.user_code import LIBRARY_FOLDERS
 
 PICTURES = 64
-"""of a folder: two batches of the usual 32"""
+"""of a folder that is written: two batches of the usual 32"""
+NAMED = 160
+"""of one of which only the names are made up: programs show the hundredth"""
 _SIZE = 1 << 16
 """bytes of a file: more than programs take for a broken one"""
 _MADE_UP = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".npy", ".npz", ".csv"})
@@ -53,7 +55,7 @@ class InventedPaths:
         while self._walked:
             folder = self._walked.pop(0)
             self.folders.add(os.path.normpath(folder))
-            self._tell(folder, f"a folder of {PICTURES} pictures")
+            self._tell(folder, f"a folder of {NAMED} pictures")
 
     def install(self) -> None:
         """Begin; before the program is run."""
@@ -174,7 +176,7 @@ class InventedPaths:
         if not silently:
             self.admit()
         self._files.discard(os.path.abspath(folder))  # what is listed was a folder, as those of classes are
-        names = [f"{number}.png" for number in range(PICTURES)]
+        names = [f"{number}.png" for number in range(NAMED)]
         self._files.update(os.path.abspath(os.path.join(folder, name)) for name in names)
         return names
 
@@ -191,11 +193,11 @@ class InventedPaths:
             return []
         below = os.sep.join(_WILD.sub("a", part) for part in parts if part != "**")
         what = "pictures" if ending.lower() not in {".npy", ".npz", ".csv"} else "files"
-        self._tell(pattern, f"{PICTURES} {what}")
+        self._tell(pattern, f"{NAMED} {what}")
         self.folders.add(os.path.normpath(below))
         found = [
             os.path.join(below, _WILD.sub("", _WILD.sub(str(number), stem, count=1)) + ending)
-            for number in range(PICTURES)
+            for number in range(NAMED)
         ]
         self._files.update(map(os.path.abspath, found))
         return found

@@ -137,6 +137,10 @@ if keras.backend.backend() == "tensorflow":
     assert tf.keras.losses.mean_squared_error is mse
     assert tf.keras.metrics.mean_absolute_error is keras.losses.mean_absolute_error
 
+# initial weights from a function of the shape alone
+plain = Dense(3, kernel_initializer=lambda shape: np.full(shape, 0.5))
+assert float(np.asarray(keras.ops.convert_to_numpy(plain(keras.ops.ones((1, 4))))).max()) == 2.0
+
 # one list of metrics is for each of several outputs
 shared = Dense(3)(inputs)
 pair = Model(inputs, [shared, Dense(3)(shared)])

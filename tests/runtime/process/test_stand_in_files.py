@@ -20,6 +20,7 @@ import pytest
 from ae_audit.runtime.host.imports import ImportWatch
 from ae_audit.runtime.stand_ins.shape_clues import Clues, clues_of
 from ae_audit.runtime.stand_ins.user_files import USUAL_WIDTH, FileStandIns
+from ae_audit.runtime.stand_ins.virtual_paths import NAMED
 
 OF_OS = ("listdir", "scandir", "walk", "remove", "unlink")
 OF_PATH = ("glob", "rglob", "iterdir", "walk", "exists", "is_file", "stat", "unlink")
@@ -101,7 +102,7 @@ def test_a_table_of_unwritten_width_has_some_columns_and_those_that_are_named(pa
     table = pandas_with(Clues(None, names=("Class",)), told).read_csv("nowhere/cards.csv")
     assert table.shape[1] == USUAL_WIDTH + 1
     assert set(table["Class"]) == {0, 1}
-    assert len(os.listdir("nowhere/photos")) == 64
+    assert len(os.listdir("nowhere/photos")) == NAMED
     with pytest.raises(FileNotFoundError):
         filecmp.dircmp("nowhere/photos", ".").left_list  # noqa: B018 - a library's question gets no made-up answer
     assert glob.glob("nowhere/photos/*/img_*.JPG")[:2] == ["nowhere/photos/a/img_0.JPG", "nowhere/photos/a/img_1.JPG"]
@@ -144,7 +145,7 @@ QUESTIONS: dict[str, Callable[[Any], Any]] = {
 def test_what_a_list_invents_looks_existing_until_it_is_removed(made_up: FileStandIns, how: str) -> None:
     assert not os.path.exists("nowhere/photos/0.png")
     paths = LISTINGS[how]("nowhere/photos")
-    assert {os.fspath(path) for path in paths} == {f"nowhere/photos/{number}.png" for number in range(64)}
+    assert {os.fspath(path) for path in paths} == {f"nowhere/photos/{number}.png" for number in range(NAMED)}
     assert all(question(paths[0]) for question in QUESTIONS.values())
     assert os.path.isfile(os.path.abspath(paths[1]))
     for number, remove in enumerate((os.remove, os.unlink, lambda path: Path(path).unlink())):
@@ -161,7 +162,7 @@ def test_what_nobody_invented_is_as_it_was(made_up: FileStandIns, tmp_path: Path
     assert os.path.getsize(real) == 4
     assert os.listdir(tmp_path) == [at.name for at in tmp_path.iterdir()] == ["there.png"]
     assert [entry.name for entry in os.scandir(tmp_path)] == next(os.walk(tmp_path))[2] == ["there.png"]
-    for path in ("nowhere/checkpoint.pt", "nowhere/photos/99.png", "nowhere/photos", "nowhere", ""):
+    for path in ("nowhere/checkpoint.pt", "nowhere/photos/999.png", "nowhere/photos", "nowhere", ""):
         assert not os.path.exists(path)
         assert not Path(path or "nowhere").exists()
     assert not os.path.isdir("nowhere/photos")
@@ -204,7 +205,7 @@ def test_what_is_walked_is_told_of_before_it_is_opened(made_up: FileStandIns, op
             os._exit(0)
         os.waitpid(child, 0)
     (told,) = made_up.used
-    assert told.startswith("nowhere/input does not exist: a folder of 64 pictures")
+    assert told.startswith("nowhere/input does not exist: a folder of 160 pictures")
     assert made_up.guessed_ranks is (opened_by == "the program")
 
 
@@ -262,3 +263,13 @@ def test_tensors_are_made_up_and_weights_are_not(monkeypatch: pytest.MonkeyPatch
     for name in ("model.pt", "best.pth", "checkpoint_3.pt", "net.pth", "generator_weights.pt"):
         assert made_up._tensor(name) == {}
     assert len(made_up.used) == 1  # of weights nothing is concluded that of data would not be
+
+
+def test_a_column_that_is_compared_with_a_class_holds_labels() -> None:
+    clues = clues_of('frame = frame[frame["same"] == 1]\nlong = frame[frame["length"] > 1]\n')
+    assert clues.columns.labels == {"same"}
+
+
+def test_a_folder_that_is_asked_for_by_itself_is_found(made_up: FileStandIns) -> None:
+    assert glob.glob("nowhere/images/") == ["nowhere/images/"]
+    assert glob.glob("nowhere/one.png") == []
