@@ -10,10 +10,11 @@ Every ``.py`` and ``.ipynb`` below FOLDER is run by ``ae-audit --stand-in``, one
 - ``ours``: ae-audit itself failed,
 - ``no training``: neither reading nor running found one.
 
-What no version of the libraries could have run (a name that is nowhere bound, Python 2, a cell cut short) is the
-program's own fault and counts neither way. ``captures.json`` beside this file says of which programs that was judged,
-by the SHA-256 of the file, and keeps the last figures; the programs themselves are other people's and are not kept.
-``--write`` keeps the figures and the outcome of each program. Exit code 1: a failure of ae-audit itself.
+What no version of the libraries could have run (a name that is nowhere bound, Python 2, a cell cut short), what needs
+files of its repository that are not in FOLDER, and what trains only in functions that nothing calls, is left out.
+``captures.json`` beside this file says of which programs that was judged, by the SHA-256 of the file, and why; the
+programs themselves are other people's and are not kept. ``--write`` keeps the outcome of each program that was run,
+and the figures over all that are listed. Exit code 1: a failure of ae-audit itself.
 """
 
 from __future__ import annotations
@@ -74,6 +75,16 @@ def audited(command: list[str], program: Path, seconds: float) -> tuple[Outcome,
     return found, time.monotonic() - began
 
 
+def shares(counts: Counter[str]) -> str:
+    """The figures, in a line."""
+    judged = sum(counts.values()) - counts["left out"] - counts["no training"]
+    if not judged:
+        return f"no program: {dict(counts)}"
+    every, some = counts["all"], counts["all"] + counts["some"]
+    figures = f"all {every} ({every / judged:.1%}), some {some} ({some / judged:.1%})"
+    return f"{judged} programs: {figures}; {dict(sorted(counts.items()))}"
+
+
 def main() -> int:
     """Run them all, and compare with the last figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -96,21 +107,18 @@ def main() -> int:
         digest = hashlib.sha256(program.read_bytes()).hexdigest()
         known = kept["programs"].setdefault(digest, {})
         found, seconds = audited(command, program, given.timeout)
-        broken = known.get("broken") if found.kind in {"some", "none"} else None
-        counts["broken" if broken else found.kind] += 1
+        left_out = known.get("left out") if found.kind in {"some", "none"} else None
+        counts["left out" if left_out else found.kind] += 1
         before = known.get("outcome", found.kind)
         changed = "" if before == found.kind else f" (was {before})"
-        why = f"its own fault: {broken}" if broken else found.why
+        why = f"left out: {left_out}" if left_out else found.why
         print(f"{found.kind:11s}{changed} {seconds:6.1f} s  {program.name[:44]:44s} {why[:300]}", flush=True)
         known["outcome"] = found.kind
-    judged = sum(counts.values()) - counts["broken"] - counts["no training"]
-    every, some = counts["all"], counts["all"] + counts["some"]
-    if judged:
-        print(
-            f"{judged} programs: all {every} ({every / judged:.1%}), some {some} ({some / judged:.1%}); {dict(counts)}"
-        )
+    print(shares(counts))
     if given.write:
-        kept["last"] = {"programs": judged, "all": every, "some": some}
+        listed = kept["programs"].values()
+        over_all = Counter("left out" if each.get("left out") else each["outcome"] for each in listed)
+        kept["figures"] = shares(over_all)
         LIST.write_text(json.dumps(kept, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     return 1 if counts["ours"] else 0
 

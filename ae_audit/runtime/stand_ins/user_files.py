@@ -29,6 +29,12 @@ from ae_audit.runtime.stand_ins.shape_clues import Clues, is_label
 from ae_audit.runtime.stand_ins.virtual_paths import PICTURES, InventedPaths, asked_by_a_library
 
 _PICKLED = (".pkl", ".pickle", ".p", ".pck", ".joblib")
+_MASK = re.compile(r"mask|annotation|segmentation|ground_?truth", re.IGNORECASE)
+_PROSE = re.compile(
+    r"^(?!.*(score|count|len|num|rating|_id|flag)).*(text|sentence|question|review|comment|tweet|headline|description)",
+    re.IGNORECASE,
+)
+"""a column that is named like one of lines of text"""
 _TABLES = (".csv", ".tsv")
 _TEXTS = (".txt", ".vec")
 _WEIGHTS = re.compile(r"model|weight|checkpoint|ckpt|state|best|epoch|net(?![a-z])", re.IGNORECASE)
@@ -229,6 +235,9 @@ class FileStandIns:
         if name in columns.words:
             words = columns.words[name]
             return [words[number % len(words)] for number in range(SAMPLES)]
+        if _PROSE.search(name) and name not in columns.labels:
+            lines = containers.text(name).splitlines()
+            return [lines[number % len(lines)] for number in range(SAMPLES)]
         return self.labels(SAMPLES) if is_label(name) or name in columns.labels else self._random.random(SAMPLES)
 
     def picture(self, path: str) -> Array:
@@ -240,7 +249,11 @@ class FileStandIns:
         if folder not in self._paths.folders:  # one picture stands for all of a folder
             self._paths.folders.add(folder)
             self.say(path, f"an image of {height} × {width}")
-        pixels = self._random.integers(0, 256, (height, width, channels), dtype=np.uint8)
+        if _MASK.search(path):  # few values, of the classes of its pixels
+            several = np.arange(self.clues.classes) if self.clues.classes > 2 else np.array([0, 255])
+            pixels = self._random.choice(several.astype(np.uint8), (height, width, channels))
+        else:
+            pixels = self._random.integers(0, 256, (height, width, channels), dtype=np.uint8)
         return pixels[..., 0] if channels == 1 else pixels[..., :3]
 
     def _pil_picture(self, path: str) -> Any:

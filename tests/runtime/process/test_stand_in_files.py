@@ -273,3 +273,13 @@ def test_a_column_that_is_compared_with_a_class_holds_labels() -> None:
 def test_a_folder_that_is_asked_for_by_itself_is_found(made_up: FileStandIns) -> None:
     assert glob.glob("nowhere/images/") == ["nowhere/images/"]
     assert glob.glob("nowhere/one.png") == []
+
+
+def test_masks_hold_few_values_and_columns_of_prose_hold_lines(
+    made_up: FileStandIns, pandas_with: Callable[..., Any]
+) -> None:
+    assert set(made_up.picture("data/masks/1.png").ravel()) <= {0, 255}
+    assert len(set(made_up.picture("data/images/1.png").ravel())) > 100
+    frame = pandas_with(clues_of('data["question1"], data["review_score"], data["width"]'), []).read_csv("pairs.csv")
+    assert len(frame["question1"][0].split()) > 5
+    assert {frame[name].dtype.kind for name in ("review_score", "width")} == {"f"}
