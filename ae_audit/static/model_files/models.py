@@ -27,6 +27,10 @@ _DATA = frozenset({"target range", "input range"})
 """what the static stage leaves open for want of data, told here in a sentence of its own"""
 
 
+_LONGEST_CAUSE = 120
+"""characters of an exception's own words that a report quotes"""
+
+
 @dataclass(frozen=True, slots=True)
 class ReadModel:
     """A model file as far as reading goes."""
@@ -53,7 +57,11 @@ def read_model(path: str, loss: str | None = None, *, data: bool = False) -> Rea
         return ReadModel(StaticResult(errors=(StageError(path, "static", str(problem)),), relevant=False))
     except UnsafeModel as problem:
         return ReadModel(StaticResult(errors=(StageError(path, "static", str(problem)),)))
-    read = analyse_file(path, text.encode())
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:  # JSON of another form
+        cause = f"{type(error).__name__}: {error}"[:_LONGEST_CAUSE]
+        why = f"its description of the model is damaged, or of a version that is not known here ({cause})."
+        return ReadModel(StaticResult(errors=(StageError(path, "static", why),)))
+    read = analyse_file(path, text.encode("utf-8", "replace"))
     known = model.loss is not None or loss is not None
     setups = tuple(_placed(setup, path, model, known) for setup in read.setups)
     undecided = tuple(_undecided(path, model, known=known, data=data, read=read))
