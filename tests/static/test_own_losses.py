@@ -330,3 +330,29 @@ def test_a_weighted_logarithm_keeps_its_weight_for_target() -> None:
     setup = setup_of(trained("p = net(x)\nt = x.flatten(1)\nloss = -(t * p.log() + (1 - t) * (1 - p).log()).mean()"))
     assert setup.loss.name == "bce"
     assert setup.target.source == "torchvision.datasets.MNIST"
+
+
+SCALING_MODEL = """
+import tensorflow as tf
+(x, _), (held, _) = keras.datasets.mnist.load_data()
+class Coder(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.inner = keras.Sequential([layers.Flatten(), layers.Dense(32, activation="relu")])
+        self.outer = layers.Dense(784, activation="sigmoid")
+    def call(self, pixels):
+        pixels = tf.cast(pixels, tf.float32) / 255.0
+        made = self.outer(self.inner(pixels))
+        self.add_loss(tf.reduce_mean(tf.square(tf.reshape(pixels, (-1, 784)) - made)))
+        return made
+coder = Coder()
+coder.compile("adam")
+coder.fit(x, epochs=2)
+codes = coder.inner(ASKED)
+"""
+
+
+@pytest.mark.parametrize(("asked", "otherwise"), [("held / 255.0", False), ("held", True)])
+def test_a_part_of_a_model_that_scales_its_input_is_asked_as_it_was_trained(asked: str, otherwise: bool) -> None:
+    _, codes, _ = audited(SCALING_MODEL.replace("ASKED", asked))
+    assert ("AE304" in codes) is otherwise

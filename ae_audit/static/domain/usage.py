@@ -32,10 +32,18 @@ def attach(run: Evaluator) -> None:
         if not isinstance(site.input, Array) or site.evaluation:
             continue
         layer = site.prediction.entry if isinstance(site.prediction, Tensor) else None
-        given: list[Array] = [*(entered.get(layer, ()) if layer else ()), *(asked.get(site.fitted_model) or ())]
+        inside = _as_it_enters(site.prediction, site.input)
+        given = [(inside, array) for array in (entered.get(layer, ()) if layer else ())]
+        given.extend((site.input, array) for array in asked.get(site.fitted_model) or ())
         if isinstance(site.validation_input, Array):
-            given.append(site.validation_input)
-        for array in given:
-            if array not in trained and relations.scaled_otherwise(site.input, array):
+            given.append((site.input, site.validation_input))
+        for own, array in given:
+            if array not in trained and relations.scaled_otherwise(own, array):
                 site.asked = array
                 break
+
+
+def _as_it_enters(prediction: Value, given: Array) -> Array:
+    """The data of the training as the first weights get them: a model may scale them itself."""
+    fed = prediction.fed if isinstance(prediction, Tensor) else ()
+    return next((array for array in fed if array.root == given.root and not array.placeholder), given)
