@@ -16,6 +16,7 @@ _LABEL = re.compile(
     r"(^|[_/\\.\s-])(y|ys|lbl|labels?|targets?|class(es)?|diagnosis|category)([_/\\.\s-]|\d|$)", re.IGNORECASE
 )
 
+_CLASSES = re.compile(r"(n|nb|num|number_of)_?class(es)?", re.IGNORECASE)
 USUAL_SIDE = 32
 """of pictures for a model that takes any size"""
 
@@ -66,7 +67,9 @@ def clues_of(source: str, *, notebook: bool = False) -> Clues:
     )
     sample, first = _sample(calls, constants)
     names = tuple(dict.fromkeys(_names(nodes)))
-    return Clues(sample, first, names, _classes(calls, constants), column_clues(nodes, names, is_label))
+    named = (value for name, value in constants.items() if _CLASSES.fullmatch(name) and isinstance(value, int))
+    classes = next((value for value in named if value > 1), 0) or _classes(calls, constants)
+    return Clues(sample, first, names, classes, column_clues(nodes, names, is_label))
 
 
 def _constants(nodes: Sequence[ast.AST]) -> dict[str, int | tuple[int, ...]]:

@@ -70,7 +70,7 @@ class FileStandIns:
         self._paths.install()
         self._watch.when_imported("numpy", lambda module: self._replace(module, "load", self._array))
         for name in ("loadtxt", "genfromtxt"):
-            self._watch.when_imported("numpy", functools.partial(self._replace, name=name, make=self._array))
+            self._watch.when_imported("numpy", functools.partial(self._replace, name=name, make=self._numbers))
         for name in ("read_csv", "read_table", "read_parquet", "read_excel"):
             self._watch.when_imported("pandas", functools.partial(self._replace, name=name, make=self._table))
         self._watch.when_imported("pandas", functools.partial(self._replace, name="read_pickle", make=self._array))
@@ -195,6 +195,15 @@ class FileStandIns:
         shown = f"{SAMPLES} samples of the shape {values.shape[1:]}" if values.ndim > 1 else f"{SAMPLES} labels"
         self.say(path, shown)
         return values
+
+    def _numbers(self, path: str) -> Any:
+        """What ``loadtxt`` gives: samples for the model, else the numbers of a table."""
+        if self.clues.sample is not None or is_label(os.path.basename(path)):
+            return self._array(path)
+        try:
+            return self._table(path).to_numpy(np.float64)
+        except (ImportError, ValueError):  # no pandas, or columns of words
+            return None
 
     def values(self, name: str) -> Array:
         """Labels for what is named like them, else samples as the program's model takes them."""

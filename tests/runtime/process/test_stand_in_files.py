@@ -283,3 +283,12 @@ def test_masks_hold_few_values_and_columns_of_prose_hold_lines(
     frame = pandas_with(clues_of('data["question1"], data["review_score"], data["width"]'), []).read_csv("pairs.csv")
     assert len(frame["question1"][0].split()) > 5
     assert {frame[name].dtype.kind for name in ("review_score", "width")} == {"f"}
+
+
+def test_numbers_of_a_text_are_a_table_where_no_shape_is_written(made_up: FileStandIns) -> None:
+    pytest.importorskip("pandas")
+    made_up.clues = clues_of("data = np.genfromtxt('toy.txt')\nx, y = data[:, :2], data[:, 2]\nn_classes = 4")
+    assert made_up.clues.classes == 4
+    numbers = made_up._numbers("toy.txt")
+    assert numbers.dtype == float
+    assert numbers.shape[1] >= 3
