@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from itertools import groupby
 
 from ae_audit.fix.activation import quoted, swap_activation
@@ -10,7 +11,7 @@ from ae_audit.fix.advice import follow
 from ae_audit.fix.data import rescale
 from ae_audit.fix.loss import expect_logits, swap_loss
 from ae_audit.fix.origin import at_origin
-from ae_audit.fix.source import SourceOf, Texts, parse
+from ae_audit.fix.source import SourceOf, Text, Texts, parse
 from ae_audit.fix.twice import scale_once
 from ae_audit.schema.findings import Edit, Finding, Fix
 from ae_audit.schema.location import Location
@@ -64,10 +65,11 @@ def _edits(remedy: Remedy, finding: Finding, setup: TrainingSetup, texts: Texts)
                 return scale_once(remedy, setup, texts)
             edits = rescale(remedy, setup, texts)
             return edits if edits is not None else at_origin(remedy, setup, texts)
-        case DropMetric(_, to):
+        case DropMetric(name, to):
             known = any(metric.location == finding.location for metric in setup.metrics)
             twice = any(metric.name == to for metric in setup.metrics)
-            return _metric(to, finding.location, texts) if known and not twice else None
+            edits = _metric(to, finding.location, texts) if known and not twice else None
+            return None if edits is None or to is None else (*edits, *_renamed(name, to, finding.location, texts))
         case Advice(_, change):
             return None if change is None else follow(change, finding.location, setup, texts)
 
@@ -92,6 +94,44 @@ def _metric(to: str | None, place: Location, texts: Texts) -> tuple[Edit, ...] |
         edit = quoted(to, node, text) if isinstance(node.value, str) else None
         return None if edit is None else (edit,)
     return (text.replace(node, f'"{to}"'),)
+
+
+def _renamed(metric: str, to: str, place: Location, texts: Texts) -> Iterator[Edit]:
+    """The keys by which the history of the training, or a callback, is asked for the metric that goes.
+
+    None where another model has such a metric too: whose history it is cannot be told.
+    """
+    names = dict.fromkeys((metric, "acc"), "") | {f"val_{name}": "val_" for name in (metric, "acc")}
+    nodes = [(text, node) for text in texts.pieces(place) for node in _strings(text) if node.value in names]
+    if sum(_is_listed(node, text) for text, node in nodes) > 1:
+        return
+    for text, node in nodes:
+        parent = text.parents.get(node)
+        key = isinstance(parent, ast.Subscript) or _is_monitored(parent, text)
+        edit = quoted(f"{names[str(node.value)]}{to}", node, text) if key else None
+        if edit is not None:
+            yield edit
+
+
+def _is_monitored(parent: ast.AST | None, text: Text) -> bool:
+    """Whether a callback watches it, and finds out by its name whether more or less of it is better."""
+    if not isinstance(parent, ast.keyword) or parent.arg != "monitor":
+        return False
+    call = text.parents.get(parent)
+    return isinstance(call, ast.Call) and not any(word.arg in {"mode", None} for word in call.keywords)
+
+
+def _strings(text: Text) -> Iterator[ast.Constant]:
+    for node in ast.walk(text.tree) if text.tree is not None else ():
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node
+
+
+def _is_listed(node: ast.Constant, text: Text) -> bool:
+    """Whether a string is one of the ``metrics`` of a model."""
+    parent = text.parents.get(node)
+    holder = text.parents.get(parent) if isinstance(parent, ast.List | ast.Tuple) else None
+    return isinstance(holder, ast.keyword) and holder.arg == "metrics"
 
 
 def _looked_up(metrics: list[str], place: Location, texts: Texts) -> bool:

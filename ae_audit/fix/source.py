@@ -134,6 +134,13 @@ class Texts:
             for node in ast.walk(tree)
         )
 
+    def pieces(self, place: Location) -> Iterator[Text]:
+        """The file that ``place`` lies in, or all cells of the notebook."""
+        if place.cell is not None:
+            yield from self._cells(place.path)
+        elif (text := self.at(place)) is not None:
+            yield text
+
     def _cells(self, path: str) -> Iterator[Text]:
         cell = 0
         while (piece := self.get(path, cell)) is not None:

@@ -372,3 +372,16 @@ def test_an_activation_is_put_around_the_one_call_of_the_last_layer() -> None:
 def test_a_layer_that_is_called_twice_is_left_alone() -> None:
     source = IMPORTS + HEADLESS.format(returned="self.out(torch.relu(self.first(x))) + 0 * self.out(self.first(x))")
     assert gone_and_new(source, "AE105")[1] == []
+
+
+@pytest.mark.parametrize("other", ["", 'keras.Sequential().compile("adam", "mse", metrics=["accuracy"])\n'])
+def test_the_history_is_asked_for_the_metric_that_takes_the_place_of_another(other: str) -> None:
+    source = (
+        f"{KERAS.replace(', layers.Flatten()', '')}x = x / 255.0\n{other}"
+        'net.compile("adam", "mse", metrics=["accuracy"])\n'
+        'stop = keras.callbacks.EarlyStopping(monitor="val_accuracy")\n'
+        'history = net.fit(x, x, callbacks=[stop]).history\nprint(history["acc"], "accuracy")\n'
+    )
+    renamed = ['stop = keras.callbacks.EarlyStopping(monitor="val_mae")', 'print(history["mae"], "accuracy")']
+    wanted = ['net.compile("adam", "mse", metrics=["mae"])', *([] if other else renamed)]
+    assert gone_and_new(source, "AE401")[1] == wanted
