@@ -61,6 +61,8 @@ ALL_DEAD = 0.99
 OPPOSED = -0.3
 """correlation below which a loss that weighs samples against one another rewards the opposite of its target; between
 this and likeness it may order them (survival, ranking) rather than match them"""
+BY_SAMPLE_BEYOND = 2.0
+"""spans of the target by which samples are moved to see whether the others' gradients change"""
 RUN_AWAY = 10.0
 """times what a constant costs beyond the target: so far below it only a loss without a floor can fall"""
 LEVELS = (-30.0, -10.0, -3.0, -1.0, 1.0, 3.0, 10.0, 30.0)
@@ -225,7 +227,9 @@ class _Judgement:
         if not unlike:
             return figures
         figures = replace(figures, end_loss=unlike[0].loss, **self._likeness(unlike[0]))
-        runs_away = truth.cost - unlike[0].loss > RUN_AWAY * gap
+        # such losses may hardly tell events or ranks from a constant: without a floor they fall far below all they cost
+        most = max(gap, abs(truth.cost), abs(self._start.loss))
+        runs_away = truth.cost - unlike[0].loss > RUN_AWAY * most
         if not self._by_sample() and (figures.correlation or 0.0) > OPPOSED and not runs_away:
             raise NotJudged("the loss weighs samples against one another, as ranking and survival losses do")
         return replace(figures, outcome=Outcome.BEATEN)
@@ -380,11 +384,19 @@ class _Judgement:
         random = np.random.default_rng(4)
         low, high = float(self._truth.wanted.min()), float(self._truth.wanted.max())
         one = random.uniform(low, high, self._shape)
-        other = one.copy()
-        other[half:] = random.uniform(low, high, other[half:].shape)
-        a, b = (self._network.cost(values).gradient.reshape(self._shape)[:half].ravel() for values in (one, other))
-        product = float(np.linalg.norm(a) * np.linalg.norm(b))
-        return product == 0.0 or float(a @ b) / product > 0.999
+        for kept, changed in ((slice(0, half), slice(half, None)), (slice(half, None), slice(0, half))):
+            for beyond in (BY_SAMPLE_BEYOND * (high - low), 0.0):
+                other = one.copy()
+                other[changed] = random.uniform(low - beyond, high + beyond, other[changed].shape)
+                found = [
+                    self._network.cost(values).gradient.reshape(self._shape)[kept].ravel() for values in (one, other)
+                ]
+                if np.isfinite(found).all():
+                    break  # where a loss has no value so far out, what lies among the targets has to do
+            product = float(np.linalg.norm(found[0]) * np.linalg.norm(found[1]))
+            if product != 0.0 and not float(found[0] @ found[1]) / product > 0.999:
+                return False
+        return True
 
 
 def descend(play: Callable[[Floats], Played], start: Floats, unit: float, greatest: float, steps: int = STEPS) -> Fit:

@@ -227,6 +227,18 @@ def test_a_gradient_that_has_vanished_is_not_blown_up_to_a_step() -> None:
     assert np.abs(led.last.prediction - start).max() < 1e-3
 
 
+def partial_likelihood(risk: Array, event: Array) -> tuple[float, Array]:
+    """Cox' partial likelihood for each event: far less where risks are high and time is short than for the flags."""
+    value, gradient = survival(risk, event)
+    return value * len(event) / event.sum(), gradient * len(event) / event.sum()
+
+
+def test_survival_is_not_judged_by_its_events() -> None:
+    events = (np.random.default_rng(0).random((256, 1)) < 0.7).astype(np.float64)
+    with pytest.raises(NotJudged):
+        judge(Network(partial_likelihood, events), setup())
+
+
 def test_smoothed_labels_that_an_output_gives_are_in_its_reach() -> None:
     """Labels of 0.9 to 1 under a binary cross-entropy: the last hundredths are slow, and no fault."""
     labels = 1.0 - 0.1 * GREY
