@@ -15,11 +15,11 @@ MOST_MADE = 200
 
 
 def argument_of(leaf: Leaf, name: str) -> Leaf | None:
-    """What a function of data was taken of; None where they are no such thing."""
+    """What a function of data was taken of; None where they are no such thing, or what it was is not kept."""
     made = leaf.derived
     if made is None or short_name(made.function) != name or len(made.leaves) != 1:
         return None
-    return made.leaves[0]
+    return None if made.leaves[0].value is None else made.leaves[0]
 
 
 def as_they_were(targets: tuple[Leaf, ...], values: int) -> tuple[Leaf, ...]:
@@ -49,8 +49,10 @@ def base(leaf: Leaf, joined: Sequence[Leaf]) -> Leaf:
     """
     while leaf.derived is not None and short_name(leaf.derived.function) == "neg":
         parts = [part for part in leaf.derived.leaves if part.value is not None or part.derived is not None]
-        if len(parts) != 1:
+        if len(parts) != 1 or (parts[0].value is None and leaf.value is None):
             break
+        if parts[0].value is None:  # no call on the tape took it as it was
+            parts[0].fill(-plain_value(leaf))
         leaf = parts[0]
     found = leaf
     while leaf.derived is not None:
