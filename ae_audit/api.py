@@ -225,29 +225,18 @@ def _caller() -> Location:
 def _captures(
     model: Any, x: Any, y: Any, loss: Any, optimizer: Any, batch_size: int, location: Location
 ) -> Sequence[Capture]:
-    framework = _framework_of(model)
-    if framework == "keras":
-        if loss is None and getattr(model, "loss", None) is None:
-            raise UsageError("this Keras model is not compiled: pass loss=…, or compile it first.")
-        from ae_audit.runtime.keras.live import capture_live as keras_live
+    from ae_audit.runtime.frontend import FRONTENDS, framework_of
 
-        return keras_live(model, x, y, loss, optimizer=optimizer, batch_size=batch_size, location=location)
-    if loss is None:
+    framework = framework_of(model)
+    if framework is None:
+        raise UsageError(
+            f"{type(model).__module__}.{type(model).__qualname__} is neither a Keras model nor a torch.nn.Module, "
+            "so there is nothing that could be audited."
+        )
+    if loss is None and framework == "keras" and getattr(model, "loss", None) is None:
+        raise UsageError("this Keras model is not compiled: pass loss=…, or compile it first.")
+    if loss is None and framework == "torch":
         raise UsageError("a torch model does not know its loss: pass loss=…, for example loss=torch.nn.BCELoss().")
-    from ae_audit.runtime.torch.live import capture_live as torch_live
-
-    return [torch_live(model, x, y, loss, optimizer=optimizer, batch_size=batch_size, location=location)]
-
-
-def _framework_of(model: Any) -> str:
-    """By the classes that the model inherits from; nothing is imported for it."""
-    for base in type(model).__mro__:
-        module = base.__module__.split(".")
-        if module[0] in {"keras", "tf_keras"} or module[:3] == ["tensorflow", "python", "keras"]:
-            return "keras"
-        if base.__name__ == "Module" and module[:2] == ["torch", "nn"]:
-            return "torch"
-    raise UsageError(
-        f"{type(model).__module__}.{type(model).__qualname__} is neither a Keras model nor a torch.nn.Module, "
-        "so there is nothing that could be audited."
+    return FRONTENDS[framework].capture_live(
+        model, x, y, loss, optimizer=optimizer, batch_size=batch_size, location=location
     )

@@ -17,6 +17,7 @@ from ae_audit.runtime.capture import Capture
 from ae_audit.runtime.data_files.model_checks import CannotLoad, LoadedModel, Shape, check_target, in_words
 from ae_audit.runtime.data_files.readers import open_data
 from ae_audit.runtime.data_files.samples import DataFile, DataProblem, Gathered, gather
+from ae_audit.runtime.frontend import FRONTENDS, Frontend
 from ae_audit.runtime.measure.facts import facts_of
 from ae_audit.runtime.measure.large_arrays import with_ends
 from ae_audit.runtime.measure.relations import relation_of
@@ -177,20 +178,14 @@ class ModelRecording:
     def _captures(self, fed: _Data, target: _Data | None) -> Sequence[Capture]:
         self._emit(Progressed("loading the model"))
         loss = None if self._model["loss"] is None else (self._model["loss"][0], bool(self._model["loss"][1]))
-        if self._model["framework"] == "keras":
-            from ae_audit.runtime.keras.load import load_saved as load_keras
-
-            loaded = load_keras(self._request["path"], loss, self._model["compiled"])
-        else:
-            from ae_audit.runtime.torch.load import load_saved as load_torch
-
-            loaded = load_torch(self._request["path"], loss)
+        frontend = FRONTENDS[self._model["framework"]]
+        loaded = frontend.load_saved(self._request["path"], loss, self._model.get("compiled"))
         named = None if target is None else (target.file.name, target.shape)
         index = any(setup.loss.name in TAKES_CLASS_INDEX for setup in self._static)
         check_target(loaded.output, (fed.file.name, fed.shape), named, index)
         x, y = fed.gathered.sample, None if target is None else target.gathered.sample
         try:
-            return self._live(loaded, x, y)
+            return self._live(frontend, loaded, x, y)
         except Exception as error:  # whatever the model's own step raises on data that do not suit it
             shapes = f"data of the shape {in_words(fed.shape)}"
             if target is not None:
@@ -198,20 +193,14 @@ class ModelRecording:
             text = " ".join(str(error).split())[:300]
             raise CannotLoad(f"it could not be trained on {shapes} ({type(error).__name__}: {text})") from None
 
-    def _live(self, loaded: LoadedModel, x: Any, y: Any) -> Sequence[Capture]:
-        if self._model["framework"] == "keras":
-            from ae_audit.runtime.keras.live import capture_live as keras_live
-
-            return keras_live(loaded.model, x, y, loaded.loss, batch_size=BATCH, location=self._place)
-        from ae_audit.runtime.torch.live import capture_live as torch_live
-
+    def _live(self, frontend: Frontend, loaded: LoadedModel, x: Any, y: Any) -> Sequence[Capture]:
         size = loaded.batch or BATCH
         if loaded.batch is not None:
             whole = len(x) // size * size
             if not whole:
                 raise ValueError(f"it was exported for batches of {size}, and there are {len(x)} samples")
             x, y = x[:whole], None if y is None else y[:whole]
-        return [torch_live(loaded.model, x, y, loaded.loss, batch_size=size, location=self._place)]
+        return frontend.capture_live(loaded.model, x, y, loaded.loss, batch_size=size, location=self._place)
 
     def _described(self, setup: TrainingSetup, fed: _Data, target: _Data | None) -> TrainingSetup:
         """The captured setup, with what holds of the whole files."""

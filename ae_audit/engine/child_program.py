@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from ae_audit.probe import tried
 from ae_audit.rules.registry import select_rules
 from ae_audit.runtime.capture import Capture
 from ae_audit.runtime.compat import answer_old_names
+from ae_audit.runtime.frontend import KerasRecording, Recorder, TorchRecording
 from ae_audit.runtime.host.accommodations.absent_packages import AbsentPackages
 from ae_audit.runtime.host.deadline import stopped_after
 from ae_audit.runtime.host.first_party import FirstParty
@@ -47,21 +47,6 @@ MOST_CAPTURES = 12
 """training setups of one program that are looked at; a grid search would make hundreds"""
 RUN_SHARE = 0.6
 """share of the time that the program itself may take; the rest is the probe's"""
-PATIENCE = 8.0
-"""seconds that hand-written Keras loops may go on without anything new, once all that were seen are captured"""
-
-
-class Recorder(Protocol):
-    """Watches the training of one framework, from the moment when the program has imported it."""
-
-    def close(self) -> None:
-        """The program has ended: stop watching."""
-
-    def captures(self) -> Sequence[Capture]: ...
-
-    @property
-    def notes(self) -> Sequence[str]:
-        """What the reader must know of how the program was run."""
 
 
 class Recording:
@@ -218,7 +203,9 @@ class Recording:
             deadline = self._began + RUN_SHARE * self._request["timeout"]
             expected = self._expected(Framework.TORCH)
             self._recorders.append(
-                _Torch(self._request["path"], expected, deadline, self._problem, self._failed, self._keras_is_to_come)
+                TorchRecording(
+                    self._request["path"], expected, deadline, self._problem, self._failed, self._keras_is_to_come
+                )
             )
 
     def _keras_is_to_come(self) -> bool:
@@ -227,7 +214,7 @@ class Recording:
         return any(self._to_be_seen[location] > 0 for location in keras)
 
     def _watch_keras(self, _: ModuleType) -> None:
-        recorder = _Keras(self._request["path"], self._saw_keras, self._problem, self._failed, self._stand_in)
+        recorder = KerasRecording(self._request["path"], self._saw_keras, self._problem, self._failed, self._stand_in)
         self._recorders.append(recorder)
 
     def _refuse_legacy_keras(self, module: ModuleType) -> None:
@@ -250,7 +237,7 @@ class Recording:
 
     def _has_enough(self) -> bool:
         """Whether Keras trainings were caught, and none is being caught now; torch's recorder keeps its own time."""
-        recorders = [recorder for recorder in self._recorders if isinstance(recorder, _Keras)]
+        recorders = [recorder for recorder in self._recorders if isinstance(recorder, KerasRecording)]
         return any(recorder.has_caught() for recorder in recorders)
 
     def _ended_early(self) -> None:
@@ -289,91 +276,6 @@ def _cores() -> int:
     """How many processes the machine has room for."""
     available = getattr(os, "sched_getaffinity", None)  # not everywhere
     return len(available(0)) if available is not None else os.cpu_count() or 1
-
-
-class _Torch:
-    """Torch's recorder, which ends the program by itself once every loss has been recorded."""
-
-    def __init__(
-        self,
-        path: str,
-        expected: Sequence[Location],
-        deadline: float,
-        on_problem: Callable[[str, Location | None], None],
-        on_failure: Callable[[Exception], None],
-        elsewhere: Callable[[], bool],
-    ) -> None:
-        from ae_audit.runtime.torch.recorder import TorchRecorder
-
-        self._recorder = TorchRecorder(
-            path, expected, deadline=deadline, stop=StopProgram, on_failure=on_failure, elsewhere=elsewhere
-        )
-        self._on_problem = on_problem
-        self._recorder.__enter__()
-
-    def close(self) -> None:
-        self._recorder.__exit__(None, None, None)
-        place = self._recorder.blind_spot
-        if place is not None:
-            self._on_problem("what this loop minimises compares no prediction with data", place)
-
-    def captures(self) -> Sequence[Capture]:
-        return self._recorder.captures()
-
-    @property
-    def notes(self) -> Sequence[str]:
-        return self._recorder.notes
-
-
-class _Keras:
-    """Keras' recorder, which hands on each capture as it is made."""
-
-    def __init__(
-        self,
-        path: str,
-        on_capture: Callable[[Capture], None],
-        on_problem: Callable[[str, Location | None], None],
-        on_failure: Callable[[Exception], None],
-        stand_in: Callable[[], str | None],
-    ) -> None:
-        from ae_audit.runtime.keras.recorder import KerasRecorder
-
-        self._captures: list[Capture] = []
-        self._on_capture = on_capture
-        self._recorder = KerasRecorder(
-            path,
-            self._keep,
-            on_problem=on_problem,
-            on_failure=on_failure,
-            stand_in=stand_in,
-            on_idle=_stop_after_patience,
-        )
-        self._recorder.attach()
-
-    def close(self) -> None:
-        with contextlib.suppress(StopProgram):
-            self._recorder.finish()
-        self._recorder.detach()
-
-    def captures(self) -> Sequence[Capture]:
-        return self._captures
-
-    @property
-    def notes(self) -> Sequence[str]:
-        return ()
-
-    def has_caught(self) -> bool:
-        return self._recorder.has_caught()
-
-    def _keep(self, capture: Capture) -> None:
-        self._captures.append(capture)
-        self._on_capture(capture)
-
-
-def _stop_after_patience(seconds: float) -> None:
-    """End a program whose loops were all captured, where nothing new has come for a while."""
-    if seconds > PATIENCE:
-        raise StopProgram
 
 
 class _Guarded:
