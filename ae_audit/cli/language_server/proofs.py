@@ -27,7 +27,8 @@ async def prove(snapshot: Snapshot, cancelled: asyncio.Event) -> Audit:
     """
     if not _is_on_disk(snapshot):
         raise ProofError("Save the file first: a proof runs what is on disk.")
-    with tempfile.TemporaryDirectory(prefix="ae-audit-proof-") as folder:
+    # no name that run folders have: the command removes those that nobody holds
+    with tempfile.TemporaryDirectory(prefix="proof-of-ae-audit-") as folder:
         report_file = os.path.join(folder, "report.json")
         command = (
             *(sys.executable, "-m", "ae_audit", snapshot.path, "--shard", "1/1"),
