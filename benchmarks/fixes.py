@@ -158,7 +158,8 @@ def tried(program: Program, *, static: bool) -> Outcome | None:
         fresh = [error.message for error in mended.report.errors if error.message not in errors]
         if fresh and not any("stopped: " in message for message in errors):
             outcome = Outcome(program.name, "raises", outcome.before, outcome.after, fresh)
-        if not static and mended.findings and outcome.told in GOOD:
+        made_up = any("does not exist" in note.text for note in report.notes)  # of which nothing can be learned
+        if not static and not made_up and mended.findings and outcome.told in GOOD:
             outcome.r2 = explained(original), explained(place)
             if not _better(*outcome.r2):
                 outcome.told = "no better"
