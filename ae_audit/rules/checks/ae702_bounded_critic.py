@@ -122,7 +122,7 @@ class BoundedCritic(Rule):
             Framework.KERAS,
             KERAS,
             codes=("AE702",),
-            fixed=KERAS.replace('layers.Dense(1, activation="sigmoid")', "layers.Dense(1)"),
+            fixed=KERAS.replace('Dense(1, activation="sigmoid")', 'Dense(1, activation="linear")'),
         ),
         Example(Framework.TORCH, TORCH, codes=("AE702",), fixed=TORCH.replace(", nn.Sigmoid())", ")")),
     )
