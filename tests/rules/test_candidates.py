@@ -63,11 +63,12 @@ def test_candidates_stand_apart_from_the_trials_of_others() -> None:
     outline = plan([sure, candidate])
     assert outline is not None
     assert outline.all_fixes.remedies == sure.remedies
-    (contest,) = outline.contests[1]
-    assert (contest.faulty, contest.fixed.remedies) == (outline.all_fixes, (*sure.remedies, *candidate.remedies))
+    (comparison,) = outline.comparisons[1]
+    assert comparison.without_fix == outline.all_fixes
+    assert comparison.with_fix.remedies == (*sure.remedies, *candidate.remedies)
     alone = plan([candidate])
     assert alone is not None
-    assert alone.contests[0][0].faulty == alone.as_written
+    assert alone.comparisons[0][0].without_fix == alone.as_written
     assert (
         AuditedSetup(priced(), (sure, candidate)).findings[0]
         in without_candidates(AuditedSetup(priced(), (sure, candidate))).findings
