@@ -6,6 +6,7 @@ Where no framework is installed (``nox -s quick``), only the tests that need non
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib.util
 import os
 from pathlib import Path
@@ -40,3 +41,9 @@ RUNS_PROGRAMS = [
 ]
 """tests of programs or models that train"""
 collect_ignore = RUNS_PROGRAMS if any(importlib.util.find_spec(name) is None for name in ("keras", "torch")) else []
+
+
+def pytest_collection_finish() -> None:
+    """Frameworks are imported by now: whoever searches for garbage from here on need not search them."""
+    gc.collect()
+    gc.freeze()

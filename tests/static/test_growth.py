@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 import tracemalloc
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
@@ -169,10 +170,14 @@ def peak(program: bytes) -> int:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _warm() -> None:
-    """Tables are made once, at the first program that needs them."""
+def _warm() -> Iterator[None]:
+    """Tables are made once, at the first program that needs them; what other tests left in memory is not searched."""
     for name in CONSTRUCTS:
         analyse_file("growing.py", source(name, 2))
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.mark.parametrize("name", CONSTRUCTS)
