@@ -50,8 +50,10 @@ class Editor:
                 self._news.notify_all()
 
         @client.feature(types.WINDOW_SHOW_MESSAGE)
-        def shown(params: types.ShowMessageParams) -> None:
+        async def shown(params: types.ShowMessageParams) -> None:
             self.messages.append(params.message)
+            async with self._news:
+                self._news.notify_all()
 
     async def until(self, reached: Callable[[], bool]) -> None:
         async with self._news:
@@ -207,7 +209,7 @@ def test_files_and_configuration_that_change_are_read_again(folder: Path) -> Non
         (folder / "pyproject.toml").write_text('[tool.ae-audit]\nignore = ["AE999"]\nnonsense = 1\n')
         saved("pyproject.toml")
         await editor.until(lambda: "AE102" in [one.code for one in editor.told[uri][-1].diagnostics])
-        assert any("nonsense" in message for message in editor.messages)
+        await editor.until(lambda: any("nonsense" in message for message in editor.messages))
 
     in_editor(scenario, folder)
 
