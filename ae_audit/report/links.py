@@ -53,21 +53,10 @@ def linked(text: str, address: Callable[[str], str | None] | None = None) -> str
 
 
 def address_of(code: str) -> str | None:
-    """Of a rule's page: in the documentation that the package names, else the module whose docstring the page is."""
-    from importlib.metadata import PackageNotFoundError, metadata
+    """Of a rule's page: in the documentation that the package names, else the module whose docstring the page is.
 
-    try:
-        urls = metadata("ae-audit").get_all("Project-URL") or []
-    except PackageNotFoundError:
-        urls = []
-    for entry in urls:
-        name, _, url = entry.partition(",")
-        if name.strip().lower() == "documentation" and url.strip().startswith("https://"):
-            return f"{url.strip().rstrip('/')}/rules/{code}.html"
-    return _module_of(code)
-
-
-def _module_of(code: str) -> str | None:
+    None for a code that no rule has; a rule of a project's own has no page in our documentation.
+    """
     import sys
     from pathlib import Path
 
@@ -75,8 +64,26 @@ def _module_of(code: str) -> str | None:
     from ae_audit.rules.registry import find_rule
 
     try:
-        module = sys.modules.get(type(find_rule(code)).__module__)
+        module = type(find_rule(code)).__module__
     except UsageError:
         return None
-    path = getattr(module, "__file__", None)
+    documentation = _documentation() if module.startswith("ae_audit.") else None
+    if documentation is not None:
+        return f"{documentation}/rules/{code}.html"
+    path = getattr(sys.modules.get(module), "__file__", None)
     return None if path is None else Path(path).resolve().as_uri()
+
+
+def _documentation() -> str | None:
+    """The address of the documentation that the installed package names."""
+    from importlib.metadata import PackageNotFoundError, metadata
+
+    try:
+        urls = metadata("ae-audit").get_all("Project-URL") or []
+    except PackageNotFoundError:
+        return None
+    for entry in urls:
+        name, _, url = entry.partition(",")
+        if name.strip().lower() == "documentation" and url.strip().startswith("https://"):
+            return url.strip().rstrip("/")
+    return None

@@ -81,6 +81,7 @@ def test_a_link_leads_to_the_page_of_the_rule(monkeypatch: pytest.MonkeyPatch) -
     urls = SimpleNamespace(get_all=lambda name: ["Source, https://a.example", "Documentation, https://b.example/en/"])
     monkeypatch.setattr(metadata, "metadata", lambda name: urls)
     assert address_of("AE101") == "https://b.example/en/rules/AE101.html"
+    assert address_of("AE999") is None
     monkeypatch.setattr(metadata, "metadata", lambda name: SimpleNamespace(get_all=lambda name: None))
     assert (address_of("AE101") or "").startswith("file://")
     assert address_of("AE999") is None
