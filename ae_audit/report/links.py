@@ -83,7 +83,7 @@ def _documentation() -> str | None:
     except PackageNotFoundError:
         return None
     for entry in urls:
-        name, _, url = entry.partition(",")
+        name, _, url = str(entry).partition(",")
         if name.strip().lower() == "documentation" and url.strip().startswith("https://"):
             return url.strip().rstrip("/")
     return None
