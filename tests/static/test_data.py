@@ -44,6 +44,8 @@ def setup_of(rest: str) -> TrainingSetup:
         ("x = 1 - x / 255", "[0, 1]"),
         ("x = x / x.max()", "[0, 1]"),
         ("x = x / np.max(x_test)", "[0, 1]"),
+        ("x = x / 127.5 - 1\nx = x / x.max()", "[-1, 1]"),
+        ("x = x / 255 - 0.2\nx /= np.max(x)", "[-0.25, 1]"),
         ("x = (x - x.min()) / (x.max() - x.min())", "[0, 1]"),
         ("x = (x / 255 > 0.5).astype('float32')", "[0, 1]"),
         ("x = np.where(x > 127, 1, 0)", "[0, 1]"),

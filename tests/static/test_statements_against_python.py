@@ -343,6 +343,10 @@ PROGRAMS = {
         for each in (made, other):
             each /= 255.0
         """,
+    "a greatest value among values of both signs": """
+        made = x.astype("float32") / 100 - 1
+        made = made / made.max()
+        """,
     "a number is no array": """
         top = x.max()
         other = top

@@ -404,13 +404,17 @@ def divided_by_extreme(array: Array, extreme: Array, how: str, where: Where | No
     from_zero = bool(array.scalings) and array.scalings[-1].endswith(" min")
     positive = hull.lo >= 0 or from_zero
     bottom = 0.0 if from_zero or (reach is not None and reach.lo <= 0) else 1.0
+    lowest = -math.inf
+    if reach is not None and reach.hi > 0 > hull.lo:  # the greatest value lies between reach and hull
+        lowest = hull.lo / reach.hi
+        bottom = min(bottom, reach.lo / hull.hi)
     own = (array.root, array.selection, array.noise) == (extreme.root, extreme.selection, extreme.noise)
     if own and extreme.scalings == (*array.scalings, ABSOLUTE):
         values = ValueRange(UNIT if positive else Interval(-1.0, 1.0), Interval(1.0, 1.0) if positive else None)
     elif own and not positive and (hull.hi <= 0 or extreme.shape != ()):
         values = UNKNOWN_RANGE  # where the greatest value is negative, dividing by it turns the signs
     elif own and extreme.scalings == array.scalings:
-        values = ValueRange(UNIT if positive else Interval(-math.inf, 1.0), Interval(bottom, 1.0))
+        values = ValueRange(UNIT if positive else Interval(lowest, 1.0), Interval(bottom, 1.0))
     else:
         values = ValueRange(NON_NEGATIVE if positive and extreme.values.hull.lo >= 0 else REAL_LINE)
         return recast(array, values, how, where, why=f"{how} of other values")
