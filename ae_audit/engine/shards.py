@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from ae_audit.base.bounded import read_bounded
 from ae_audit.base.errors import UsageError
+from ae_audit.base.records import replace
 from ae_audit.base.version import __version__
 from ae_audit.engine.assembly import FileAudit, assemble, audit_of, record_of
 from ae_audit.engine.discovery import AuditTarget
@@ -65,19 +66,7 @@ def merged(shards: Sequence[Shard]) -> tuple[Report, bool]:
     missing = tuple(_missing(shards, records))
     if not missing:
         return report, True
-    return (
-        Report(
-            report.findings,
-            report.setups,
-            report.undecided,
-            (*report.errors, *missing),
-            report.notes,
-            report.files,
-            report.suppressed,
-            report.sights,
-        ),
-        False,
-    )
+    return replace(report, errors=(*report.errors, *missing)), False
 
 
 def _missing(shards: Sequence[Shard], records: Iterable[int]) -> Iterable[StageError]:

@@ -89,16 +89,7 @@ class Sketchbook:
             for name in kept
             if _of_the_same(self._sketches[name], first)
         ]
-        return Gallery(
-            layout.kind,
-            layout.height,
-            layout.width,
-            *self._span,
-            tuple(float(errors[one]) for one in shown),
-            tuple(rows),
-            self._samples,
-            layout.note,
-        )
+        return self._pictures(layout, errors[shown], rows)
 
     def gallery(self, written: str, others: Sequence[str]) -> Gallery | None:
         """Samples at quantiles of the error of the arm ``written``, and what the first of ``others`` makes of them."""
@@ -118,12 +109,16 @@ class Sketchbook:
                 break
         wrong = layout.difference(sketch.predictions[shown], sketch.targets[shown])
         rows.append(_row(layout, ERROR, wrong, grey=True))
+        return self._pictures(layout, errors[shown], rows)
+
+    def _pictures(self, layout: Layout, errors: NDArray[np.float64], rows: Sequence[Row]) -> Gallery:
+        """Rows of samples with the error of each sample."""
         return Gallery(
             layout.kind,
             layout.height,
             layout.width,
             *self._span,
-            tuple(float(errors[one]) for one in shown),
+            tuple(map(float, errors)),
             tuple(rows),
             self._samples,
             layout.note,

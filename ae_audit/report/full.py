@@ -230,6 +230,7 @@ def _hint(report: Report, main: Sequence[Finding]) -> str | None:
         comment = f"# ae-audit: ignore[{codes[0]}] reason"
         return f"`ae-audit rule {codes[0]}` explains the rule; `{comment}` suppresses it."
     if report.undecided:
-        number = count(len(report.undecided), "fact")
-        return f"{number} are unknown; no finding there does not mean the code is correct."
+        number = len(report.undecided)
+        unknown = f"{count(number, 'fact')} {'is' if number == 1 else 'are'} unknown"
+        return f"{unknown}; no finding there does not mean the code is correct."
     return None

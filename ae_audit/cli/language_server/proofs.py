@@ -8,7 +8,6 @@ import sys
 import tempfile
 
 from ae_audit.base.errors import UsageError
-from ae_audit.base.records import replace
 from ae_audit.cli.language_server.reading import Audit, settings_for
 from ae_audit.cli.language_server.snapshots import Snapshot
 from ae_audit.engine.shards import merged, read_shards
@@ -49,7 +48,7 @@ async def prove(snapshot: Snapshot, cancelled: asyncio.Event) -> Audit:
         except UsageError as error:
             raise ProofError(str(error)) from None
     settings, problem = settings_for(snapshot.path)
-    return Audit(snapshot, replace(report), settings, problem, proved=True)
+    return Audit(snapshot, report, settings, problem, proved=True)
 
 
 async def _finished(process: asyncio.subprocess.Process, cancelled: asyncio.Event) -> str:

@@ -55,7 +55,7 @@ def test_a_secret_is_known_by_its_form(value: str) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["", "0", "hello", "/home/me/data:/usr/lib", "https://example.org/data.csv", "tcp://127.0.0.1:5555", "sk-learn",
+    ["", "0", "hello", "/srv/data:/usr/lib", "https://example.org/data.csv", "tcp://127.0.0.1:5555", "sk-learn",
      "a;b=c", "epochs=3", "eyJ", "0123456789abcdef0123456789abcdef", "Basic", "me@example.org", "--password_free"],
 )  # fmt: skip
 def test_an_ordinary_value_is_no_secret(value: str) -> None:
