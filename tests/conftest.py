@@ -12,6 +12,17 @@ import os
 from pathlib import Path
 
 os.environ.setdefault("AE_AUDIT_CACHE_DIR", "")  # what a test finds is found by the code that it tests
+for _name in (
+    "CI",
+    "GITHUB_ACTIONS",
+    "NO_COLOR",
+    "FORCE_COLOR",
+    "COLUMNS",
+    "LINES",
+    "FORCE_HYPERLINK",
+    "GITHUB_STEP_SUMMARY",
+):
+    os.environ.pop(_name, None)  # what the command says in a test does not hang on where the tests run
 
 _PLACE = Path(__file__).parent / "support" / "sitecustomize.py"
 _SPEC = importlib.util.spec_from_file_location("torchvision_without_operators", _PLACE)

@@ -111,7 +111,8 @@ class Audit:
         )
 
     def folders(self) -> list[Path]:
-        return sorted(self.temporary.iterdir())
+        """The audit's; Python itself tries whether it can write there, and dies in it like anyone."""
+        return sorted(self.temporary.glob("ae-audit-*"))
 
     def living(self) -> int:
         """Processes of the audit, but for the command itself."""
