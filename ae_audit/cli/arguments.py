@@ -195,6 +195,8 @@ def _check_together(settings: Settings) -> None:
     if settings.shard is not None and (settings.fix or settings.diff or settings.write_baseline is not None):
         flag = "--fix" if settings.fix else "--diff" if settings.diff else "--write-baseline"
         raise UsageError(f"--shard audits a part of the files; give {flag} without it, or to `ae-audit merge`.")
+    if settings.dask is not None and settings.shard is not None:
+        raise UsageError("--shard and --dask both share the work out: leave one of them out.")
     if settings.statistics and settings.output_format not in {"full", "concise"}:
         raise UsageError(f"--statistics is text, and --output-format {settings.output_format} is not.")
 

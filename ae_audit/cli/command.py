@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from typing import NoReturn
 
     from ae_audit.cli.arguments import Request
+    from ae_audit.engine.assembly import FileAudit
     from ae_audit.engine.discovery import AuditTarget
     from ae_audit.schema.report import Report
     from ae_audit.schema.shards import Shard
@@ -215,7 +216,7 @@ def _audit(arguments: Sequence[str]) -> int:
         named, targets = targets, touched(targets, settings.diff_base, settings.config_file)
         if named and not targets and not settings.quiet:
             say(f"Nothing to audit: no file differs from {settings.diff_base} or imports one that does.")
-    from ae_audit.engine import Interrupted, assemble, audit_each
+    from ae_audit.engine import Interrupted, assemble
 
     everything = targets
     if settings.shard is not None:
@@ -226,7 +227,7 @@ def _audit(arguments: Sequence[str]) -> int:
     interrupted = False
     try:
         with cleaned_up(targets):
-            audits = audit_each(targets, settings, progress_of(settings), sources)
+            audits = _audited(targets, settings, sources)
         report = assemble(audits)
         if settings.fix:
             report, sources = _mended(report, targets, settings, sources)
@@ -253,6 +254,17 @@ def _audit(arguments: Sequence[str]) -> int:
         files = "this file" if len(targets) == 1 else f"these {len(targets)} files"
         say(f"Nothing to audit: no training of a Keras or PyTorch model was found in {files}.")
     return code
+
+
+def _audited(targets: Sequence[AuditTarget], settings: Settings, sources: Sources) -> Sequence[FileAudit]:
+    """What is known of each file, found out here or by the workers of a cluster."""
+    if settings.dask is not None:
+        from ae_audit.engine.cluster import audit_on_cluster
+
+        return audit_on_cluster(targets, settings, progress_of(settings), settings.dask)
+    from ae_audit.engine import audit_each
+
+    return audit_each(targets, settings, progress_of(settings), sources)
 
 
 def _merge(arguments: Sequence[str]) -> int:

@@ -122,6 +122,7 @@ def _ran(reading: Reading, settings: Settings, progress: Progress, grid: GridOpt
             request,
             module=CHILD if target.model is None else MODEL_CHILD,
             timeout=settings.timeout,
+            memory_bytes=settings.memory,
             script=path,
             on_event=results.handle_event,
             env={**_environment(settings), **dict(target.start.environment)},

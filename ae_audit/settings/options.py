@@ -45,6 +45,7 @@ class Kind(Enum):
     CHOICE = "one of its choices"
     SECONDS = "a positive number of seconds"
     INTEGER = "a whole number, 0 or more"
+    SIZE = "a size such as 500MiB or 4GiB"
     FILE = "a file name"
     DATA = "a file of data, or a folder of images"
     FOLDERS = "a list of folders"
@@ -105,6 +106,8 @@ class Settings:
     probe: bool = True
     timeout: float = 120.0
     """seconds that the run of one file may take"""
+    memory: int | None = None
+    """bytes that the program of one file and all its processes may take; None: what the machine can spare"""
     seed: int = 0
     device: str = "auto"
     cache: bool = True
@@ -113,6 +116,8 @@ class Settings:
     """processes; 0: as many as there are cores"""
     diff_base: str | None = None
     """the commit, branch or tag; what differs from it is audited, and what imports that"""
+    dask: str | None = None
+    """address of the scheduler of a Dask cluster whose workers do the audit"""
     shard: tuple[int, int] | None = None
     """(number, of): the part of the files that is audited, counted from 1"""
     fail_on: Severity = Severity.ERROR
@@ -192,6 +197,12 @@ OPTIONS = (
         metavar="PATH",
     ),
     Option("timeout", Kind.SECONDS, "time limit for running one file", metavar="SECONDS"),
+    Option(
+        "memory",
+        Kind.SIZE,
+        "memory limit for running one file (default: three quarters of what is free, at most 16GiB)",
+        metavar="SIZE",
+    ),
     Option("seed", Kind.INTEGER, "seed of every random choice", metavar="N"),
     Option("device", Kind.CHOICE, "where short fits run", choices=("auto", "cpu", "cuda")),
     Option("cache", Kind.SWITCH, "keep what reading finds for the next audit (the default)", negatable=True),
@@ -209,6 +220,13 @@ OPTIONS = (
         "audit part K of N parts of the files; `ae-audit merge` puts their JSON reports together",
         file=False,
         metavar="K/N",
+    ),
+    Option(
+        "dask",
+        Kind.NAME,
+        "let the workers of the Dask cluster at this address do the audit",
+        file=False,
+        metavar="ADDRESS",
     ),
     Option(
         "data",

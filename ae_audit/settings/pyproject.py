@@ -110,6 +110,8 @@ def checked(option: Option, value: object, subject: str) -> Any:
         return float(value)  # type: ignore[arg-type]
     if kind is Kind.INTEGER and is_number and isinstance(value, int) and value >= 0:
         return value
+    if kind is Kind.SIZE and isinstance(value, str) and (size := _size(value)) is not None:
+        return size
     if kind in {Kind.FILE, Kind.DATA, Kind.NAME} and isinstance(value, str) and value:
         return value
     if kind is Kind.SCALE and isinstance(value, str) and (scale := _scale(value)) is not None:
@@ -133,6 +135,18 @@ def _shard(text: str) -> tuple[int, int] | None:
     if not (number.isdecimal() and of.isdecimal() and number.isascii() and of.isascii() and len(of) < 7):
         return None
     return (int(number), int(of)) if 0 < int(number) <= int(of) else None
+
+
+_UNITS = {"K": 10, "M": 20, "G": 30, "T": 40}
+
+
+def _size(text: str) -> int | None:
+    """``4GiB``, ``4G`` or ``500 MB`` in bytes, units being powers of 1024; None where it is no size above 0."""
+    found = re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*([KMGT]?)(?:I?B)?\s*", text, re.IGNORECASE | re.ASCII)
+    if found is None:
+        return None
+    unit = found[2].upper()
+    return int(float(found[1]) * (1 << _UNITS.get(unit, 0))) or None
 
 
 def _scale(text: str) -> tuple[float, float] | None:
@@ -173,8 +187,17 @@ def as_toml(settings: Settings) -> str:
             continue
         if value is None:
             continue
-        lines.append(f"{'' if option.file else '# --'}{option.key} = {_toml(value)}")
+        shown = size_text(value) if option.kind is Kind.SIZE else value
+        lines.append(f"{'' if option.file else '# --'}{option.key} = {_toml(shown)}")
     return "\n".join([*lines, *tables]) + "\n"
+
+
+def size_text(size: int) -> str:
+    """``size`` in bytes as one writes it in a configuration: ``4GiB``."""
+    for unit, power in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
+        if size % (1 << power) == 0:
+            return f"{size >> power}{unit}"
+    return f"{size}B"
 
 
 def _programs(starts: tuple[tuple[str, ProgramStart], ...]) -> list[str]:

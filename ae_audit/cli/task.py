@@ -1,0 +1,45 @@
+"""The process of one task (:mod:`ae_audit.engine.tasks`): ``python -m ae_audit.cli.task PARENT``.
+
+The order comes through standard input, the result goes to standard output. It ends with the process ``PARENT``, whose
+children end with it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+
+from ae_audit.base.progress import Progress
+from ae_audit.cli.common import cleaned_up
+from ae_audit.engine import audit_each
+from ae_audit.engine.assembly import FileAudit
+from ae_audit.engine.discovery import AuditTarget
+from ae_audit.engine.tasks import perform
+from ae_audit.settings.options import Settings
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Perform the order on standard input."""
+    threading.Thread(target=_end_with, args=(int(arguments[0]),), daemon=True).start()
+    sys.stdout.write(perform(sys.stdin.read(), _audit))
+    return 0
+
+
+def _audit(targets: Sequence[AuditTarget], settings: Settings) -> tuple[FileAudit, ...]:
+    with cleaned_up(targets):
+        return audit_each(targets, settings, Progress())
+
+
+def _end_with(parent: int) -> None:
+    """Whoever wanted the result is gone, so nothing is left to do but to clean up."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
