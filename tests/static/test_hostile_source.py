@@ -6,6 +6,12 @@ import time
 
 import pytest
 
+from ae_audit.base.progress import Progress
+from ae_audit.engine.assembly import assemble
+from ae_audit.engine.discovery import AuditTarget
+from ae_audit.engine.static_stage import audit_statically
+from ae_audit.settings.options import Settings
+from ae_audit.source.text import Sources
 from ae_audit.static import StaticResult, analyse_file
 
 START = b"import keras\nloss = 1\n"
@@ -78,6 +84,43 @@ def test_hostile_source_is_answered_soon(name: str) -> None:
 def test_hostile_notebooks(source: bytes) -> None:
     result = analyse_file("hostile.ipynb", source + b" ")
     assert result.setups == ()
+
+
+NO_RANGE = """
+import cv2, keras, numpy as np, tensorflow as tf, torch
+from sklearn.preprocessing import MinMaxScaler
+from torchvision import transforms as T
+inf, nan, huge = float("inf"), float("nan"), 10**400
+x, t = np.random.uniform(0.1, inf, 3), torch.empty(3).uniform_(0.1, inf)
+k = tf.random.uniform((3, 1), 0.1, 1e309)
+a = tf.random.uniform((3, 1), -1e308, 1e308), np.random.default_rng(0).uniform(-1e308, 1e308, 4), np.full(3, nan)
+a = torch.rand(3) * nan + inf, torch.full((3,), nan), np.linspace(0, inf, 3), np.arange(0, nan), torch.arange(0, inf)
+a = np.random.normal(inf, inf, 3), tf.random.normal((3,), inf, inf), torch.normal(inf, inf, (3,)), torch.rand(3) * inf
+a = np.random.normal(nan, 1, 3), np.random.normal(1e308, 1e308, 3), torch.randint(0, huge, (3,))
+a = np.clip(x, nan, nan), torch.clamp(t, inf, -inf), tf.clip_by_value(k, inf, -inf), np.array([nan, inf, -inf]).mean()
+a = np.array([inf]) - np.array([inf]), np.array([0.0]) * inf, (x - inf) / inf, x**inf, x % inf, x // 0, np.exp(x)
+a = keras.layers.Rescaling(inf, nan)(k), keras.layers.Rescaling(0.0, inf)(k), keras.layers.GaussianNoise(inf)(k)
+a = keras.layers.Normalization(mean=inf, variance=inf)(k), keras.layers.RandomBrightness(inf, (nan, inf))(k)
+a = MinMaxScaler((nan, inf)).fit_transform(x), MinMaxScaler((0, huge)).fit_transform(x)
+a = MinMaxScaler("ab").fit_transform(x), MinMaxScaler((0, inf)).fit_transform(x)
+a = cv2.normalize(x, None, nan, inf, cv2.NORM_MINMAX), T.Normalize((nan,), (inf,))(t), T.Normalize((inf,), (0.0,))(t)
+a = T.RandomErasing(value=nan)(t), T.RandomErasing(value=huge)(t), T.Pad(2, nan)(t), t.masked_fill(t > 0, nan)
+a = np.zeros((10**30, 4))[:, 1:], np.zeros((10**30, 4))[1:], len(range(huge)), [i for i in range(huge)], x[huge:]
+b = np.random.default_rng(0).integers(0, 256, (9, huge, 4)).astype("uint8"), torch.zeros(huge, 3).view(-1)[1:]
+a = torch.nn.Hardtanh(inf, -inf)(t), torch.nn.ELU(nan)(t), torch.nn.Threshold(nan, inf)(t), keras.layers.ReLU(nan)(k)
+model = keras.Sequential([keras.layers.Dense(huge)])
+model.compile(loss="mse")
+model.fit(b[0], b[0])
+"""
+
+
+def test_numbers_without_a_range_are_followed_and_judged() -> None:
+    """Infinite, not a number, or past any float: a range of them is none, which an interval would refuse."""
+    sources = Sources({"numbers.py": NO_RANGE.encode()})
+    report = assemble([*audit_statically([AuditTarget("numbers.py")], Settings(static=True), Progress(), sources)])
+    assert len(report.setups) == 1
+    assert not report.errors
+    assert not [item for item in report.undecided if "please report it" in item.why]
 
 
 PROGRAM = """

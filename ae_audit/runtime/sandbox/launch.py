@@ -277,7 +277,9 @@ class _Run:
 
     def _listen(self, child: subprocess.Popen[bytes], fifo: int, deadline: float) -> Ending | None:
         """Until the child ends (None) or has to be ended (why)."""
-        with selectors.DefaultSelector() as selector:
+        with selectors.DefaultSelector() as selector, processes.end_of(child) as end:
+            if end is not None:
+                selector.register(end, selectors.EVENT_READ, "end")
             selector.register(fifo, selectors.EVENT_READ, "events")
             for name, stream in _streams(child):
                 os.set_blocking(stream.fileno(), False)
@@ -288,10 +290,10 @@ class _Run:
                 for key, _ in selector.select(_POLL):
                     if key.data == "events":
                         self._read_events(fifo)
-                    elif not self._read_output(key.data, key.fd):
+                    elif key.data != "end" and not self._read_output(key.data, key.fd):
                         selector.unregister(key.fileobj)
                 now = time.monotonic()
-                if _has_ended(child):
+                if processes.has_ended(child):
                     return None
                 if self.event_bytes > _MOST_EVENT_BYTES or self.heard > MOST_EVENTS:
                     return Ending.FLOODED
@@ -377,7 +379,7 @@ class _Run:
                     break
 
     def _ask_whereabouts(self, child: subprocess.Popen[bytes]) -> None:
-        if not _has_ended(child):
+        if not processes.has_ended(child):
             with contextlib.suppress(OSError):
                 os.kill(processes.program_of(child.pid), signal.SIGUSR1)
             time.sleep(0.1)
@@ -421,13 +423,6 @@ class _Run:
 def _streams(child: subprocess.Popen[bytes]) -> list[tuple[str, IO[bytes]]]:
     pairs = [("stdout", child.stdout), ("stderr", child.stderr)]
     return [(name, stream) for name, stream in pairs if stream is not None]
-
-
-def _has_ended(child: subprocess.Popen[bytes]) -> bool:
-    """Whether it ended; where possible it stays a zombie, so that its number is not given to another process yet."""
-    if not hasattr(os, "waitid"):
-        return child.poll() is not None
-    return os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def _is_ready(stream: IO[bytes]) -> bool:

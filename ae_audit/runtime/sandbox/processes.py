@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
@@ -119,6 +121,29 @@ def end(root: int, mark: str, *, grace: float) -> None:
         _signal_all(root, alive, signal.SIGSTOP)
         _signal_all(root, alive, signal.SIGKILL)
         time.sleep(0.01)
+
+
+def has_ended(child: subprocess.Popen[bytes]) -> bool:
+    """Whether it ended; where possible it stays a zombie, so that its number is not given to another process yet."""
+    if not hasattr(os, "waitid"):
+        return child.poll() is not None
+    return os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+@contextlib.contextmanager
+def end_of(child: subprocess.Popen[bytes]) -> Iterator[int | None]:
+    """A descriptor that can be read once ``child`` has ended; None where the system has none, and only looking helps.
+
+    Its streams do not tell: whoever stands between it and the program lets go of them earlier, others may hold them on.
+    """
+    descriptor = None
+    with contextlib.suppress(AttributeError, OSError):
+        descriptor = os.pidfd_open(child.pid)
+    try:
+        yield descriptor
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def remove_shared_memory(processes: set[int]) -> None:

@@ -371,7 +371,8 @@ def random(run: Evaluator, call: Call, values: ValueRange, shape: Shape, what: s
 def normal(run: Evaluator, call: Call, mean: float | None, std: float | None, shape: Shape, what: str) -> Array:
     """Normally distributed noise."""
     centre, width = 0.0 if mean is None else mean, 1.0 if std is None else std
-    reach = Interval(centre - 2 * abs(width), centre + 2 * abs(width)) if shape != () else None
+    many = shape != () and math.isfinite(centre) and math.isfinite(width)
+    reach = Interval(centre - 2 * abs(width), centre + 2 * abs(width)) if many else None
     made = random(run, call, ValueRange(reach=reach), shape, what)
     return replace(made, standardised=Tri.of((centre, width) == (0.0, 1.0)))
 

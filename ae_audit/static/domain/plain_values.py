@@ -102,6 +102,10 @@ class Library(Value):
     name: str
 
 
+MOST_EXTENT = 1 << 47
+"""along one axis: a process addresses no more bytes, and whatever is longer does not exist"""
+
+
 @dataclass(frozen=True, slots=True)
 class Array(Value):
     """An array of data (NumPy, a framework's constant, or a placeholder for data such as ``keras.Input``).
@@ -153,6 +157,11 @@ class Array(Value):
     """of a table: columns that the program wrote, by name, as long as nothing was done to all columns since"""
     columns_of: object = None
     """what the table had been through when they were written"""
+
+    def __post_init__(self) -> None:
+        if self.shape is not None and any(extent is not None and extent > MOST_EXTENT for extent in self.shape):
+            held = tuple(None if extent is None or extent > MOST_EXTENT else extent for extent in self.shape)
+            object.__setattr__(self, "shape", held)
 
     @property
     def facts(self) -> DataFacts:

@@ -211,8 +211,10 @@ def _uniform(run: Run, name: str, call: Call) -> Value:
     if whole:
         made = array_api.random(run, call, ValueRange(Interval(low, high - 1)), shape, f"tf.{name}")
         return replace(made, dtype="int64")
-    inner = Interval(low + UNREACHED * (high - low), high - UNREACHED * (high - low))
-    values = ValueRange(Interval(low, high, False, True), None if shape == () else inner)
+    values = ValueRange(Interval(low, high, False, True))
+    if shape != () and values.hull.bounded:
+        near, far = UNREACHED, 1.0 - UNREACHED
+        values = ValueRange(values.hull, Interval(far * low + near * high, near * low + far * high))
     return array_api.random(run, call, values, shape, f"tf.{name}")
 
 

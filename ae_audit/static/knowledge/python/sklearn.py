@@ -8,7 +8,7 @@ from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import Structure
 from ae_audit.static.domain import arrays
 from ae_audit.static.domain.arguments import Call
-from ae_audit.static.domain.values import Array, Object, Seq, Unknown, Value
+from ae_audit.static.domain.values import Array, Const, Object, Seq, Unknown, Value, number
 from ae_audit.static.interpreter import attributes
 from ae_audit.static.interpreter.registry import Table
 from ae_audit.theory.intervals import UNIT, Interval
@@ -83,9 +83,12 @@ def _transform(run: Run, receiver: Object, call: Call) -> Value:
 def _range_after(name: str, made: Call | None, array: Array) -> ValueRange | None:
     if name == "MinMaxScaler":
         given = None if made is None else made.constant(0, "feature_range")
-        if isinstance(given, tuple) and len(given) == 2 and all(isinstance(g, (int, float)) for g in given):
-            low, high = sorted(float(g) for g in given)
-            return ValueRange.exactly(Interval(low, high))
+        if isinstance(given, tuple) and len(given) == 2:
+            ends = [number(Const(end)) for end in given]
+            low, high = ends[0], ends[1]
+            if low is None or high is None:
+                return ValueRange()
+            return ValueRange.exactly(Interval(min(low, high), max(low, high)))
         return ValueRange.exactly(UNIT)
     if name == "QuantileTransformer":
         return ValueRange.exactly(UNIT)

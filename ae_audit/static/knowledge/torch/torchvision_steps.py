@@ -19,7 +19,7 @@ from ae_audit.static.knowledge.torch.torchvision_transforms import (
     Step,
     TransformSpec,
 )
-from ae_audit.theory.intervals import BYTE, UNIT, Interval
+from ae_audit.theory.intervals import BYTE, REAL_LINE, UNIT, Interval
 from ae_audit.theory.ranges import Tri, ValueRange
 
 TYPE_CHECKING = False
@@ -359,10 +359,8 @@ def _padded(name: str, array: Array) -> Shape:
 
 
 def _fill(given: Call, array: Array) -> ValueRange:
-    fill = given.constant(None, "fill", "value", default=0)
-    number = float(fill) if isinstance(fill, (int, float)) else 0.0
-    return (
-        ValueRange.exactly(Interval(number, number))
-        if given.constant(None, "fill") is not None
-        else (ValueRange(array.values.hull.hull(Interval(number, number)), array.values.reach))
-    )
+    number = given.number(None, "fill", "value", default=0.0)
+    filled = REAL_LINE if number is None else Interval(number, number)
+    if given.given(None, "fill"):
+        return ValueRange(filled) if number is None else ValueRange.exactly(filled)
+    return ValueRange(array.values.hull.hull(filled), array.values.reach)
