@@ -14,6 +14,7 @@ from ae_audit.runtime.host.accommodations.cuda_on_cpu import CpuInstead
 from ae_audit.runtime.torch.events import Backward, Chunk, Event, OptimizerRecord, OptimizerStep, Zeroed
 from ae_audit.runtime.torch.graph import ancestors, leaves_of
 from ae_audit.runtime.torch.nodes import Node
+from ae_audit.runtime.torch.randomness import seed
 from ae_audit.runtime.torch.variant import TorchVariant, VariantPlayer
 from ae_audit.runtime.torch.weights import Weights
 
@@ -192,7 +193,7 @@ class _Random:
         """Go on from where the trial's own state was left."""
         with torch.random.fork_rng(self._devices):
             if self._states is None:
-                torch.manual_seed(self._seed)
+                seed(self._seed)
             else:
                 torch.set_rng_state(self._states[0])
                 for device, state in zip(self._devices, self._states[1], strict=True):
@@ -207,7 +208,7 @@ class _Random:
     def fixed(self) -> Iterator[None]:
         """The same draws every time."""
         with torch.random.fork_rng(self._devices):
-            torch.manual_seed(0)
+            seed(0)
             yield
 
 
