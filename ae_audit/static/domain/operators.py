@@ -336,15 +336,22 @@ def _power(run: Evaluator, array: Array, power: float, where: Where) -> Value:
         from ae_audit.theory.ranges import ValueRange
 
         hull = array.values.hull
-        values = ValueRange(Interval(0.0, max(abs(hull.lo), abs(hull.hi)) ** power))
+        values = ValueRange(Interval(0.0, _raised(max(abs(hull.lo), abs(hull.hi)), power)))
         return replace(arrays.recast(array, values, f"** {arrays.short(power)}", where), why=array.why)
     return arrays.unknown_array(run, f"the values of `{where.written}`", where)
 
 
 def _powered(interval: Interval, power: float) -> Interval:
-    low = max(interval.lo, 0.0) ** power
-    high = interval.hi**power if math.isfinite(interval.hi) else math.inf
-    return Interval(low, high)
+    low = _raised(max(interval.lo, 0.0), power)
+    return Interval(low, _raised(interval.hi, power) if math.isfinite(interval.hi) else math.inf)
+
+
+def _raised(base: float, power: float) -> float:
+    """``base ** power`` of a base that is not negative; infinity past the largest float, where Python raises."""
+    try:
+        return float(base**power)
+    except OverflowError:
+        return math.inf
 
 
 def negate(run: Evaluator, value: Value, where: Where) -> Value:
