@@ -25,7 +25,7 @@ from ae_audit.schema.codec import Malformed, from_json, to_json
 from ae_audit.schema.shards import FileRecord
 from ae_audit.settings.options import Settings
 from ae_audit.source.text import STDIN, Sources
-from ae_audit.static.source.prefilter import may_train
+from ae_audit.static.source.prefilter import may_train, starts
 from ae_audit.static.source.projects import Asked, Modules
 
 FOLDER = ".ae_audit_cache"
@@ -153,7 +153,7 @@ class Cache:
             source = sources.read(target.path)
         except OSError:
             return None
-        if not (target.named or may_train(source)):
+        if not (target.named or may_train(source) or starts(source)):
             return None
         place = repr((target.path, os.path.abspath(target.path), target.project_root, target.named))
         made = hashlib.sha256(self._configuration)

@@ -80,6 +80,8 @@ class Tensor(Value):
     """the first layer with weights on the way here"""
     bounded: tuple[tuple[Location, Head], ...] = ()
     """layers that a bounded activation entered on the way here, each with that output"""
+    derived: bool = False
+    """derivatives of an output went into it"""
     mixed: bool = False
     """data were added to the output since its activation"""
 

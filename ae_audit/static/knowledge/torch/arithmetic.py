@@ -113,7 +113,7 @@ def _elementwise(run: Run, value: Value, name: str, call: Call) -> Value:
     if isinstance(value, Difference) and name in _BENDING and (value.absolute or value.power != 1.0):
         value = losses.reduced(run, value, "none", call.where)
     if isinstance(value, LossValue) and name in _BENDING:
-        return losses.bent(value)
+        return losses.exponential(value) if name == "exp" else losses.bent(value)
     if isinstance(value, (LossValue, Difference)):
         return value
     found = carried(run, value)
