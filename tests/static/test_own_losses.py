@@ -30,7 +30,7 @@ def trained(step: str) -> str:
     "loss",
     [
         "1 - torch.min(x.flatten(1), net(x)).sum() / torch.max(x.flatten(1), net(x)).sum()",
-        "1 - 2 * (net(x) * x.flatten(1)).sum() / (net(x).sum() + x.sum())",
+        "1 - 2 * (net(x) * x.flatten(1)).sum() / (net(x).sum() + 3 * x.sum())",
         "torch.where(x.flatten(1) > 0.5, 1 - net(x), net(x)).mean()",
     ],
 )
@@ -44,6 +44,31 @@ def test_an_overlap_written_out_meets_its_target() -> None:
     setup = setup_of(trained("loss = 1 - 2 * (net(x) * x.flatten(1)).sum() / (net(x).sum() + x.sum())"))
     assert setup.target.source == "torchvision.datasets.MNIST"
     assert setup.relation is Relation.SAME
+
+
+INTERSECTION = "(p * y).sum(dim=1)"
+
+
+@pytest.mark.parametrize(
+    ("loss", "name", "parameters"),
+    [
+        (f"1 - (2 * {INTERSECTION} + 1) / (p.sum(dim=1) + y.sum(dim=1) + 1)", "dice", ()),
+        (f"1 - 2 * {INTERSECTION} / (p ** 2 + y ** 2).sum(dim=1).clamp(min=1e-6)", "dice", ()),
+        (f"1 - 2 * {INTERSECTION} / (torch.square(p).sum(dim=1) + torch.mul(y, y).sum(dim=1))", "dice", ()),
+        (f"-torch.log({INTERSECTION} / (p.sum(1) + y.sum(1) - {INTERSECTION}))", "tversky", (1.0, 1.0)),
+        (f"1 - {INTERSECTION} / ({INTERSECTION} + .3 * ((1 - p) * y).sum(1) + .7 * (p * (1 - y)).sum(1))", "tversky",
+         (0.3, 0.7)),
+        (f"1 - {INTERSECTION} / (p.sum(1) + y.sum(1))", None, ()),
+        (f"1 - 2 * {INTERSECTION} / (p.sum(1) + (1 - y).sum(1))", None, ()),
+        ("1 - 2 * (p * y).sum(1) / (judge(x).sum(1) + y.sum(1))", None, ()),
+        ("1 - 2 * torch.sigmoid((p * y).sum(1)) / (p.sum(1) + y.sum(1))", None, ()),
+    ],
+)  # fmt: skip
+def test_an_index_of_overlap_written_out_has_its_name(loss: str, name: str | None, parameters: tuple[float]) -> None:
+    setup = setup_of(trained(f"y = (x.flatten(1) > 0.5).float()\np = net(x)\nloss = ({loss}).mean()"))
+    assert setup.loss.name == name
+    assert tuple(value for _, value in setup.loss.parameters) == pytest.approx(parameters)
+    assert setup.head.activation == "sigmoid"
 
 
 @pytest.mark.parametrize("error", ["(judge(x) - 1) ** 2", "torch.square(judge(x) - 1.0)", "(judge(x) - 1).pow(2)"])

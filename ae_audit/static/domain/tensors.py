@@ -8,7 +8,7 @@ from functools import lru_cache
 from ae_audit.base.records import replace
 from ae_audit.schema.location import Location, TrailStep
 from ae_audit.schema.training_setup import Framework, Head, Parameter
-from ae_audit.static.domain import arrays, divergences, indexing
+from ae_audit.static.domain import arrays, divergences, indexing, overlaps
 from ae_audit.static.domain.stores import Store
 from ae_audit.static.domain.values import Array, Difference, Exponent, Meeting, Seq, Tensor, Unknown, Value
 from ae_audit.static.source.sources import Where
@@ -365,7 +365,7 @@ def clipped(tensor: Tensor, lo: float | None, hi: float | None) -> Tensor:
         tensor = replace(tensor, divergence=replace(tensor.divergence, weight=None))
     low, high, known = arrays.ends(lo, hi)
     head = tensor.head
-    if low > high:
+    if low > high or overlaps.clipped(tensor, low, high):
         return tensor
     range_ = head.range.clip(low, high)
     if not known:

@@ -13,6 +13,7 @@ from ae_audit.static.domain import (
     indexing,
     losses,
     operators,
+    overlaps,
     tensors,
 )
 from ae_audit.static.domain.arguments import Call
@@ -229,7 +230,8 @@ def reduce(run: Run, value: Value, call: Call, name: str) -> Value:
             made = tensors.remembering(replace(made, head=replace(made.head, shape=shape)), [value], call.where)
             if name == "mean" and isinstance(axis, (int, tuple)):
                 made = tensors.averaged(value, made, shape)
-        return critics.averaged(value, divergences.reduced(value, made, name, axis, call.where), name, call.where)
+        summed = overlaps.reduced(value, divergences.reduced(value, made, name, axis, call.where), name)
+        return critics.averaged(value, summed, name, call.where)
     array = run.as_array(value)
     if array is None:
         return Unknown(f"`{name}`", call.where)
