@@ -14,7 +14,6 @@ from ae_audit.static.domain import (
     indexing,
     losses,
     operators,
-    overlaps,
     tensor_arithmetic,
     tensors,
     unsigned,
@@ -146,8 +145,7 @@ def reduced(
         made = tensors.remembering(made, [found], where)
         if how == "mean" and isinstance(along, (int, tuple)):
             made = tensors.averaged(found, made, shape)
-        summed = overlaps.reduced(found, divergences.reduced(found, made, how, along, where), how)
-        return critics.averaged(found, summed, how, where)
+        return critics.averaged(found, divergences.reduced(found, made, how, along, where), how, where)
     if not isinstance(found, Array):
         return Unknown(f"what `{where.written}` gives", where)
     hull, reach = found.values.hull, found.values.reach
