@@ -40,7 +40,9 @@ def audit(
 
     Args:
         model: a Keras model, compiled or not, or a ``torch.nn.Module``.
-        x: the model's input: an array or tensor with the batch axis first (or a torch ``DataLoader``).
+        x: the model's input: an array or tensor with the batch axis first (or a torch ``DataLoader``). It may be larger
+            than memory: a Dask or Zarr array, an HDF5 data set, a memory-mapped file. Facts are counted over all of it,
+            training runs on a sample of its rows.
         y: the target, same batch axis; None for a model that is to give back ``x``.
         loss: a loss as ``compile`` takes it (name, function, object), or a torch loss module or function. May be
             left out for a compiled Keras model.
@@ -226,6 +228,7 @@ def _captures(
     model: Any, x: Any, y: Any, loss: Any, optimizer: Any, batch_size: int, location: Location
 ) -> Sequence[Capture]:
     from ae_audit.runtime.frontend import FRONTENDS, framework_of
+    from ae_audit.runtime.measure.sliced_arrays import UnknownLength
 
     framework = framework_of(model)
     if framework is None:
@@ -237,6 +240,9 @@ def _captures(
         raise UsageError("this Keras model is not compiled: pass loss=…, or compile it first.")
     if loss is None and framework == "torch":
         raise UsageError("a torch model does not know its loss: pass loss=…, for example loss=torch.nn.BCELoss().")
-    return FRONTENDS[framework].capture_live(
-        model, x, y, loss, optimizer=optimizer, batch_size=batch_size, location=location
-    )
+    try:
+        return FRONTENDS[framework].capture_live(
+            model, x, y, loss, optimizer=optimizer, batch_size=batch_size, location=location
+        )
+    except UnknownLength as problem:
+        raise UsageError(str(problem)) from None

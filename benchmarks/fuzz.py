@@ -8,10 +8,12 @@ Takes inputs of each kind in turn through reading, rules, fixes and every report
 - ``syntax``: any valid Python (needs hypothesmith; left out where it is not installed)
 - ``tree``, ``bytes``, ``json``: mutants of the programs in the folders (default: the fixtures and right neighbours)
 - ``config``: mutants of a configuration
+- ``model``: mutants of model files (:mod:`fuzz_models`)
 
 An input fails if ae-audit raises or reports a failure of its own, needs more than 2 s of processor time, or takes more
 than 512 MiB more memory. What fails is cut down to as few lines as still fail, written to ``--keep`` and named at the
-end. No program is run. The same seed gives the same inputs. Ends with 1 where anything failed.
+end. No program is run. The same seed gives the same inputs. Ends with 1 where anything failed. Bytes that are led
+by what they reach are :mod:`fuzz_coverage`'s.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+import fuzz_models
 import fuzz_mutants
 
 from ae_audit.base.errors import AuditError
@@ -42,15 +45,16 @@ from ae_audit.report import render
 from ae_audit.settings.options import FORMATS, Settings
 from ae_audit.settings.pyproject import load_config
 from ae_audit.source.text import Sources
+from ae_audit.static.model_files.models import read_model
 
 ROOT = Path(__file__).resolve().parents[1]
 SEEDS = (ROOT / "fixtures", ROOT / "tests" / "right_neighbours")
-KINDS = ("grammar", "syntax", "notebook", "tree", "bytes", "json", "config")
+KINDS = ("grammar", "syntax", "notebook", "tree", "bytes", "json", "config", "model")
 PATIENCE = 2.0
 """seconds of processor time for one input"""
 ROOM = 512 << 20
 """bytes by which one input may raise the memory of this process"""
-BATCH = {"grammar": 20, "syntax": 20, "notebook": 20, "tree": 120, "bytes": 120, "json": 80, "config": 40}
+BATCH = {"grammar": 20, "syntax": 20, "notebook": 20, "tree": 120, "bytes": 120, "json": 80, "config": 40, "model": 120}
 """inputs that are made at a time; each that a strategy draws, which is dear, is also mutated"""
 OFFSPRING = 4
 CONFIG = """\
@@ -94,6 +98,15 @@ def audited(name: str, source: bytes) -> None:
             except AuditError:
                 return
             return
+    if name.endswith(fuzz_models.SUFFIXES):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, name)
+            path.write_bytes(source)
+            result = read_model(str(path)).result
+        told = [item.why for item in result.undecided] + [error.message for error in result.errors if error.internal]
+        if any("please report it" in text for text in told):
+            raise AssertionError(told)
+        return
     sources = Sources({name: source})
     report = assemble([*audit_statically([AuditTarget(name)], Settings(static=True), Progress(), sources)])
     internal = [error.message for error in report.errors if error.internal]
@@ -133,7 +146,8 @@ def _place(error: BaseException) -> str:
     return place
 
 
-def _interrupt(_: int, frame: FrameType | None) -> None:
+def interrupt(_: int, frame: FrameType | None) -> None:
+    """Raise :class:`Hang`, naming what of ae-audit was being run."""
     ours = []
     while frame is not None:
         if "ae_audit" in frame.f_code.co_filename:
@@ -190,9 +204,17 @@ def inputs(kind: str, seed: int, programs: list[Path]) -> Iterator[tuple[str, by
         for _ in range(BATCH[kind]):
             yield "fuzzed.toml", fuzz_mutants.of_bytes(CONFIG.encode(), chance)
         return
+    if kind == "model":
+        for number in range(BATCH[kind]):
+            suffix = fuzz_models.SUFFIXES[number % len(fuzz_models.SUFFIXES)]
+            yield f"fuzzed{suffix}", fuzz_models.mutant(suffix, chance)
+        return
     if kind == "json":
         for _ in range(BATCH[kind]):
-            yield "fuzzed.ipynb", _encoded(fuzz_mutants.of_json(_notebook(chance.choice(programs)), chance))
+            yield (
+                "fuzzed.ipynb",
+                _encoded(fuzz_mutants.of_json(notebook(chance.choice(programs).read_text("utf-8", "replace")), chance)),
+            )
         return
     if kind == "notebook":
         import fuzz_grammar
@@ -236,9 +258,9 @@ def _trees(text: str, chance: random.Random) -> Iterator[tuple[str, bytes]]:
         return
 
 
-def _notebook(program: Path) -> str:
+def notebook(program: str) -> str:
     """The program as a notebook, a cell for each of its paragraphs."""
-    parts = program.read_text(encoding="utf-8", errors="replace").split("\n\n")
+    parts = program.split("\n\n")
     cells = [{"cell_type": "code", "source": part, "outputs": [], "metadata": {}} for part in parts]
     return json.dumps({"cells": cells, "nbformat": 4, "nbformat_minor": 5, "metadata": {}})
 
@@ -256,7 +278,7 @@ def fuzz(
 ) -> Tally:
     """Batches of every kind in turn, until ``go_on`` says no."""
     tally = Tally()
-    signal.signal(signal.SIGPROF, _interrupt)
+    signal.signal(signal.SIGPROF, interrupt)
     while go_on(tally):
         for kind in kinds:
             for name, source in inputs(kind, seed, programs):

@@ -76,6 +76,42 @@ def test_right_models_are_ok_and_told_their_floor(digits: Any) -> None:
         report.raise_for_findings()
 
 
+class Elsewhere:
+    """Rows that are made when they are read, as a store on disk gives them."""
+
+    def __init__(self, values: Any) -> None:
+        self.shape, self.dtype, self._values = values.shape, values.dtype, values
+
+    def __getitem__(self, rows: slice) -> Any:
+        return self._values[rows].copy()
+
+
+def test_the_report_is_the_same_wherever_the_data_are(digits: Any, tmp_path: Any) -> None:
+    values = np.sort(digits.reshape(-1, 49), axis=0)
+    values[-7, 3] = 1.5  # outside the sample, so that only a count of everything can see it
+    np.save(tmp_path / "x.npy", values)
+
+    def net(framework: str) -> Any:
+        if framework == "keras":
+            keras.utils.set_random_seed(0)
+            return keras.Sequential([keras.Input((49,)), keras.layers.Dense(49, "sigmoid")], name="net")
+        torch.manual_seed(0)
+        return torch.nn.Sequential(torch.nn.Linear(49, 49), torch.nn.Sigmoid())
+
+    for framework, loss in (("keras", "mse"), ("torch", torch.nn.MSELoss())):
+        reports = [
+            ae_audit.audit(net(framework), data, loss=loss, probe=False)
+            for data in (values, np.load(tmp_path / "x.npy", mmap_mode="r"), Elsewhere(values))
+        ]
+        first, *others = [(report.setups, [finding.message for finding in report.findings]) for report in reports]
+        assert all(one == first for one in others), framework
+        (setup,) = first[0]
+        for facts in (setup.input, setup.target):
+            assert facts.values.hull.hi == 1.5
+            assert facts.measured.samples == len(values)
+            assert facts.measured.mean == pytest.approx(values.mean(dtype=np.float64))
+
+
 def test_another_target_than_the_input(digits: Any) -> None:
     labels = mnist_data()[1]
     net = torch.nn.Sequential(torch.nn.Linear(784, 10))

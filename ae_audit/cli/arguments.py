@@ -10,6 +10,7 @@ from functools import partial
 from ae_audit.base.errors import UsageError, did_you_mean
 from ae_audit.base.records import dataclass, replace
 from ae_audit.base.version import __version__
+from ae_audit.settings.hierarchy import Hierarchy
 from ae_audit.settings.options import FORMATS, OPTIONS, Kind, Settings
 from ae_audit.settings.programs import file_of_module
 
@@ -26,7 +27,7 @@ commands:
   ae-audit rule --all       list the rules
   ae-audit rule --test RULE try a rule on its own examples
   ae-audit merge FILE ...   put together the JSON reports of --shard
-  ae-audit config           print the configuration that is in effect
+  ae-audit config [FILE]    print the configuration that governs a file
   ae-audit server           the language server for editors
   ae-audit completion SHELL print a completion script for bash, zsh or fish
 
@@ -42,6 +43,8 @@ class Request:
 
     paths: tuple[str, ...]
     settings: Settings
+    configured: Hierarchy
+    """``settings``, and what nearer configurations say of single files"""
     outputs: tuple[tuple[str, str], ...] = ()
     """(format, file) for each ``--FORMAT-output``"""
 
@@ -77,10 +80,16 @@ def read_arguments(arguments: Sequence[str]) -> Request | str:
     elif not named:
         named, literal = tuple(literal), []
     paths = named or (os.curdir,)
-    settings = replace(_settings(known, paths), arguments=tuple(literal), module=module)
+
+    def complete(base: Settings) -> Settings:
+        return replace(_settings(known, base), arguments=tuple(literal), module=module)
+
+    settings = complete(_configured(known, paths))
+    one_for_all = hasattr(known, "isolated") or hasattr(known, "config")
+    configured = Hierarchy(settings, None if one_for_all else complete)
     if literal and (len(paths) > 1 or not os.path.isfile(paths[0])):
         raise UsageError("What follows -- are the arguments of one program: name its file before them.")
-    return Request(named if settings.hook else paths, settings, _outputs(known))
+    return Request(named if settings.hook else paths, settings, configured, _outputs(known))
 
 
 class _Parser(argparse.ArgumentParser):
@@ -153,13 +162,12 @@ def _opposite(help_text: str) -> str:
     return help_text.replace(" (the default)", "")
 
 
-def _settings(given: argparse.Namespace, paths: Sequence[str]) -> Settings:
-    """Flags over the configuration file over the defaults, with every rule that is named known to exist.
+def _settings(given: argparse.Namespace, settings: Settings) -> Settings:
+    """Flags over ``settings``, which are of a configuration file, with every rule that is named known to exist.
 
     Raises:
         UsageError: for a wrong value, an unknown rule, or a wrong configuration file.
     """
-    settings = _configured(given, paths)
     flags = vars(given)
     changes: dict[str, Any] = {}
     for option in OPTIONS:

@@ -203,7 +203,7 @@ def _audit(arguments: Sequence[str]) -> int:
     settings = request.settings
     if settings.rules_not_imported and not settings.quiet:
         say(f"Not imported: the rules in {', '.join(settings.rules_not_imported)}; --project-rules imports them.")
-    targets = discover(request.paths, settings)
+    targets = discover(request.paths, request.configured)
     sources = Sources({STDIN: standard_input()} if "-" in request.paths else None)
     if settings.fix and "-" in request.paths:
         raise UsageError("--fix writes into files, and - is none; --diff shows what it would change.")

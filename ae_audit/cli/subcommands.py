@@ -81,7 +81,7 @@ def explain_command(arguments: Sequence[str]) -> int:
         return EXIT_OK
     settings = request.settings
     sources = Sources({STDIN: standard_input()} if "-" in request.paths else None)
-    targets = discover(request.paths, settings)
+    targets = discover(request.paths, request.configured)
     with cleaned_up(targets):
         report = audit_files(targets, settings, progress_of(settings), sources)
     paint(
@@ -115,12 +115,24 @@ def _test(rules: Sequence[Rule], modules: tuple[str, ...]) -> int:
 
 
 def config_command(arguments: Sequence[str]) -> int:
-    """``ae-audit config [options] [PATH ...]``: the configuration that an audit would have."""
+    """``ae-audit config [options] [PATH ...]``: what governs each path, under the flags that are given."""
+    import os
+
     from ae_audit.cli.arguments import read_arguments
     from ae_audit.settings.pyproject import as_toml
 
     request = read_arguments(arguments)
-    sys.stdout.write(request if isinstance(request, str) else as_toml(request.settings))
+    if isinstance(request, str):
+        sys.stdout.write(request)
+        return EXIT_OK
+    governed: dict[str, list[str]] = {}
+    for path in request.paths or (os.curdir,):
+        own = request.configured.of(path) if os.path.isdir(path) else request.configured.of_file(path)
+        governed.setdefault(as_toml(own), []).append(path)
+    for number, (text, paths) in enumerate(governed.items()):
+        if len(governed) > 1:
+            sys.stdout.write(("\n" if number else "") + "".join(f"# {path}\n" for path in paths))
+        sys.stdout.write(text)
     return EXIT_OK
 
 

@@ -74,19 +74,20 @@ def _through_all_stages(
     """Every target read once, and run where it may be; the reading of an interrupted one is kept."""
     progress.begin(len(targets))
     for target in targets:
+        own = target.governed(settings)
         progress.step(target.path, "reading")
         reading = read_safely(target, sources)
         try:
-            audit = _run(reading, settings, progress, sources) if _is_worth_running(reading) else None
+            audit = _run(reading, own, progress, sources) if _is_worth_running(reading) else None
         except KeyboardInterrupt:
-            yield judged_and_finished(reading, settings, sources)
+            yield judged_and_finished(reading, own, sources)
             raise
         except AuditError:  # the user's to mend
             raise
         except Exception as error:  # a bug of ours in the later stages of this one file
             failed = (*reading.errors, internal_error(target.path, "runtime", error))
             reading, audit = replace(reading, errors=failed), None
-        yield audit or judged_and_finished(reading, settings, sources)
+        yield audit or judged_and_finished(reading, own, sources)
         progress.done(target.path)
 
 

@@ -11,6 +11,7 @@ from ae_audit.schema.findings import Finding
 from ae_audit.schema.location import Location
 from ae_audit.schema.report import Note, Report, StageError, Suppressed, Undecided
 from ae_audit.schema.shards import FileRecord
+from ae_audit.schema.training_setup import Structure, TrainingSetup
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,27 +107,27 @@ def _suppressed(audited: Iterable[AuditedSetup]) -> tuple[Suppressed, ...]:
 
 
 def _without_known_elsewhere(audits: Sequence[FileAudit]) -> list[FileAudit]:
-    """The audits without the losses of which one file leaves the target open, and another one supplies it.
+    """The audits without the losses of which one file leaves something open that another one supplies.
 
-    A model that ``model.py`` compiles and ``train.py`` fits is told of in the name of ``train.py``, which knows more.
+    A model that ``model.py`` compiles and ``train.py`` fits is told of in the name of ``train.py``, which knows more,
+    and so is ``def train(model, loader)`` where another file calls it.
     """
-    fitted: dict[Location, set[str]] = {}
+    supplied: dict[Location, list[tuple[str, TrainingSetup]]] = {}
     told: dict[tuple[str, Location], set[str]] = {}
     for audit in audits:
         for item in audit.audited:
             place = item.setup.loss.location
-            if place is not None and not item.setup.target.values.unknown:
-                fitted.setdefault(place, set()).add(audit.target.path)
+            if place is not None:
+                supplied.setdefault(place, []).append((audit.target.path, item.setup))
             for finding in item.findings:
                 told.setdefault((finding.code, finding.location), set()).add(audit.target.path)
 
     def is_known_elsewhere(item: AuditedSetup, here: str) -> bool:
         place = item.setup.loss.location
         return (
-            item.setup.target.values.unknown
-            and place is not None
+            place is not None
             and item.setup.location.path == place.path == here  # in no other program's name
-            and bool(fitted.get(place, set()) - {here})
+            and any(path != here and _supplies(setup, item.setup) for path, setup in supplied[place])
             and all(told[one.code, one.location] - {here} for one in item.findings)
         )
 
@@ -134,6 +135,27 @@ def _without_known_elsewhere(audits: Sequence[FileAudit]) -> list[FileAudit]:
         _without(audit, [item for item in audit.audited if is_known_elsewhere(item, audit.target.path)])
         for audit in audits
     ]
+
+
+def _supplies(better: TrainingSetup, worse: TrainingSetup) -> bool:
+    """Whether one set-up of a loss knows what another one leaves open, and all else that that one knows."""
+    if worse.target.values.unknown and not better.target.values.unknown:
+        return True
+    known, open_ = _known(better), _known(worse)
+    return known > open_ and (worse.head.activation, worse.loss.name) in {
+        (head, loss) for head in (better.head.activation, None) for loss in (better.loss.name, None)
+    }
+
+
+def _known(setup: TrainingSetup) -> frozenset[str]:
+    """Which of the facts of a set-up are known."""
+    facts = {
+        "head": setup.head.activation is not None,
+        "loss": setup.loss.name is not None,
+        "values": not setup.target.values.unknown,
+        "structure": setup.target.structure is not Structure.UNKNOWN,
+    }
+    return frozenset(fact for fact, known in facts.items() if known)
 
 
 def _without(audit: FileAudit, lost: Sequence[AuditedSetup]) -> FileAudit:

@@ -25,7 +25,7 @@ from ae_audit.schema.codec import Malformed, from_json, to_json
 from ae_audit.schema.shards import FileRecord
 from ae_audit.settings.options import Settings
 from ae_audit.source.text import STDIN, Sources
-from ae_audit.static.source.prefilter import may_train
+from ae_audit.static.source.prefilter import may_train, starts
 from ae_audit.static.source.projects import Asked, Modules
 
 FOLDER = ".ae_audit_cache"
@@ -71,12 +71,8 @@ class Cache:
         self._pending = 0
         self._broken = False
         self._last: tuple[AuditTarget, bytes | None] | None = None
-        self._configuration = repr(
-            (
-                __version__, _fingerprint(), sys.version_info[:3], settings.select, settings.extend_select,
-                settings.ignore, settings.per_file_ignores, settings.severity, settings.config_file,
-            )
-        ).encode("utf-8", "surrogatepass")  # fmt: skip
+        self._settings = settings
+        self._version = (__version__, _fingerprint(), sys.version_info[:3])
         try:
             os.makedirs(folder, exist_ok=True)
             ignored = os.path.join(folder, ".gitignore")
@@ -149,15 +145,21 @@ class Cache:
     def _new_key(self, target: AuditTarget, sources: Sources) -> bytes | None:
         if target.model is not None or target.run or target.project_root is None or target.path == STDIN:
             return None
+        settings = target.governed(self._settings)
+        if settings.rules or not settings.cache:
+            return None
         try:
             source = sources.read(target.path)
         except OSError:
             return None
-        if not (target.named or may_train(source)):
+        if not (target.named or may_train(source) or starts(source)):
             return None
-        place = repr((target.path, os.path.abspath(target.path), target.project_root, target.named))
-        made = hashlib.sha256(self._configuration)
-        made.update(place.encode("utf-8", "surrogatepass"))
+        how = (
+            *self._version, settings.select, settings.extend_select, settings.ignore, settings.per_file_ignores,
+            settings.severity, settings.config_file,
+        )  # fmt: skip
+        place = (target.path, os.path.abspath(target.path), target.project_root, target.named)
+        made = hashlib.sha256(repr((how, place)).encode("utf-8", "surrogatepass"))
         made.update(source)
         return made.digest()
 

@@ -19,12 +19,13 @@ from ae_audit.runtime.data_files.readers import open_data
 from ae_audit.runtime.data_files.samples import DataFile, DataProblem, Gathered, gather
 from ae_audit.runtime.frontend import FRONTENDS, Frontend
 from ae_audit.runtime.measure.facts import facts_of
-from ae_audit.runtime.measure.large_arrays import with_ends
+from ae_audit.runtime.measure.large_arrays import with_totals
 from ae_audit.runtime.measure.relations import relation_of
 from ae_audit.schema.audited import AuditedSetup
 from ae_audit.schema.location import Location
 from ae_audit.schema.messages import InputRefused, ModelNotLoaded, Noted, Progressed, RunStage, SetupSeen, StageFailed
 from ae_audit.schema.training_setup import DataFacts, Relation, TrainingSetup
+from ae_audit.settings.data_paths import is_zarr
 from ae_audit.theory.loss_families import TAKES_CLASS_INDEX
 
 BATCH = 100
@@ -47,11 +48,8 @@ class _Data:
         return self.of_whole(facts_of(self.gathered.sample, source=self.file.name, role=role))
 
     def of_whole(self, facts: DataFacts) -> DataFacts:
-        """``facts`` of the sample, with the ends of the whole file."""
-        named = replace(facts, source=self.file.name)
-        if self.gathered.low > self.gathered.high:
-            return named
-        return with_ends(named, self.gathered.low, self.gathered.high, self.gathered.non_finite)
+        """``facts`` of the sample, with what was counted over the whole file."""
+        return with_totals(replace(facts, source=self.file.name), self.gathered.totals, self.file.length)
 
 
 class ModelRecording:
@@ -120,7 +118,7 @@ class ModelRecording:
         return target
 
     def _open(self, data: dict[str, Any], expected: Shape | None) -> DataFile:
-        if os.path.isdir(data["path"]):
+        if os.path.isdir(data["path"]) and not is_zarr(data["path"]):
             from ae_audit.runtime.data_files.images import pictures
 
             file = pictures(data["path"], data["name"], expected, channels_first=self._model["framework"] == "torch")

@@ -36,7 +36,7 @@ def compare_files(
                 errors = broken or (StageError(target.path, "static", NO_TRAINING),)
                 reports.append(ComparisonReport(errors=errors))
                 continue
-            reports.append(compare_file(reading, settings, grid, progress))
+            reports.append(compare_file(reading, target.governed(settings), grid, progress))
             progress.done(target.path)
     finally:
         progress.close()

@@ -13,6 +13,7 @@ from fnmatch import fnmatch
 from ae_audit.base.errors import UsageError, did_you_mean
 from ae_audit.base.records import dataclass, replace
 from ae_audit.settings.data_paths import DataPath, data_path
+from ae_audit.settings.hierarchy import Hierarchy
 from ae_audit.settings.options import Settings
 from ae_audit.settings.programs import ProgramStart
 from ae_audit.source.project_root import project_root
@@ -47,14 +48,24 @@ class AuditTarget:
     """whether the user named this very file"""
     start: ProgramStart = ProgramStart()
     """how the program is started"""
+    settings: Settings | None = None
+    """where another configuration than the audit's governs the file"""
+
+    def governed(self, settings: Settings) -> Settings:
+        """The settings of this file in an audit that has ``settings``."""
+        return self.settings or settings
 
 
-def discover(paths: Sequence[str], settings: Settings) -> tuple[AuditTarget, ...]:
+def discover(paths: Sequence[str], settings: Settings | Hierarchy) -> tuple[AuditTarget, ...]:
     """The files that ``paths`` (files, folders, ``-`` for standard input) stand for, each once.
+
+    Where ``settings`` are a hierarchy, the configuration nearest to a file decides about it.
 
     Raises:
         UsageError: if a path does not exist, with the name beside it that is closest, or if data do not belong to it.
     """
+    configured = settings if isinstance(settings, Hierarchy) else Hierarchy(settings)
+    settings = configured.root
     with_model = _model_input(paths, settings)
     found: dict[str, AuditTarget] = {}
     roots: dict[tuple[str, ...], str] = {}
@@ -62,21 +73,23 @@ def discover(paths: Sequence[str], settings: Settings) -> tuple[AuditTarget, ...
         if path == "-":
             found[STDIN] = AuditTarget(STDIN, settings.run and not settings.static, project_root=os.getcwd())
         elif os.path.isdir(path):
-            for file in _kept(path, settings):
-                run = settings.run and not settings.static
+            for file in _kept(path, configured):
+                own = configured.of_file(file)
                 root = _project_root(file, roots, os.path.abspath(path))
-                target = AuditTarget(file, run, root, start=_start(file, settings))
+                target = AuditTarget(file, own.run and not own.static, root, start=_start(file, own))
+                target = replace(target, settings=None if own is settings else own)
                 found.setdefault(os.path.abspath(file), target)
         elif os.path.exists(path):
-            if settings.hook and excluded(path, settings):
+            if settings.hook and excluded(path, configured):
                 continue
-            run = not settings.static and os.path.isfile(path)  # a pipe gives its text only once
+            own = configured.of_file(path)
+            run = not own.static and os.path.isfile(path)  # a pipe gives its text only once
             if is_model_file(path):
                 target = AuditTarget(path, run and with_model.data is not None, model=with_model)
             else:
                 root = _project_root(path, roots)
-                target = AuditTarget(path, run, root, named=True, start=_start(path, settings))
-            found[os.path.abspath(path)] = target
+                target = AuditTarget(path, run, root, named=True, start=_start(path, own))
+            found[os.path.abspath(path)] = replace(target, settings=None if own is settings else own)
         else:
             raise _missing(path)
     return tuple(found.values())
@@ -110,21 +123,21 @@ def _model_input(paths: Sequence[str], settings: Settings) -> ModelInput:
     return ModelInput(data, target, settings.loss, settings.scale)
 
 
-def _kept(folder: str, settings: Settings) -> list[str]:
+def _kept(folder: str, configured: Hierarchy) -> list[str]:
     """The files of a folder that are audited: what :func:`walk` finds, without what git ignores."""
-    files = list(walk(folder, settings))
-    if not settings.gitignore or not files:
+    files = list(walk(folder, configured))
+    honouring = {file for file in files if configured.of_file(file).gitignore}
+    if not honouring:
         return files
     from ae_audit.engine.git import ignored_files
 
     ignored = ignored_files(folder, files)
-    return [file for file in files if file not in ignored]
+    return [file for file in files if file not in ignored or file not in honouring]
 
 
-def walk(folder: str, settings: Settings) -> Iterator[str]:
-    """Python files and notebooks under ``folder``, sorted, without what the settings exclude."""
-    patterns = (*settings.exclude, *settings.extend_exclude)
-    base = os.path.dirname(settings.config_file) if settings.config_file else os.path.abspath(folder)
+def walk(folder: str, configured: Hierarchy) -> Iterator[str]:
+    """Python files and notebooks under ``folder``, sorted; each folder's own settings exclude what lies in it."""
+    top = os.path.abspath(folder)
     closed: list[str] = []
     pending = [folder]
     while pending:  # os.walk calls itself for each level in Python before 3.12
@@ -135,6 +148,9 @@ def walk(folder: str, settings: Settings) -> Iterator[str]:
         except OSError:
             closed.append(root)
             continue
+        settings = configured.of(root)
+        patterns = (*settings.exclude, *settings.extend_exclude)
+        base = os.path.dirname(settings.config_file) if settings.config_file else top
         inner = []
         for entry in entries:
             path = os.path.normpath(os.path.join(root, entry.name))
@@ -147,18 +163,27 @@ def walk(folder: str, settings: Settings) -> Iterator[str]:
     yield from closed  # folders that cannot be read: reading them as files will say why
 
 
-def excluded(path: str, settings: Settings) -> bool:
-    """Whether the settings exclude the file at ``path``, or a folder that holds it."""
-    base = os.path.dirname(settings.config_file) if settings.config_file else os.getcwd()
-    patterns = (*settings.exclude, *settings.extend_exclude)
-    within = os.path.relpath(path, base).split(os.sep)
-    return any(_excluded(os.path.join(base, *within[:end]), patterns, base) for end in range(1, len(within) + 1))
+def excluded(path: str, settings: Settings | Hierarchy) -> bool:
+    """Whether the settings exclude the file at ``path``, or a folder that holds it, as :func:`walk` would."""
+    configured = settings if isinstance(settings, Hierarchy) else Hierarchy(settings)
+    top = os.path.dirname(configured.root.config_file) if configured.root.config_file else os.getcwd()
+    place = top
+    for name in os.path.relpath(path, top).split(os.sep):
+        own = configured.of(place)
+        place = os.path.join(place, name)
+        base = os.path.dirname(own.config_file) if own.config_file else top
+        if _excluded(place, (*own.exclude, *own.extend_exclude), base):
+            return True
+    return False
 
 
 def path_matches(path: str, pattern: str, base: str | None) -> bool:
     """Whether ``pattern`` stands for ``path``: its name, its path relative to ``base``, or a folder that holds it."""
     if fnmatch(os.path.basename(path), pattern):
         return True
+    if os.path.isabs(pattern):
+        base = os.sep
+        pattern = os.path.relpath(pattern, base)
     relative = os.path.relpath(path, base or os.curdir).replace(os.sep, "/")
     wanted = pattern.rstrip("/")
     return fnmatch(relative, wanted) or fnmatch(relative, f"{wanted}/*")

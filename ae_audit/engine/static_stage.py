@@ -92,6 +92,7 @@ def audit_file(
     target: AuditTarget, settings: Settings, sources: Sources, modules: Modules, cache: Cache | None = None
 ) -> FileAudit:
     """One file, by reading alone; a failure of ours is told and costs no other file its audit."""
+    settings = target.governed(settings)
     if cache is None:
         return judged_and_finished(read_safely(target, sources, modules), settings, sources)
     known = cache.get(target, sources, modules)
@@ -339,7 +340,7 @@ def _in_processes(
                 progress.step(target.path, "reading")
                 alone = [*_as_far_as_workers_live([[target]], (settings, sources, folder), 1)]
                 unread = _unreadable(target, _DIED)
-                yield alone[0][0] if alone else judged_and_finished(unread, settings, sources)
+                yield alone[0][0] if alone else judged_and_finished(unread, target.governed(settings), sources)
                 progress.done(target.path)
 
 

@@ -82,8 +82,15 @@ def split(task: Task) -> tuple[Task, ...]:
 def within(text: str, memory: int) -> str:
     """The order ``text`` for a process that has ``memory`` bytes to give to each program."""
     task: Task = from_json(Task, json.loads(text))
-    limit = min(memory, task.settings.memory or memory)
-    return order(replace(task, settings=replace(task.settings, memory=limit)))
+
+    def limited(settings: Settings) -> Settings:
+        return replace(settings, memory=min(memory, settings.memory or memory))
+
+    targets = tuple(
+        target if target.settings is None else replace(target, settings=limited(target.settings))
+        for target in task.targets
+    )
+    return order(replace(task, settings=limited(task.settings), targets=targets))
 
 
 def order(task: Task) -> str:

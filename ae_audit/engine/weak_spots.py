@@ -30,5 +30,6 @@ def weak_spot(confinement: SandboxClosed) -> str | None:
     missing = asked - set(confinement.layers)
     if not missing:
         return None
-    reason = "this kernel grants no namespaces" if missing >= _NAMESPACES else "the sandbox is not complete here"
+    none = missing >= _NAMESPACES
+    reason = "this kernel grants no namespaces, nor to a bubblewrap" if none else "the sandbox is not complete here"
     return f"{reason}: {'; '.join(text for layer, text in _OPEN_WITHOUT.items() if layer in missing)}"

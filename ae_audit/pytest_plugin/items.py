@@ -10,9 +10,8 @@ import pytest
 
 from ae_audit.engine.discovery import SUFFIXES, AuditTarget, discover, excluded
 from ae_audit.engine.gate import fails, nothing_audited
-from ae_audit.pytest_plugin.session import audited, properties, settings_of, shown
+from ae_audit.pytest_plugin.session import audited, configured_of, properties, settings_of, shown
 from ae_audit.report.display import PresentedReport
-from ae_audit.settings.options import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
@@ -24,6 +23,7 @@ class ModelFiles:
 
     def __init__(self, config: pytest.Config) -> None:
         self._settings = settings_of(config)
+        self._configured = configured_of(config)
 
     def pytest_report_header(self) -> str:
         """What will happen to the files that are found."""
@@ -34,7 +34,7 @@ class ModelFiles:
         named = parent.session.isinitpath(file_path)
         if file_path.suffix not in SUFFIXES:
             return None
-        if not named and (excluded(str(file_path), self._settings) or not _may_train(file_path)):
+        if not named and (excluded(str(file_path), self._configured) or not _may_train(file_path)):
             return None
         return ModelFile.from_parent(parent, path=file_path)
 
@@ -64,7 +64,7 @@ class ModelAudit(pytest.Item):
 
     def runtest(self) -> None:
         settings = settings_of(self.config)
-        report = audited([self._target(settings)], settings)
+        report = audited([self._target()], settings)
         self.user_properties += properties(report)
         unread = any(error.stage == "static" and error.path == shown(str(self.path)) for error in report.errors)
         if unread or report.broken or (fails(report, settings) and not settings.exit_zero):
@@ -81,9 +81,11 @@ class ModelAudit(pytest.Item):
     def reportinfo(self) -> tuple[Path, int | None, str]:
         return self.path, None, f"ae-audit: {shown(str(self.path))}"
 
-    def _target(self, settings: Settings) -> AuditTarget:
-        (target,) = discover([shown(os.fspath(self.path))], settings)
-        return AuditTarget(target.path, settings.run and not settings.static, target.project_root)
+    def _target(self) -> AuditTarget:
+        configured = configured_of(self.config)
+        (target,) = discover([shown(os.fspath(self.path))], configured)
+        own = target.governed(configured.root)
+        return AuditTarget(target.path, own.run and not own.static, target.project_root, settings=target.settings)
 
 
 class AuditFailed(Exception):

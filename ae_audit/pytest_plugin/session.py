@@ -18,6 +18,7 @@ from ae_audit.report.display import PresentedReport
 from ae_audit.schema.findings import Finding, Severity
 from ae_audit.schema.location import address
 from ae_audit.schema.report import Report
+from ae_audit.settings.hierarchy import Hierarchy
 from ae_audit.settings.options import Settings
 
 TYPE_CHECKING = False
@@ -25,7 +26,7 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from typing import Any
 
 MARK_ARGUMENTS = ("select", "ignore", "fail_on", "probe")
-_SETTINGS = pytest.StashKey[Settings]()
+_SETTINGS = pytest.StashKey[Hierarchy]()
 _FLAG = re.compile(rf"--({'|'.join(sorted((*VALUES, *SWITCHES, 'run'), key=len, reverse=True))})\b")
 
 
@@ -35,6 +36,11 @@ def settings_of(config: pytest.Config) -> Settings:
     Raises:
         pytest.UsageError: for what the command would refuse too.
     """
+    return configured_of(config).root
+
+
+def configured_of(config: pytest.Config) -> Hierarchy:
+    """:func:`settings_of`, and what nearer configurations say of single files."""
     if _SETTINGS not in config.stash:
         from ae_audit.cli.arguments import read_arguments
 
@@ -46,7 +52,7 @@ def settings_of(config: pytest.Config) -> Settings:
         except UsageError as error:
             raise pytest.UsageError(_FLAG.sub(r"--ae-audit-\1", str(error))) from None
         assert not isinstance(request, str)
-        config.stash[_SETTINGS] = request.settings
+        config.stash[_SETTINGS] = request.configured
     return config.stash[_SETTINGS]
 
 

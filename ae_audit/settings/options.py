@@ -231,7 +231,7 @@ OPTIONS = (
     Option(
         "data",
         Kind.DATA,
-        "the model's input: .npy, .npz[:ARRAY], .csv, .parquet, a folder of images",
+        "the model's input: .npy, .npz[:ARRAY], .csv, .parquet, HDF5, Zarr, a folder of images",
         file=False,
         metavar="FILE",
         group="model files (.keras, .h5, .json, .pt2)",

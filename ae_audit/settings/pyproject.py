@@ -6,6 +6,7 @@ the key and what was probably meant.
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import sys
@@ -38,8 +39,8 @@ def find_config(start: str) -> str | None:
     """The nearest pyproject.toml with a ``[tool.ae-audit]`` table in ``start`` (a folder) or above; None if none."""
     folder = os.path.abspath(start)
     while True:
-        path = os.path.join(folder, "pyproject.toml")
-        if os.path.isfile(path) and _table(path) is not None:
+        path = config_in(folder)
+        if path is not None:
             return path
         parent = os.path.dirname(folder)
         if parent == folder:
@@ -47,22 +48,60 @@ def find_config(start: str) -> str | None:
         folder = parent
 
 
-def load_config(path: str) -> Settings:
+def config_in(folder: str) -> str | None:
+    """The pyproject.toml in ``folder``, where it has a ``[tool.ae-audit]`` table."""
+    path = os.path.join(folder, "pyproject.toml")
+    return path if os.path.isfile(path) and _table(path) is not None else None
+
+
+def load_config(path: str, extended_by: tuple[str, ...] = ()) -> Settings:
     """The settings in the file at ``path``: a pyproject.toml, or a TOML file with the keys at its top level.
 
+    ``extended_by`` are the files on whose behalf it is read.
+
     Raises:
-        UsageError: if the file cannot be read, is no TOML, or has an unknown key or a wrong value.
+        UsageError: if the file cannot be read, is no TOML, has an unknown key or a wrong value, or extends itself.
     """
     table = _table(path)
     if table is None:
         if os.path.basename(path) == "pyproject.toml":
             raise UsageError(f"{_shown(path)} has no [{TABLE}] table.")
         table = _read(path)
-    return settings_from(table, path)
+    base = table.get("extend")
+    if base is None:
+        return settings_from(table, path)
+    if not isinstance(base, str) or not base:
+        raise UsageError(f"{_shown(path)}: 'extend' must be a file name; got {base!r}.")
+    base = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(path)), base))
+    if base in (os.path.abspath(path), *extended_by):
+        raise UsageError(f"{_shown(path)}: 'extend' comes back to {_shown(base)}, which extends this file.")
+    extended = _handed_on(load_config(base, (*extended_by, os.path.abspath(path))))
+    rest = {key: value for key, value in table.items() if key != "extend"}
+    return settings_from(rest, path, extended)
 
 
-def settings_from(table: Mapping[str, Any], path: str) -> Settings:
-    """The settings that ``table`` gives over the defaults; ``path`` is the file that it came from.
+def _handed_on(settings: Settings) -> Settings:
+    """``settings`` for a file elsewhere: patterns with folders in them go on to mean the same files."""
+    folder = os.path.dirname(settings.config_file or "")
+
+    def anchored(pattern: str) -> str:
+        if "/" not in pattern.rstrip("/") or os.path.isabs(pattern):
+            return pattern
+        return os.path.join(glob.escape(folder), pattern)
+
+    return replace(
+        settings,
+        exclude=tuple(map(anchored, settings.exclude)),
+        extend_exclude=tuple(map(anchored, settings.extend_exclude)),
+        per_file_ignores=tuple((anchored(pattern), rules) for pattern, rules in settings.per_file_ignores),
+        programs=tuple((anchored(pattern), start) for pattern, start in settings.programs),
+    )
+
+
+def settings_from(table: Mapping[str, Any], path: str, base: Settings | None = None) -> Settings:
+    """The settings that ``table`` gives over ``base`` or the defaults; ``path`` is the file that it came from.
+
+    Its keys replace those of ``base``; ``extend-select`` and ``extend-exclude`` add to them.
 
     Raises:
         UsageError: for an unknown key or a wrong value.
@@ -72,19 +111,23 @@ def settings_from(table: Mapping[str, Any], path: str) -> Settings:
     for key, value in table.items():
         option = options.get(key)
         if option is None:
-            known = [option.key for option in OPTIONS if option.file]
+            known = [*(option.key for option in OPTIONS if option.file), "extend"]
             raise UsageError(f"{_shown(path)}: unknown key '{key}' in [{TABLE}].{did_you_mean(key, known)}")
         if not option.file:
             reason = _DECIDED_BY_USERS.get(key, "")
             raise UsageError(f"{_shown(path)}: '{key}' can be given on the command line only{reason}.")
         if option.kind is Kind.PROGRAMS and isinstance(value, Mapping):
-            base = os.path.dirname(os.path.abspath(path))
-            changes[option.field] = starts_from(value, base, f"{_shown(path)}: '{key}'")
+            folder = os.path.dirname(os.path.abspath(path))
+            changes[option.field] = starts_from(value, folder, f"{_shown(path)}: '{key}'")
             continue
         changes[option.field] = checked(option, value, f"{_shown(path)}: '{key}'")
         if option.kind is Kind.FILE:
             changes[option.field] = os.path.join(os.path.dirname(os.path.abspath(path)), changes[option.field])
-    return replace(Settings(), **changes)
+    base = base or Settings()
+    for name in ("extend_select", "extend_exclude"):
+        if name in changes:
+            changes[name] = (*getattr(base, name), *changes[name])
+    return replace(base, **changes)
 
 
 def checked(option: Option, value: object, subject: str) -> Any:

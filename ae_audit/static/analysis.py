@@ -21,12 +21,13 @@ def analyse_file(
 
     Nothing is run and nothing but the standard library is imported; first-party modules are read from the disk.
     ``project_root`` bounds where they are looked for (None: found by its usual marks); ``modules`` keeps them for the
-    next file of the same run. A file that is ``named``, rather than found in a folder whose modules are read one by
-    one, is also read where it only calls what trains in a module that it imports. Never raises for what the source
-    holds: what could not be read is in ``errors``.
+    next file of the same run. A file that is ``named``, or that looks like a program that is started, is also read
+    where it only calls what trains in a module that it imports. Never raises for what the source holds: what could not
+    be read is in ``errors``.
     """
     trains = prefilter.may_train(source)
-    if not (trains or named):
+    started = named or prefilter.starts(source)
+    if not (trains or started):
         return StaticResult(relevant=False)
     program = parse(path, source)
     errors = [
@@ -45,7 +46,7 @@ def analyse_file(
         trains = prefilter.names_training(tree for _, tree in program.units)
     project = Project(path, project_root, modules)
     if not trains:
-        acts = named and prefilter.acts(tree for _, tree in program.units)
+        acts = started and prefilter.acts(tree for _, tree in program.units)
         borrowed = _training_modules(project, program) if acts else b""
         if not borrowed:
             return StaticResult(relevant=False, errors=tuple(errors) if named else ())

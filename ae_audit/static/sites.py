@@ -24,7 +24,7 @@ from ae_audit.static.interpreter.program import Execution
 from ae_audit.theory.activations import ActivationRange
 from ae_audit.theory.intervals import UNIT
 from ae_audit.theory.loss_families import POINTWISE
-from ae_audit.theory.loss_names import GENERAL
+from ae_audit.theory.loss_names import GENERAL, WITHOUT_TARGET
 from ae_audit.theory.ranges import ValueRange
 
 MAX_PER_LOCATION = 6
@@ -170,7 +170,7 @@ def _reasons(site: Site, setup: TrainingSetup, prediction: Value) -> Iterable[tu
         yield "output activation", tensors.unknown_head(prediction) or "the model is not in this file"
     if setup.loss.name is None:
         yield "loss", site.why_loss or "it is a function of the user's own that reduces to no known loss"
-    if setup.target.values.unknown:
+    if setup.target.values.unknown and setup.loss.name not in WITHOUT_TARGET:
         reason = arrays.why_unknown(site.target) if site.target is not None else None
         yield "target range", reason or "nothing in the file bounds its values"
 

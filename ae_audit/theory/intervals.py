@@ -157,3 +157,17 @@ def affine_onto(source: Interval, wanted: Interval) -> tuple[float, float] | Non
         return None
     scale = wanted.width / source.width
     return scale, wanted.lo - scale * source.lo + 0.0
+
+
+def powered(interval: Interval, power: float) -> Interval:
+    """The powers of the values of an interval that are not negative, from 0 on where some are."""
+    low = raised(max(interval.lo, 0.0), power)
+    return Interval(low, raised(interval.hi, power) if math.isfinite(interval.hi) else math.inf)
+
+
+def raised(base: float, power: float) -> float:
+    """``base ** power`` of a base that is not negative; infinity past the largest float, where Python raises."""
+    try:
+        return float(base**power)
+    except OverflowError:
+        return math.inf

@@ -21,15 +21,22 @@ GENERAL = {"cce": "cross_entropy", "sparse_cce": "cross_entropy"}
 RELATIONAL: dict[str, str] = {
     "ctc": "aligns a sequence of class scores with a shorter sequence of labels",
     "circle": "compares the embeddings of pairs of samples",
+    "critic_score": "raises or lowers the mean of what a network gives, and has no target",
     "cosine_embedding": "compares two predictions, with a label that says whether they belong together",
+    "gradient_penalty": "draws the length of a derivative of the output to a number",
     "hinge_embedding": "takes its prediction for a distance between two samples",
     "margin_ranking": "ranks two predictions",
+    "policy_gradient": "makes what pays more likely, and has no target",
+    "residual": "draws an expression in derivatives of the output to zero: a differential equation",
     "triplet_margin": "compares the embeddings of three samples",
     "own_output_layer": "applies its own output layer: the prediction that meets the target never leaves it",
     "pairwise_mse": "compares differences between the values of one sample",
     "sampled_softmax": "applies its own output layer to a sample of the classes",
+    "wasserstein": "sets the mean of what a network gives for some samples against that for others",
 }
 """Losses without a prediction that could be compared with a target value by value: named, but without theory."""
+WITHOUT_TARGET = frozenset({"critic_score", "gradient_penalty", "policy_gradient", "residual", "wasserstein"})
+"""Those among them that compare the output with no data at all."""
 
 
 def canonical(framework: str, symbol: str) -> tuple[str, dict[str, Default]] | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import fuzz
-import fuzz_mutants
+import fuzz_models
 import pytest
 
 from ae_audit.static.model_files.models import read_model
@@ -59,7 +59,7 @@ def test_a_crash_and_a_hang_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(fuzz, "audited", audited)
     monkeypatch.setattr(fuzz, "PATIENCE", 0.05)
-    signal.signal(signal.SIGPROF, fuzz._interrupt)
+    signal.signal(signal.SIGPROF, fuzz.interrupt)
     found = [fuzz.wrong("a.py", source)[0] for source in (b"crash", b"hang", b"fine")]
     assert found[0] is not None
     assert found[0].startswith("ZeroDivisionError")
@@ -71,68 +71,69 @@ def test_what_fails_is_cut_down(monkeypatch: pytest.MonkeyPatch) -> None:
         json.loads(b"1" if b"bad" not in source else b"")
 
     monkeypatch.setattr(fuzz, "audited", audited)
-    signal.signal(signal.SIGPROF, fuzz._interrupt)
+    signal.signal(signal.SIGPROF, fuzz.interrupt)
     source = b"\n".join(b"line %d" % n for n in range(100)) + b"\nbad\n" + b"more\n" * 50
     key, _ = fuzz.wrong("a.py", source)
     assert key is not None
     assert fuzz.smallest("a.py", source, key) == b"bad"
 
 
-LAYERS = [
-    {"module": "keras.layers", "class_name": "InputLayer", "config": {"batch_shape": [None, 784], "name": "i"}},
-    {"module": "keras.layers", "class_name": "Dense", "config": {"name": "d", "units": 784, "activation": "softmax"}},
-]
-KERAS = {
-    "class_name": "Sequential",
-    "config": {"name": "s", "layers": LAYERS},
-    "compile_config": {"loss": {"class_name": "BinaryCrossentropy", "config": {"from_logits": False}}},
-}
-NODE = {
-    "target": "torch.ops.aten.sigmoid.default",
-    "inputs": [{"name": "self", "arg": {"as_tensor": {"name": "x"}}}],
-    "outputs": [{"as_tensor": {"name": "y"}}],
-    "metadata": {},
-}
-SIZES = {"dtype": 7, "sizes": [{"as_int": 2}, {"as_int": 784}]}
-GRAPH = {
-    "inputs": [{"as_tensor": {"name": "x"}}],
-    "outputs": [{"as_tensor": {"name": "y"}}],
-    "nodes": [NODE],
-    "tensor_values": {"x": SIZES, "y": SIZES},
-}
-SIGNATURE = {
-    "input_specs": [{"user_input": {"arg": {"as_tensor": {"name": "x"}}}}],
-    "output_specs": [{"user_output": {"arg": {"as_tensor": {"name": "y"}}}}],
-}
-TORCH = {"graph_module": {"graph": GRAPH, "signature": SIGNATURE}, "schema_version": {"major": 8, "minor": 0}}
-
-
-def written(folder: Path, suffix: str, config: bytes) -> str:
-    """A model file of that kind around a description."""
-    path = folder / f"model{suffix}"
-    if suffix == ".json":
-        path.write_bytes(config)
-    elif suffix == ".h5":
-        path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(50) + config + bytes(20))
-    else:
-        name = "config.json" if suffix == ".keras" else "m/models/model.json"
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr(name, config)
-    return str(path)
-
-
-@pytest.mark.parametrize("suffix", [".json", ".h5", ".keras", ".pt2"])
+@pytest.mark.parametrize("suffix", fuzz_models.SUFFIXES)
 def test_an_altered_model_file_is_read_or_refused_in_a_sentence(tmp_path: Path, suffix: str) -> None:
     chance = random.Random(suffix)
-    text = json.dumps(TORCH if suffix == ".pt2" else KERAS)
-    assert read_model(written(tmp_path, suffix, text.encode())).model is not None
+    path = tmp_path / f"model{suffix}"
+    for document in (fuzz_models.TORCH,) if suffix == ".pt2" else (fuzz_models.KERAS, fuzz_models.FUNCTIONAL):
+        path.write_bytes(fuzz_models.file_of(suffix, json.dumps(document).encode()))
+        assert read_model(str(path)).model is not None
     refused = 0
     for _ in range(60):
-        path = written(tmp_path, suffix, fuzz_mutants.of_json(text, chance).encode())
-        if chance.random() < 0.2:
-            Path(path).write_bytes(fuzz_mutants.of_bytes(Path(path).read_bytes(), chance))
-        result = read_model(path).result
+        path.write_bytes(fuzz_models.mutant(suffix, chance))
+        result = read_model(str(path)).result
         assert [item for item in result.undecided if "please report it" in item.why] == []
         assert all(error.message.endswith(".") and not error.internal for error in result.errors)
         refused += bool(result.errors)
     assert refused > 5
+
+
+def nested(depth: int) -> bytes:
+    """A model whose loss stands in so many dictionaries."""
+    text = json.dumps({**fuzz_models.KERAS, "compile_config": {"loss": "MARK"}})
+    return text.replace('"MARK"', '{"a": ' * depth + "1" + "}" * depth).encode()
+
+
+@pytest.mark.parametrize("depth", [300, 450, 900, 5000])
+def test_a_model_that_is_nested_too_deeply_is_refused_in_a_sentence(tmp_path: Path, depth: int) -> None:
+    """Python's JSON goes deeper than what writes the model down as a program."""
+    (tmp_path / "model.json").write_bytes(nested(depth))
+    result = read_model(str(tmp_path / "model.json")).result
+    assert [error.internal for error in result.errors] == [False] * len(result.errors)
+    assert result.errors or depth == 300
+
+
+@pytest.mark.parametrize("begun", [b'{"name": ', b'{"name": "' + b"a" * 90, b'{"loss": ' + b"[" * 90])
+def test_a_model_file_is_looked_through_a_few_times_at_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    """Where a text that describes a model begins again and again, each was read to the end of the file."""
+    looked: list[int] = []
+    decode = json.JSONDecoder.raw_decode
+
+    def counted(self: json.JSONDecoder, text: str, index: int = 0) -> object:
+        looked.append(len(text))
+        return decode(self, text, index)
+
+    monkeypatch.setattr(json.JSONDecoder, "raw_decode", counted)
+    source = fuzz_models.file_of(".h5", begun * 5000)
+    (tmp_path / "model.h5").write_bytes(source)
+    assert read_model(str(tmp_path / "model.h5")).result.errors
+    assert 0 < sum(looked) <= 10 * len(source)
+
+
+def test_an_archive_whose_lists_unfold_to_more_than_a_model_has_is_refused(tmp_path: Path) -> None:
+    packed = tmp_path / "model.pt2"
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("m/models/model.json", json.dumps(fuzz_models.TORCH))
+        for number in range(3):
+            archive.writestr(f"m/data/weights/{number}_config.json", b"{" + b" " * (30 << 20) + b"}")
+    (error,) = read_model(str(packed)).result.errors
+    assert error.message == "its lists of weights are too large for a model."

@@ -56,6 +56,38 @@ def test_what_one_file_compiles_and_another_fits_is_told_once(tmp_path: Path) ->
     assert not report.undecided
 
 
+LOOP = """
+import torch.nn.functional as F
+
+def run(net, loader, optimizer):
+    for x, _ in loader:
+        loss = F.mse_loss(net(x), x)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+"""
+STARTED = """
+from torch import nn, optim
+from torch.utils.data import DataLoader
+from torchvision import datasets, transforms
+from loop import run
+
+if __name__ == "__main__":
+    net = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), nn.Sigmoid())
+    run(net, DataLoader(datasets.MNIST("d", transform=transforms.ToTensor())), optim.Adam(net.parameters()))
+"""
+
+
+def test_a_folder_is_read_with_the_programs_that_call_its_trainings(tmp_path: Path) -> None:
+    (tmp_path / "loop.py").write_text(LOOP)
+    (tmp_path / "start.py").write_text(STARTED)  # which names no loss
+    report = audit_files([AuditTarget(str(path)) for path in sorted(tmp_path.iterdir())], Settings(), Progress())
+    (setup,) = report.setups
+    assert Path(setup.location.path).name == "loop.py"
+    assert (setup.head.activation, str(setup.target.values)) == ("sigmoid", "[0, 1]")
+    assert not report.undecided
+
+
 def test_two_programs_that_train_by_one_function_are_told_apart(tmp_path: Path) -> None:
     known, unknown = CALLS.format(data="np.random.rand(99, 784)"), CALLS.format(data="np.load('x.npy')")
     report = audited(tmp_path, shared=SHARED, known=known, unknown=unknown)

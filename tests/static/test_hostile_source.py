@@ -105,8 +105,9 @@ a = MinMaxScaler((nan, inf)).fit_transform(x), MinMaxScaler((0, huge)).fit_trans
 a = MinMaxScaler("ab").fit_transform(x), MinMaxScaler((0, inf)).fit_transform(x)
 a = cv2.normalize(x, None, nan, inf, cv2.NORM_MINMAX), T.Normalize((nan,), (inf,))(t), T.Normalize((inf,), (0.0,))(t)
 a = T.RandomErasing(value=nan)(t), T.RandomErasing(value=huge)(t), T.Pad(2, nan)(t), t.masked_fill(t > 0, nan)
-a = np.zeros((10**30, 4))[:, 1:], np.zeros((10**30, 4))[1:], len(range(huge)), [i for i in range(huge)], x[huge:]
-b = np.random.default_rng(0).integers(0, 256, (9, huge, 4)).astype("uint8"), torch.zeros(huge, 3).view(-1)[1:]
+a = np.zeros((10**30, 4))[:, 1:], np.stack([np.zeros((10**30, 4)) for _ in range(9)])[:, 5:]
+a = len(range(huge)), [i for i in range(huge)], x[huge:]
+b = np.random.default_rng(0).integers(0, 256, (9, 1e308, 4, 3)).astype("uint8"), torch.zeros(huge, 3).view(-1)[1:]
 a = torch.nn.Hardtanh(inf, -inf)(t), torch.nn.ELU(nan)(t), torch.nn.Threshold(nan, inf)(t), keras.layers.ReLU(nan)(k)
 model = keras.Sequential([keras.layers.Dense(huge)])
 model.compile(loss="mse")

@@ -30,7 +30,7 @@ def trained(step: str) -> str:
     "loss",
     [
         "1 - torch.min(x.flatten(1), net(x)).sum() / torch.max(x.flatten(1), net(x)).sum()",
-        "1 - 2 * (net(x) * x.flatten(1)).sum() / (net(x).sum() + x.sum())",
+        "1 - 2 * (net(x) * x.flatten(1)).sum() / (net(x).sum() + 3 * x.sum())",
         "torch.where(x.flatten(1) > 0.5, 1 - net(x), net(x)).mean()",
     ],
 )
@@ -44,6 +44,31 @@ def test_an_overlap_written_out_meets_its_target() -> None:
     setup = setup_of(trained("loss = 1 - 2 * (net(x) * x.flatten(1)).sum() / (net(x).sum() + x.sum())"))
     assert setup.target.source == "torchvision.datasets.MNIST"
     assert setup.relation is Relation.SAME
+
+
+INTERSECTION = "(p * y).sum(dim=1)"
+
+
+@pytest.mark.parametrize(
+    ("loss", "name", "parameters"),
+    [
+        (f"1 - (2 * {INTERSECTION} + 1) / (p.sum(dim=1) + y.sum(dim=1) + 1)", "dice", ()),
+        (f"1 - 2 * {INTERSECTION} / (p ** 2 + y ** 2).sum(dim=1).clamp(min=1e-6)", "dice", ()),
+        (f"1 - 2 * {INTERSECTION} / (torch.square(p).sum(dim=1) + torch.mul(y, y).sum(dim=1))", "dice", ()),
+        (f"-torch.log({INTERSECTION} / (p.sum(1) + y.sum(1) - {INTERSECTION}))", "tversky", (1.0, 1.0)),
+        (f"1 - {INTERSECTION} / ({INTERSECTION} + .3 * ((1 - p) * y).sum(1) + .7 * (p * (1 - y)).sum(1))", "tversky",
+         (0.3, 0.7)),
+        (f"1 - {INTERSECTION} / (p.sum(1) + y.sum(1))", None, ()),
+        (f"1 - 2 * {INTERSECTION} / (p.sum(1) + (1 - y).sum(1))", None, ()),
+        ("1 - 2 * (p * y).sum(1) / (judge(x).sum(1) + y.sum(1))", None, ()),
+        ("1 - 2 * torch.sigmoid((p * y).sum(1)) / (p.sum(1) + y.sum(1))", None, ()),
+    ],
+)  # fmt: skip
+def test_an_index_of_overlap_written_out_has_its_name(loss: str, name: str | None, parameters: tuple[float]) -> None:
+    setup = setup_of(trained(f"y = (x.flatten(1) > 0.5).float()\np = net(x)\nloss = ({loss}).mean()"))
+    assert setup.loss.name == name
+    assert tuple(value for _, value in setup.loss.parameters) == pytest.approx(parameters)
+    assert setup.head.activation == "sigmoid"
 
 
 @pytest.mark.parametrize("error", ["(judge(x) - 1) ** 2", "torch.square(judge(x) - 1.0)", "(judge(x) - 1).pow(2)"])
@@ -90,9 +115,55 @@ def test_a_critic_without_target_is_told() -> None:
         """)).encode(),
     )  # fmt: skip
     (setup,) = result.setups
-    assert setup.loss.name is None
-    assert {one.what for one in result.undecided} >= {"loss", "target range"}
-    assert all("running the program" not in one.why for one in result.undecided)
+    assert setup.loss.name == "wasserstein"
+    assert setup.loss.scores
+    assert not result.undecided  # no data are its target
+
+
+@pytest.mark.parametrize(
+    ("loss", "name"),
+    [
+        ("-judge(net(x)).mean()", "critic_score"),
+        ("((torch.autograd.grad(judge(x).sum(), x)[0].flatten(1).norm(2, dim=1) - 1) ** 2).mean()", "gradient_penalty"),
+        ("(torch.autograd.grad(judge(x).sum(), x, create_graph=True)[0] + 2 * judge(x)).pow(2).mean()", "residual"),
+        ("(-Normal(judge(x), 1.0).log_prob(Normal(judge(x), 1.0).sample()) * reward).mean()", "policy_gradient"),
+        ("-(reward * torch.exp(Normal(judge(x), 1.0).log_prob(taken) - before)).mean()", "policy_gradient"),
+    ],
+)
+def test_a_loss_without_a_target_has_a_name(loss: str, name: str) -> None:
+    before = "from torch.distributions import Normal\nreward, taken, before = torch.load('episode.pt')\n"
+    assert setup_of(before + trained(f"loss = {loss}")).loss.name == name
+
+
+def test_a_penalty_beside_scores_leaves_them_what_they_are() -> None:
+    step = """
+    slope = torch.autograd.grad(outputs=judge(x), inputs=x, create_graph=True)[0]
+    loss = judge(net(x)).mean() - judge(x).mean() + 10 * ((slope.flatten(1).norm(2, dim=1) - 1) ** 2).mean()
+    """
+    assert setup_of(trained(step)).loss.name == "wasserstein"
+
+
+def test_the_mean_of_something_unknown_is_no_score() -> None:
+    assert setup_of(trained("loss = judge(x).std(dim=1).mean()")).loss.name is None
+
+
+def test_a_loss_of_outputs_alone_is_told() -> None:
+    step = "loss = (torch.distributions.kl_divergence(Normal(net(x), 1.0), Normal(judge(x), 1.0)) * net(x)).mean()"
+    assert setups_of("from torch.distributions import Normal\n" + trained(step))
+
+
+@pytest.mark.parametrize(
+    ("target", "relation"),
+    [("b * noise - a * x", Relation.OTHER), ("mixed", Relation.SAME), ("x", Relation.NOISED_INPUT)],
+)
+def test_another_mixture_of_the_same_noise_is_no_noisy_twin(target: str, relation: Relation) -> None:
+    rates = "noise = torch.randn_like(x)\nb = torch.rand(64, 1, 1, 1) ** 0.5\na = (1 - b ** 2) ** 0.5\n"
+    setup = setup_of(trained(rates + f"mixed = a * x + b * noise\nloss = F.mse_loss(net(mixed), {target})"))
+    assert setup.relation is relation
+
+
+def test_the_mean_of_a_square_is_no_score() -> None:
+    assert setup_of(trained("loss = (judge(x) ** 2).mean()")).loss.name is None
 
 
 def test_a_loss_out_of_reach_is_told_as_a_training() -> None:
@@ -296,7 +367,7 @@ class Critic(L.LightningModule):
         return torch.optim.Adam(self.parameters())
 L.Trainer().fit(Critic(), DataLoader(torch.rand(100, 4)))
 """
-    assert setup_of(program).loss.name is None
+    assert setup_of(program).loss.name == "critic_score"
 
 
 @pytest.mark.parametrize(

@@ -227,7 +227,7 @@ def test_a_program_whose_training_stands_in_a_module(tmp_path: Path, how: str) -
     found = [(s.location.path, s.head.activation, str(s.target.values)) for s in result.setups]
     assert result.relevant is trains
     assert found == ([(str(tmp_path / "helpers.py"), "sigmoid", "[0, 255]")] if trains else [])
-    assert not analyse_file(str(program), source.encode()).relevant  # in a folder its modules are read themselves
+    assert analyse_file(str(program), source.encode()).relevant is trains  # found in a folder, it is read alike
 
 
 @pytest.mark.parametrize("named", [True, False])

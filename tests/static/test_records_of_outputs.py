@@ -93,3 +93,52 @@ for x, _ in train_loader:
 """,
     )
     assert setup.head.activation == "softmax"
+
+
+@pytest.mark.parametrize(
+    "parsed",
+    [
+        "tyro.cli(Args)",
+        "pyrallis.parse(config_class=Args)",
+        "transformers.HfArgumentParser((Args,)).parse_args_into_dataclasses()[0]",
+    ],
+)
+def test_options_in_a_data_class_have_its_defaults(parsed: str) -> None:
+    setup = setup_of(
+        LOADER,
+        f"""
+import pyrallis, transformers, tyro
+from dataclasses import dataclass
+@dataclass
+class Args:
+    width: int = 8
+    act: str = "softmax"
+args = {parsed}
+act = nn.Softmax(dim=1) if args.act == "softmax" else nn.Sigmoid()
+model = nn.Sequential(nn.Flatten(), nn.Linear(784, args.width), nn.Linear(8, 784), act)
+optimizer = torch.optim.Adam(model.parameters())
+for x, _ in train_loader:
+    loss = F.mse_loss(model(x), x.flatten(1))
+    optimizer.zero_grad(); loss.backward(); optimizer.step()
+""",
+    )
+    assert setup.head.activation == "softmax"
+
+
+@pytest.mark.parametrize(("given", "units"), [("args.classes", None), ("1", 1), ("args.width", 8)])
+def test_one_unit_that_an_option_has_by_default_is_no_fact(given: str, units: int | None) -> None:
+    setup = setup_of(
+        LOADER,
+        f"""
+parser = argparse.ArgumentParser()
+parser.add_argument("--classes", type=int, default=1)
+parser.add_argument("--width", type=int, default=8)
+args = parser.parse_args()
+model = nn.Sequential(nn.Flatten(), nn.Linear(784, {given}), nn.Softmax(dim=1))
+optimizer = torch.optim.Adam(model.parameters())
+for x, y in train_loader:
+    loss = F.mse_loss(model(x), y)
+    optimizer.zero_grad(); loss.backward(); optimizer.step()
+""",
+    )
+    assert setup.head.units == units

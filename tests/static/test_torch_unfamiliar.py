@@ -109,13 +109,15 @@ def test_the_log_likelihood_of_a_code_is_no_comparison_with_data() -> None:
 
 
 def test_a_policy_gradient_compares_nothing_with_data() -> None:
-    assert not setups_of("""
+    setup = setup_of("""
     for img, _ in loader:
         policy = Categorical(logits=net(img.view(-1, 784)))
         action = policy.sample()
         loss = -(policy.log_prob(action) * 2.0).mean()
         loss.backward()
     """)
+    assert setup.loss.name == "policy_gradient"
+    assert setup.target.values.unknown
 
 
 def test_a_parameter_without_gradient_is_the_data_in_it() -> None:

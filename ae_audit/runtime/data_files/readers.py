@@ -10,11 +10,12 @@ from typing import IO, Any
 import numpy as np
 
 from ae_audit.runtime.data_files.samples import Array, DataFile, DataProblem, check_numbers, rows_a_block
+from ae_audit.runtime.data_files.stores import hdf5, zarr_store
 from ae_audit.runtime.data_files.tables import parquet, text_table
 
 
 def open_data(path: str, part: str | None, name: str) -> DataFile:
-    """The data in the file at ``path``; ``part`` is an array of an archive or the columns of a table.
+    """The data in the file at ``path``; ``part`` is an array of an archive or store, or the columns of a table.
 
     Raises:
         DataProblem: if it cannot be read, holds no numbers, or needs unpickling.
@@ -25,6 +26,10 @@ def open_data(path: str, part: str | None, name: str) -> DataFile:
             return _npy(path, name)
         if suffix == ".npz":
             return _npz(path, part, name)
+        if suffix in {".h5", ".hdf5"}:
+            return hdf5(path, part, name)
+        if os.path.isdir(path):
+            return zarr_store(path, part, name)
         if suffix == ".parquet":
             return parquet(path, part, name)
         return text_table(path, part, name, "\t" if suffix == ".tsv" else None)

@@ -1,6 +1,6 @@
 """Samples of a data file as a stream, read block by block.
 
-A file may be larger than the memory: of all its values only the ends are kept, and of its samples a part.
+A file may be larger than the memory: of all its values only figures are kept, and of its samples a part.
 """
 
 from __future__ import annotations
@@ -13,14 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ae_audit.runtime.capture import MOST_SAMPLES
+from ae_audit.runtime.measure.sliced_arrays import BLOCK_BYTES, MOST_BYTES, Looked, look
 from ae_audit.runtime.measure.spread import spread
+from ae_audit.theory.totals import Totals
 
 Array = NDArray[Any]
-
-BLOCK_BYTES = 16 << 20
-"""read at a time of a file that may be larger than memory"""
-MOST_BYTES = 64 << 20
-"""of the samples that are kept"""
 
 
 class DataProblem(Exception):
@@ -47,55 +44,37 @@ class DataFile:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """Samples spread evenly over a file, and what holds of all of it."""
+    """Samples spread evenly over a file, and what was counted over all of it."""
 
     sample: Array
-    low: float
-    """of all finite values; ∞ (and ``high`` −∞) where there is none"""
-    high: float
-    non_finite: int
+    totals: Totals
 
 
 def gather(data: DataFile, scale: tuple[float, float] | None = None) -> Gathered:
-    """One pass over ``data``: at most :data:`MOST_SAMPLES` samples, spread over all, and the ends of all values.
+    """One pass over ``data``: at most :data:`MOST_SAMPLES` samples, spread over all, and the totals of all values.
 
     Equal lengths give samples of equal numbers. With ``scale`` every value is multiplied and shifted first.
 
     Raises:
         DataProblem: if the file is damaged.
     """
-    kept: list[Array] = []
-    low, high, non_finite, seen = np.inf, -np.inf, 0, 0
+    found: Looked | None = None
+    seen = 0
     wanted: Array = np.empty(0, np.int64)
+    row_size = int(np.prod(data.sample_shape, dtype=np.int64))
     for block in data.blocks():
         if not seen:
-            most = max(1, min(MOST_SAMPLES, MOST_BYTES // max(1, block[0].nbytes)))
-            wanted = spread(data.length, most)
-        here = wanted[(wanted >= seen) & (wanted < seen + len(block))] - seen
-        kept.append(_scaled(np.array(block[here]), scale))
-        ends = _ends(block)
-        low, high, non_finite = min(low, ends[0]), max(high, ends[1]), non_finite + ends[2]
+            wanted = spread(data.length, max(1, min(MOST_SAMPLES, MOST_BYTES // max(1, block[0].nbytes))))
+        looked = look(_scaled(block, scale), seen, row_size, wanted)
+        found = looked if found is None else found.join(looked)
         seen += len(block)
-    if not seen:
+    if found is None or not seen:
         raise DataProblem(f"{data.name} holds no samples.")
-    if scale is not None and low <= high:
-        low, high = sorted((low * scale[0] + scale[1], high * scale[0] + scale[1]))
-    return Gathered(np.concatenate(kept), float(low), float(high), non_finite)
+    return Gathered(found.rows, found.stretch.finish())
 
 
 def _scaled(block: Array, scale: tuple[float, float] | None) -> Array:
     return block if scale is None else np.asarray(block * scale[0] + scale[1], dtype=np.float32)
-
-
-def _ends(block: Array) -> tuple[float, float, int]:
-    if not block.size:
-        return np.inf, -np.inf, 0
-    low, high = float(block.min()), float(block.max())
-    if np.isfinite(low) and np.isfinite(high):
-        return low, high, 0
-    finite = np.isfinite(block)
-    count = int(block.size - np.count_nonzero(finite))
-    return float(block.min(where=finite, initial=np.inf)), float(block.max(where=finite, initial=-np.inf)), count
 
 
 def rows_a_block(sample_bytes: int) -> int:

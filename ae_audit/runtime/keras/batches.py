@@ -1,6 +1,7 @@
 """The data of a Keras training: whatever ``fit`` was given, as NumPy arrays of bounded size.
 
-Arrays are sampled evenly over their whole length and summarised whole; streams (generators, ``tf.data``,
+Arrays are sampled evenly over their whole length and summarised whole, those that are read by slices (Dask, Zarr, HDF5)
+as they are read; streams (generators, ``tf.data``,
 ``PyDataset``, torch loaders) are read for a few batches.
 """
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from ae_audit.runtime.capture import MOST_SAMPLES
 from ae_audit.runtime.host.accommodations.inert import Inert, refuse
+from ae_audit.runtime.measure.sliced_arrays import SlicedArray, is_sliceable, sliced_array
 from ae_audit.runtime.measure.spread import spread
 
 MOST_BYTES = 64 << 20
@@ -79,7 +81,7 @@ def read(
     """
     if _is_stream(x):
         return _read_stream(x)
-    whole = tuple(_map_numpy(part) for part in (x, y, sample_weight))
+    whole = tuple(_map_numpy(part, sliced=True) for part in (x, y, sample_weight))
     lengths = {len(array) for array in arrays_of(whole)}
     if not lengths or min(lengths) == 0:
         raise Unreadable("the training data is empty")
@@ -107,7 +109,7 @@ def read(
 
 def split(x: Any, y: Any, sample_weight: Any, share: float) -> tuple[tuple[Any, Any, Any], tuple[Any, Any]]:
     """Training and validation part of arrays, as ``validation_split`` cuts them: the last part validates."""
-    whole = tuple(_map_numpy(part) for part in (x, y, sample_weight))
+    whole = tuple(_map_numpy(part, sliced=True) for part in (x, y, sample_weight))
     cut = int(len(arrays_of(whole)[0]) * (1.0 - share))
     views: dict[tuple[int, bool], Array] = {}
 
@@ -194,17 +196,18 @@ def copied(batch: Any) -> Any:
     return copy(arrays) if _is_array(arrays) else tree().map_structure(copy, arrays)
 
 
-def _map_numpy(structure: Any) -> Any:
-    known: dict[int, Array] = {}
+def _map_numpy(structure: Any, *, sliced: bool = False) -> Any:
+    """The structure with NumPy arrays for leaves; with ``sliced``, arrays that are elsewhere stay there."""
+    known: dict[int, Array | SlicedArray] = {}
 
-    def convert(leaf: Any) -> Array | None:
+    def convert(leaf: Any) -> Array | SlicedArray | None:
         if leaf is None:
             return None
         if id(leaf) not in known:
-            known[id(leaf)] = np.atleast_1d(to_numpy(leaf))
+            known[id(leaf)] = sliced_array(leaf) if sliced and is_sliceable(leaf) else np.atleast_1d(to_numpy(leaf))
         return known[id(leaf)]
 
-    if _is_array(structure):
+    if _is_array(structure) or is_sliceable(structure):
         return convert(structure)
     return tree().map_structure(convert, structure)
 
@@ -242,7 +245,7 @@ def _same_leaves(structure: Any) -> tuple[int, ...]:
 
 
 def _is_stream(x: Any) -> bool:
-    if _is_array(x) or isinstance(x, (list, tuple, dict)):
+    if _is_array(x) or is_sliceable(x) or isinstance(x, (list, tuple, dict)):
         return False
     return hasattr(x, "__iter__") or hasattr(x, "__getitem__") or hasattr(x, "__next__")
 

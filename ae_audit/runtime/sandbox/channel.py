@@ -135,6 +135,7 @@ def enter(arguments: list[str] | None = None) -> Session:
     policy = Policy(
         scratch=order["scratch"],
         writable=(str(folder / EVENTS), *order["allow_write"]),
+        opened=(str(folder / WHEREABOUTS),),
         network=order["allow_network"],
         cpu_seconds=order["cpu_seconds"],
         file_bytes=order["file_bytes"],

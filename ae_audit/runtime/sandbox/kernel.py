@@ -36,7 +36,7 @@ _PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIV
 _SECCOMP_MODE_FILTER = 2
 _SIGKILL = 9
 
-_LOAD, _EQUAL, _AT_LEAST, _GIVE = 0x20, 0x15, 0x35, 0x06
+_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _GIVE = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _REFUSE = 0x7FFF0000, 0x00050000
 _AT_NUMBER, _AT_ARCHITECTURE, _AT_ARGUMENTS = 0, 4, 16
 """offsets in ``struct seccomp_data``; of an argument, the lower half comes first on the machines below"""
@@ -50,18 +50,21 @@ class _Machine:
     socket: int
     ioctl: int
     prlimit: int
+    clone: int
+    unshare: int
     refused: tuple[int, ...]
     """add_key, request_key, keyctl, perf_event_open, bpf, userfaultfd, open_by_handle_at: no program that is audited
     needs them, and what they reach is the user's or the whole kernel's"""
 
 
 _MACHINES = {
-    "x86_64": _Machine(0xC000003E, 41, 16, 302, (248, 249, 250, 298, 321, 323, 304)),
-    "aarch64": _Machine(0xC00000B7, 198, 29, 261, (217, 218, 219, 241, 280, 282, 265)),
+    "x86_64": _Machine(0xC000003E, 41, 16, 302, 56, 272, (248, 249, 250, 298, 321, 323, 304)),
+    "aarch64": _Machine(0xC00000B7, 198, 29, 261, 220, 97, (217, 218, 219, 241, 280, 282, 265)),
 }
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 """push characters into a terminal, as if its user had typed them"""
-_IO_URING_SETUP = 425
+_IO_URING_SETUP, _CLONE3 = 425, 435
+_NEW_USER_NAMESPACE = 0x10000000
 _X32_BIT = 0x40000000
 _UNIX, _NETLINK = 1, 16
 _NETLINK_ROUTE = 0
@@ -148,7 +151,8 @@ def refuse_internet_sockets() -> bool:
 def refuse_meddling() -> bool:
     """Make typing into a terminal, setting limits of other processes, keys of the user and the like fail with EPERM.
 
-    ``io_uring``, which goes round filters of calls, and calls of another machine's numbering fail with ENOSYS.
+    So do user namespaces, in which a program would have every capability again. What filters cannot look into
+    (``io_uring``, ``clone3``, for which libraries have the older call) and calls of another numbering fail with ENOSYS.
     """
     machine = _machine()
     return machine is not None and _install([*_our_calls(machine), *_meddling(machine), (_GIVE, 0, 0, _ALLOW)])
@@ -193,8 +197,15 @@ def _meddling(machine: _Machine) -> list[Instruction]:
     ]
     return [
         *whole,
-        (_EQUAL, 0, 1, _IO_URING_SETUP),
+        (_EQUAL, 1, 0, _IO_URING_SETUP),
+        (_EQUAL, 0, 1, _CLONE3),
         (_GIVE, 0, 0, _REFUSE | errno.ENOSYS),
+        (_EQUAL, 1, 0, machine.clone),
+        (_EQUAL, 0, 4, machine.unshare),
+        (_LOAD, 0, 0, _AT_ARGUMENTS),  # the flags, of both
+        (_ANY_BIT, 0, 1, _NEW_USER_NAMESPACE),
+        (_GIVE, 0, 0, _REFUSE | errno.EPERM),
+        (_LOAD, 0, 0, _AT_NUMBER),
         (_EQUAL, 0, 5, machine.ioctl),
         (_LOAD, 0, 0, _AT_ARGUMENTS + 1 * 8),  # the request
         (_EQUAL, 1, 0, _TIOCSTI),

@@ -20,7 +20,7 @@ from enum import Enum
 from pathlib import Path
 from typing import IO, Any
 
-from ae_audit.runtime.sandbox import processes, run_folder, scratch_dir
+from ae_audit.runtime.sandbox import bubblewrap, processes, run_folder, scratch_dir
 from ae_audit.runtime.sandbox.channel import EVENTS, REQUEST, WHEREABOUTS
 from ae_audit.runtime.sandbox.clock import MOST_STRETCH, waited
 from ae_audit.runtime.sandbox.interpreters import OWN, Interpreter
@@ -262,7 +262,8 @@ class _Run:
             if stopped is not None:
                 self._ask_whereabouts(child)
             processes.end(child.pid, self.mark, grace=_GRACE if stopped is Ending.TIMED_OUT else 0.0)
-            child.wait()
+            boxed = processes.name(child.pid) == bubblewrap.NAME
+            code = bubblewrap.code_of(child.wait()) if boxed else child.wait()
             self._drain(child, fifo)
         finally:
             if child.returncode is None:  # an exception came in between
@@ -273,7 +274,7 @@ class _Run:
                     stream.close()
             os.close(fifo)
             processes.remove_shared_memory(self.seen)
-        return self._outcome(stopped, child.returncode, time.monotonic() - start)
+        return self._outcome(stopped, code, time.monotonic() - start)
 
     def _listen(self, child: subprocess.Popen[bytes], fifo: int, deadline: float) -> Ending | None:
         """Until the child ends (None) or has to be ended (why)."""

@@ -93,10 +93,15 @@ def cover(sockets: Iterable[str], writable: tuple[str, ...]) -> bool:
     Returns:
         Whether none of them can be reached any more.
     """
-    own = tuple(f"{os.path.realpath(path)}{os.sep}" for path in writable if os.path.isdir(path))
-    outside = [path for path in dict.fromkeys(sockets) if not os.path.realpath(path).startswith(own)]
-    covered = [_mount(os.devnull, path, _MS_BIND) or not os.path.exists(path) for path in outside]  # as many as can be
+    places = outside(sockets, writable)
+    covered = [_mount(os.devnull, path, _MS_BIND) or not os.path.exists(path) for path in places]  # as many as can be
     return all(covered)
+
+
+def outside(sockets: Iterable[str], writable: tuple[str, ...]) -> list[str]:
+    """The sockets that are in none of the granted folders."""
+    own = tuple(f"{os.path.realpath(path)}{os.sep}" for path in writable if os.path.isdir(path))
+    return [path for path in dict.fromkeys(sockets) if not os.path.realpath(path).startswith(own)]
 
 
 def read_only_but(writable: Iterable[str]) -> bool:

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ae_audit.runtime.sandbox import kernel, mounts, namespaces
+from ae_audit.runtime.sandbox import bubblewrap, kernel, mounts, namespaces
 
 FILE_BYTES = 2 << 30
 """largest file that the program may write (``RLIMIT_FSIZE``)"""
@@ -45,6 +45,8 @@ class Policy:
     """the one folder that it may write in"""
     writable: tuple[str, ...] = ()
     """folders opened by the user (``--allow-write``) and the files of our own channel"""
+    opened: tuple[str, ...] = ()
+    """files that we ourselves open before the sandbox closes, and that the program may not"""
     network: bool = False
     """opened by the user (``--allow-network``)"""
     cpu_seconds: int | None = None
@@ -301,7 +303,7 @@ def confine(policy: Policy, on_blocked: Callable[[Blocked], None]) -> tuple[Conf
     kernel.die_with_parent()
     kernel.adopt_orphans()
     # first, since Landlock keeps the mounts as they are; what goes on from here may be another process
-    layers = namespaces.enter(policy.writable_paths, network=policy.network)
+    layers = _namespaces(policy)
     if namespaces.drop_capabilities():
         layers = (*layers, "capabilities")
     kernel.give_up_privileges()
@@ -313,6 +315,18 @@ def confine(policy: Policy, on_blocked: Callable[[Blocked], None]) -> tuple[Conf
     guard = Guard(policy, on_blocked, kernel_holds_writes=writes)
     guard.install()
     return Confinement(writes, network, layers), guard
+
+
+def _namespaces(policy: Policy) -> tuple[str, ...]:
+    """The layers that come of namespaces: of our own, or where those are refused, of bubblewrap's."""
+    folder = os.path.dirname(policy.scratch)
+    places = (*policy.writable_paths, *policy.opened)
+    if bubblewrap.is_inside(folder):
+        return bubblewrap.found(folder, places)
+    layers = namespaces.enter(policy.writable_paths, network=policy.network)
+    if not layers:
+        bubblewrap.start_anew(folder, places, network=policy.network)
+    return layers
 
 
 def set_limits(policy: Policy) -> None:

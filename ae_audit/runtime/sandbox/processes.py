@@ -50,10 +50,14 @@ def _number_inside(process: int) -> int | None:
 
 
 def program_of(root: int) -> int:
-    """The process that runs the program: of a namespace of processes that ``root`` began the second, else ``root``."""
+    """The process that runs the program: of a namespace of processes that ``root`` began, its first one's own child.
+
+    That is the oldest, with the lowest number: orphans, which the first one adopts, come later. Else ``root``.
+    """
     for first in _children(root):
         if _number_inside(first) == 1:
-            return next((process for process in _children(first) if _number_inside(process) == 2), root)
+            inside = ((_number_inside(process), process) for process in _children(first))
+            return min(((number, process) for number, process in inside if number is not None), default=(0, root))[1]
     return root
 
 
@@ -181,6 +185,14 @@ def _stat(process: int) -> list[str] | None:
     except OSError:
         return None
     return text.rpartition(")")[2].split()
+
+
+def name(process: int) -> str:
+    """What a process is called, also when it has ended and nobody asked for its exit code yet; empty where unknown."""
+    try:
+        return (_PROC / str(process) / "comm").read_text(errors="replace").strip()
+    except OSError:
+        return ""
 
 
 def _state(process: int) -> str | None:

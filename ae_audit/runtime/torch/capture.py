@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from ae_audit.runtime.capture import Array, NotJudged
-from ae_audit.runtime.host.accommodations.cuda_on_cpu import CpuInstead
 from ae_audit.runtime.measure.large_arrays import facts_of_whole
 from ae_audit.runtime.measure.relations import relation_of
 from ae_audit.runtime.torch.corruption import corruption, mixed_with_noise
@@ -123,7 +122,6 @@ class Recorded(Protocol):
 
     events: list[Event]
     models: ModelWatch
-    devices: CpuInstead
     optimizers: dict[int, OptimizerRecord]
     initial: dict[int, tuple[torch.nn.Parameter, torch.Tensor]]
 
@@ -247,7 +245,6 @@ def _recording(recorder: Recorded, chunks: tuple[Chunk, ...], site: RecordedLoss
         tuple(models.seen.values()),
         device,
         site.custom,
-        recorder.devices,
     )
 
 

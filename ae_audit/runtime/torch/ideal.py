@@ -17,7 +17,7 @@ from ae_audit.runtime.torch.graph import ancestors
 from ae_audit.runtime.torch.head_path import HeadPath, NoPath, path_to
 from ae_audit.runtime.torch.loss_terms import LossTerm, from_network, picks, term_of
 from ae_audit.runtime.torch.nodes import LossEvent, Node, Ref
-from ae_audit.runtime.torch.random_state import fixed_draws
+from ae_audit.runtime.torch.randomness import seed
 from ae_audit.runtime.torch.trial import Recording
 from ae_audit.runtime.torch.variant import TorchVariant, VariantPlayer
 from ae_audit.schema.remedies import Remedy, SwapActivation
@@ -99,7 +99,8 @@ class FreeTorch:
         loss, recording = self._loss, self._recording
         weights = recording.weights(0)
         path: HeadPath | None = None
-        with recording.devices.pretending_again(), weights.installed(), fixed_draws(), torch.enable_grad():
+        with recording.devices.pretending(), weights.installed(), torch.random.fork_rng(), torch.enable_grad():
+            seed(0)
             player = self._player()
             player.run(ancestors([*self._term.refs, loss.prediction, loss.target]))
             with torch.no_grad(), contextlib.suppress(NoPath):
@@ -245,7 +246,8 @@ class FreeTorch:
 
     @contextlib.contextmanager
     def _ready(self) -> Iterator[None]:
-        with self._recording.devices.pretending_again(), fixed_draws(), torch.enable_grad():
+        with self._recording.devices.pretending(), torch.random.fork_rng(), torch.enable_grad():
+            seed(0)
             threads = torch.get_num_threads()
             torch.set_num_threads(1)  # so few values are done sooner than other threads are woken
             try:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
+from ae_audit.runtime.measure.large_arrays import totals_of_whole, with_totals
+from ae_audit.runtime.measure.sliced_arrays import SlicedArray, is_sliceable, places_of_sample, sliced_array
 from ae_audit.runtime.torch import losses
 from ae_audit.runtime.torch.capture import TorchCapture
 from ae_audit.runtime.torch.recorder import TorchRecorder
 from ae_audit.schema.location import Location
+from ae_audit.schema.training_setup import DataFacts, Relation
 from ae_audit.theory import losses as theory
 from ae_audit.theory.loss_families import TAKES_CLASS_INDEX
 
@@ -40,7 +43,8 @@ def capture_live(
 
     Args:
         model: takes a batch and returns its prediction (of a tuple, the first tensor counts).
-        x: array, tensor, or an iterable of batches such as a ``DataLoader`` (of tensors, or of pairs).
+        x: array, tensor, an array that is read by slices (Dask, Zarr, HDF5), or an iterable of batches such as a
+            ``DataLoader`` (of tensors, or of pairs). Of more rows than are recorded, a spread sample is trained on.
         y: array or tensor of targets; with batches of pairs the pair's second part is the target if it can be one.
         loss: a criterion module, a function of prediction and target, or a name (``"bce"``, ``"BCELoss"``).
         optimizer: whose settings the probe takes over; Adam with its defaults where None.
@@ -58,9 +62,10 @@ def capture_live(
         location.path if location is not None else "<live>", max_steps=max_batches, cut_loops=False
     )
     takes_index = _takes_index(loss)
+    fed, given_data = _Fed.of(x, y, max_batches * batch_size)
     with _untouched(model), torch.enable_grad():
         model.train()
-        for number, (batch, given) in enumerate(_batches(model, x, y, batch_size)):
+        for number, (batch, given) in enumerate(_batches(model, fed.rows, given_data.rows, batch_size)):
             if number >= max_batches:
                 break
             with recorder:
@@ -74,9 +79,56 @@ def capture_live(
     if not captures:
         raise ValueError("no loss was seen that compares the model's prediction with the target")
     best = max(captures, key=lambda capture: len(capture.setup.target.shape or ()))
+    same = y is None or best.setup.relation is Relation.SAME
+    best.setup = replace(
+        best.setup,
+        input=fed.of_whole(best.setup.input),
+        target=(fed if same else given_data).of_whole(best.setup.target),
+    )
     if location is not None:
         best.setup = replace(best.setup, location=location)
     return best
+
+
+@dataclass(frozen=True, slots=True)
+class _Fed:
+    """What is trained on, and all of what it is a sample of."""
+
+    rows: Any
+    whole: np.ndarray | SlicedArray | None = None
+    """None where ``rows`` are all, or batches"""
+
+    @classmethod
+    def of(cls, x: Any, y: Any, most: int) -> tuple[_Fed, _Fed]:
+        """Input and target: where there are more than ``most`` rows, the same ones of both, spread over all."""
+        wholes = [_array(x), None if y is None or y is x else _array(y)]
+        lengths = [len(whole) for whole in wholes if whole is not None]
+        if wholes[0] is None or (y is not None and y is not x and wholes[1] is None):
+            return cls(x), cls(y)
+        kept = places_of_sample([whole for whole in wholes if whole is not None], min(lengths), most)
+        fed = [
+            cls(None) if whole is None else cls(whole[kept], whole if len(kept) < len(whole) else None)
+            for whole in wholes
+        ]
+        return fed[0], fed[1]
+
+    def of_whole(self, facts: DataFacts) -> DataFacts:
+        """``facts`` of the sample with what is counted over all, where it is the sample that they are of."""
+        if self.whole is None or facts.measured is None or facts.measured.samples != len(self.rows):
+            return facts
+        ends = (np.float32(self.rows.min()), np.float32(self.rows.max()))
+        if ends != (np.float32(facts.measured.quantiles[0]), np.float32(facts.measured.quantiles[-1])):
+            return facts  # the loss was given something else, which was computed from it
+        return with_totals(facts, totals_of_whole(self.whole), len(self.whole))
+
+
+def _array(value: Any) -> np.ndarray | SlicedArray | None:
+    """Rows that can be picked: an array, or a tensor that shares its memory with one; None of anything else."""
+    if is_sliceable(value):
+        return sliced_array(value)
+    if isinstance(value, torch.Tensor) and value.device.type == "cpu" and value.dtype != torch.bfloat16:
+        value = value.detach().numpy()
+    return value if isinstance(value, np.ndarray) and value.ndim else None
 
 
 def _step(

@@ -101,7 +101,7 @@ class TorchRecorder(GuardedCalls):
         )
         self._sites = LossSites(self.user, self.models, self.heads, self._enough.news)
         self._cut_loops = cut_loops
-        self.devices = CpuInstead()
+        self._devices = CpuInstead()
         self._paused = 0
         self._processes = OneProcess(self.user)
         self._steps = 0
@@ -128,7 +128,7 @@ class TorchRecorder(GuardedCalls):
         stack = self._installed
         stack.enter_context(self.models.watching(self._call_module))
         stack.enter_context(watched_optimizers(self))
-        stack.enter_context(self.devices.pretending())
+        stack.enter_context(self._devices.pretending())
         stack.enter_context(self._processes.pretending())
         if self._cut_loops:
             stack.enter_context(short_loops(lambda: self._enough.batches(self.sites.values()), self.quietly))
@@ -171,7 +171,7 @@ class TorchRecorder(GuardedCalls):
     @property
     def notes(self) -> tuple[str, ...]:
         """What the reader must know of how the program was run."""
-        asked = {DEVICE_NOTE: self.devices.asked, PROCESSES_NOTE: self._processes.asked}
+        asked = {DEVICE_NOTE: self._devices.asked, PROCESSES_NOTE: self._processes.asked}
         return tuple(note for note, is_due in asked.items() if is_due)
 
     def captures(self) -> tuple[TorchCapture, ...]:
@@ -190,7 +190,7 @@ class TorchRecorder(GuardedCalls):
         """Run one torch function of the program, and take note of it."""
         name = functions.short_name(function)
         if kwargs:
-            kwargs = self.devices.redirected(kwargs)
+            kwargs = self._devices.redirected(kwargs)
         if self._paused or threading.get_ident() != self._thread:
             return self.perform(function, args, kwargs)
         if name in functions.SILENT:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from ae_audit.runtime.host.accommodations.cuda_on_cpu import CpuInstead
 from ae_audit.runtime.torch.events import Backward, Chunk, Event, OptimizerRecord, OptimizerStep, Zeroed
 from ae_audit.runtime.torch.graph import ancestors, leaves_of
 from ae_audit.runtime.torch.nodes import Node
-from ae_audit.runtime.torch.random_state import fixed_draws, set_seed
+from ae_audit.runtime.torch.randomness import seed
 from ae_audit.runtime.torch.variant import TorchVariant, VariantPlayer
 from ae_audit.runtime.torch.weights import Weights
 
@@ -36,7 +36,7 @@ class Recording:
     models: tuple[torch.nn.Module, ...]
     device: torch.device
     custom: bool
-    devices: CpuInstead
+    devices: CpuInstead = field(default_factory=CpuInstead)
     """what the program's own modules may still ask for while they are played"""
 
     @property
@@ -113,7 +113,7 @@ class TorchTrial:
     @contextlib.contextmanager
     def _playing(self, *, training: bool | None = None) -> Iterator[None]:
         recording = self._recording
-        with recording.threads(), recording.devices.pretending_again(), self._weights.installed(training=training):
+        with recording.threads(), recording.devices.pretending(), self._weights.installed(training=training):
             yield
 
     def _step(self, chunk: Chunk) -> torch.Tensor:
@@ -193,7 +193,7 @@ class _Random:
         """Go on from where the trial's own state was left."""
         with torch.random.fork_rng(self._devices):
             if self._states is None:
-                set_seed(self._seed)
+                seed(self._seed)
             else:
                 torch.set_rng_state(self._states[0])
                 for device, state in zip(self._devices, self._states[1], strict=True):
@@ -207,7 +207,8 @@ class _Random:
     @contextlib.contextmanager
     def fixed(self) -> Iterator[None]:
         """The same draws every time."""
-        with fixed_draws(self._devices):
+        with torch.random.fork_rng(self._devices):
+            seed(0)
             yield
 
 

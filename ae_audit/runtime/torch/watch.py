@@ -52,7 +52,7 @@ class LiveTorchRecorder(TorchRecorder):
         for_trials: bool = False,
     ) -> None:
         super().__init__(script, max_steps=steps, cut_loops=False, on_failure=on_failure)
-        self.devices.absent = False  # what the program puts on a device is the program's own affair
+        self._devices.absent = False  # what the program puts on a device is the program's own affair
         self._limit = PATIENT_STEPS * steps
         self._on_first, self._on_enough = on_first, on_enough
         self._for_trials = for_trials

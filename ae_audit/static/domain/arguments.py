@@ -47,6 +47,17 @@ class Call:
         value = self.get(position, *names)
         return default if value is None else number(value)
 
+    def extent(self, position: int | None, *names: str) -> int | None:
+        """How many units or channels an argument asks for; None where that is not known.
+
+        A single one that an option merely has by default is not: with the data, its user gives another number.
+        """
+        value = self.get(position, *names)
+        found = None if value is None else python(value)
+        if not isinstance(found, int) or isinstance(found, bool):
+            return None
+        return None if found == 1 and isinstance(value, Const) and value.soft is not None else found
+
     def given(self, position: int | None, *names: str) -> bool:
         """Whether the argument was given and is not the constant None."""
         value = self.get(position, *names)

@@ -14,6 +14,7 @@ from ae_audit.static.domain import (
     indexing,
     losses,
     operators,
+    overlaps,
     tensor_arithmetic,
     tensors,
     unsigned,
@@ -145,7 +146,8 @@ def reduced(
         made = tensors.remembering(made, [found], where)
         if how == "mean" and isinstance(along, (int, tuple)):
             made = tensors.averaged(found, made, shape)
-        return critics.averaged(found, divergences.reduced(found, made, how, along, where), how, where)
+        summed = overlaps.reduced(found, divergences.reduced(found, made, how, along, where), how)
+        return critics.averaged(found, summed, how, where)
     if not isinstance(found, Array):
         return Unknown(f"what `{where.written}` gives", where)
     hull, reach = found.values.hull, found.values.reach

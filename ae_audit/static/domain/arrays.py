@@ -317,6 +317,14 @@ def _lab_channels(what: str) -> ValueRange | None:
     )
 
 
+def _drawn(run: Evaluator, noise: Array) -> int:
+    """What noise is known by: its source, where what became of it is known to the number; else it is one of its own.
+
+    ``a * x + b * n`` and ``a * n - b * x`` hold the same draws and are two mixtures, neither of which gives the other.
+    """
+    return noise.root if noise.scale is not None and noise.shift is not None else run.fresh()
+
+
 def mixed(run: Evaluator, left: Array, right: Array, how: str, where: Where | None, *, sign: float = 1.0) -> Array:
     """``left + right`` for two arrays neither of which is constant."""
     terms = (left, left.values), (right, right.values.affine(sign, 0.0))
@@ -335,7 +343,7 @@ def mixed(run: Evaluator, left: Array, right: Array, how: str, where: Where | No
     text = describe_change(how, base.values, values)
     base = replace(base, shape=indexing.together(left.shape, right.shape))
     if noise:
-        mixed_in = () if _negligible(other_values, base_values) else (other.root,)
+        mixed_in = () if _negligible(other_values, base_values) else (_drawn(run, other),)
         if base.synthetic and base.values.reach is not None and base_values in _REAL_OR_FAKE:
             base = replace(base, structure=Structure.BINARY_LABEL)  # the labels of a judge, made uncertain
         return replace(
@@ -370,7 +378,7 @@ def product(run: Evaluator, left: Array, right: Array, how: str, where: Where | 
     values = ValueRange(left.values.hull.multiply(right.values.hull))
     factors = (*(left.factors or (left,)), *(right.factors or (right,)))[:MAX_FACTORS]
     base, other = (right, left) if left.random and not right.random else (left, right)
-    noise = (*base.noise, other.root) if other.random else base.noise
+    noise = (*base.noise, _drawn(run, other)) if other.random else base.noise
     known_same = other.random or base.root == other.root
     return replace(
         base, values=values, noise=noise, root=base.root if known_same else run.fresh(), where=where,

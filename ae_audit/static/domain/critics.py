@@ -17,7 +17,7 @@ def averaged(value: Tensor, made: Value, name: str, where: Where) -> Value:
     if not isinstance(made, Tensor) or name != "mean":
         return _without(made)
     if value.score is not None:
-        return made if value.score.averaged else replace(made, score=replace(value.score, averaged=True, where=where))
+        return replace(made, score=replace(value.score, averaged=True, where=where))
     return replace(made, score=Score(value, (1.0,), where=where))
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
 
 POSITIVE, NEGATIVE = "t·log(p)", "(1-t)·log(1-p)"
 """the names of the halves, until they are added up"""
+RATIO = "p/q"
+"""the name of a likelihood, or of its ratio to another one: ``exp(p.log_prob(x) - before)``"""
 
 
 def cross_term(prediction: Tensor, weight: Value, where: Where) -> LossValue:

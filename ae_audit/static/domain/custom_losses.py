@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from ae_audit.schema.training_setup import Framework, LossUse
+from ae_audit.static.domain.network_values import Score
 from ae_audit.static.domain.values import Array, Seq, Site, Tensor, Unknown, Value
 from ae_audit.static.source.sources import Where
+from ae_audit.theory.loss_names import WITHOUT_TARGET
 from ae_audit.theory.ranges import Tri
 
 TYPE_CHECKING = False
@@ -33,8 +35,12 @@ def trained(run: Evaluator, value: Value, optimizer: str | None, where: Where | 
 
 def _report(run: Evaluator, value: Tensor, optimizer: str | None, where: Where | None) -> None:
     score = value.score
-    if score is not None and score.averaged and score.opposed and None not in score.signs and where is not None:
-        _emit(run, value.framework, where, where, score.prediction, Unknown(NO_TARGET), OWN, optimizer, scores=True)
+    if score is not None and where is not None and _is_score(score):
+        use = _named("wasserstein" if score.opposed else "critic_score", where)
+        _emit(run, value.framework, where, where, score.prediction, Unknown(NO_TARGET), OWN, optimizer, use)
+        return
+    if value.derived and where is not None:
+        _emit(run, value.framework, where, where, value, Unknown(NO_TARGET), OWN, optimizer, _named("residual", where))
         return
     met = value.met
     if met is not None and met.target is None and where is not None:
@@ -45,6 +51,19 @@ def _report(run: Evaluator, value: Tensor, optimizer: str | None, where: Where |
         _emit(run, value.framework, where, where, value, Unknown(NO_TARGET), OWN, optimizer)
 
 
+def _is_score(score: Score) -> bool:
+    """Whether the mean of what a network gives is raised or lowered, and not that of what was computed from it."""
+    if not score.averaged or None in score.signs or score.prediction.derived:
+        return False
+    head = score.prediction.head
+    return score.opposed or (head.activation is not None and not head.after)
+
+
+def _named(name: str, where: Where) -> LossUse:
+    """A loss without a target, as it is trained on at ``where``."""
+    return LossUse(name, where.written, Tri.NO, location=where.location, custom=True, scores=name == "wasserstein")
+
+
 def between_outputs(run: Evaluator, use: LossUse, output: Tensor, optimizer: str | None, where: Where) -> None:
     """A loss that compares outputs with each other, a network's and its copy's, is all that is trained on."""
     if output.fed and not any(array.placeholder for array in output.fed):
@@ -53,7 +72,7 @@ def between_outputs(run: Evaluator, use: LossUse, output: Tensor, optimizer: str
 
 def _emit(
     run: Evaluator, framework: Framework, where: Where, trains_at: Where, prediction: Value, target: Value, why: str,
-    optimizer: str | None, known: LossUse | None = None, *, scores: bool = False,
+    optimizer: str | None, known: LossUse | None = None,
 ) -> None:  # fmt: skip
     use = known or LossUse(
         name=None,
@@ -61,7 +80,6 @@ def _emit(
         from_logits=Tri.UNKNOWN,
         location=where.location,
         custom=True,
-        scores=scores,
     )
     if any(site.where.location == trains_at.location and site.use.location == use.location for site in run.sites):
         return
@@ -70,6 +88,7 @@ def _emit(
         Site(
             framework=framework, where=trains_at, use=use, prediction=prediction, target=target,
             input=fed[0] if fed else None, why_loss=why, optimizer=optimizer,
-            model=prediction.model if isinstance(prediction, Tensor) else None, trained=True, unread=True,
+            model=prediction.model if isinstance(prediction, Tensor) else None, trained=True,
+            unread=use.name not in WITHOUT_TARGET,
         )
     )  # fmt: skip

@@ -82,7 +82,7 @@ class LossValue(Value):
     rooted: bool = False
     """its root was taken"""
     between: tuple[LossUse, Tensor] | None = None
-    """a loss that compared two outputs with each other, and the first of them"""
+    """a loss that compared outputs with each other, or with what was drawn from them, and the first of them"""
     peak: float | None = None
     """what was divided by it: the square of the peak in a PSNR, or the peak by its root"""
 

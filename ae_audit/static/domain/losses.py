@@ -8,7 +8,7 @@ from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import DataFacts, Framework, LossUse, MetricUse
 from ae_audit.static.domain import custom_losses, tensor_arithmetic, tensors
 from ae_audit.static.domain.arguments import Call
-from ae_audit.static.domain.cross_entropies import NEGATIVE, POSITIVE
+from ae_audit.static.domain.cross_entropies import NEGATIVE, POSITIVE, RATIO
 from ae_audit.static.domain.divergences import MERGED
 from ae_audit.static.domain.loss_values import Pair
 from ae_audit.static.domain.values import (
@@ -34,6 +34,8 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
 
 EPSILON = 1e-3
 """what is added to an error for the sake of a root or a division changes neither"""
+_OF_DERIVATIVES = {True: "residual", False: "gradient_penalty"}
+"""what an error of derivatives against a number is, by whether it is one against zero"""
 OVERLAPS = frozenset({"dice", "tversky"})
 """losses that judge the overlap of two sets as a whole"""
 MAX_TERMS = 64
@@ -216,8 +218,11 @@ def trained(run: Evaluator, value: Value, optimizer: str | None = None, where: W
     if not isinstance(value, LossValue):
         custom_losses.trained(run, value, optimizer, where)
         return
-    if not value.terms and value.between is not None and where is not None:
-        custom_losses.between_outputs(run, *value.between, optimizer, where)
+    if not value.terms and where is not None:
+        if value.between is not None:
+            custom_losses.between_outputs(run, *value.between, optimizer, where)
+        else:
+            custom_losses.trained(run, Unknown(custom_losses.OUTPUTS), optimizer, where)
     for term in value.terms:
         key = (term.where, id(term.prediction))
         if not any(site.term == key for site in run.sites) and isinstance(term.prediction, Tensor):
@@ -239,6 +244,10 @@ def finished(term: LossTerm) -> LossUse:
     if name == POSITIVE:
         name = None if _is_signed(term.target) else "cce"
         weight = None if weight is None else -weight
+    elif name == RATIO:
+        name = "policy_gradient"
+    elif _is_penalty(term):
+        name = _OF_DERIVATIVES[number(term.target) == 0]
     elif name == NEGATIVE or (name == "bce" and weight is not None and weight < 0 and _is_written_number(term)):
         name = None
     reduction = use.reduction
@@ -349,7 +358,7 @@ def arithmetic(run: Evaluator, symbol: str, left: Value, right: Value, where: Wh
     if symbol in {"+", "-"} and left_value is not None and right_value is not None:
         return _sum(run, left_value, right_value if symbol == "+" else weighted(right_value, -1.0), where)
     if symbol == "*" and left_value is not None and right_value is not None:  # a focal loss: of one, a weight is made
-        bent_left = all(term.use.name is None for term in left_value.terms)
+        bent_left = all(term.use.name in {None, RATIO} for term in left_value.terms)
         return weighted(right_value if bent_left else left_value, None)
     if left_value is not None and right_value is None:
         if symbol in {"+", "-"}:
@@ -377,17 +386,38 @@ def _multiple(run: Evaluator, error: Difference, factor: float, where: Where) ->
 
 def bent(value: LossValue) -> LossValue:
     """A loss that an exponential was taken of: what is least for which prediction is another matter from now on."""
-    return replace(value, terms=tuple(replace(term, use=replace(term.use, name=None)) for term in value.terms))
+    terms = tuple(replace(term, use=replace(term.use, name=None)) for term in value.terms)
+    return replace(value, terms=terms)
 
 
-def _with_more(value: LossValue, added: Value) -> LossValue:
+def exponential(value: LossValue) -> LossValue:
+    """``exp`` of a loss: of the logarithm of a likelihood, that likelihood."""
+    made = bent(value)
+    if not value.terms or not all(map(_is_log_likelihood, value.terms)):
+        return made
+    return replace(made, terms=tuple(replace(term, use=replace(term.use, name=RATIO)) for term in made.terms))
+
+
+def _is_log_likelihood(term: LossTerm) -> bool:
+    """Whether it is what a distribution's ``log_prob`` gives, which has no reduction."""
+    return term.weight is not None and term.weight < 0 and term.use.reduction is None and not term.use.custom
+
+
+def _with_more(value: LossValue, added: Value) -> LossValue | Tensor:
     """A loss with something added that is no comparison as far as it is known."""
     if isinstance(added, Tensor):
+        if added.score is not None and value.terms and all(map(_is_penalty, value.terms)):
+            return added  # what a critic gives is what its loss is about
         pair = None
         if added.divergence is not None and len(value.terms) == 1 and not value.latent and not value.others:
             pair = Pair(value.terms[0], added.divergence)
         return replace(value, latent=True, pair=pair)
     return value if number(added) is not None else replace(value, others=True)
+
+
+def _is_penalty(term: LossTerm) -> bool:
+    """Whether a derivative of the output is compared with a number."""
+    return isinstance(term.prediction, Tensor) and term.prediction.derived and _is_written_number(term)
 
 
 def _is_residual(value: Value, other: Value) -> bool:
@@ -428,7 +458,8 @@ def _sum(run: Evaluator, left: LossValue, right: LossValue, where: Where) -> Los
         return LossValue((merged,), left.latent or right.latent, left.reductions, left.others or right.others)
     reductions = left.reductions or right.reductions
     others = left.others or right.others or len(terms) > MAX_TERMS
-    return LossValue(terms[:MAX_TERMS], left.latent or right.latent, reductions, others)
+    between = left.between or right.between
+    return LossValue(terms[:MAX_TERMS], left.latent or right.latent, reductions, others, between=between)
 
 
 def from_function(run: Evaluator, function: Value, target: Value, prediction: Value, where: Where) -> Value:

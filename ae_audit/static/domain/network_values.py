@@ -80,6 +80,10 @@ class Tensor(Value):
     """the first layer with weights on the way here"""
     bounded: tuple[tuple[Location, Head], ...] = ()
     """layers that a bounded activation entered on the way here, each with that output"""
+    overlap: Overlap | None = None
+    """the sums or products of a prediction and its target that these values are"""
+    derived: bool = False
+    """derivatives of an output went into it"""
     mixed: bool = False
     """data were added to the output since its activation"""
 
@@ -93,6 +97,19 @@ class Meeting:
     where: Where
     moved: bool = False
     """a number was taken away from the prediction, and nothing else was done to it since"""
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """``a + b · p + c · y + d · p · y`` of a prediction p and a target y, or the sum of that over their values."""
+
+    prediction: Tensor | None
+    target: Array | None
+    parts: tuple[float, float, float, float]
+    """a, b, c, d"""
+    summed: bool = False
+    seen: object = None
+    """what the head of the tensor was that holds these values: it is something else once that has changed"""
 
 
 @dataclass(frozen=True, slots=True)

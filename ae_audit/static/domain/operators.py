@@ -27,7 +27,7 @@ from ae_audit.static.domain.values import (
     number,
 )
 from ae_audit.static.source.sources import Where
-from ae_audit.theory.intervals import Interval
+from ae_audit.theory.intervals import Interval, powered, raised
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
@@ -330,21 +330,15 @@ def _power(run: Evaluator, array: Array, power: float, where: Where) -> Value:
     if power == 0.5 and array.statistic in {"var", "var scaled"}:
         return replace(array, statistic="std")
     if array.values.hull.lo >= 0 and power > 0:
-        made = arrays.increasing(array, lambda i: _powered(i, power), f"** {arrays.short(power)}", where)
+        made = arrays.increasing(array, lambda i: powered(i, power), f"** {arrays.short(power)}", where)
         return made if power.is_integer() else replace(made, dtype="float64")
     if power in {2, 0.5}:
         from ae_audit.theory.ranges import ValueRange
 
         hull = array.values.hull
-        values = ValueRange(Interval(0.0, max(abs(hull.lo), abs(hull.hi)) ** power))
+        values = ValueRange(Interval(0.0, raised(max(abs(hull.lo), abs(hull.hi)), power)))
         return replace(arrays.recast(array, values, f"** {arrays.short(power)}", where), why=array.why)
     return arrays.unknown_array(run, f"the values of `{where.written}`", where)
-
-
-def _powered(interval: Interval, power: float) -> Interval:
-    low = max(interval.lo, 0.0) ** power
-    high = interval.hi**power if math.isfinite(interval.hi) else math.inf
-    return Interval(low, high)
 
 
 def negate(run: Evaluator, value: Value, where: Where) -> Value:

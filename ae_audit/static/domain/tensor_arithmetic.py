@@ -6,7 +6,7 @@ import math
 
 from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import Framework, Head
-from ae_audit.static.domain import critics, divergences, tensors
+from ae_audit.static.domain import critics, divergences, overlaps, tensors
 from ae_audit.static.domain.cross_entropies import cross_term
 from ae_audit.static.domain.values import Array, Difference, Exponent, Meeting, Tensor, Value, number
 from ae_audit.static.source.sources import Where
@@ -22,7 +22,8 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
 def arithmetic(run: Evaluator, symbol: str, left: Value, right: Value, where: Where) -> Value:
     """An operator with a network tensor on at least one side."""
     made = divergences.after(symbol, left, right, _arithmetic(run, symbol, left, right, where))
-    return critics.after(symbol, left, right, _after_meeting(run, symbol, left, right, made, where))
+    made = critics.after(symbol, left, right, _after_meeting(run, symbol, left, right, made, where))
+    return overlaps.after(symbol, left, right, made, where)
 
 
 def _after_meeting(run: Evaluator, symbol: str, left: Value, right: Value, made: Value, where: Where) -> Value:
@@ -141,9 +142,10 @@ def squared(run: Evaluator, tensor: Tensor, where: Where) -> Value:
     hull = tensor.head.range.values.hull
     top = max(abs(hull.lo), abs(hull.hi))
     range_ = ActivationRange(ValueRange(Interval(0.0, top * top if math.isfinite(top) else math.inf)))
-    return replace(tensor, head=replace(tensor.head, range=range_, after=(*tensor.head.after, "square")[:8],
+    made = replace(tensor, head=replace(tensor.head, range=range_, after=(*tensor.head.after, "square")[:8],
                                         logits_recoverable=Tri.NO), log_of=None,
                    parts=((divergences.SQUARE, 1.0),), divergence=None)  # fmt: skip
+    return overlaps.squared(tensor, made)
 
 
 _ONE_SIDED = frozenset({"relu", "relu6", "sigmoid", "softplus", "exponential", "hard_sigmoid"})

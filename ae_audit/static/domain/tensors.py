@@ -8,7 +8,7 @@ from functools import lru_cache
 from ae_audit.base.records import replace
 from ae_audit.schema.location import Location, TrailStep
 from ae_audit.schema.training_setup import Framework, Head, Parameter
-from ae_audit.static.domain import arrays, divergences, indexing
+from ae_audit.static.domain import arrays, divergences, indexing, overlaps
 from ae_audit.static.domain.stores import Store
 from ae_audit.static.domain.values import Array, Difference, Exponent, Meeting, Seq, Tensor, Unknown, Value
 from ae_audit.static.source.sources import Where
@@ -31,6 +31,7 @@ FIRST_LAYERS = 3
 """layers after the input among which a normalisation is looked for: a reshape, a convolution and the one behind it"""
 HALF = 0.5
 """of a layer's own output, as the training starts, what lies below 0"""
+DERIVATIVE = "it is a derivative of an output"
 MAX_BOUNDED = 8
 """bounded outputs on the way through a network that are remembered: a generator's, and a few hidden ones"""
 ENTERED: Store[dict[Location, list[Array]]] = Store(dict)
@@ -55,6 +56,7 @@ def entering(run: Evaluator, framework: Framework, values: Iterable[Value]) -> T
     met: Meeting | None = None
     drawn: Exponent | None = None
     entry: Location | None = None
+    derived = False
     bounded: tuple[tuple[Location, Head], ...] = ()
     for value in values:
         if isinstance(value, Difference):
@@ -74,6 +76,7 @@ def entering(run: Evaluator, framework: Framework, values: Iterable[Value]) -> T
             met = value.met if met is None or met.moved or met.target is None else met
             drawn = drawn or value.drawn
             entry = entry or value.entry
+            derived = derived or value.derived
             bounded = (*bounded, *(item for item in value.bounded if item not in bounded))[:MAX_BOUNDED]
         else:
             array = run.as_array(value)
@@ -83,7 +86,7 @@ def entering(run: Evaluator, framework: Framework, values: Iterable[Value]) -> T
                 why = why or value.reason
     return Tensor(
         framework, Head(), fed, first, Tri.UNKNOWN if normalises is None else normalises, variational, why, model,
-        latent=latent, met=met, drawn=drawn, entry=entry, bounded=bounded,
+        latent=latent, met=met, drawn=drawn, entry=entry, bounded=bounded, derived=derived,
     )  # fmt: skip
 
 
@@ -151,6 +154,12 @@ def opaque(
     if layer is not None and len(first) < FIRST_LAYERS:
         first = (*first, layer)
     return replace(base, head=Head(shape=shape), first_layers=first, why=why, log_of=None, complement=False)
+
+
+def derivative(run: Evaluator, value: Tensor, shape: Shape, where: Where) -> Tensor:
+    """The derivative of an output by something of that shape."""
+    made = opaque(run, value.framework, [value], DERIVATIVE, shape=shape)
+    return replace(made, head=replace(made.head, location=where.location), derived=True, met=None, model=value.model)
 
 
 def activated(
@@ -356,7 +365,7 @@ def clipped(tensor: Tensor, lo: float | None, hi: float | None) -> Tensor:
         tensor = replace(tensor, divergence=replace(tensor.divergence, weight=None))
     low, high, known = arrays.ends(lo, hi)
     head = tensor.head
-    if low > high:
+    if low > high or overlaps.clipped(tensor, low, high):
         return tensor
     range_ = head.range.clip(low, high)
     if not known:
@@ -442,4 +451,6 @@ def unknown_head(value: Value) -> str | None:
     """Why the head of a prediction is unknown, where the value says so."""
     if isinstance(value, Unknown):
         return value.reason
-    return value.why if isinstance(value, Tensor) else None
+    if not isinstance(value, Tensor):
+        return None
+    return DERIVATIVE if value.derived else value.why

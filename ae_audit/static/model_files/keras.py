@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _JSON_BEGINS = re.compile(rb'\{"(?:class_name|module|name|loss|optimizer_config|metrics|sample_weight_mode)": ')
 """the first key of what Keras 1, 2 and 3 store as JSON in attributes of an HDF5 file"""
+_MOST_LOOKS = 8
+"""how often each byte of an HDF5 file may be looked at for such a text"""
 _MODELS = frozenset({"Sequential", "Functional", "Model"})
 _PASSED_OVER = re.compile(
     r"^(name|trainable|dtype|quantization_config|build_config|.*_(initializer|regularizer|constraint))$"
@@ -81,13 +83,15 @@ def keras_hdf5(path: str) -> SavedModel:
 
 def _json_objects(text: mmap.mmap) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    position = 0
-    while len(found) < 8:
+    position, left = 0, _MOST_LOOKS * len(text)
+    while len(found) < 8 and left > 0:
         begin = _JSON_BEGINS.search(text, position)
         if begin is None:
             break
         position = begin.end()
-        piece = text[begin.start() : begin.start() + LARGEST_CONFIG].split(b"\0", 1)[0]
+        end = text.find(b"\0", position, begin.start() + LARGEST_CONFIG)
+        piece = text[begin.start() : end if end >= 0 else begin.start() + LARGEST_CONFIG]
+        left -= len(piece)  # a file that only begins such texts would be looked through from each on
         try:
             item, end = json.JSONDecoder().raw_decode(piece.decode("utf-8", "replace"))
         except (ValueError, RecursionError):

@@ -57,6 +57,9 @@ def read_model(path: str, loss: str | None = None, *, data: bool = False) -> Rea
         return ReadModel(StaticResult(errors=(StageError(path, "static", str(problem)),), relevant=False))
     except UnsafeModel as problem:
         return ReadModel(StaticResult(errors=(StageError(path, "static", str(problem)),)))
+    except RecursionError:
+        too_deep = "its architecture is nested too deeply to be read."
+        return ReadModel(StaticResult(errors=(StageError(path, "static", too_deep),), relevant=False))
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:  # JSON of another form
         cause = f"{type(error).__name__}: {error}"[:_LONGEST_CAUSE]
         why = f"its description of the model is damaged, or of a version that is not known here ({cause})."
@@ -90,8 +93,6 @@ def _open(path: str) -> SavedModel:
         raise NotReadable(f"it cannot be read: {error.strerror or error}.") from None
     except (zipfile.BadZipFile, EOFError, NotImplementedError):
         raise NotReadable("it is damaged or cut off: the archive cannot be read to its end.") from None
-    except RecursionError:
-        raise NotReadable("its architecture is nested too deeply to be read.") from None
 
 
 def _placed(setup: TrainingSetup, path: str, model: SavedModel, loss_known: bool) -> TrainingSetup:

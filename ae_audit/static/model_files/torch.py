@@ -50,9 +50,12 @@ def torch_archive(path: str) -> SavedModel:
             )
         if not models:
             raise NotReadable("it is a zip archive, but holds no program of torch.export.")
-        for name in names:
-            if re.match(r"data/(weights|constants)/.*config\.json$", name):
-                _check_payload(_json(archive, names[name]))
+        payloads = [names[name] for name in names if re.match(r"data/(weights|constants)/.*config\.json$", name)]
+        # many entries of an archive may share what is packed, each of which unfolds to the full
+        if sum(archive.getinfo(name).file_size for name in payloads) > LARGEST_CONFIG:
+            raise NotReadable("its lists of weights are too large for a model.")
+        for name in payloads:
+            _check_payload(_json(archive, name))
         program = _json(archive, names[models[0]])
     return _model(program)
 

@@ -14,7 +14,7 @@ _LOSS = re.compile(
 """what computes a loss or trains on one; other words of the kind (a distribution's entropy, ``re.compile``) do not"""
 _TRAINS = re.compile(rb"(?<!\bre)\.compile\(|\.backward\(|\.train_on_batch\(|\.fit_generator\(|\.fit\(")
 """what trains even where the framework is imported by another module of the project"""
-_OWN_IMPORT = re.compile(rb"^\s*(?:from|import)\s+[.\w]", re.MULTILINE)
+_OWN_IMPORT = re.compile(rb"""^\s*"?(?:from|import)\s+[.\w]""", re.MULTILINE)
 
 
 def may_train(source: bytes) -> bool:
@@ -22,6 +22,14 @@ def may_train(source: bytes) -> bool:
     if _FRAMEWORK.search(source) is not None:
         return _LOSS.search(source) is not None
     return _TRAINS.search(source) is not None and _OWN_IMPORT.search(source) is not None
+
+
+_STARTS = re.compile(rb"""__name__\s*==\s*\\?["']__main__|^(?:\s*")?[A-Za-z_][\w.]*\(""", re.MULTILINE)
+
+
+def starts(source: bytes) -> bool:
+    """Whether the bytes look like a program that is started and imports: it may call what trains in another module."""
+    return _STARTS.search(source) is not None and _OWN_IMPORT.search(source) is not None
 
 
 def imports_nothing(trees: Iterable[ast.AST]) -> bool:

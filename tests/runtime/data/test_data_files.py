@@ -87,9 +87,9 @@ def test_one_pass_keeps_even_samples_and_the_ends_of_all(tmp_path: Path, monkeyp
     monkeypatch.setattr(samples, "MOST_SAMPLES", 5)
     found = gather(opened(tmp_path / "x.npy"))
     assert (found.sample[:, 0] // 100).tolist() == [0, 1, 2, 3, 4], "one of each fifth"
-    assert (found.low, found.high, found.non_finite) == (-7.0, 499.0, 2)
+    assert (found.totals.minimum, found.totals.maximum, found.totals.non_finite) == (-7.0, 499.0, 2)
     scaled = gather(opened(tmp_path / "x.npy"), (-2.0, 1.0))
-    assert (scaled.low, scaled.high) == (1 - 2 * 499.0, 15.0)
+    assert (scaled.totals.minimum, scaled.totals.maximum) == (1 - 2 * 499.0, 15.0)
     assert scaled.sample[-1].tolist() == [1 - 2 * found.sample[-1, 0], 1.0, 1.0]
 
 
@@ -103,7 +103,7 @@ def test_a_file_larger_than_what_is_held(tmp_path: Path, monkeypatch: pytest.Mon
     found = gather(opened(tmp_path / "x.npy"))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert (found.low, found.high, len(found.sample)) == (0.0, 255.0, samples.MOST_SAMPLES)
+    assert (found.totals.minimum, found.totals.maximum, len(found.sample)) == (0.0, 255.0, samples.MOST_SAMPLES)
     assert peak < 4 * samples.BLOCK_BYTES
 
 
@@ -154,7 +154,7 @@ def test_arrays_that_are_no_samples_of_numbers(tmp_path: Path) -> None:
 def test_missing_cells_are_no_numbers(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("a,b\n1,NA\n,3\n")
     found = gather(opened(tmp_path / "x.csv"))
-    assert (found.low, found.high, found.non_finite) == (1.0, 3.0, 2)
+    assert (found.totals.minimum, found.totals.maximum, found.totals.non_finite) == (1.0, 3.0, 2)
 
 
 def test_pictures_come_in_the_shape_that_the_model_takes(tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ from typing import Any
 
 import pytest
 
+from ae_audit.runtime.sandbox import namespaces
+
 from .conftest import HERE, SUPPORT, Run, events
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the layers are Linux'")
@@ -197,6 +199,21 @@ assert os.getpriority(os.PRIO_PROCESS, 0) == before
 print(json.dumps([outcome.events, outcome.stderr]))
 """
 
+WITHOUT_NAMESPACES = f"""
+import os, sys
+from ae_audit.runtime.sandbox import kernel
+load, equal, any_bit, give = kernel._LOAD, kernel._EQUAL, kernel._ANY_BIT, kernel._GIVE
+assert kernel._install([
+    (load, 0, 0, 0), (equal, 0, 3, kernel._machine().unshare), (load, 0, 0, 16), (any_bit, 0, 1, 0x10000000),
+    (give, 0, 0, 0x50001), (give, 0, 0, 0x7FFF0000),
+])
+os.setgroups([])
+os.setgid({NOBODY})
+os.setuid({NOBODY})
+os.execv(sys.executable, [sys.executable, "-c", sys.argv[1]])
+"""
+"""no ordinary user may make a user namespace: by a filter that root puts upon itself before it becomes another"""
+
 
 @dataclass(frozen=True)
 class Tried:
@@ -298,15 +315,17 @@ def as_a_plain_user(source: str) -> tuple[list[dict[str, Any]], str]:
     python = python_for_others()
     if os.getuid() != 0 or python is None or not os.stat(ROOT).st_mode & stat.S_IXOTH:
         pytest.skip("only root can be somebody else, where the interpreter is everybody's")
+    return _answer(python, [AS_ANOTHER], source, user=NOBODY, group=NOBODY, extra_groups=[])
+
+
+def _answer(python: str, arguments: list[str], source: str, path: str = "", **user: Any) -> tuple[list[Any], str]:
     ended = subprocess.run(
-        [python, "-c", AS_ANOTHER],
+        [python, "-c", *arguments],
         input=source,
         capture_output=True,
         text=True,
-        user=NOBODY,
-        group=NOBODY,
-        extra_groups=[],
-        env={"PYTHONPATH": f"{ROOT}:{HERE}", "PATH": os.environ["PATH"], "HOME": "/"},
+        **user,
+        env={"PYTHONPATH": f"{ROOT}:{HERE}", "PATH": path + os.environ["PATH"], "HOME": "/"},
         timeout=120,
         check=False,
         cwd="/",
@@ -316,21 +335,39 @@ def as_a_plain_user(source: str) -> tuple[list[dict[str, Any]], str]:
     return said, stderr
 
 
-@pytest.fixture(scope="module", params=["this user", "a plain user"])
+def by_bubblewrap(source: str, code: str = AS_ANOTHER) -> tuple[list[dict[str, Any]], str]:
+    """As a plain user whose own namespaces are refused, with a set-uid bubblewrap."""
+    python, bubblewrap = python_for_others(), shutil.which("bwrap")
+    if os.getuid() != 0 or python is None or bubblewrap is None or not os.stat(ROOT).st_mode & stat.S_IXOTH:
+        pytest.skip("only root can be somebody else, and bubblewrap must be there")
+    with tempfile.TemporaryDirectory() as folder:
+        if os.statvfs(folder).f_flag & os.ST_NOSUID:
+            pytest.skip("no set-uid programs where temporary files go")
+        os.chmod(folder, 0o755)
+        os.chmod(shutil.copy(bubblewrap, folder), 0o4755)
+        return _answer(python, [WITHOUT_NAMESPACES, code], source, f"{folder}:")
+
+
+WAYS = {"this user": as_this_user, "a plain user": as_a_plain_user, "a plain user by bubblewrap": by_bubblewrap}
+
+
+@pytest.fixture(scope="module", params=WAYS)
 def tried(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tried]:
     """What became of all attacks."""
-    plain = request.param == "a plain user"
+    plain = request.param != "this user"
     folder = Path(tempfile.mkdtemp(prefix="home-"))  # pytest's own folder is closed to other users
     surroundings = Surroundings(folder, NOBODY if plain else os.getuid())
     before = os.stat(surroundings.thesis)
     try:
-        said, stderr = (as_a_plain_user if plain else as_this_user)(surroundings.attack())
+        said, stderr = WAYS[request.param](surroundings.attack())
         assert [event["type"] for event in said][-2:] == ["tried", "Finished"], stderr
         after = os.stat(surroundings.thesis)
         assert (after.st_mode, after.st_uid, after.st_mtime_ns, after.st_size) == (
             before.st_mode, before.st_uid, before.st_mtime_ns, before.st_size,
         )  # fmt: skip
         assert os.listdir(folder) == ["thesis.txt"]
+        if request.param == "a plain user by bubblewrap":
+            assert set(said[0]["layers"]) == set(namespaces.LAYERS)
         yield Tried(frozenset(said[0]["layers"]), frozenset(said[-2]["succeeded"]), said[-2]["number"])
     finally:
         surroundings.close()

@@ -11,7 +11,6 @@ import torch
 
 from ae_audit.runtime.host.accommodations import single_process
 from ae_audit.runtime.host.accommodations.cuda_on_cpu import NOTE as DEVICE_NOTE
-from ae_audit.runtime.host.accommodations.cuda_on_cpu import CpuInstead
 from ae_audit.runtime.host.accommodations.single_process import NOTE as PROCESSES_NOTE
 from ae_audit.schema.messages import HowItEnded
 
@@ -136,18 +135,3 @@ def test_the_compiler_may_be_imported_meanwhile() -> None:
     wrapper = single_process.DistributedDataParallel
     assert wrapper._get_active_ddp_module() is None  # which torch's compiler asks of the class that it found
     assert hasattr(torch.nn.parallel.DistributedDataParallel, "_get_active_ddp_module"), "torch asks it no longer"
-
-
-def test_what_is_played_again_pretends_only_for_a_program_that_asked() -> None:
-    instead = CpuInstead()
-    if not instead.absent:
-        pytest.skip("CUDA is here")
-    to = torch.Tensor.to
-    with instead.pretending_again():
-        assert torch.Tensor.to is to
-    with instead.pretending():
-        torch.cuda.synchronize()
-    assert not instead.asked
-    with instead.pretending_again():
-        assert torch.Tensor.to is not to
-        assert torch.zeros(1).to("cuda").device.type == "cpu"

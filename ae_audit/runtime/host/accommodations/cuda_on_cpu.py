@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import operator
 import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import torch
-
-from ae_audit.runtime.host.patching import replaced
 
 NOTE = "there is no CUDA device here: what the program puts on one stayed on the CPU"
 
@@ -37,7 +36,9 @@ class CpuInstead:
     def __init__(self) -> None:
         self.absent = not torch.cuda.is_available()
         self.asked = False
-        self._answered = False
+        self._originals: tuple[Any, ...] = ()
+        self._replacements: tuple[Any, ...] = ()
+        self._pretends = False
 
     def redirected(self, kwargs: dict[str, Any]) -> dict[str, Any]:
         """Keyword arguments without a CUDA device."""
@@ -49,32 +50,46 @@ class CpuInstead:
     @contextlib.contextmanager
     def pretending(self) -> Iterator[None]:
         """Let tensors and modules stay where they are, and questions about the absent device be answered."""
-        if not self.absent:
+        if not self.absent or self._pretends:
             yield
             return
-        with contextlib.ExitStack() as stack:
-            for name, answer in self._answers().items():
-                stack.enter_context(replaced(torch.cuda, name, answer))
-            for name in _TENSOR_TYPES:
-                stack.enter_context(replaced(torch.cuda, name, getattr(torch, name)))
-            for name in _FACTORIES:
-                stack.enter_context(replaced(torch, name, self._on_cpu(getattr(torch, name))))
-            for name in _METHODS:
-                stack.enter_context(replaced(torch.Tensor, name, self._on_cpu(getattr(torch.Tensor, name))))
-            stack.enter_context(replaced(torch.Tensor, "cuda", self._stays))
-            for movable in (torch.Tensor, torch.nn.Module):
-                stack.enter_context(replaced(movable, "to", self._moves(movable.to)))
-            stack.enter_context(replaced(torch.Tensor, "type", self._types(torch.Tensor.type)))
-            set_device, set_type = torch.set_default_device, torch.set_default_tensor_type
-            stack.enter_context(replaced(torch, "set_default_device", lambda device: set_device(self._device(device))))
-            stack.enter_context(replaced(torch, "set_default_tensor_type", lambda kind: set_type(self._kind(kind))))
+        before = tuple(vars(owner).get(name, _INHERITED) for owner, name in _PLACES)
+        originals = tuple(getattr(owner, name) for owner, name in _PLACES)
+        if len(self._originals) != len(originals) or any(map(operator.is_not, originals, self._originals)):
+            answers = _answers()
+            self._originals = originals
+            self._replacements = tuple(
+                answers[name] if name in answers and owner is torch.cuda else self._replacing(owner, name, original)
+                for (owner, name), original in zip(_PLACES, originals, strict=True)
+            )
+        self._pretends = True
+        try:
+            for (owner, name), replacement in zip(_PLACES, self._replacements, strict=True):
+                setattr(owner, name, replacement)
             yield
+        finally:
+            self._pretends = False
+            for (owner, name), value in zip(_PLACES, before, strict=True):
+                if value is _INHERITED:
+                    delattr(owner, name)
+                else:
+                    setattr(owner, name, value)
 
-    @contextlib.contextmanager
-    def pretending_again(self) -> Iterator[None]:
-        """Pretend for what is played again of a program: only where it asked, since replacing all this takes long."""
-        with self.pretending() if self.asked or self._answered else contextlib.nullcontext():
-            yield
+    def _replacing(self, owner: Any, name: str, original: Any) -> Any:
+        """What stands for ``owner.name``, which was ``original``."""
+        if owner is torch.cuda:
+            return getattr(torch, name)
+        if name == "cuda":
+            return self._stays
+        if name == "to":
+            return self._moves(original)
+        if name == "type":
+            return self._types(original)
+        if name == "set_default_device":
+            return lambda device: original(self._device(device))
+        if name == "set_default_tensor_type":
+            return lambda kind: original(self._kind(kind))
+        return self._on_cpu(original)
 
     def _device(self, value: Any) -> Any:
         if not _is_cuda(value):
@@ -88,43 +103,6 @@ class CpuInstead:
             return value
         self.asked = True
         return value.replace("torch.cuda.", "torch.")
-
-    def _answers(self) -> dict[str, Any]:
-        """What the functions of ``torch.cuda`` that need a device answer without one."""
-        described = SimpleNamespace(name="cpu", total_memory=0, major=0, minor=0, multi_processor_count=0)
-        constant = {
-            **dict.fromkeys(
-                ("set_device", "synchronize", "empty_cache", "reset_peak_memory_stats", "ipc_collect", "init")
-            ),
-            **dict.fromkeys(("memory_allocated", "max_memory_allocated", "memory_reserved", "max_memory_reserved"), 0),
-            "current_device": 0,
-            "get_device_name": "cpu",
-            "get_device_capability": (0, 0),
-            "get_device_properties": described,
-            "mem_get_info": (0, 0),
-        }
-        streams = ("stream", "current_stream", "default_stream", "device")
-        # a function for each: torch's compiler keeps a table of them in which none may stand twice
-        return {
-            **{name: self._giving(value) for name, value in constant.items()},
-            **{name: self._making(_Stream) for name in streams},
-            "Stream": _Stream,
-            "Event": _Clock,
-        }
-
-    def _giving(self, value: Any) -> Callable[..., Any]:
-        def answer(*_: Any, **__: Any) -> Any:
-            self._answered = True
-            return value
-
-        return answer
-
-    def _making(self, cls: type[Any]) -> Callable[..., Any]:
-        def make(*_: Any, **__: Any) -> Any:
-            self._answered = True
-            return cls()
-
-        return make
 
     @property
     def _stays(self) -> Callable[..., torch.Tensor]:
@@ -199,3 +177,43 @@ class _Stream(contextlib.AbstractContextManager[None]):
 
     def record_event(self, *_: Any) -> _Clock:
         return _Clock()
+
+
+def _answers() -> dict[str, Any]:
+    """What the functions of ``torch.cuda`` that need a device answer without one."""
+    described = SimpleNamespace(name="cpu", total_memory=0, major=0, minor=0, multi_processor_count=0)
+    constant = {
+        **dict.fromkeys(("set_device", "synchronize", "empty_cache", "reset_peak_memory_stats", "ipc_collect", "init")),
+        **dict.fromkeys(("memory_allocated", "max_memory_allocated", "memory_reserved", "max_memory_reserved"), 0),
+        "current_device": 0,
+        "get_device_name": "cpu",
+        "get_device_capability": (0, 0),
+        "get_device_properties": described,
+        "mem_get_info": (0, 0),
+    }
+    streams = ("stream", "current_stream", "default_stream", "device")
+    # a function for each: torch's compiler keeps a table of them in which none may stand twice
+    return {
+        **{name: _always(value) for name, value in constant.items()},
+        **{name: _made(_Stream) for name in streams},
+        "Stream": _Stream,
+        "Event": _Clock,
+    }
+
+
+def _always(value: Any) -> Callable[..., Any]:
+    return lambda *_, **__: value
+
+
+def _made(cls: type[Any]) -> Callable[..., Any]:
+    return lambda *_, **__: cls()
+
+
+_PLACES: tuple[tuple[Any, str], ...] = (
+    *((torch.cuda, name) for name in (*_answers(), *_TENSOR_TYPES)),
+    *((torch, name) for name in (*_FACTORIES, "set_default_device", "set_default_tensor_type")),
+    *((torch.Tensor, name) for name in (*_METHODS, "cuda", "to", "type")),
+    (torch.nn.Module, "to"),
+)
+"""what is replaced: (owner, name)"""
+_INHERITED = object()

@@ -153,8 +153,7 @@ def _activation_layer(run: Run, name: str, inputs: Value, call: Call) -> Value:
 
 
 def _dense(run: Run, name: str, inputs: Value, call: Call) -> Value:
-    units = call.constant(0, "units", "output_dim")
-    units = units if isinstance(units, int) else None
+    units = call.extent(0, "units", "output_dim")
     old = array_api.shape_of(inputs)
     shape = (*old[:-1], units) if old else None
     made = tensors.through_weights(run, KERAS, inputs, name, call.where, units=units, shape=shape)
@@ -162,8 +161,7 @@ def _dense(run: Run, name: str, inputs: Value, call: Call) -> Value:
 
 
 def _convolution(run: Run, name: str, inputs: Value, call: Call) -> Value:
-    filters = call.constant(0, "filters", "nb_filter")
-    filters = filters if isinstance(filters, int) else None
+    filters = call.extent(0, "filters", "nb_filter")
     dimensions = CONVOLUTIONS[name]
     spatial: tuple[int | None, ...] = (None,) * dimensions
     old = array_api.shape_of(inputs)
@@ -215,8 +213,7 @@ def _strided(extent: int | None, step: Any, transposed: bool) -> int | None:
 
 
 def _recurrent(run: Run, name: str, inputs: Value, call: Call) -> Value:
-    units = call.constant(0, "units", "output_dim", "filters")
-    units = units if isinstance(units, int) else None
+    units = call.extent(0, "units", "output_dim", "filters")
     sequences = call.constant(None, "return_sequences", default=False)
     old = array_api.shape_of(inputs)
     steps = old[1] if old is not None and len(old) > 1 else None

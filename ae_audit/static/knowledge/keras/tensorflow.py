@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from typing import Any
 
     from ae_audit.static.interpreter.run import Run
+    from ae_audit.static.source.sources import Where
 
 TABLE = Table("tensorflow operations")
 KERAS = Framework.KERAS
@@ -404,11 +405,18 @@ def _gradient(run: Run, receiver: Object, call: Call) -> Value:
     value, by = call.get(0, "target"), call.get(1, "sources")
     by = by.items[0] if isinstance(by, Seq) and len(by.items) == 1 else by
     if isinstance(by, Array) or (isinstance(by, Tensor) and by.fed):  # a penalty on them, or a map of what matters
-        return Unknown("gradients", call.where)
+        return _derivative(run, value, by, call.where)
     for part in value.items if isinstance(value, Seq) else [value]:
         if isinstance(part, (LossValue, Difference, Tensor, Unknown)):
             losses.trained(run, part, where=call.where)
     return Unknown("gradients", call.where)
+
+
+def _derivative(run: Run, value: Value | None, by: Array | Tensor, where: Where) -> Value:
+    """The derivative of an output by what was fed to the network, or by another output."""
+    if not isinstance(value, Tensor):
+        return Unknown("gradients", where)
+    return tensors.derivative(run, value, by.shape if isinstance(by, Array) else by.head.shape, where)
 
 
 @TABLE.method("tensorflow.GradientTape", "__enter__")

@@ -9,6 +9,7 @@ from ae_audit.static.domain.values import (
     NONE,
     Bound,
     Class,
+    Function,
     Instance,
     Library,
     Mapping,
@@ -87,6 +88,37 @@ def _replaced(run: Run, receiver: Instance, call: Call) -> Value:
     made = Instance(receiver.cls, call.where)
     made.attrs = {**receiver.attrs, **call.kwargs}
     return made
+
+
+# -- data classes filled from the command line ------------------------------------------------------------------------
+
+
+@TABLE.function("tyro.cli", "simple_parsing.parse", "pyrallis.parse", "draccus.parse", "jsonargparse.auto_cli")
+def _from_command_line(run: Run, call: Call) -> Value:
+    """``tyro.cli(Args)``: an instance whose fields have their defaults, which a user may override."""
+    made = call.get(0, "f", "config_class")
+    if not isinstance(made, (Class, Function)):
+        return Unknown("options of the command line", call.where)
+    return run.call(made, Call(call.where))
+
+
+@TABLE.function("transformers.HfArgumentParser")
+def _data_class_parser(run: Run, call: Call) -> Value:
+    return Object("transformers.HfArgumentParser", call)
+
+
+@TABLE.method("transformers.HfArgumentParser", "parse_args_into_dataclasses", "parse_json_file", "parse_yaml_file",
+              "parse_dict")  # fmt: skip
+def _parse_into_data_classes(run: Run, receiver: Object, call: Call) -> Value:
+    classes = None if receiver.call is None else receiver.call.get(0, "dataclass_types")
+    parts = classes.items if isinstance(classes, Seq) and classes.rest is None else [classes]
+    return Seq(
+        [
+            run.call(part, Call(call.where)) if isinstance(part, Class) else Unknown("options", call.where)
+            for part in parts
+        ],
+        "tuple",
+    )
 
 
 # -- dictionaries of the user's own make ------------------------------------------------------------------------------

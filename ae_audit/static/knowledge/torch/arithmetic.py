@@ -13,6 +13,7 @@ from ae_audit.static.domain import (
     indexing,
     losses,
     operators,
+    overlaps,
     tensors,
 )
 from ae_audit.static.domain.arguments import Call
@@ -113,7 +114,7 @@ def _elementwise(run: Run, value: Value, name: str, call: Call) -> Value:
     if isinstance(value, Difference) and name in _BENDING and (value.absolute or value.power != 1.0):
         value = losses.reduced(run, value, "none", call.where)
     if isinstance(value, LossValue) and name in _BENDING:
-        return losses.bent(value)
+        return losses.exponential(value) if name == "exp" else losses.bent(value)
     if isinstance(value, (LossValue, Difference)):
         return value
     found = carried(run, value)
@@ -229,7 +230,8 @@ def reduce(run: Run, value: Value, call: Call, name: str) -> Value:
             made = tensors.remembering(replace(made, head=replace(made.head, shape=shape)), [value], call.where)
             if name == "mean" and isinstance(axis, (int, tuple)):
                 made = tensors.averaged(value, made, shape)
-        return critics.averaged(value, divergences.reduced(value, made, name, axis, call.where), name, call.where)
+        summed = overlaps.reduced(value, divergences.reduced(value, made, name, axis, call.where), name)
+        return critics.averaged(value, summed, name, call.where)
     array = run.as_array(value)
     if array is None:
         return Unknown(f"`{name}`", call.where)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import Framework, LossUse, Structure
-from ae_audit.static.domain import array_api, losses, operators
+from ae_audit.static.domain import array_api, losses, operators, tensors
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.values import (
     NONE,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from typing import Any
 
     from ae_audit.static.interpreter.run import Run
+    from ae_audit.static.source.sources import Where
 
 TABLE = Table("torch criteria")
 NN = "torch.nn"
@@ -309,9 +310,21 @@ def trained_out_of_reach(run: Run, given: list[Value], call: Call, why: str) -> 
 @TABLE.function("torch.autograd.backward", "torch.autograd.grad")
 def autograd(run: Run, call: Call) -> Value:
     """Gradients asked for by hand."""
-    if call.args:
-        losses.trained(run, call.args[0])
-    return NONE if call.name == "backward" else Unknown("a derivative of the output", call.where)
+    value, by = call.get(0, "tensors", "outputs"), call.get(1, "inputs")
+    if call.name == "backward" or value is None:
+        losses.trained(run, value or NONE)
+        return NONE
+    parts = by.items if isinstance(by, Seq) and by.rest is None else [by]
+    if isinstance(value, Tensor) and any(isinstance(part, (Array, Tensor)) for part in parts):
+        return Seq([_derivative(run, value, part, call.where) for part in parts], "tuple")
+    losses.trained(run, value)
+    return Unknown(tensors.DERIVATIVE, call.where)
+
+
+def _derivative(run: Run, value: Tensor, by: Value | None, where: Where) -> Value:
+    """The derivative of an output by what was fed to the network."""
+    shape = heads.shape_of(by) if isinstance(by, (Array, Tensor)) else None
+    return tensors.derivative(run, value, shape, where)
 
 
 for _scaler in ("torch.cuda.amp.GradScaler", "torch.amp.GradScaler"):

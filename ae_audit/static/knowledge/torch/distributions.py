@@ -90,6 +90,9 @@ def log_likelihood(run: Run, receiver: Any, call: Call) -> Value:
     value = call.get(0, "value")
     found = _parameters(run, receiver)
     drawn = run.find_tensors(value)
+    if drawn and found:  # trained by itself, it makes what was drawn more likely or less
+        use = LossUse("policy_gradient", call.where.written, Tri.NO, location=call.where.location, custom=True)
+        return LossValue(latent=True, between=(use, found[0]))
     if drawn or value is None or not found:
         return LossValue(latent=True) if drawn else Unknown("a log-likelihood", call.where)
     inside = _inside(receiver)

@@ -93,12 +93,19 @@ class Given:
         value = self.call.get(place, name)
         return default if value is None else python(value)
 
+    def extent(self, name: str) -> int | None:
+        """A number of units or channels; see :meth:`Call.extent`."""
+        place = self.signature.index(name) if name in self.signature else None
+        return None if self.call is None else self.call.extent(place, name)
+
 
 def through(run: Run, spec: Layer, name: str, given: Given, value: Array | Tensor, where: Where) -> Value:
     """A value after a layer of the kind ``spec``."""
     shape = layer_shape(name, spec, given, heads.shape_of(value))
     if spec.effect in {Effect.WEIGHTS, Effect.ATTENDS}:
-        made = heads.weighed(run, value, name, shape, where, _int(given("out_features") or given("out_channels")))
+        made = heads.weighed(
+            run, value, name, shape, where, given.extent("out_features") or given.extent("out_channels")
+        )
         if name == "MultiheadAttention":
             return Seq([made, Unknown("attention weights", where)], "tuple")
         return made
@@ -162,7 +169,7 @@ def layer_shape(name: str, spec: Layer, given: Given, shape: shapes.Shape | None
     if shape is None and "Conv" in name:
         shape = (None,) * (spec.axes + 2)
     if name.endswith("Linear"):
-        return shapes.linear(shape, _int(given("out_features")))
+        return shapes.linear(shape, given.extent("out_features"))
     if name == "EmbeddingBag":  # of each row, or of each bag that an offset begins
         return None if shape is None else (shape[0] if len(shape) == 2 else None, _int(given("embedding_dim")))
     if name == "Embedding":
@@ -171,7 +178,7 @@ def layer_shape(name: str, spec: Layer, given: Given, shape: shapes.Shape | None
         return shapes.transposed_convolution(
             shape,
             spec.axes,
-            _int(given("out_channels")),
+            given.extent("out_channels"),
             given("kernel_size"),
             given("stride", 1),
             given("padding", 0),
@@ -182,7 +189,7 @@ def layer_shape(name: str, spec: Layer, given: Given, shape: shapes.Shape | None
         return shapes.convolution(
             shape,
             spec.axes,
-            _int(given("out_channels")),
+            given.extent("out_channels"),
             given("kernel_size"),
             given("stride", 1),
             given("padding", 0),

@@ -136,6 +136,9 @@ NUMPY_METHODS = names.names(
 """Methods that NumPy's arrays have as well; :mod:`ae_audit.static.knowledge.python.numpy` knows them."""
 
 
+_OF_LOSSES = names.names("abs square pow sqrt mul div add sub neg exp log log1p log10 expm1 tanh sigmoid reciprocal")
+
+
 def register() -> None:
     """Enter every operation in the table under all its spellings."""
     for name in OPERATIONS:
@@ -152,7 +155,7 @@ def register() -> None:
                 TABLE.methods["lossvalue", spelling] = _as_method(spelling)
             if name in {"clamp", "clip"}:  # of a residual, which is a prediction then
                 TABLE.methods["difference", spelling] = _as_method(spelling)
-            if name in {"abs", "square", "pow", "sqrt", "mul", "div", "add", "sub", "neg"}:
+            if name in _OF_LOSSES:
                 TABLE.methods["difference", spelling] = _as_method(spelling)
                 TABLE.methods["lossvalue", spelling] = _as_method(spelling)
 
