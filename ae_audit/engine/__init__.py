@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, closing
 
 from ae_audit.base.errors import AuditError
 from ae_audit.base.progress import Progress
@@ -19,6 +20,10 @@ from ae_audit.engine.static_stage import (
 from ae_audit.schema.report import Report
 from ae_audit.settings.options import Settings
 from ae_audit.source.text import Sources
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from ae_audit.engine.nursery import Nursery
 
 __all__ = ["Interrupted", "assemble", "audit_each", "audit_files"]
 
@@ -73,12 +78,25 @@ def _through_all_stages(
 ) -> Iterator[FileAudit]:
     """Every target read once, and run where it may be; the reading of an interrupted one is kept."""
     progress.begin(len(targets))
+    with _nursery(settings) as nursery:
+        yield from _one_by_one(targets, settings, progress, sources, nursery)
+
+
+def _nursery(settings: Settings) -> AbstractContextManager[Nursery]:
+    from ae_audit.engine.nursery import Nursery
+
+    return closing(Nursery(settings.reuse))
+
+
+def _one_by_one(
+    targets: Sequence[AuditTarget], settings: Settings, progress: Progress, sources: Sources, nursery: Nursery
+) -> Iterator[FileAudit]:
     for target in targets:
         own = target.governed(settings)
         progress.step(target.path, "reading")
         reading = read_safely(target, sources)
         try:
-            audit = _run(reading, own, progress, sources) if _is_worth_running(reading) else None
+            audit = _run(reading, own, progress, sources, nursery) if _is_worth_running(reading) else None
         except KeyboardInterrupt:
             yield judged_and_finished(reading, own, sources)
             raise
@@ -100,7 +118,7 @@ def _is_worth_running(reading: Reading) -> bool:
     return reading.target.run and reading.relevant and not unread
 
 
-def _run(reading: Reading, settings: Settings, progress: Progress, sources: Sources) -> FileAudit:
+def _run(reading: Reading, settings: Settings, progress: Progress, sources: Sources, nursery: Nursery) -> FileAudit:
     from ae_audit.engine.runtime_stage import run_file
 
-    return judged_and_finished(run_file(reading, settings, progress), settings, sources, reading)
+    return judged_and_finished(run_file(reading, settings, progress, nursery), settings, sources, reading)

@@ -32,6 +32,11 @@ def touched(targets: Sequence[AuditTarget], base: str, config_file: str | None =
     return tuple(target for target in targets if target.path == STDIN or graph.touches(target))
 
 
+def files_imported(target: AuditTarget) -> tuple[str, ...]:
+    """The files that the program ``target`` imports of its project, over any number of steps."""
+    return tuple(_Imports(frozenset()).reached(target))
+
+
 class _Imports:
     """Which files import one of the changed ones, over any number of steps."""
 
@@ -51,16 +56,19 @@ class _Imports:
             return True
         if is_model_file(target.path):
             return False
+        return any(path in self._changed for path in self.reached(target))
+
+    def reached(self, target: AuditTarget) -> Iterator[str]:
+        """The files that a program imports of its project, over any number of steps, each once."""
+        start = os.path.realpath(target.path)
         project = Project(target.path, target.project_root, self._modules)
         waiting, seen = [start], {start}
         while waiting:
             for path in self._imports_of(waiting.pop(), project):
-                if path in self._changed:
-                    return True
                 if path not in seen:
                     seen.add(path)
+                    yield path
                     waiting.append(path)
-        return False
 
     def _imports_of(self, path: str, project: Project) -> tuple[str, ...]:
         key = (path, project.folder)

@@ -13,6 +13,7 @@ from ae_audit.engine.child_results import MALFORMED, AuditedPlaces, ChildResults
 from ae_audit.engine.discovery import AuditTarget, ModelInput
 from ae_audit.engine.doubt import Doubted
 from ae_audit.engine.merge import contradictions
+from ae_audit.engine.nursery import Nursery
 from ae_audit.engine.static_stage import Reading, Run, is_shipped, selected_rules
 from ae_audit.engine.weak_spots import weak_spot
 from ae_audit.runtime.sandbox.interpreters import FRAMEWORKS, Interpreter, NoInterpreter, choose
@@ -38,16 +39,16 @@ FROM_READING = "; the results below are from reading alone"
 Request = dict[str, Any]
 
 
-def run_file(reading: Reading, settings: Settings, progress: Progress) -> Run:
+def run_file(reading: Reading, settings: Settings, progress: Progress, nursery: Nursery | None = None) -> Run:
     """Run one program and complete what reading it found.
 
-    Whatever becomes of the child, the static results stand.
+    Whatever becomes of the child, the static results stand. It comes from ``nursery``, if there is one.
 
     Raises:
         UsageError: if the data do not go with the model file.
     """
     target, path = reading.target, reading.target.path
-    ran = _ran(reading, settings, progress)
+    ran = _ran(reading, settings, progress, nursery=nursery)
     results, outcome = ran.results, ran.outcome
     return Run(
         target,
@@ -92,7 +93,13 @@ class _Ran:
         )
 
 
-def _ran(reading: Reading, settings: Settings, progress: Progress, grid: GridOptions | None = None) -> _Ran:
+def _ran(
+    reading: Reading,
+    settings: Settings,
+    progress: Progress,
+    grid: GridOptions | None = None,
+    nursery: Nursery | None = None,
+) -> _Ran:
     """Run one program in its child, to be audited, or for ``grid`` to be compared.
 
     Raises:
@@ -117,6 +124,7 @@ def _ran(reading: Reading, settings: Settings, progress: Progress, grid: GridOpt
         grid=grid,
         on_progress=lambda now: progress.step(path, now.text, now.done, now.of),
     )
+    variables = _environment(settings)
     with progress.waiting(path, "running"):
         outcome = run_child(
             request,
@@ -125,12 +133,13 @@ def _ran(reading: Reading, settings: Settings, progress: Progress, grid: GridOpt
             memory_bytes=settings.memory,
             script=path,
             on_event=results.handle_event,
-            env={**_environment(settings), **dict(target.start.environment)},
+            env={**variables, **dict(target.start.environment)},
             allow_write=settings.allow_write,
             allow_network=settings.allow_network,
             working_folders=(os.getcwd(),),
             home=_home(target),
             interpreter=interpreter,
+            zygote=None if nursery is None else nursery.zygote_for(target, interpreter, variables),
         )
     if results.refused is not None:
         raise UsageError(f"{path}: {results.refused}")

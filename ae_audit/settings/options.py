@@ -108,6 +108,8 @@ class Settings:
     """seconds that the run of one file may take"""
     memory: int | None = None
     """bytes that the program of one file and all its processes may take; None: what the machine can spare"""
+    reuse: bool = False
+    """whether the children of several programs are forked from one process that has imported their framework"""
     seed: int = 0
     device: str = "auto"
     cache: bool = True
@@ -203,6 +205,7 @@ OPTIONS = (
         "memory limit for running one file (default: three quarters of what is free, at most 16GiB)",
         metavar="SIZE",
     ),
+    Option("reuse", Kind.SWITCH, "import a framework once for all programs of this audit that run (Linux)"),
     Option("seed", Kind.INTEGER, "seed of every random choice", metavar="N"),
     Option("device", Kind.CHOICE, "where short fits run", choices=("auto", "cpu", "cuda")),
     Option("cache", Kind.SWITCH, "keep what reading finds for the next audit (the default)", negatable=True),

@@ -12,7 +12,6 @@ import re
 import secrets
 import selectors
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,13 +24,12 @@ from ae_audit.runtime.sandbox.channel import EVENTS, REQUEST, WHEREABOUTS
 from ae_audit.runtime.sandbox.clock import MOST_STRETCH, waited
 from ae_audit.runtime.sandbox.interpreters import OWN, Interpreter
 from ae_audit.runtime.sandbox.policy import FILE_BYTES
+from ae_audit.runtime.sandbox.start import EMPTY, Child, Start
+from ae_audit.runtime.sandbox.zygote import Zygote
 from ae_audit.schema.messages import Finished
 from ae_audit.source.notebook_cells import CELL_MARK
 
 Event = dict[str, Any]
-
-EMPTY = "empty"
-"""folder of a run in which the interpreter starts: nothing of the program's is found before it runs"""
 
 _KEPT_OUTPUT = 64 << 10
 """bytes of each stream: the last lines tell why a program failed"""
@@ -167,6 +165,7 @@ def run_child(
     working_folders: Sequence[str | Path] = (),
     home: str | Path | None = None,
     interpreter: Interpreter = OWN,
+    zygote: Zygote | None = None,
 ) -> ChildOutcome:
     """Run ``python -m module`` as a confined child (:mod:`ae_audit.runtime.sandbox.channel`) and hear it to its end.
 
@@ -185,6 +184,7 @@ def run_child(
         working_folders: further folders whose entries appear in the working folder (where the command was given).
         home: the folder that is mirrored as the working folder, where it is not the script's own.
         interpreter: the Python that the child runs in.
+        zygote: a process of that Python from which the child is forked; None: it is started by itself.
     """
     if not hasattr(os, "mkfifo"):
         return ChildOutcome(Ending.NOT_STARTED, (), stderr="running programs requires Linux or macOS")
@@ -216,7 +216,7 @@ def run_child(
         except OSError as error:  # the disk is full, or nobody may write where temporary files go
             return ChildOutcome(Ending.NOT_STARTED, (), stderr=f"its folder cannot be made: {error.strerror or error}")
         run = _Run(folder, timeout, memory, on_event)
-        return run.through(interpreter.command(module, str(folder)), variables)
+        return run.through(Start(interpreter, module, zygote), variables)
 
 
 @dataclass
@@ -240,20 +240,12 @@ class _Run:
     next_census: float = 0.0
     tails: dict[str, bytearray] = field(default_factory=lambda: {"stdout": bytearray(), "stderr": bytearray()})
 
-    def through(self, command: list[str], variables: dict[str, str]) -> ChildOutcome:
+    def through(self, begin: Start, variables: dict[str, str]) -> ChildOutcome:
         # Open for reading and writing: no end of file when the child closes its end, and opens it again.
         fifo = os.open(self.folder / EVENTS, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         start = time.monotonic()
         try:
-            child = subprocess.Popen(
-                command,
-                cwd=self.folder / EMPTY,
-                env={**variables, _MARK: self.mark},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
+            child = begin(self.folder, {**variables, _MARK: self.mark})
         except OSError as error:
             os.close(fifo)
             return ChildOutcome(Ending.NOT_STARTED, (), stderr=str(error))
@@ -276,7 +268,7 @@ class _Run:
             processes.remove_shared_memory(self.seen)
         return self._outcome(stopped, code, time.monotonic() - start)
 
-    def _listen(self, child: subprocess.Popen[bytes], fifo: int, deadline: float) -> Ending | None:
+    def _listen(self, child: Child, fifo: int, deadline: float) -> Ending | None:
         """Until the child ends (None) or has to be ended (why)."""
         with selectors.DefaultSelector() as selector, processes.end_of(child) as end:
             if end is not None:
@@ -371,7 +363,7 @@ class _Run:
             del tail[:-_KEPT_OUTPUT]
         return bool(data)
 
-    def _drain(self, child: subprocess.Popen[bytes], fifo: int) -> None:
+    def _drain(self, child: Child, fifo: int) -> None:
         while self._read_events(fifo):
             pass
         for name, stream in _streams(child):
@@ -379,7 +371,7 @@ class _Run:
                 if _is_ready(stream) and not self._read_output(name, stream.fileno()):
                     break
 
-    def _ask_whereabouts(self, child: subprocess.Popen[bytes]) -> None:
+    def _ask_whereabouts(self, child: Child) -> None:
         if not processes.has_ended(child):
             with contextlib.suppress(OSError):
                 os.kill(processes.program_of(child.pid), signal.SIGUSR1)
@@ -421,7 +413,7 @@ class _Run:
             return ""
 
 
-def _streams(child: subprocess.Popen[bytes]) -> list[tuple[str, IO[bytes]]]:
+def _streams(child: Child) -> list[tuple[str, IO[bytes]]]:
     pairs = [("stdout", child.stdout), ("stderr", child.stderr)]
     return [(name, stream) for name, stream in pairs if stream is not None]
 

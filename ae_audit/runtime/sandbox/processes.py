@@ -14,6 +14,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from ae_audit.runtime.sandbox.zygote import ForkedChild
+
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 _PROC = Path("/proc")
 
@@ -127,15 +129,17 @@ def end(root: int, mark: str, *, grace: float) -> None:
         time.sleep(0.01)
 
 
-def has_ended(child: subprocess.Popen[bytes]) -> bool:
+def has_ended(child: subprocess.Popen[bytes] | ForkedChild) -> bool:
     """Whether it ended; where possible it stays a zombie, so that its number is not given to another process yet."""
+    if isinstance(child, ForkedChild):
+        return child.has_ended()
     if not hasattr(os, "waitid"):
         return child.poll() is not None
     return os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 @contextlib.contextmanager
-def end_of(child: subprocess.Popen[bytes]) -> Iterator[int | None]:
+def end_of(child: subprocess.Popen[bytes] | ForkedChild) -> Iterator[int | None]:
     """A descriptor that can be read once ``child`` has ended; None where the system has none, and only looking helps.
 
     Its streams do not tell: whoever stands between it and the program lets go of them earlier, others may hold them on.
