@@ -89,7 +89,7 @@ def test_hostile_notebooks(source: bytes) -> None:
 NO_RANGE = """
 import cv2, keras, numpy as np, tensorflow as tf, torch
 from sklearn.preprocessing import MinMaxScaler
-from torchvision import transforms as T
+from torchvision import datasets, transforms as T
 inf, nan, huge = float("inf"), float("nan"), 10**400
 x, t = np.random.uniform(0.1, inf, 3), torch.empty(3).uniform_(0.1, inf)
 k = tf.random.uniform((3, 1), 0.1, 1e309)
@@ -109,6 +109,11 @@ a = np.zeros((10**30, 4))[:, 1:], np.stack([np.zeros((10**30, 4)) for _ in range
 a = len(range(huge)), [i for i in range(huge)], x[huge:]
 b = np.random.default_rng(0).integers(0, 256, (9, 1e308, 4, 3)).astype("uint8"), torch.zeros(huge, 3).view(-1)[1:]
 a = torch.nn.Hardtanh(inf, -inf)(t), torch.nn.ELU(nan)(t), torch.nn.Threshold(nan, inf)(t), keras.layers.ReLU(nan)(k)
+steps = T.Compose([T.ToTensor(), T.Normalize(0.5, 1e-320)])
+for image, _ in torch.utils.data.DataLoader(datasets.MNIST(".", transform=steps)):
+    net = torch.nn.Linear(784, 784)
+    torch.nn.MSELoss()(net(image), image).backward()
+    torch.optim.Adam(net.parameters()).step()
 model = keras.Sequential([keras.layers.Dense(huge)])
 model.compile(loss="mse")
 model.fit(b[0], b[0])
@@ -119,7 +124,7 @@ def test_numbers_without_a_range_are_followed_and_judged() -> None:
     """Infinite, not a number, or past any float: a range of them is none, which an interval would refuse."""
     sources = Sources({"numbers.py": NO_RANGE.encode()})
     report = assemble([*audit_statically([AuditTarget("numbers.py")], Settings(static=True), Progress(), sources)])
-    assert len(report.setups) == 1
+    assert len(report.setups) == 2
     assert not report.errors
     assert not [item for item in report.undecided if "please report it" in item.why]
 

@@ -176,6 +176,8 @@ def affine(array: Array, scale: float, shift: float, how: str, where: Where | No
     values = array.values.affine(scale, shift) if _finite(scale, shift) else UNKNOWN_RANGE
     new_scale = None if array.scale is None else array.scale * scale
     new_shift = None if array.shift is None else array.shift * scale + shift
+    if new_scale is not None and new_shift is not None and not _finite(new_scale, new_shift):
+        new_scale = new_shift = None  # no map of numbers any more, and none that a remedy could be computed from
     structure = array.structure
     counted_from_elsewhere = structure is Structure.CLASS_INDEX and scale == 1.0 and float(shift).is_integer()
     labels = {Structure.CLASS_INDEX, Structure.ONE_HOT, Structure.DISTRIBUTION}
