@@ -1,4 +1,4 @@
-"""The README as PyPI shows it: links to files of the repository lead there."""
+"""The README as PyPI shows it: links to files of the repository lead there, once it has an address."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from typing import Any
 
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
-REPOSITORY = "https://github.com/ae-audit/ae-audit"
-RAW = "https://raw.githubusercontent.com/ae-audit/ae-audit"
 
-
-def for_pypi(readme: str, version: str) -> str:
-    """``readme`` with absolute links, to the files of that release."""
+def for_pypi(readme: str, version: str, repository: str | None) -> str:
+    """``readme`` with links to the files of that release; without an address their words alone, and no pictures."""
 
     def link(found: re.Match[str]) -> str:
-        image = found[1] == "!"
-        return f"{found[1]}{found[2]}({RAW if image else REPOSITORY + '/blob'}/v{version}/{found[3]})"
+        image, words, path = found[1] == "!", found[2], found[3]
+        if repository is None:
+            return "" if image else words
+        return f"{found[1]}[{words}]({repository}/{'raw' if image else 'blob'}/v{version}/{path})"
 
-    return re.sub(r"(!?)(\[[^\]]*\])\((?![a-z]+:|#)([^)\s]+)\)", link, readme)
+    return re.sub(r"(!?)\[([^\]]*)\]\((?![a-z]+:|#)([^)\s]+)\)", link, readme)
 
 
 class ReadmeHook(MetadataHookInterface):
@@ -28,4 +27,5 @@ class ReadmeHook(MetadataHookInterface):
     def update(self, metadata: dict[str, Any]) -> None:
         """Fill in the readme."""
         text = (Path(self.root) / "README.md").read_text("utf-8")
-        metadata["readme"] = {"content-type": "text/markdown", "text": for_pypi(text, metadata["version"])}
+        text = for_pypi(text, metadata["version"], metadata.get("urls", {}).get("Source"))
+        metadata["readme"] = {"content-type": "text/markdown", "text": text}

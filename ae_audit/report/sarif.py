@@ -12,6 +12,7 @@ from typing import Any
 
 from ae_audit.base.errors import UsageError
 from ae_audit.base.version import __version__
+from ae_audit.report.links import published
 from ae_audit.report.regions import Places, worst_first
 from ae_audit.schema.findings import Finding, Severity
 from ae_audit.schema.location import Location
@@ -78,9 +79,11 @@ def _rule(code: str, found: list[Finding]) -> Json:
         rule = find_rule(code)
     except UsageError:
         return {"id": code, "name": name}
+    page = published(code)
     return {
         "id": code,
         "name": name,
+        **({} if page is None else {"helpUri": page}),
         "shortDescription": {"text": f"{rule.summary}."},
         "fullDescription": {"text": rule.page.partition("\n")[0]},
         "help": {"text": rule.page, "markdown": f"# {code} {name}\n\n{rule.page}"},

@@ -19,6 +19,7 @@ from pygls.lsp.client import LanguageClient
 from ae_audit.base.progress import Progress
 from ae_audit.engine import audit_files
 from ae_audit.engine.discovery import AuditTarget
+from ae_audit.report.links import address_of
 from ae_audit.settings.options import Settings
 
 PROGRAM = """\
@@ -122,6 +123,8 @@ def test_findings_hover_and_fixes_at_their_places(encoding: types.PositionEncodi
         editor.open(uri, PROGRAM)
         assert "AE101" in await editor.codes(uri)
         (found,) = [one for one in editor.told[uri][-1].diagnostics if one.code == "AE101"]
+        assert found.code_description is not None
+        assert found.code_description.href == address_of("AE101")
         assert found.range == types.Range(types.Position(4, start), types.Position(4, start + len('"softmax"')))
         assert found.severity == types.DiagnosticSeverity.Error
         related = {one.message: one.location.range.start.line for one in found.related_information or ()}

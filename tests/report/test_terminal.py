@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import linecache
 import re
 import sys
@@ -11,10 +12,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from ae_audit.report import lines, paint
+from ae_audit.report import lines, paint, render
 from ae_audit.report.diff import add_diff
 from ae_audit.report.display import PresentedReport
-from ae_audit.report.links import address_of, has_links, linked
+from ae_audit.report.links import address_of, has_links, linked, published
 from ae_audit.report.live_cells import cell_name
 from ae_audit.report.markdown import rendered
 from ae_audit.report.text_layout import Line, Page, Segment, ansi, display_width, plain
@@ -86,6 +87,24 @@ def test_a_link_leads_to_the_page_of_the_rule(monkeypatch: pytest.MonkeyPatch) -
     assert (address_of("AE101") or "").startswith("file://")
     assert address_of("AE999") is None
     assert linked("AE101", lambda code: None) == "AE101"
+
+
+@pytest.mark.parametrize("documentation", ["https://b.example/en/", None])
+def test_no_format_links_a_page_that_is_not_published(
+    monkeypatch: pytest.MonkeyPatch, rich_report: Report, sources: Sources, documentation: str | None
+) -> None:
+    from importlib import metadata
+
+    urls = [] if documentation is None else [f"Documentation, {documentation}"]
+    monkeypatch.setattr(metadata, "metadata", lambda name: SimpleNamespace(get_all=lambda name: urls))
+    address = "https://b.example/en/rules/AE101.html"
+    assert published("AE101") == (None if documentation is None else address)
+    (run,) = json.loads(render(rich_report, "sarif", sources))["runs"]
+    ours = [rule for rule in run["tool"]["driver"]["rules"] if rule["id"] == "AE101"]
+    assert [rule.get("helpUri") for rule in ours] == [published("AE101")]
+    page = render(rich_report, "html", sources)
+    assert (f'<a href="{address}">AE101</a>' in page) is (documentation is not None)
+    assert "file://" not in page
 
 
 def test_narrated_there_are_sentences_in_place_of_boxes(rich_report: Report, sources: Sources) -> None:

@@ -11,6 +11,7 @@ from pygls import uris
 from ae_audit.base.records import dataclass
 from ae_audit.cli.language_server.positions import Encoding, to_range
 from ae_audit.cli.language_server.reading import Audit
+from ae_audit.report.links import address_of
 from ae_audit.schema.findings import Edit, Finding, Severity, Verdict
 from ae_audit.schema.location import Location
 from ae_audit.source.text import split_lines
@@ -58,11 +59,13 @@ def shown_findings(audit: Audit, encoding: Encoding) -> Iterator[Shown]:
         number = audit.snapshot.document_of(finding.location)
         if number is None:
             continue
+        page = address_of(finding.code)
         diagnostic = types.Diagnostic(
             to_range(finding.location, audit.snapshot.lines[number], encoding),
             _message(finding),
             severity=_SEVERITIES[finding.severity],
             code=finding.code,
+            code_description=None if page is None else types.CodeDescription(page),
             source=SOURCE,
             related_information=list(_related(finding, audit, encoding)),
         )

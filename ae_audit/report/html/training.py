@@ -13,6 +13,7 @@ from ae_audit.report.html.marked import coded, excerpts, preformatted
 from ae_audit.report.html.reading import reading_tile
 from ae_audit.report.html.svg import safe
 from ae_audit.report.html.tiles import cure_tile, pictures_tile, reach_tile, runs_of
+from ae_audit.report.links import published
 from ae_audit.report.phrases import data_in_words, figure, head_in_words, loss_in_words
 from ae_audit.report.text_layout import Page
 from ae_audit.schema.findings import Arm, Finding, Severity, Verdict
@@ -192,8 +193,10 @@ def _how_it_was_seen(setup: TrainingSetup) -> str:
 
 def rule_entry(code: str, name: str, summary: str) -> str:
     """What the codes on the page stand for."""
+    page = published(code)
+    told = safe(code) if page is None else f'<a href="{safe(page)}">{safe(code)}</a>'
     return (
-        f'<dt id="rule-{safe(code)}">{safe(code)} {safe(name)}</dt>'
+        f'<dt id="rule-{safe(code)}">{told} {safe(name)}</dt>'
         f"<dd>{coded(summary.rstrip('.'))}. <code>ae-audit rule {safe(code)}</code> tells more.</dd>\n"
     )
 
