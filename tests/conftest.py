@@ -5,6 +5,7 @@ Where no framework is installed (``nox -s quick``), only the tests that need non
 
 from __future__ import annotations
 
+import compileall
 import contextlib
 import gc
 import importlib.util
@@ -23,6 +24,10 @@ for _name in (
     "GITHUB_STEP_SUMMARY",
 ):
     os.environ.pop(_name, None)  # what the command says in a test does not hang on where the tests run
+
+# Hundreds of tests start processes, and a confined child can write no bytecode: each would compile the package anew.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    compileall.compile_dir(Path(__file__).parents[1] / "ae_audit", quiet=2)
 
 _PLACE = Path(__file__).parent / "support" / "sitecustomize.py"
 _SPEC = importlib.util.spec_from_file_location("torchvision_without_operators", _PLACE)

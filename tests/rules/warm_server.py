@@ -13,12 +13,14 @@ import gc
 import importlib
 import json
 import os
+import pkgutil
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,11 +29,16 @@ WARM = {
     "keras": ("keras", "tensorflow"),
 }
 OURS = (
+    "ae_audit.cli.arguments",
     "ae_audit.cli.command",
     "ae_audit.engine.child",
     "ae_audit.engine.child_program",
+    "ae_audit.engine.gate",
     "ae_audit.engine.runtime_stage",
+    "ae_audit.report.json",
 )
+OUR_ROOMS = ("rules", "runtime", "static")
+"""rooms of which an audit takes most, whatever it audits"""
 LONGEST = 240
 """seconds after which an audit is ended"""
 
@@ -117,9 +124,19 @@ def _audit(arguments: list[str]) -> int:
     return main(arguments)
 
 
+def _modules_for(framework: str) -> Iterator[str]:
+    """All modules of our rooms but those of the other framework."""
+    others = {f"ae_audit.{room}.{other}" for room in ("runtime", "static.knowledge") for other in {*WARM} - {framework}}
+    for room in OUR_ROOMS:
+        package = importlib.import_module(f"ae_audit.{room}")
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not any(module.name == other or module.name.startswith(f"{other}.") for other in others):
+                yield module.name
+
+
 def serve(framework: str) -> None:
     """Answer until standard input ends."""
-    for name in (*WARM[framework], *OURS):
+    for name in (*WARM[framework], *OURS, *_modules_for(framework)):
         importlib.import_module(name)
     gc.collect()
     gc.freeze()  # no audit searches the framework for garbage, nor copies its pages for it
