@@ -90,10 +90,10 @@ def test_the_floor_is_the_entropy_of_the_target(audited: Audited) -> None:
         assert f"{by_hand:.4f}" in result.finding("AE203")["message"]
 
 
-def test_sigmoid_under_from_logits_depends_on_the_backend(audited: Audited) -> None:
+def test_sigmoid_under_from_logits_depends_on_the_backend(audited: Audited, warm_torch: WarmCommand) -> None:
     path = "keras/sigmoid_from_logits.py"
     on_tensorflow = audited[path].finding("AE104")
-    on_torch = ae_audit(FIXTURES / path, KERAS_BACKEND="torch").finding("AE104")
+    on_torch = warm_torch(FIXTURES / path, KERAS_BACKEND="torch").finding("AE104")
     assert on_tensorflow["verdict"] == "refuted"
     assert on_torch["verdict"] == "confirmed"
     assert on_torch["severity"] == "error"
@@ -101,9 +101,10 @@ def test_sigmoid_under_from_logits_depends_on_the_backend(audited: Audited) -> N
     assert "TensorFlow" in " ".join(each["text"] for each in on_torch["evidence"])
 
 
-def test_equal_seeds_give_equal_figures(audited: Audited) -> None:
+def test_equal_seeds_give_equal_figures(audited: Audited, warm_torch: WarmCommand) -> None:
+    """In two processes of which one hashes names as no other does, and one is a fork."""
     path = "torch/sigmoid_before_logits_loss.py"
-    first, second = (ae_audit(FIXTURES / path, "--seed", "3").finding("AE104") for _ in range(2))
+    first, second = (command(FIXTURES / path, "--seed", "3").finding("AE104") for command in (ae_audit, warm_torch))
     assert first["evidence"] == second["evidence"]
     other = audited[path].finding("AE104")
     assert not math.isclose(_gain(first), _gain(other), abs_tol=1e-9), "another seed, other figures"

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from ae_audit.runtime.sandbox.interpreters import choose
+
 from .command import ae_audit
+from .warm import WarmCommand
 
 pytest.importorskip("torch")
 pytestmark = pytest.mark.slow
@@ -53,31 +56,31 @@ def test_arguments_after_two_dashes(project: Path) -> None:
     assert not list(project.rglob("left.txt"))
 
 
-def test_a_parser_is_quoted_and_told_how_to_be_answered(project: Path) -> None:
-    (error,) = ae_audit("train.py", cwd=project).report["errors"]
+def test_a_parser_is_quoted_and_told_how_to_be_answered(project: Path, warm_torch: WarmCommand) -> None:
+    (error,) = warm_torch("train.py", cwd=project).report["errors"]
     assert "exit code 2: the following arguments are required: --scale, before any training step" in error["message"]
     assert error["message"].endswith("; arguments of the program go after --: ae-audit train.py -- ARGUMENTS.")
 
 
-def test_a_module(project: Path) -> None:
-    done = ae_audit("-m", "package.train", "--no-probe", "--", "--scale", "5", cwd=project)
+def test_a_module(project: Path, warm_torch: WarmCommand) -> None:
+    done = warm_torch("-m", "package.train", "--no-probe", "--", "--scale", "5", cwd=project)
     assert (done.standing("error"), done.report["errors"]) == ({"AE102"}, [])
     assert done.finding("AE102")["path"] == os.path.join("package", "train.py")
     assert not list(project.rglob("left.txt"))
 
 
-def test_a_package(project: Path) -> None:
+def test_a_package(project: Path, warm_torch: WarmCommand) -> None:
     (project / "package" / "__main__.py").write_text((project / "package" / "train.py").read_text())
-    done = ae_audit("-m", "package", "--no-probe", "--", "--scale", "5", cwd=project)
+    done = warm_torch("-m", "package", "--no-probe", "--", "--scale", "5", cwd=project)
     assert (done.standing("error"), done.report["errors"]) == ({"AE102"}, [])
 
 
-def test_a_relative_import_proposes_the_module(project: Path) -> None:
-    (error,) = ae_audit(os.path.join("package", "train.py"), cwd=project).report["errors"]
+def test_a_relative_import_proposes_the_module(project: Path, warm_torch: WarmCommand) -> None:
+    (error,) = warm_torch(os.path.join("package", "train.py"), cwd=project).report["errors"]
     assert error["message"].endswith("; run it as a part of its package: ae-audit -m package.train.")
 
 
-def test_the_configuration_says_how_each_program_starts(project: Path) -> None:
+def test_the_configuration_says_how_each_program_starts(project: Path, warm_torch: WarmCommand) -> None:
     (project / "data").mkdir()
     (project / "data" / "here.txt").write_text("")
     (project / "pyproject.toml").write_text(
@@ -88,9 +91,9 @@ def test_the_configuration_says_how_each_program_starts(project: Path) -> None:
     check = "assert os.path.exists('here.txt') and os.environ['MY_MODE'] == 'small'"
     (project / "train.py").write_text(PROGRAM.format(imports=check))
     for path in ("train.py", os.path.join("package", "train.py")):
-        done = ae_audit(path, "--no-probe", cwd=project)
+        done = warm_torch(path, "--no-probe", cwd=project)
         assert (done.standing("error"), done.report["errors"]) == ({"AE102"}, []), path
-    given = ae_audit("train.py", "--no-probe", "--", "--scale", "1", cwd=project)
+    given = warm_torch("train.py", "--no-probe", "--", "--scale", "1", cwd=project)
     assert (given.standing("error"), given.report["errors"]) == (set(), [])
 
 
@@ -109,8 +112,8 @@ def test_the_environment_of_the_project(project: Path) -> None:
     (project / "train.py").write_text(PROGRAM.format(imports="import of_the_project_alone"))
     python = environment / "bin" / "python"
 
-    def run(*options: str, **env: str) -> list[str]:
-        done = ae_audit("train.py", "--no-probe", *options, "--", "--scale", "5", cwd=project, **env)
+    def run(*options: str) -> list[str]:
+        done = ae_audit("train.py", "--no-probe", *options, "--", "--scale", "5", cwd=project)
         assert (done.standing("error"), done.report["errors"]) == ({"AE102"}, [])
         return [note["text"].split(" (")[0] for note in done.report["notes"]]
 
@@ -118,9 +121,9 @@ def test_the_environment_of_the_project(project: Path) -> None:
     moved = project.parent / f"{project.name}-environment"
     environment.rename(moved)
     theirs = moved / "bin" / "python"
-    assert run("--python", str(theirs)) == [f"run with {theirs}"]
     assert run("--python", str(moved)) == [f"run with {theirs}"]
-    assert run(VIRTUAL_ENV=str(moved)) == [f"run with {theirs}"]
+    assert choose(str(theirs), str(project)).path == str(theirs)
+    assert choose(None, str(project), {"VIRTUAL_ENV": str(moved)}).path == str(theirs)
 
 
 def test_an_interpreter_that_does_not_do(project: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from .command import Result, ae_audit
+from .warm import WarmCommand
 
 BROKEN = """\
 import numpy as np
@@ -88,9 +89,9 @@ def test_script_that_raises(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_script_that_imports_something_absent(tmp_path: Path) -> None:
+def test_script_that_imports_something_absent(tmp_path: Path, warm_torch: WarmCommand) -> None:
     """What takes no part in the training is stood in for, and the report says so."""
-    result = ae_audit(script(tmp_path, "import a_package_that_nobody_has"))
+    result = warm_torch(script(tmp_path, "import a_package_that_nobody_has"), "--no-probe")
     assert result.report["errors"] == []
     assert [note["text"] for note in result.report["notes"] if "a_package_that_nobody_has" in note["text"]]
     assert result.standing("error") == {"AE101"}
@@ -98,8 +99,8 @@ def test_script_that_imports_something_absent(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("leave", ["raise SystemExit(7)", "import os; os._exit(7)"])
-def test_script_that_exits(tmp_path: Path, leave: str) -> None:
-    result = ae_audit(script(tmp_path, f"if not torch.cuda.is_initialized(): {leave}"))
+def test_script_that_exits(tmp_path: Path, warm_torch: WarmCommand, leave: str) -> None:
+    result = warm_torch(script(tmp_path, f"if not torch.cuda.is_initialized(): {leave}"), "--no-probe")
     message = stage_error(result, "runtime")
     assert "line 4" in message
     assert "exit code 7" in message
@@ -108,10 +109,10 @@ def test_script_that_exits(tmp_path: Path, leave: str) -> None:
 
 
 @pytest.mark.slow
-def test_script_that_loops_for_ever_is_cut_at_the_timeout(tmp_path: Path) -> None:
-    result = ae_audit(script(tmp_path, "while True: pass"), "--timeout", "12")
+def test_script_that_loops_for_ever_is_cut_at_the_timeout(tmp_path: Path, warm_torch: WarmCommand) -> None:
+    result = warm_torch(script(tmp_path, "while True: pass"), "--timeout", "4")
     message = stage_error(result, "runtime")
-    assert "12 s" in message
+    assert "4 s" in message
     assert "line 4" in message
     assert "--timeout" in message
     assert result.standing("error") == {"AE101"}
@@ -119,17 +120,17 @@ def test_script_that_loops_for_ever_is_cut_at_the_timeout(tmp_path: Path) -> Non
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGSEGV"])
-def test_script_that_kills_itself(tmp_path: Path, name: str) -> None:
-    result = ae_audit(script(tmp_path, f"import os, signal; os.kill(os.getpid(), signal.{name})"))
+def test_script_that_kills_itself(tmp_path: Path, warm_torch: WarmCommand, name: str) -> None:
+    result = warm_torch(script(tmp_path, f"import os, signal; os.kill(os.getpid(), signal.{name})"))
     assert name in stage_error(result, "runtime")
     assert result.standing("error") == {"AE101"}
     assert result.code == 1
 
 
 @pytest.mark.slow
-def test_what_was_captured_before_a_crash_stands(tmp_path: Path) -> None:
+def test_what_was_captured_before_a_crash_stands(tmp_path: Path, warm_torch: WarmCommand) -> None:
     path = script(tmp_path)
     path.write_text(path.read_text() + "import nothing_of_that_name\n")
-    result = ae_audit(path)
+    result = warm_torch(path)
     assert result.finding("AE101")["verdict"] in {"proved", "confirmed"}
     assert result.code == 1

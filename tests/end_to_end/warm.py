@@ -31,13 +31,14 @@ class WarmCommand:
         )
         assert self._answer()["ready"] == framework
 
-    def __call__(self, *arguments: str) -> Result:
-        """JSON on standard output unless another format is asked for."""
-        words = list(arguments)
+    def __call__(self, *arguments: str | Path, cwd: Path | None = None, **env: str) -> Result:
+        """JSON on standard output unless another format is asked for; in ``folder``, unless ``cwd`` names another."""
+        words = [str(argument) for argument in arguments]
         if "--output-format" not in words:
             words = ["--output-format", "json", *words]
         assert self._process.stdin is not None
-        print(json.dumps(words), file=self._process.stdin, flush=True)
+        request = {"arguments": words, "folder": None if cwd is None else str(cwd), "environment": env}
+        print(json.dumps(request), file=self._process.stdin, flush=True)
         answer = self._answer()
         return Result(answer["code"], answer["out"], answer["err"])
 

@@ -73,6 +73,7 @@ class Warm:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
+            cwd=folder,  # what is mirrored of it is next to nothing
             env={**os.environ, "PYTHONPATH": os.pathsep.join(support), "OMP_WAIT_POLICY": "PASSIVE"},
         )
         ready = self._read()
@@ -85,7 +86,7 @@ class Warm:
             path = self._folder / f"example_{len(self._reports)}.py"
             path.write_text(source)
             options = [] if probe else ["--no-probe"]
-            self._write(["--output-format", "json", "--timeout", "200", *options, str(path)])
+            self._write(["--output-format", "json", "--timeout", "200", *options, path.name])
             answer = self._read()
             report = json.loads(answer["out"])
             report["exit"] = answer["code"]
@@ -99,7 +100,7 @@ class Warm:
 
     def _write(self, arguments: list[str]) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(arguments) + "\n")
+        self._process.stdin.write(json.dumps({"arguments": arguments}) + "\n")
         self._process.stdin.flush()
 
     def _read(self) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """Audits many programs with one import of a framework: ``python warm_server.py torch|keras``.
 
-Every line on standard input is a JSON list of arguments of ``ae-audit``; every line on standard output answers with
-``code``, ``out`` and ``err``. Each audit is the command's own, in a process of its own forked from this one, and its
-child is entered, confined and listened to as ever; only the interpreter that the child would start is forked too, so
-that importing TensorFlow or torch is paid once and not a hundred times. The import itself starts no threads, without
-which forking would not be safe.
+Every line on standard input is a JSON object: the ``arguments`` of ``ae-audit``, and if need be the ``folder`` to work
+in and what the ``environment`` has besides; every line on standard output answers with ``code``, ``out`` and ``err``.
+Each audit is the command's own, in a process of its own forked from this one, and its child is entered, confined and
+listened to as ever; only the interpreter that the child would start is forked too, so that importing TensorFlow or
+torch is paid once and not a hundred times. The import itself starts no threads, without which forking would not be
+safe.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ def _never_return(work: Any) -> None:
         os._exit(code)
 
 
-def answer(arguments: list[str]) -> dict[str, Any]:
+def answer(request: dict[str, Any]) -> dict[str, Any]:
     """The command's exit code and what it wrote."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         pid = os.fork()
@@ -107,7 +108,9 @@ def answer(arguments: list[str]) -> dict[str, Any]:
             os.setpgid(0, 0)
             signal.alarm(LONGEST)
             _become(out.fileno(), err.fileno())
-            _never_return(lambda: _audit(arguments))
+            os.chdir(request.get("folder") or ".")
+            os.environ.update(request.get("environment") or {})
+            _never_return(lambda: _audit(request["arguments"]))
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         texts = []
         for file in (out, err):
