@@ -121,9 +121,9 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 
 def _audit(arguments: list[str]) -> int:
     from ae_audit.cli.command import main
-    from ae_audit.runtime.sandbox import launch
+    from ae_audit.runtime.sandbox import start
 
-    launch.subprocess.Popen = ForkedChild  # type: ignore[assignment,misc]
+    start.subprocess.Popen = ForkedChild  # type: ignore[attr-defined]
     return main(arguments)
 
 
