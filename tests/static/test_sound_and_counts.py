@@ -100,3 +100,10 @@ FIT
         setup = setup_of(program.replace("FIT", fit))
         assert setup.loss.name == "mse"
         assert setup.head.activation == "sigmoid"
+
+
+def test_a_number_written_into_one_plane_is_not_told_of_the_others() -> None:
+    data = "y = np.zeros((8, 100, 4), dtype='float32')\ny[0, 3, -1] = -1\ny = y[:, :, :-1]"
+    values = setup_of(PROGRAM.replace("DATA", data)).target.values
+    assert values.hull.lo == -1.0
+    assert values.reach is None or values.reach.lo == 0.0

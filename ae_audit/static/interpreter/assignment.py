@@ -270,14 +270,16 @@ def _write_into(run: Run, target: ast.Subscript, owner: Array, value: Value, fra
     if _all_of(target.slice):
         overwrite(run, target.value, owner, replace(new, shape=owner.shape, dtype=owner.dtype or new.dtype), frame)
         return
+    plane = isinstance(target.slice, ast.Tuple) and any(not _stretch(part) for part in target.slice.elts[1:])
     single = isinstance(value, Const) or (new.shape == () and new.statistic is None)
     if blank and single:
-        # single places are written: the old values and the new ones both occur
-        overwrite(run, target.value, owner, replace(owner, values=owner.values.together(new.values)), frame)
+        # single places are written: the old values and the new ones both occur, of one plane not in the others
+        joined = owner.values.together(new.values)
+        values = ValueRange(joined.hull, owner.values.reach) if plane else joined
+        overwrite(run, target.value, owner, replace(owner, values=values), frame)
         return
     if blank or empty:
         # zeros that are filled in: from now on the array is what is written into it
-        plane = isinstance(target.slice, ast.Tuple) and any(not _stretch(part) for part in target.slice.elts[1:])
         apart = plane and new.structure in {Structure.BINARY_LABEL, Structure.MULTI_HOT}
         structure = Structure.UNKNOWN if apart else new.structure  # what the planes are to each other is not known
         left = new.values if empty else ValueRange(new.values.hull.hull(owner.values.hull), new.values.reach)

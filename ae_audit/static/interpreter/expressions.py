@@ -25,7 +25,7 @@ from ae_audit.static.domain.values import (
 )
 from ae_audit.static.interpreter import attributes, branching, subscripts
 from ae_audit.static.interpreter.budget import BudgetSpentError
-from ae_audit.static.source.sources import Where
+from ae_audit.static.source.sources import LOST, Where
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
@@ -72,7 +72,8 @@ def _name(run: Run, node: ast.Name, frame: Frame) -> Value:
         if run.assumed:
             run.assumed_names.add(node.id)
         return attributes.library_name(run, CONVENTIONAL[node.id])
-    missing = Unknown(f"the name `{node.id}` is not defined in this file", Where(frame.text, node))
+    why = "a line that does not parse" if node.id == LOST else f"the name `{node.id}` is not defined in this file"
+    missing = Unknown(why, Where(frame.text, node))
     frame.scope.globals_.names.setdefault(node.id, missing)
     return missing
 

@@ -47,9 +47,12 @@ TORCH = (
     "torch.model_zoo",
     "torch.lightning",
     "torch.transformers",
+    "torch.monai",
 )
 MODULES = (*BASE[:-1], *KERAS, *TORCH, BASE[-1])
 """in this order: later tables win"""
+_OPTIONAL = {b"albumentations": "python.albumentations", b"monai": "torch.monai"}
+"""tables of libraries that few programs name, by what such a program holds"""
 _KERAS_MARKS = (b"keras", b"tensorflow")
 _TORCH_MARKS = (b"torch", b"lightning", b"ignite", b"accelerate", b"fastai", b"skorch")
 
@@ -60,14 +63,14 @@ def registry_for(source: bytes) -> Registry:
     torch = any(mark in source for mark in _TORCH_MARKS)
     if not (keras or torch):
         return registry()
-    albumentations = b"albumentations" in source
-    return registry(keras, torch, albumentations)
+    return registry(keras, torch, frozenset(name for mark, name in _OPTIONAL.items() if mark in source))
 
 
 @lru_cache(maxsize=8)
-def registry(keras: bool = True, torch: bool = True, albumentations: bool = True) -> Registry:
-    """The tables, each loaded once."""
-    left_out = (() if keras else KERAS) + (() if torch else TORCH) + (() if albumentations else BASE[-1:])
+def registry(keras: bool = True, torch: bool = True, optional: frozenset[str] | None = None) -> Registry:
+    """The tables, each loaded once; of those that few programs need, the ones in ``optional`` (None: all)."""
+    unasked = frozenset() if optional is None else frozenset(_OPTIONAL.values()) - optional
+    left_out = {*(() if keras else KERAS), *(() if torch else TORCH), *unasked}
     names = [name for name in MODULES if name not in left_out]
     tables: list[Table] = [import_module(f"{__name__}.{name}").TABLE for name in names]
     return Registry(tables)

@@ -7,6 +7,7 @@ import re
 import warnings
 
 from ae_audit.base.records import dataclass
+from ae_audit.static.source.sources import LOST
 
 MAX_REPAIRS = 48
 """lines that are mended or dropped before a file is given up; each costs a parse of the whole"""
@@ -21,8 +22,6 @@ _UNICODE_RAW = re.compile(r"\b[uU][rR](?=['\"])")
 _ASYNC = re.compile(r"(?<=[(,])(\s*)async(?=\s*=[^=])")
 """an argument of old torch (``x.cuda(async=True)``), a keyword since Python 3.7"""
 _ASSIGNMENT = re.compile(r"^\s*([A-Za-z_]\w*(?:\s*,\s*[A-Za-z_]\w*)*)\s*=(?!=)")
-LOST = "a_line_that_does_not_parse"
-"""the name of what a broken line would have assigned: nothing defines it, so nothing is known of it"""
 _EXPECTED_BLOCK = re.compile(r"expected an indented block after .* on line (\d+)")
 
 

@@ -8,6 +8,8 @@ from ae_audit.base.records import dataclass
 from ae_audit.schema.location import Location
 from ae_audit.source.text import split_lines
 
+LOST = "a_line_that_does_not_parse"
+"""the name of what a broken line would have assigned: nothing defines it, so nothing is known of it"""
 SEGMENT = 120
 """characters of an expression that a report quotes"""
 

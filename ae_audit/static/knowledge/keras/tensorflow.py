@@ -12,9 +12,11 @@ from ae_audit.static.domain.values import (
     Array,
     Const,
     Difference,
+    Function,
     Library,
     LossValue,
     Object,
+    Partial,
     Seq,
     Tensor,
     Unknown,
@@ -53,7 +55,7 @@ _MOVING = ("reshape", "transpose", "permute_dimensions", "expand_dims", "squeeze
            "random_flip_left_right", "random_flip_up_down", "crop_to_bounding_box", *_PADDING,
            "central_crop", "random_crop", "max_pool", "avg_pool", "max_pool2d",
            "avg_pool2d", "stop_gradients", "broadcast_to", "spatial_2d_padding", "dropout", "boolean_mask",
-           "roll", "variable", "cast_to_floatx", "sparse_tensor_to_dense", "random_brightness", "unstack",
+           "roll", "variable", "gather_nd", "cast_to_floatx", "sparse_tensor_to_dense", "random_brightness", "unstack",
            "random_shuffle", "shuffle", "image_gradients", "depth_to_space", "space_to_depth", "batch_to_space",
            "space_to_batch", "space_to_batch_nd", "batch_to_space_nd", "extract_patches", "extract_image_patches",
            "copy", "strided_slice")  # fmt: skip
@@ -367,7 +369,27 @@ def _negated(run: Run, first: Value | None, call: Call) -> Value:
     return negate(run, first, call.where) if first is not None else Unknown("nothing", call.where)
 
 
+def _named_function(run: Run, first: Value | None, call: Call) -> Value:
+    """``keras.activations.get("relu")``: the function of that name, or what was given."""
+    if isinstance(first, Const) and (first.value is None or isinstance(first.value, str)):
+        return Library(f"{call.qualified.rpartition('.')[0]}.{first.value or 'linear'}")
+    return first or Unknown("a function by its name", call.where)
+
+
+def _in_training(run: Run, first: Value | None, call: Call) -> Value:
+    """``K.in_train_phase(x, alternative)``: what is trained on is x, or what x returns."""
+    if isinstance(first, (Function, Partial)):
+        return run.call(first, Call(call.where))
+    return first or Unknown("a value of the training", call.where)
+
+
+def _average(run: Run, first: Value | None, call: Call) -> Value:
+    """``tf.nn.compute_average_loss(losses)``."""
+    return array_api.reduced(run, first, "mean", call.where)
+
+
 _NAMED: dict[str, Any] = {
+    "get": _named_function, "in_train_phase": _in_training, "compute_average_loss": _average,
     "square": lambda run, first, call: array_api.squared(run, first, call.where),
     "abs": lambda run, first, call: array_api.absolute(run, first, call.where),
     "squared_difference": _squared_difference, "negative": _negated,

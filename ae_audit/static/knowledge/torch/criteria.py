@@ -327,7 +327,7 @@ def _derivative(run: Run, value: Tensor, by: Value | None, where: Where) -> Valu
     return tensors.derivative(run, value, shape, where)
 
 
-for _scaler in ("torch.cuda.amp.GradScaler", "torch.amp.GradScaler"):
+for _scaler in ("torch.cuda.amp.GradScaler", "torch.amp.GradScaler", "torch.GradScaler"):
     TABLE.functions[_scaler] = lambda run, call: Object("torch.amp.GradScaler", call)
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from ae_audit.schema.training_setup import LossUse
+from ae_audit.base.records import replace
+from ae_audit.schema.training_setup import LossUse, Structure
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.values import Array, Const, Object, Seq, Tensor, Unknown, Value
 from ae_audit.static.interpreter.registry import Table
 from ae_audit.static.knowledge.torch import heads
-from ae_audit.static.knowledge.torch.criteria import LOSS, loss_use
+from ae_audit.static.knowledge.torch.criteria import LOSS, compared, loss_use
 from ae_audit.static.knowledge.torch.layer_call import activation_of
 from ae_audit.static.knowledge.torch.modules import MODULE
-from ae_audit.theory.ranges import Tri
+from ae_audit.theory.intervals import UNIT
+from ae_audit.theory.ranges import Tri, ValueRange
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
@@ -25,6 +27,8 @@ SEGMENTS = f"{SMP}.Network"
 NETWORK = f"{MONAI}.networks.nets.Network"
 TABLE.bases[SEGMENTS] = (MODULE,)
 TABLE.bases[NETWORK] = (MODULE,)
+OF_CLASSES = f"{MONAI}.losses.OverlapOfClasses"
+TABLE.bases[OF_CLASSES] = (LOSS,)
 for _module in ("unet", "basic_unet", "attentionunet", "segresnet", "unetr", "swin_unetr", "vnet", "autoencoder",
                 "varautoencoder", "densenet", "dynunet", "flexible_unet", "efficientnet", "classifier", "regressor",
                 "discriminator", "critic", "generator", "resnet", "senet", "highresnet", "ahnet"):  # fmt: skip
@@ -90,7 +94,7 @@ def _sides(value: Array | Tensor, count: int) -> tuple[int | None, ...]:
 
 _MAPS = ("UNet", "Unet", "BasicUNet", "BasicUnet", "BasicUNetPlusPlus", "AttentionUnet", "DynUNet", "DynUnet",
          "SegResNet", "SegResNetVAE", "UNETR", "SwinUNETR", "VNet", "AutoEncoder", "FlexibleUNet", "HighResNet",
-         "AHNet")  # fmt: skip
+         "AHNet", "DiffusionModelUNet")  # fmt: skip
 """networks of MONAI that give a map of scores as large as what goes in"""
 _SCORES = ("DenseNet", "DenseNet121", "Densenet121", "DenseNet169", "DenseNet201", "EfficientNetBN", "ResNet",
            "resnet10", "resnet18", "resnet34", "resnet50", "SEResNet50", "SENet154", "Classifier",
@@ -111,7 +115,8 @@ def _through(run: Run, receiver: Any, call: Call) -> Value:
         return Unknown("the input of a network", call.where)
     name, where = str(receiver.state), receiver.where or call.where
     axes = made.constant(0, "spatial_dims", "dimensions", default=3)
-    channels = made.constant(2, "out_channels", "num_classes", "classes", default=2)
+    by_shape = name in {"Classifier", "Regressor"}  # in_shape, classes or out_shape
+    channels = made.constant(1 if by_shape else 2, "out_channels", "num_classes", "classes", "out_shape", default=2)
     units = channels if isinstance(channels, int) else None
     if name in _SCORES:
         scores = heads.weighed(run, value, name, (None, units if name != "Critic" else 1), where)
@@ -139,7 +144,20 @@ def _monai_overlap(run: Run, call: Call) -> Value:
     logits = Tri.YES if True in flags else Tri.UNKNOWN if None in flags or call.given(None, "other_act") else Tri.NO
     name = "tversky" if call.name == "TverskyLoss" else "dice"
     alone = Tri.YES if call.name in {"DiceLoss", "GeneralizedDiceLoss", "TverskyLoss"} else Tri.NO
-    return Object(LOSS, call, LossUse(name, call.where.written, logits, location=call.where.location, alone=alone))
+    use = LossUse(name, call.where.written, logits, location=call.where.location, alone=alone)
+    return Object(OF_CLASSES if call.constant(None, "to_onehot_y") is True else LOSS, call, use)
+
+
+@TABLE.method(OF_CLASSES, "__call__", "forward")
+def _compared_with_classes(run: Run, receiver: Any, call: Call) -> Value:
+    """``DiceLoss(to_onehot_y=True)(scores, labels)``: what is compared are one-hot vectors of the labels."""
+    target = call.get(1, "target")
+    labels = None if target is None or isinstance(target, Tensor) else run.as_array(target)
+    if labels is None:
+        return compared(run, receiver.state, call)
+    made = replace(labels, values=ValueRange.exactly(UNIT), structure=Structure.ONE_HOT, structure_axis=1, why=None,
+                   scale=None, shift=None, shape=None)  # fmt: skip
+    return compared(run, receiver.state, Call(call.where, [call.args[0], made]))
 
 
 @TABLE.function(f"{SMP}.losses.DiceLoss", f"{SMP}.losses.TverskyLoss")

@@ -377,7 +377,8 @@ def module_forward(run: Run, receiver: Any, call: Call) -> Value:
     return Unknown("a module without forward", call.where)
 
 
-@TABLE.function(*(f"torch.nn.{name}" for name in WRAPPERS), "torch.compile", "torch.jit.script")
+@TABLE.function(*(f"torch.nn.{name}" for name in WRAPPERS), "torch.compile", "torch.jit.script",
+                "torch.nn.SyncBatchNorm.convert_sync_batchnorm")  # fmt: skip
 def wrapper(run: Run, call: Call) -> Value:
     """``nn.DataParallel(model)``, ``torch.compile(model)``: the module itself."""
     return call.get(0, "module", "model", "obj") or Unknown("a wrapped module", call.where)
