@@ -1,6 +1,6 @@
 """``python -m ae_audit`` is ``ae-audit``."""
 
-from ae_audit.cli.command import run
+from ae_audit.cli.start import run
 
 if __name__ == "__main__":
     run()

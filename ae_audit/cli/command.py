@@ -5,6 +5,7 @@ Nothing is imported before it is known to be needed: asking for the version cost
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import sys
 
 from ae_audit.cli.common import (
@@ -154,11 +155,17 @@ def _understood(arguments: list[str]) -> list[str]:
     return arguments if os.path.exists(arguments[0]) else [*meant[arguments[0]], *arguments[1:]]
 
 
-def run() -> NoReturn:
-    """The command as a whole process, which ends without taking apart all that was read: a tenth of a static run."""
+def run(*, interruptible: bool = False) -> NoReturn:
+    """The command as a whole process, which ends without taking apart all that was read: a tenth of a static run.
+
+    Args:
+        interruptible: whether Ctrl-C, which ended the process until now, is to be an exception again.
+    """
     import os
 
     try:
+        if interruptible:
+            _signal.signal(_signal.SIGINT, _signal.default_int_handler)
         if sys.stderr is None:  # closed; what is said goes nowhere, and no other file gets its number
             sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # for as long as the process lives
         code = main() if sys.stdout is not None else _complain(_lost_output() or "")

@@ -202,3 +202,30 @@ def test_workers_end_when_their_audit_is_killed(folder: Path) -> None:
     while living(mark):
         assert time.monotonic() < end + 10
         time.sleep(0.01)
+
+
+EARLY = """
+import os, signal, sys
+class Impatient:
+    def find_spec(self, name, path=None, target=None):
+        if name == {name!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Impatient())
+sys.argv = ["ae-audit", "--static", "program.py"]
+from ae_audit.cli.start import run
+run()
+"""
+
+
+@pytest.mark.parametrize("name", ["ae_audit.cli.command", "ae_audit.cli.common", "ae_audit.engine"])
+def test_ctrl_c_while_the_command_is_imported_is_no_traceback(program: str, name: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", EARLY.format(name=name)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.returncode, "Traceback" in ended.stderr) == (130, False), ended.stderr
+
+
+def test_ctrl_c_stays_ignored_where_whoever_started_the_command_ignores_it(program: str) -> None:
+    code = "import signal; signal.signal(2, signal.SIG_IGN)" + EARLY.format(name="ae_audit.engine")
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1, ended.stderr
