@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -34,6 +35,12 @@ def digits(raw_digits: np.ndarray) -> np.ndarray:
 def same_weights() -> None:
     """The same initial weights in every run: of the small nets here one in 300 is born dead, its output constant."""
     keras.utils.set_random_seed(1)
+
+
+@pytest.fixture(autouse=True)
+def no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How much of a loop is recorded is decided by its steps and data, however slow the machine is."""
+    monkeypatch.setattr("ae_audit.runtime.keras.graph.loops.MOST_SECONDS", math.inf)
 
 
 @dataclass

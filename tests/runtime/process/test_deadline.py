@@ -26,7 +26,7 @@ def test_a_program_is_ended_once_it_may_be(tmp_path):
         outcome = run_script(script)
     assert "ended" in told
     assert outcome.how is HowItEnded.STOPPED
-    assert 0.8 < time.monotonic() - began < 5
+    assert time.monotonic() - began > 0.8
 
 
 def test_a_program_that_ends_by_itself_is_let_be(tmp_path):
