@@ -220,7 +220,7 @@ def _audit(arguments: Sequence[str]) -> int:
     if settings.diff_base is not None:
         from ae_audit.engine.changes import touched
 
-        named, targets = targets, touched(targets, settings.diff_base, settings.config_file)
+        named, targets = targets, touched(targets, settings.diff_base, request.configured)
         if named and not targets and not settings.quiet:
             say(f"Nothing to audit: no file differs from {settings.diff_base} or imports one that does.")
     from ae_audit.engine import Interrupted, assemble

@@ -12,24 +12,28 @@ from collections.abc import Iterator, Sequence
 
 from ae_audit.engine.discovery import AuditTarget
 from ae_audit.engine.git import changed_files
+from ae_audit.settings.hierarchy import Hierarchy
 from ae_audit.source.text import STDIN, is_model_file
 from ae_audit.static.source.outline import imported_names
 from ae_audit.static.source.projects import Modules, Program, Project
 
 
-def touched(targets: Sequence[AuditTarget], base: str, config_file: str | None = None) -> tuple[AuditTarget, ...]:
+def touched(targets: Sequence[AuditTarget], base: str, configured: Hierarchy | None = None) -> tuple[AuditTarget, ...]:
     """The targets that differ from where this branch left ``base`` (a commit, branch or tag), or import what does.
 
-    What is not committed and what git does not know yet counts as changed. A changed configuration touches everything.
+    What is not committed and what git does not know yet counts as changed. A changed configuration touches all
+    that it may govern.
 
     Raises:
         UsageError: where there is no git, no repository, or no such commit.
     """
     changed = changed_files(base)
-    if config_file is not None and os.path.realpath(config_file) in changed:
-        return tuple(targets)
     graph = _Imports(changed)
-    return tuple(target for target in targets if target.path == STDIN or graph.touches(target))
+
+    def decided_anew(target: AuditTarget) -> bool:
+        return configured is not None and not changed.isdisjoint(configured.deciding(target.path))
+
+    return tuple(target for target in targets if target.path == STDIN or decided_anew(target) or graph.touches(target))
 
 
 def files_imported(target: AuditTarget) -> tuple[str, ...]:

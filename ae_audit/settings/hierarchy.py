@@ -46,6 +46,18 @@ class Hierarchy:
         """The settings of the file at ``path``; ``root`` for standard input."""
         return self.root if path == "-" else self.of(os.path.dirname(os.path.abspath(path)))
 
+    def deciding(self, path: str) -> frozenset[str]:
+        """Files that a change of which, or whose coming and going, may change the settings of the file at ``path``."""
+        own = self.of_file(path)
+        named = {name for name in (own.config_file, *own.extended_files) if name is not None}
+        folder = os.path.dirname(os.path.abspath(path))
+        while self._complete is not None:
+            named.add(os.path.join(folder, "pyproject.toml"))
+            if folder == os.path.dirname(folder):
+                break
+            folder = os.path.dirname(folder)
+        return frozenset(map(os.path.realpath, named))
+
     def _file(self, folder: str) -> str | None:
         """The nearest configuration in ``folder`` or above; each folder is looked at once."""
         passed = []

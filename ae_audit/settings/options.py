@@ -166,6 +166,8 @@ class Settings:
     """the interpreter that programs run in; None: that of their environment, else ours"""
     config_file: str | None = None
     """the pyproject.toml that was read"""
+    extended_files: tuple[str, ...] = ()
+    """those that it extends, the nearest first"""
 
 
 _SEVERITIES = tuple(severity.value for severity in Severity)

@@ -91,6 +91,7 @@ def _handed_on(settings: Settings) -> Settings:
 
     return replace(
         settings,
+        extended_files=(settings.config_file or "", *settings.extended_files),
         exclude=tuple(map(anchored, settings.exclude)),
         extend_exclude=tuple(map(anchored, settings.extend_exclude)),
         per_file_ignores=tuple((anchored(pattern), rules) for pattern, rules in settings.per_file_ignores),

@@ -44,6 +44,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "one.py").write_text(TRAINING.format(imports="from lib.scales import byte", scale="byte"))
     (folder / "two.py").write_text(TRAINING.format(imports="def load():\n    import lib.more", scale="255"))
     (folder / "three.py").write_text(TRAINING.format(imports="", scale="255"))
+    (folder / "lib" / "four.py").write_text(TRAINING.format(imports="", scale="255"))
     (folder / "pyproject.toml").write_text("[tool.ae-audit]\n")
     commit("begin")
     return folder
@@ -68,7 +69,8 @@ def audited(capsys: pytest.CaptureFixture[str], *options: str, base: str = "main
         ({"new.py": TRAINING.format(imports="", scale="1")}, {"new.py"}),
         ({"lib/scales.py": None}, {"one.py", "two.py"}),
         ({"lib/scales.py": None, "lib/scales/__init__.py": "byte = 1.0\n"}, {"one.py", "two.py"}),
-        ({"pyproject.toml": "[tool.ae-audit]\nignore = ['AE301']\n"}, {"one.py", "two.py", "three.py"}),
+        ({"pyproject.toml": "[tool.ae-audit]\nignore = ['AE301']\n"}, {"one.py", "two.py", "three.py", "lib/four.py"}),
+        ({"lib/pyproject.toml": "[tool.ae-audit]\nignore = ['AE301']\n"}, {"lib/four.py"}),
         ({"notes.txt": "nothing"}, set()),
     ],
 )

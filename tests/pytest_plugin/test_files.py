@@ -45,6 +45,24 @@ def test_with_other_flags(project: pytest.Pytester, run: Run, flags: tuple[str, 
     assert result.stdout.str().count("= ae-audit =") == 1
 
 
+def test_one_crash_costs_one_failure(project: pytest.Pytester, run: Run) -> None:
+    """As docs/ci.md has it; without the last flag xdist runs the crashing test anew in every process that it starts."""
+    (project.path / "test_models.py").unlink()
+    project.makepyfile(test_crash="import os\ndef test_it():\n    os._exit(3)\ndef test_never():\n    pass\n")
+    result = run("--ae-audit", "-n", "2", "--dist", "loadfile", "--max-worker-restart=0", "-rA")
+    text = result.stdout.str()
+    assert text.count("crashed while running 'test_crash.py::test_it'") >= 1
+    assert sum(line.startswith("FAILED test_crash.py") for line in result.stdout.lines) == 1
+    assert not any(line.startswith("PASSED test_crash.py") for line in result.stdout.lines)
+    assert text.count("= ae-audit =") == 1, "what the other process found is told"
+
+
+def test_the_nearest_configuration_governs_a_file(project: pytest.Pytester, run: Run) -> None:
+    (project.path / "models" / "pyproject.toml").write_text("[tool.ae-audit]\nignore = ['AE101']\n")
+    (project.path / "books" / "pyproject.toml").write_text("[tool.ae-audit]\nexclude = ['first.ipynb']\n")
+    run("--ae-audit", "models", "books").assert_outcomes(passed=2)
+
+
 def test_junit(project: pytest.Pytester, run: Run) -> None:
     run("--ae-audit", "models", "--junitxml=out.xml")
     cases = list(ElementTree.parse(project.path / "out.xml").iter("testcase"))
