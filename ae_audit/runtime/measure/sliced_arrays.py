@@ -95,6 +95,14 @@ def look(block: Any, first: int, row_size: int, wanted: NDArray[np.int64]) -> Lo
     return Looked(stretch(rows, first * row_size), np.array(rows[here]))
 
 
+def _look_at_piece(
+    piece: Any, ends: tuple[int, ...], row_size: int, wanted: NDArray[np.int64], block_id: tuple[int, ...] | None = None
+) -> Looked:
+    """:func:`look`, in a task of Dask, which says the place of the piece among all."""
+    assert block_id is not None
+    return look(piece, ends[block_id[0]], row_size, wanted)
+
+
 class SlicedArray:
     """Rows of an array that is elsewhere, batch axis first; read when a sample or totals are asked for."""
 
@@ -169,13 +177,19 @@ class SlicedArray:
         return found
 
     def _read_by_dask(self, wanted: NDArray[np.int64], empty: Looked) -> Looked:
-        """Dask's scheduler decides where and when a piece is read; neighbours are joined there."""
+        """Dask decides where and when a piece is read; it is looked at in the same task, and joined there."""
         delayed: Any = importlib.import_module("dask").delayed
         source: Any = self._source
-        parts = [
-            delayed(look, pure=False)(source[self._start + start : self._start + stop], start, self._row_size, wanted)
-            for start, stop in pairwise((0, *self._borders()))
-        ]
+        ends = (0, *self._borders())
+        whole_rows = {
+            0: tuple(stop - start for start, stop in pairwise(ends)),
+            **dict.fromkeys(range(1, source.ndim), -1),
+        }
+        pieces = source[self._start : self._stop].rechunk(whole_rows)
+        looked = pieces.map_blocks(
+            _look_at_piece, ends, self._row_size, wanted, dtype=object, meta=np.empty((0,) * source.ndim, object)
+        )
+        parts = list(looked.to_delayed().reshape(-1))
         join = delayed(Looked.join, pure=False)
         while len(parts) > 1:
             paired = [join(left, right) for left, right in zip(parts[::2], parts[1::2], strict=False)]
