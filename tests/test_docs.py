@@ -45,6 +45,7 @@ def test_every_format_and_flag_that_is_written_of_exists() -> None:
         "--junitxml",
         "--dist",
         "--no-loadscope-reorder",
+        "--max-worker-restart",
         "--FORMAT-output",
     }
     for page in (page for page in PAGES if page.parent.name != "rules"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator
 
 from ae_audit.base.records import dataclass, field, replace
@@ -38,7 +39,6 @@ _LIBRARIES = frozenset(
      "wandb", "tensorboardX", "einops"}
 )  # fmt: skip
 """packages that reset nobody's gradients"""
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
 def told(setups: tuple[TrainingSetup, ...], program: Program) -> tuple[TrainingSetup, ...]:
@@ -90,14 +90,17 @@ class _Loop:
 
 def _training_loops(program: Program) -> Iterator[_Loop]:
     """The outermost loops that compute gradients themselves, or in a function that they call."""
+    if not any("backward" in text.source for text, _ in program.units):
+        return
     functions = _functions(program)
     outside = _from_elsewhere(program)
+    calls = _Calls()
     for text, tree in program.units:
-        for node in _outermost_loops(tree):
+        for node, holder in _outermost_loops(tree):
             loop = _Loop(text, node)
-            loop.region = _region((text, node), tree, functions)
+            loop.region = _region((text, node), holder, functions, calls)
             for home, part in loop.region:
-                for call in _calls(part):
+                for call in calls.within(part):
                     name = _name(call.func)
                     if name == "backward":
                         loop.backwards.append(Where(home, call).location)
@@ -226,13 +229,24 @@ def _from_elsewhere(program: Program) -> frozenset[str]:
     return frozenset(names)
 
 
-def _region(loop: _Part, tree: ast.AST, functions: _Functions) -> list[_Part]:
-    """All that can run between two steps of a loop, as far as it is in the file."""
-    holder = next((each for each in ast.walk(tree) if isinstance(each, _FUNCTIONS) and _holds(each, loop[1])), None)
-    region = [loop, *(_callers(holder, functions) if holder is not None else ())]
+class _Calls:
+    """The calls in each part of a program; each part is walked through once, however many loops it belongs to."""
+
+    def __init__(self) -> None:
+        self._known: dict[ast.AST, tuple[ast.Call, ...]] = {}
+
+    def within(self, part: ast.AST) -> tuple[ast.Call, ...]:
+        if part not in self._known:
+            self._known[part] = tuple(_calls(part))
+        return self._known[part]
+
+
+def _region(loop: _Part, holder: ast.AST | None, functions: _Functions, calls: _Calls) -> list[_Part]:
+    """All that can run between two steps of a loop in the function ``holder``, as far as it is in the file."""
+    region = [loop, *(_callers(holder, functions, calls) if holder is not None else ())]
     waiting = list(region)
     while waiting:
-        for call in _calls(waiting.pop()[1]):
+        for call in calls.within(waiting.pop()[1]):
             for part in functions.get(_name(call.func) or "", ()):
                 if not any(part[1] is known for _, known in region):
                     region.append(part)
@@ -240,27 +254,25 @@ def _region(loop: _Part, tree: ast.AST, functions: _Functions) -> list[_Part]:
     return region
 
 
-def _callers(function: ast.AST, functions: _Functions) -> list[_Part]:
+def _callers(function: ast.AST, functions: _Functions, calls: _Calls) -> list[_Part]:
     """The functions of the file that call one that holds a loop: they may reset what it adds to."""
     name = getattr(function, "name", None)
     return [
         part for parts in functions.values() for part in parts
-        if part[1] is not function and any(_name(call.func) == name for call in _calls(part[1]))
+        if part[1] is not function and any(_name(call.func) == name for call in calls.within(part[1]))
     ]  # fmt: skip
 
 
-def _holds(outer: ast.AST, inner: ast.AST) -> bool:
-    return outer is not inner and any(node is inner for node in ast.walk(outer))
-
-
-def _outermost_loops(tree: ast.AST) -> Iterator[ast.AST]:
-    waiting: list[ast.AST] = [tree]
+def _outermost_loops(tree: ast.AST) -> Iterator[tuple[ast.AST, ast.AST | None]]:
+    """Loops that are in no other one, each with the outermost function that holds it."""
+    waiting: deque[tuple[ast.AST, ast.AST | None]] = deque([(tree, None)])
     while waiting:
-        node = waiting.pop(0)
+        node, holder = waiting.popleft()
         if isinstance(node, (ast.For, ast.While, ast.AsyncFor)):
-            yield node
-        else:
-            waiting.extend(ast.iter_child_nodes(node))
+            yield node, holder
+        elif not isinstance(node, ast.expr):  # which holds no statements
+            inner = holder or (node if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) else None)
+            waiting.extend((child, inner) for child in ast.iter_child_nodes(node))
 
 
 def _calls(tree: ast.AST) -> Iterator[ast.Call]:
