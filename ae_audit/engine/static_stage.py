@@ -89,12 +89,21 @@ def audit_statically(
 
 
 def audit_file(
-    target: AuditTarget, settings: Settings, sources: Sources, modules: Modules, cache: Cache | None = None
+    target: AuditTarget,
+    settings: Settings,
+    sources: Sources,
+    modules: Modules,
+    cache: Cache | None = None,
+    *,
+    fixes: bool = True,
 ) -> FileAudit:
-    """One file, by reading alone; a failure of ours is told and costs no other file its audit."""
+    """One file, by reading alone; a failure of ours is told and costs no other file its audit.
+
+    ``fixes`` are proposed unless they are not wanted; a program is read again with each edit, which takes longest.
+    """
     settings = target.governed(settings)
     if cache is None:
-        return judged_and_finished(read_safely(target, sources, modules), settings, sources)
+        return judged_and_finished(read_safely(target, sources, modules), settings, sources, fixes=fixes)
     known = cache.get(target, sources, modules)
     if known is None:
         modules.project = None
@@ -149,14 +158,19 @@ def read_safely(target: AuditTarget, sources: Sources, modules: Modules | None =
 
 
 def judged_and_finished(
-    found: Reading | Run, settings: Settings, sources: Sources, reading: Reading | None = None
+    found: Reading | Run,
+    settings: Settings,
+    sources: Sources,
+    reading: Reading | None = None,
+    *,
+    fixes: bool = True,
 ) -> FileAudit:
     """The stages after reading or running one file, where a failure of ours is an error of the file.
 
     ``reading`` is what was known of a file before it ran.
     """
     try:
-        audit = finish(judge(found, settings), sources)
+        audit = finish(judge(found, settings), sources, fixes=fixes)
         if not any(finding.fix is not None and finding.fix.edits for one in audit.audited for finding in one.findings):
             return audit
         from ae_audit.engine.fix_check import with_sound_edits
@@ -227,21 +241,24 @@ def judge(found: Reading | Run, settings: Settings) -> FileAudit:
     )
 
 
-def finish(audit: FileAudit, sources: Sources) -> FileAudit:
-    """Take out what the source excuses, and propose a fix for what stands."""
+def finish(audit: FileAudit, sources: Sources, *, fixes: bool = True) -> FileAudit:
+    """Take out what the source excuses, and propose a fix for what stands, where ``fixes`` are wanted."""
     if any(item.findings for item in audit.audited):
-        audit = replace(audit, audited=tuple(_finished(item, sources) for item in audit.audited))
+        audit = replace(audit, audited=tuple(_finished(item, sources, fixes) for item in audit.audited))
     return replace(audit, notes=(*audit.notes, *_idle_excuses(audit, sources)))
 
 
-def _finished(item: AuditedSetup, sources: Sources) -> AuditedSetup:
+def _finished(item: AuditedSetup, sources: Sources, fixes: bool) -> AuditedSetup:
     item = without_candidates(item)
     if not item.findings:
         return item
     from ae_audit.engine.suppressions import without_excused
-    from ae_audit.fix import propose
 
     standing, suppressed = without_excused(item.findings, sources.text)
+    if not fixes:
+        return replace(item, findings=standing, suppressed=suppressed)
+    from ae_audit.fix import propose
+
     proposed = tuple(replace(finding, fix=propose(finding, item.setup, sources.text)) for finding in standing)
     return replace(item, findings=proposed, suppressed=suppressed)
 

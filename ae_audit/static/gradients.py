@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Iterator
 
@@ -20,6 +21,8 @@ from ae_audit.theory.ranges import Tri
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any
+
     from ae_audit.static.source.projects import Program
 
 _RESETTING = ("zero_grad", ".grad", "requires_grad_(False)")
@@ -39,13 +42,19 @@ _LIBRARIES = frozenset(
      "wandb", "tensorboardX", "einops"}
 )  # fmt: skip
 """packages that reset nobody's gradients"""
+_PARTS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.For, ast.While, ast.AsyncFor)
+_LEAVES = (ast.Name, ast.Constant, ast.expr_context, ast.operator, ast.cmpop, ast.boolop, ast.unaryop, ast.alias)
+"""hold nothing that is asked for"""
 
 
 def told(setups: tuple[TrainingSetup, ...], program: Program) -> tuple[TrainingSetup, ...]:
     """The set-ups with ``gradients_reset`` and ``backward_location`` filled in where they are torch's."""
     if not any(setup.framework is Framework.TORCH for setup in setups):
         return setups
-    loops = list(_training_loops(program))
+    if not any("backward" in text.source for text, _ in program.units):
+        return setups
+    walk = _Walk(program)
+    loops = list(_training_loops(program, walk))
     if not loops:
         return setups
     texts = [text.source for text, _ in program.units]
@@ -56,7 +65,7 @@ def told(setups: tuple[TrainingSetup, ...], program: Program) -> tuple[TrainingS
         place = loops[0].backwards[0]
         reset = Tri.NO if any(loop.steps for loop in loops) else Tri.UNKNOWN
         return tuple(_with(setup, reset, place) for setup in setups)
-    accused = dict(_accused(loops, program, setups))
+    accused = dict(_accused(loops, walk, setups))
     first = loops[0].backwards[0]
     return tuple(
         _with(setup, Tri.NO, accused[index]) if index in accused else _with(setup, Tri.YES, first)
@@ -88,19 +97,15 @@ class _Loop:
     """whether a function out of reach is called in it"""
 
 
-def _training_loops(program: Program) -> Iterator[_Loop]:
+def _training_loops(program: Program, walk: _Walk) -> Iterator[_Loop]:
     """The outermost loops that compute gradients themselves, or in a function that they call."""
-    if not any("backward" in text.source for text, _ in program.units):
-        return
-    functions = _functions(program)
-    outside = _from_elsewhere(program)
-    calls = _Calls()
+    functions, outside = walk.functions(), walk.from_elsewhere()
     for text, tree in program.units:
         for node, holder in _outermost_loops(tree):
             loop = _Loop(text, node)
-            loop.region = _region((text, node), holder, functions, calls)
+            loop.region = _region((text, node), holder, functions, walk)
             for home, part in loop.region:
-                for call in calls.within(part):
+                for call in walk.calls(part):
                     name = _name(call.func)
                     if name == "backward":
                         loop.backwards.append(Where(home, call).location)
@@ -112,15 +117,13 @@ def _training_loops(program: Program) -> Iterator[_Loop]:
                 yield loop
 
 
-def _accused(
-    loops: Iterable[_Loop], program: Program, setups: tuple[TrainingSetup, ...]
-) -> Iterator[tuple[int, Location]]:
+def _accused(loops: Iterable[_Loop], walk: _Walk, setups: tuple[TrainingSetup, ...]) -> Iterator[tuple[int, Location]]:
     """The set-ups whose optimizer's gradients are never reset in its loop, with the place of their gradients."""
-    optimizers = _optimizers(program)
+    optimizers = _optimizers(walk)
     for loop in loops:
         if loop.foreign:
             continue
-        resets = _resets(loop.region)
+        resets = _resets(loop.region, walk)
         if resets is None:
             continue
         for name, step in loop.steps:
@@ -159,24 +162,22 @@ def _overlap(one: str, other: str) -> bool:
     return one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
 
 
-def _optimizers(program: Program) -> dict[str, frozenset[str]]:
+def _optimizers(walk: _Walk) -> dict[str, frozenset[str]]:
     """The optimizers that the program makes once under a name of their own, with the networks whose weights they move.
 
     Empty where it is not plain whose weights those are.
     """
     found: dict[str, frozenset[str]] = {}
     twice: set[str] = set()
-    for _, tree in program.units:
-        for node in ast.walk(tree):
-            if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Call) or len(node.targets) != 1:
-                continue
-            weights = node.value.args[:1] + [word.value for word in node.value.keywords if word.arg == "params"]
-            if "optim" not in ast.unparse(node.value.func) and (_name(node.value.func) or "") not in _OPTIMIZERS:
-                continue
-            name = ast.unparse(node.targets[0])
-            if name in found:
-                twice.add(name)
-            found[name] = frozenset(_networks(weights[0])) if weights else frozenset()
+    for node in walk.assigned:
+        assert isinstance(node.value, ast.Call)
+        weights = node.value.args[:1] + [word.value for word in node.value.keywords if word.arg == "params"]
+        if (_name(node.value.func) or "") not in _OPTIMIZERS and "optim" not in ast.unparse(node.value.func):
+            continue
+        name = ast.unparse(node.targets[0])
+        if name in found:
+            twice.add(name)
+        found[name] = frozenset(_networks(weights[0])) if weights else frozenset()
     return {name: networks for name, networks in found.items() if name not in twice}
 
 
@@ -190,63 +191,107 @@ def _networks(weights: ast.AST) -> Iterator[str]:
             yield ast.unparse(call.func.value)
 
 
-def _resets(region: Iterable[_Part]) -> list[str] | None:
+def _resets(region: Iterable[_Part], walk: _Walk) -> list[str] | None:
     """What ``zero_grad()`` is called on; None where gradients are also reset in another way."""
     receivers: list[str] = []
     for _, part in region:
-        for node in ast.walk(part):
-            if isinstance(node, ast.Attribute) and node.attr == "grad" and isinstance(node.value, ast.expr):
-                if ast.unparse(node.value) not in {"torch.autograd", "autograd"}:
-                    return None
-            elif isinstance(node, ast.Call):
-                name = _name(node.func)
-                if name == "zero_grad" and isinstance(node.func, ast.Attribute):
-                    receivers.append(ast.unparse(node.func.value))
-                elif name in {"zero_grad", "requires_grad_"}:
-                    return None
+        if any(ast.unparse(node.value) not in {"torch.autograd", "autograd"} for node in walk.grads(part)):
+            return None
+        for call in walk.calls(part):
+            name = _name(call.func)
+            if name == "zero_grad" and isinstance(call.func, ast.Attribute):
+                receivers.append(ast.unparse(call.func.value))
+            elif name in {"zero_grad", "requires_grad_"}:
+                return None
     return receivers
 
 
-def _functions(program: Program) -> _Functions:
-    """The functions and methods of the file, by name."""
-    found: _Functions = {}
-    for text, tree in program.units:
-        for node in ast.walk(tree):
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                found.setdefault(node.name, []).append((text, node))
-    return found
+class _Walk:
+    """One walk through a program: what is asked of its loops and functions is found without another."""
+
+    def __init__(self, program: Program) -> None:
+        self.assigned: list[ast.Assign] = []
+        """calls under a name of their own"""
+        self._imports: list[ast.ImportFrom] = []
+        self._functions: list[tuple[int, int, str, _Part]] = []
+        self._spans: dict[ast.AST, tuple[int, int]] = {}
+        """of loops and functions: places of the first node in them, and of the first one behind them"""
+        self._calls: list[tuple[int, int, ast.Call]] = []
+        """place, depth, call; in the order of places"""
+        self._grads: list[tuple[int, int, ast.Attribute]] = []
+        self._within: dict[ast.AST, tuple[ast.Call, ...]] = {}
+        place = 0
+        for text, tree in program.units:
+            place = self._through(text, tree, place) + 1
+
+    def _through(self, text: Text, tree: ast.AST, place: int) -> int:
+        open_parts: list[tuple[int, ast.AST, int]] = []
+        waiting: list[tuple[ast.AST, int]] = [(tree, 0)]
+        while waiting:
+            node, depth = waiting.pop()
+            place += 1
+            while open_parts and open_parts[-1][0] >= depth:
+                _, part, start = open_parts.pop()
+                self._spans[part] = (start, place)
+            if isinstance(node, ast.Call):
+                self._calls.append((place, depth, node))
+            elif isinstance(node, ast.Attribute):
+                if node.attr == "grad":
+                    self._grads.append((place, depth, node))
+            elif isinstance(node, _PARTS):
+                open_parts.append((depth, node, place))
+                if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                    self._functions.append((depth, place, node.name, (text, node)))
+            elif isinstance(node, ast.ImportFrom):
+                self._imports.append(node)
+            elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and len(node.targets) == 1:
+                self.assigned.append(node)
+            inner = [child for child in ast.iter_child_nodes(node) if not isinstance(child, _LEAVES)]
+            waiting.extend((child, depth + 1) for child in reversed(inner))
+        for _, part, start in open_parts:
+            self._spans[part] = (start, place + 1)
+        return place
+
+    def calls(self, part: ast.AST) -> tuple[ast.Call, ...]:
+        """The calls in a loop or function, the outer ones first."""
+        known = self._within.get(part)
+        if known is None:
+            found = self._between(self._calls, part)
+            found.sort(key=lambda one: (one[1], one[0]))
+            known = self._within[part] = tuple(call for _, _, call in found)
+        return known
+
+    def grads(self, part: ast.AST) -> list[ast.Attribute]:
+        """The attributes ``grad`` in a loop or function."""
+        return [node for _, _, node in self._between(self._grads, part)]
+
+    def _between(self, nodes: list[tuple[int, int, Any]], part: ast.AST) -> list[tuple[int, int, Any]]:
+        start, end = self._spans[part]
+        return nodes[bisect_left(nodes, (start,)) : bisect_left(nodes, (end,))]
+
+    def functions(self) -> _Functions:
+        """The functions and methods of the file, by name, the outer ones first."""
+        found: _Functions = {}
+        for _, _, name, part in sorted(self._functions, key=lambda one: one[:2]):
+            found.setdefault(name, []).append(part)
+        return found
+
+    def from_elsewhere(self) -> frozenset[str]:
+        """The names that the file imports from modules that may be the program's own."""
+        names: set[str] = set()
+        for node in self._imports:
+            root = (node.module or "").partition(".")[0]
+            if node.level or (root not in _LIBRARIES and root not in sys.stdlib_module_names):
+                names.update(alias.asname or alias.name for alias in node.names)
+        return frozenset(names)
 
 
-def _from_elsewhere(program: Program) -> frozenset[str]:
-    """The names that the file imports from modules that may be the program's own."""
-    names: set[str] = set()
-    for _, tree in program.units:
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom):
-                root = (node.module or "").partition(".")[0]
-                if node.level or (root not in _LIBRARIES and root not in sys.stdlib_module_names):
-                    names.update(alias.asname or alias.name for alias in node.names)
-    return frozenset(names)
-
-
-class _Calls:
-    """The calls in each part of a program; each part is walked through once, however many loops it belongs to."""
-
-    def __init__(self) -> None:
-        self._known: dict[ast.AST, tuple[ast.Call, ...]] = {}
-
-    def within(self, part: ast.AST) -> tuple[ast.Call, ...]:
-        if part not in self._known:
-            self._known[part] = tuple(_calls(part))
-        return self._known[part]
-
-
-def _region(loop: _Part, holder: ast.AST | None, functions: _Functions, calls: _Calls) -> list[_Part]:
+def _region(loop: _Part, holder: ast.AST | None, functions: _Functions, walk: _Walk) -> list[_Part]:
     """All that can run between two steps of a loop in the function ``holder``, as far as it is in the file."""
-    region = [loop, *(_callers(holder, functions, calls) if holder is not None else ())]
+    region = [loop, *(_callers(holder, functions, walk) if holder is not None else ())]
     waiting = list(region)
     while waiting:
-        for call in calls.within(waiting.pop()[1]):
+        for call in walk.calls(waiting.pop()[1]):
             for part in functions.get(_name(call.func) or "", ()):
                 if not any(part[1] is known for _, known in region):
                     region.append(part)
@@ -254,12 +299,12 @@ def _region(loop: _Part, holder: ast.AST | None, functions: _Functions, calls: _
     return region
 
 
-def _callers(function: ast.AST, functions: _Functions, calls: _Calls) -> list[_Part]:
+def _callers(function: ast.AST, functions: _Functions, walk: _Walk) -> list[_Part]:
     """The functions of the file that call one that holds a loop: they may reset what it adds to."""
     name = getattr(function, "name", None)
     return [
         part for parts in functions.values() for part in parts
-        if part[1] is not function and any(_name(call.func) == name for call in calls.within(part[1]))
+        if part[1] is not function and any(_name(call.func) == name for call in walk.calls(part[1]))
     ]  # fmt: skip
 
 

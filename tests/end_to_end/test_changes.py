@@ -164,9 +164,9 @@ def test_what_git_ignores_is_skipped_in_folders(project: Path, capsys: pytest.Ca
     for name in ("old/train.py", "löschbar 1.py"):
         (project / name).write_text(TRAINING.format(imports="", scale="255"))
     git("rm", "-q", "--cached", "two.py")
-    assert audited_in(".", capsys) == {"one.py", "three.py"}, "one.py is tracked"
+    assert audited_in(".", capsys) == {"one.py", "three.py", "lib/four.py"}, "one.py is tracked"
     assert audited_in(".", capsys, "--no-gitignore") == {
-        "one.py", "two.py", "three.py", "old/train.py", "löschbar 1.py"
+        "one.py", "two.py", "three.py", "lib/four.py", "old/train.py", "löschbar 1.py"
     }  # fmt: skip
     assert audited_in("two.py", capsys) == {"two.py"}, "who names a file means it"
     assert audited_in("old", capsys) == {"old/train.py"}, "and who names a folder"

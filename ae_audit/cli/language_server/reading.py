@@ -37,6 +37,8 @@ class Audit:
     problem: str | None = None
     proved: bool = False
     """whether the program was run"""
+    fixed: bool = False
+    """whether fixes were looked for, which takes longer than reading does"""
 
 
 class Reader:
@@ -44,6 +46,7 @@ class Reader:
 
     def __init__(self) -> None:
         self._modules = Modules()
+        self._fixed: tuple[Audit, Audit] | None = None
 
     def forget(self) -> None:
         """A file has changed on disk: read what is imported again."""
@@ -55,15 +58,27 @@ class Reader:
         self.read(Snapshot(path, 0, path, _FAULTY, (path,), (tuple(split_lines(_FAULTY)),)))
 
     def read(self, snapshot: Snapshot) -> Audit:
-        """Audit a snapshot by reading; a wrong configuration is told, and the defaults hold."""
+        """Audit a snapshot by reading, without fixes; a wrong configuration is told, and the defaults hold."""
         settings, problem = settings_for(snapshot.path)
         if excluded(snapshot.path, settings):
-            return Audit(snapshot, Report(), settings, problem)
+            return Audit(snapshot, Report(), settings, problem, fixed=True)
+        report = self._report(snapshot, settings, fixes=False)
+        return Audit(snapshot, report, settings, problem, fixed=not report.standing)
+
+    def fixed(self, audit: Audit) -> Audit:
+        """``audit`` with its fixes; those found last are kept, as editors ask for them again and again."""
+        if audit.fixed or audit.proved:
+            return audit
+        if self._fixed is None or self._fixed[0] is not audit:
+            report = self._report(audit.snapshot, audit.settings, fixes=True)
+            self._fixed = audit, replace(audit, report=report, fixed=True)
+        return self._fixed[1]
+
+    def _report(self, snapshot: Snapshot, settings: Settings, *, fixes: bool) -> Report:
         folder = os.path.dirname(snapshot.path)
         target = AuditTarget(snapshot.path, project_root=project_root(folder, (folder,)), named=True)
         sources = Sources({snapshot.path: snapshot.text.encode("utf-8", "surrogatepass")})
-        report = assemble([audit_file(target, settings, sources, self._modules)])
-        return Audit(snapshot, report, settings, problem)
+        return assemble([audit_file(target, settings, sources, self._modules, fixes=fixes)])
 
 
 def settings_for(path: str) -> tuple[Settings, str | None]:

@@ -83,6 +83,15 @@ class Auditor:
         audit = self._audits.get(self._owner(document))
         return audit if audit is not None and self._is_current(audit.snapshot) else None
 
+    async def with_fixes(self, document: str) -> Audit | None:
+        """:meth:`audit_of`, with the fixes of what was found."""
+        audit = self.audit_of(document)
+        if audit is None or audit.fixed:
+            return audit
+        loop = asyncio.get_running_loop()
+        fixed = await loop.run_in_executor(self._thread, self._reader.fixed, audit)
+        return fixed if self._is_current(audit.snapshot) else None
+
     async def prove(self, document: str) -> str:
         """Run the program that a document holds, show what that proves, and say it in a sentence."""
         uri = self._owner(document)
@@ -261,7 +270,7 @@ def make_server() -> LanguageServer:
     )
     async def actions(params: types.CodeActionParams) -> list[types.CodeAction] | None:
         uri = params.text_document.uri
-        audit = auditor.audit_of(uri)
+        audit = await auditor.with_fixes(uri)
         return None if audit is None else code_actions(audit, uri, params.range, params.context.only, auditor.encoding)
 
     @server.command(PROVE)
