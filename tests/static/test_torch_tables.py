@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import warnings
 from typing import Any
@@ -11,10 +12,13 @@ import pytest
 torch = pytest.importorskip("torch")
 nn = torch.nn
 
+from ae_audit.static.domain.arguments import Call  # noqa: E402
+from ae_audit.static.domain.values import Const, Seq, Value  # noqa: E402
 from ae_audit.static.knowledge.torch import functional, shapes  # noqa: E402
 from ae_audit.static.knowledge.torch.layer_call import ACTIVATION_MODULES, Given, layer_shape  # noqa: E402
 from ae_audit.static.knowledge.torch.layers import LAYERS, Effect  # noqa: E402
 from ae_audit.static.knowledge.torch.tensors import OPERATIONS  # noqa: E402
+from ae_audit.static.source.sources import Text, Where  # noqa: E402
 from ae_audit.theory.activations import canonical  # noqa: E402
 
 NO_SIGNATURE = {"RNN", "LSTM", "GRU"}
@@ -42,22 +46,14 @@ def test_activations_have_a_theory(name: str) -> None:
     assert canonical("torch", f"torch.nn.{name}") is not None
 
 
-class _Call:
+def _call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     """A constructor call as the tables see it, made of Python constants."""
 
-    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        from ae_audit.static.domain.values import Const, Seq, Value
+    def value(item: Any) -> Value:
+        return Seq([value(i) for i in item], "tuple") if isinstance(item, tuple) else Const(item)
 
-        def value(item: Any) -> Value:
-            return Seq([value(i) for i in item], "tuple") if isinstance(item, tuple) else Const(item)
-
-        self.args = [value(item) for item in args]
-        self.kwargs = {key: value(item) for key, item in kwargs.items()}
-
-    def get(self, position: int | None, *names: str) -> Any:
-        if position is not None and position < len(self.args):
-            return self.args[position]
-        return next((self.kwargs[name] for name in names if name in self.kwargs), None)
+    nowhere = Where(Text("program.py", ""), ast.Constant(None))
+    return Call(nowhere, [value(item) for item in args], {key: value(item) for key, item in kwargs.items()})
 
 
 SHAPES: list[tuple[str, tuple[Any, ...], dict[str, Any], tuple[int, ...]]] = [
@@ -95,13 +91,13 @@ def test_shapes_are_torchs(name: str, args: tuple[Any, ...], kwargs: dict[str, A
     given = torch.zeros(shape, dtype=torch.long) if name == "Embedding" else torch.zeros(shape)
     expected = tuple(getattr(nn, name)(*args, **kwargs)(given).shape)
     spec = LAYERS[name]
-    found = layer_shape(name, spec, Given(_Call(args, kwargs), spec.signature), shape)  # type: ignore[arg-type]
+    found = layer_shape(name, spec, Given(_call(args, kwargs), spec.signature), shape)
     assert found == expected
     unknown_batch = layer_shape(
         name,
         spec,
-        Given(_Call(args, kwargs), spec.signature),
-        (None, *shape[1:]),  # type: ignore[arg-type]
+        Given(_call(args, kwargs), spec.signature),
+        (None, *shape[1:]),
     )
     assert unknown_batch is not None
     assert len(unknown_batch) == len(expected)
