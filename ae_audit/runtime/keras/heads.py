@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ae_audit.runtime.keras.custom_functions import custom_activation
 from ae_audit.runtime.keras.trace import Watch, WatchedCall, function_symbol, symbol_of
+from ae_audit.runtime.measure.affine import affine_map
 from ae_audit.runtime.measure.custom_activations import CustomActivation, sentence
 from ae_audit.schema.location import Location, TrailStep
 from ae_audit.schema.training_setup import Head, Parameters
@@ -390,18 +391,13 @@ def _numbers(tensor: Any) -> Array:
 
 def _affine(x: Array, y: Array) -> tuple[float, float] | None:
     """``(scale, shift)`` with ``y == scale * x + shift`` for every element, up to float32 rounding."""
-    x, y = x.reshape(-1), y.reshape(-1)
-    if x.size != y.size or x.size < 2 or not (np.isfinite(x).all() and np.isfinite(y).all()):
+    if x.size < 2 or np.ptp(x) <= 1e-6 * max(1.0, float(np.abs(x).max())):
         return None
-    low, high = int(x.argmin()), int(x.argmax())
-    spread = x[high] - x[low]
-    if spread <= 1e-6 * max(1.0, float(np.abs(x).max())):
+    size = float(np.abs(y).max()) if y.size else 0.0
+    found = affine_map(x, y, 1e-5 * max(1.0, size))
+    if found is None:
         return None
-    scale = float((y[high] - y[low]) / spread)
-    shift = float(y[low] - scale * x[low])
-    if scale == 0 or not np.allclose(y, scale * x + shift, rtol=0, atol=1e-5 * max(1.0, float(np.abs(y).max()))):
-        return None
-    size = float(np.abs(y).max())
+    scale, shift = found
     return _rounded(scale, abs(scale)), _rounded(shift, max(size, abs(shift)))
 
 

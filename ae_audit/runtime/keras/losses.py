@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ae_audit.runtime.capture import CannotApply
 from ae_audit.runtime.keras.custom_functions import lowest_points
+from ae_audit.runtime.measure.named_losses import KINKS_OUTSIDE, FixedGaussian, fixed_gaussian
 from ae_audit.schema.location import Location, TrailStep
 from ae_audit.schema.remedies import ExpectLogits, SwapLoss
 from ae_audit.schema.training_setup import LossUse, Parameter
@@ -24,8 +25,7 @@ NOT_RECOGNISED = {
     "generalized_cross_entropy": "what takes class indices is drawn no targets here",
     "categorical_focal": "its exponent and weight are the author's own, and no two are alike",
     "categorical_hinge": "its kinks lie outside what is drawn, where it is a plain product",
-    "hinge": "its kinks lie outside what is drawn, where it is a plain product",
-    "squared_hinge": "its kinks lie outside what is drawn, where it is a plain product",
+    **KINKS_OUTSIDE,
     "dice": "the constant that smooths it is the author's own, and no two are alike",
     "tversky": "the constant that smooths it is the author's own, and no two are alike",
 }
@@ -77,11 +77,14 @@ def describe(
     label = written or _label(loss, function)
     if name is None:
         # of many values the squared errors are much the same in every draw, beside which a constant is not seen
-        variance = gaussian_variance(loss, shapes, fixed)
-        recognised = recognise(loss, shapes, fixed) if variance is None else None
-        if variance is not None:
-            name, parameters = "gaussian_nll", {"eps": 0.0, "full": True, "variance": variance}
-            text = f"{label} gives the values of a Gaussian likelihood of variance {variance:.4g} on random data"
+        gaussian = gaussian_of(loss, shapes, fixed)
+        recognised = recognise(loss, shapes, fixed) if gaussian is None else None
+        if gaussian is not None:
+            name = "gaussian_nll"
+            parameters = {"eps": 0.0, "full": gaussian.full, "variance": gaussian.variance}
+            text = (
+                f"{label} gives the values of a Gaussian likelihood of variance {gaussian.variance:.4g} on random data"
+            )
             trail = (TrailStep(text, location),)
         elif recognised is not None:
             name, on_logits, factor = recognised
@@ -124,15 +127,15 @@ def recognise(loss: Any, shapes: Shapes | None = None, fixed: bool = False) -> t
     return None
 
 
-def gaussian_variance(loss: Any, shapes: Shapes | None = None, fixed: bool = False) -> float | None:
-    """The variance of the Gaussian likelihood that ``loss`` is, constants included, averaged or summed over a sample.
+def gaussian_of(loss: Any, shapes: Shapes | None = None, fixed: bool = False) -> FixedGaussian | None:
+    """The Gaussian likelihood of fixed variance that ``loss`` is.
 
     Args:
         shapes: as for :func:`recognise`.
         fixed: as for :func:`recognise`.
     """
-    found = (_variance(loss, shape) for shape in _tried(shapes, fixed))
-    return next((variance for variance in found if variance is not None), None)
+    found = (_gaussian(loss, shape) for shape in _tried(shapes, fixed))
+    return next((gaussian for gaussian in found if gaussian is not None), None)
 
 
 def _tried(shapes: Shapes | None, fixed: bool) -> list[Shapes]:
@@ -140,7 +143,7 @@ def _tried(shapes: Shapes | None, fixed: bool) -> list[Shapes]:
     return list(dict.fromkeys(tried))
 
 
-def _variance(loss: Any, shapes: Shapes) -> float | None:
+def _gaussian(loss: Any, shapes: Shapes) -> FixedGaussian | None:
     import keras
 
     random = np.random.default_rng(0)
@@ -150,20 +153,11 @@ def _variance(loss: Any, shapes: Shapes) -> float | None:
         prediction *= 1.0 + draw
         try:
             own = _scalar(loss(keras.ops.convert_to_tensor(target), keras.ops.convert_to_tensor(prediction)))
-            squares.append(float(np.mean(np.square(target.reshape(prediction.shape) - prediction))))
+            squares.append(float(np.sum(np.square(target.reshape(prediction.shape) - prediction))))
         except Exception:  # the user's function may refuse these values or shapes for any reason
             return None
         values.append(own)
-    if not np.isfinite(values).all():
-        return None
-    slope, constant = (float(number) for number in np.polyfit(squares, values, 1))
-    if slope <= 0 or not np.allclose(np.polyval((slope, constant), squares), values, rtol=1e-3, atol=1e-5):
-        return None
-    for count in (1.0, float(np.prod(shapes[1][1:]))):
-        variance = count / (2.0 * slope)
-        if np.isclose(constant, 0.5 * count * np.log(2.0 * np.pi * variance), rtol=1e-2):
-            return float(f"{variance:.4g}")
-    return None
+    return fixed_gaussian(squares, values, shapes[1])
 
 
 def _small(shapes: Shapes) -> Shapes:

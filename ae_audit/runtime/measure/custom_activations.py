@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ae_audit.runtime.measure.affine import affine_map
 from ae_audit.theory.activations import ELEMENTWISE, ActivationRange, find_activation
 from ae_audit.theory.elementwise import BUILDERS
 from ae_audit.theory.intervals import Interval
@@ -93,11 +94,8 @@ def sentence(name: str, found: CustomActivation) -> str:
 
 
 def _affine(x: Array, y: Array) -> tuple[float, float] | None:
-    if x.shape != y.shape:
+    found = affine_map(x, y, 1e-5 * max(1.0, float(np.abs(y).max())))
+    if found is None:
         return None
-    low, high = int(x.argmin()), int(x.argmax())
-    scale = float((y[high] - y[low]) / (x[high] - x[low]))
-    shift = float(y[low] - scale * x[low])
-    if scale == 0 or not np.allclose(y, scale * x + shift, atol=1e-5 * max(1.0, float(np.abs(y).max()))):
-        return None
+    scale, shift = found
     return float(f"{scale:.4g}"), 0.0 if abs(shift) < 1e-5 else float(f"{shift:.4g}")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ae_audit.runtime.measure.affine import affine_map
 from ae_audit.schema.training_setup import Relation, Structure
 
 LABELS = frozenset(
@@ -56,7 +57,7 @@ def relation_of(
     if np.array_equal(x, y):
         return Relation.SAME, None
     many = inputs.size >= MANY_VALUES * len(inputs)
-    scale = _affine(x, y) if many else None
+    scale = affine_map(x, y, ROUNDING * float(np.abs(y).max())) if many else None
     if scale is not None:
         same = abs(scale[0] - 1.0) < ROUNDING and abs(scale[1]) < ROUNDING * max(1.0, float(np.abs(y).max()))
         return (Relation.SAME, None) if same else (Relation.RESCALED, scale)
@@ -73,18 +74,6 @@ def _flat(array: Array) -> NDArray[np.float64]:
     flat = array.reshape(-1)
     step = -(-flat.size // LOOKED_AT)
     return np.asarray(flat[::step], dtype=np.float64)
-
-
-def _affine(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float] | None:
-    """``(scale, shift)`` with ``y == scale * x + shift`` everywhere, up to rounding; None otherwise."""
-    low, high = int(np.argmin(x)), int(np.argmax(x))
-    spread = x[high] - x[low]
-    if spread == 0 or y[high] == y[low]:
-        return None
-    scale = float((y[high] - y[low]) / spread)
-    shift = float(y[low] - scale * x[low])
-    tolerance = ROUNDING * float(np.abs(y).max())
-    return (scale, shift) if np.allclose(y, scale * x + shift, rtol=0.0, atol=tolerance) else None
 
 
 def _blotted(x: NDArray[np.float64], y: NDArray[np.float64]) -> Relation:

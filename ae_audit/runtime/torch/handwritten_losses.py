@@ -15,6 +15,7 @@ from functools import partial
 import numpy as np
 import torch
 
+from ae_audit.runtime.measure.named_losses import AGREEMENT, GUARD, KINKS_OUTSIDE, fixed_gaussian
 from ae_audit.runtime.torch.graph import Player, ancestors, plain_value, rederived
 from ae_audit.runtime.torch.loss_targets import argument_of, as_they_were, base, equal, unique, varies
 from ae_audit.runtime.torch.losses import LossSpec
@@ -26,10 +27,6 @@ from ae_audit.theory.losses import IN_ORDER, find_loss
 
 DRAWS = 4
 """pairs of random prediction and target on which a loss is compared with those that have names"""
-AGREEMENT = 2e-3
-"""relative; logarithms are guarded by an epsilon, and float32 rounds"""
-GUARD = 1e-2
-"""A constant up to here that is added before a logarithm guards it."""
 
 SPLIT = frozenset({"add", "sub", "neg", "__rsub__", "rsub", "mul", "div", "true_divide", "mean", "sum", "sqrt"})
 DIFFERENCES = frozenset({"sub", "__rsub__", "rsub"})
@@ -305,8 +302,7 @@ NOT_RECOGNISED = {
     "smooth_l1": "it is the Huber loss between 0 and 1, where it is drawn",
     "binary_focal": "its exponent and weight are the author's own, and no two are alike",
     "gaussian_nll": "its variance is the author's own",
-    "hinge": "its kink lies outside what is drawn, where it is a plain product",
-    "squared_hinge": "its kink lies outside what is drawn, where it is a plain product",
+    **KINKS_OUTSIDE,
     "soft_margin": "between 0 and 1 a margin has no side",
 }
 """Losses of single values that one written out by hand is not compared with, and why. Of those over vectors, the
@@ -384,32 +380,14 @@ def _ratio(value: float, unit: float) -> float:
 def _gaussian(
     drawn: Sequence[tuple[float, float]], weight: float, shape: torch.Size
 ) -> tuple[LossSpec, float | None] | None:
-    """The Gaussian likelihood of fixed variance that a loss is, from the squared errors and the values of the draws.
-
-    Its constant tells the variance and the reduction apart, both of which the factor of the squares holds.
-    """
+    """The Gaussian likelihood of fixed variance that a loss is, from the squared errors and the values of the draws."""
     squares, values = zip(*drawn, strict=True)
-    nearest, farthest = min(range(DRAWS), key=squares.__getitem__), max(range(DRAWS), key=squares.__getitem__)
-    if squares[farthest] == squares[nearest]:
+    found = fixed_gaussian(squares, values, shape, weight)
+    if found is None:
         return None
-    slope = (values[farthest] - values[nearest]) / (squares[farthest] - squares[nearest])
-    constant = values[nearest] - slope * squares[nearest]
-    margin = AGREEMENT * abs(values[farthest] - values[nearest])
-    if slope * weight <= 0 or any(
-        abs(constant + slope * square - value) > margin for square, value in zip(squares, values, strict=True)
-    ):
-        return None
-    for reduction, factor in (("mean", 1 / shape.numel()), ("sum", 1.0), (None, 1 / shape[0])):
-        variance = factor / (2 * slope * weight)
-        if not 0 < variance < math.inf:
-            continue
-        for full in (True, False):
-            expected = 0.5 * math.log(2 * math.pi * variance if full else variance) * shape.numel() * factor
-            if abs(constant * weight - expected) <= 10 * AGREEMENT * abs(expected):
-                rounded = float(f"{variance:.4g}")  # more digits a sum in float32 does not tell
-                parameters = (("eps", 0.0), ("full", full), ("variance", rounded))
-                return LossSpec("gaussian_nll", False, reduction, parameters), None if reduction is None else 1.0
-    return None
+    parameters = (("eps", 0.0), ("full", found.full), ("variance", found.variance))
+    spec = LossSpec("gaussian_nll", False, found.reduction, parameters)
+    return spec, None if found.reduction is None else 1.0
 
 
 def _is_distance(loss: CustomLoss, shape: torch.Size, generator: torch.Generator) -> bool:

@@ -407,7 +407,10 @@ def test_an_own_activation_is_told_by_its_values(catch, data):
     assert head.range.values.hull.lo <= 0
 
 
-@pytest.mark.parametrize(("scale", "constant", "floor"), [(0.1, 0.0, -1.3836), (2.0, 0.0, 1.6121), (0.1, 0.5, None)])
+@pytest.mark.parametrize(
+    ("scale", "constant", "floor"),
+    [(0.1, 0.0, -1.3836), (2.0, 0.0, 1.6121), (2.0, -0.5 * np.log(2 * np.pi), 0.6931), (0.1, 0.5, None)],
+)
 def test_a_gaussian_likelihood_written_out_has_the_floor_of_its_scale(scale, constant, floor):
     def likelihood(y, p):
         errors = 0.5 * keras.ops.square((y - p) / scale) + np.log(scale) + 0.5 * np.log(2 * np.pi)

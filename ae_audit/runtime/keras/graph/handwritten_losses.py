@@ -15,6 +15,7 @@ import numpy as np
 
 from ae_audit.runtime.keras.graph.record import READ, Kind, OpNode
 from ae_audit.runtime.keras.graph.step import Player, RecordedStep
+from ae_audit.runtime.measure.named_losses import GUARD
 
 LINEAR = frozenset(
     {"AddV2", "Add", "AddN", "Sub", "Neg", "Mul", "RealDiv", "Mean", "Sum", "Identity", "Cast", "Reshape", "Squeeze"}
@@ -30,8 +31,6 @@ FUSED = {
     "SparseSoftmaxCrossEntropyWithLogits": (0, 1),
 }
 """operations that are a loss by themselves: places of prediction and target"""
-GUARD = 1e-2
-"""A constant up to here that is added before a logarithm guards it."""
 
 Function = Callable[[Any, Any], Any]
 
