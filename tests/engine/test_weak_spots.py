@@ -25,7 +25,7 @@ def test_each_missing_layer_is_named_by_what_it_leaves_open(layer: str) -> None:
 
 
 def test_a_kernel_without_namespaces_is_said_to_have_none() -> None:
-    said = weak_spot(SandboxClosed(True, True, ("capabilities",)))
+    said = weak_spot(SandboxClosed(True, True, ("calls", "capabilities")))
     assert said is not None
     assert said.startswith("this kernel grants no namespaces, nor to a bubblewrap: ")
 

@@ -159,7 +159,8 @@ def _words(setup: TrainingSetup) -> tuple[Remedy, ...]:
     """What to do where no exchange of head, loss or scale does it."""
     if fed_narrowly(setup):
         return (Advice(f"no activation of the last layer's own before the {activation_words(setup)}"),)
-    return (Advice(f"the target kept within {setup.head.range.values.hull.closure()}"),)
+    reached = setup.head.range.values.hull.closure()
+    return (Advice(f"the target scaled to {reached}" if reached.bounded else "no activation at the output"),)
 
 
 def _feeding(setup: TrainingSetup) -> Iterator[Evidence]:

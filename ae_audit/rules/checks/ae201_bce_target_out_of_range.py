@@ -122,7 +122,7 @@ class BceTargetOutOfRange(Rule):
 def _onto_unit(change: Repair) -> tuple[Remedy, ...]:
     if change.rescale is not None and change.rescale.target:
         return (change.rescale,)
-    return change.pairing or (Advice("the target kept within [0, 1]"),)
+    return change.pairing or (Advice("the target scaled to [0, 1]"),)
 
 
 def _noisy_labels(target: DataFacts) -> bool:

@@ -103,7 +103,11 @@ def _options(writable: tuple[str, ...], sockets: list[str], *, network: bool) ->
     yield from ("--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc")
     for path in (path for name in mounts.GPU_DEVICES for path in glob.glob(f"/dev/{name}")):
         yield from ("--dev-bind", path, path)
-    for path in mounts.outside(sockets, writable):
+    folders = mounts.socket_folders(writable)
+    for path in folders:
+        yield from ("--tmpfs", path, "--remount-ro", path)
+    inside = tuple(f"{path}/" for path in folders)
+    for path in (path for path in mounts.outside(sockets, writable) if not path.startswith(inside)):
         yield from ("--ro-bind", os.devnull, path)
     for path in _granted(writable):
         yield from ("--bind", path, path)

@@ -1,9 +1,10 @@
 """What the audited program sees of the file system, in a mount namespace of its own.
 
 Everything but the granted places becomes read-only, so that ``chmod``, ``chown``, ``utime`` and extended attributes are
-refused too, which Landlock does not cover. The Unix sockets that have a path (tmux, Docker, D-Bus, ssh-agent) are
-covered by an empty file, since neither Landlock nor seccomp sees a path in ``connect(2)``. ``/dev`` holds no terminal,
-no disk and no shared memory of anybody else.
+refused too, which Landlock does not cover. Neither Landlock nor seccomp sees a path in ``connect(2)``: an empty file
+covers each Unix socket that has one (tmux, Docker, D-Bus, ssh-agent), an empty folder the folders in which a user's
+services make theirs, so that what is made there later is not seen either. ``/dev`` holds no terminal, no disk and no
+shared memory of anybody else.
 
 Sources: ``mount_namespaces(7)``, ``mount(2)``, ``mount_setattr(2)``, ``pts(4)``, ``proc(5)``.
 """
@@ -19,6 +20,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
+_MS_RDONLY = 1
+_EMPTY = _MS_RDONLY | _MS_NOSUID | _MS_NODEV | _MS_NOEXEC
 _MS_BIND, _MS_MOVE, _MS_REC, _MS_PRIVATE = 4096, 8192, 16384, 1 << 18
 _MOUNT_SETATTR = 442
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
@@ -93,9 +96,19 @@ def cover(sockets: Iterable[str], writable: tuple[str, ...]) -> bool:
     Returns:
         Whether none of them can be reached any more.
     """
+    hidden = [_mount("tmpfs", path, _EMPTY, "tmpfs", "mode=0755") for path in socket_folders(writable)]
     places = outside(sockets, writable)
     covered = [_mount(os.devnull, path, _MS_BIND) or not os.path.exists(path) for path in places]  # as many as can be
-    return all(covered)
+    return all((*hidden, *covered))
+
+
+def socket_folders(writable: tuple[str, ...]) -> list[str]:
+    """The folders that a user's services make their sockets in, as far as they are there and hold nothing granted."""
+    user = os.geteuid()
+    usual = (f"/run/user/{user}", f"/tmp/tmux-{user}", "/tmp/.X11-unix", "/tmp/.ICE-unix")
+    kept = tuple(f"{os.path.realpath(path)}{os.sep}" for path in writable)
+    real = dict.fromkeys(os.path.realpath(path) for path in usual if os.path.isdir(path))
+    return [path for path in real if not any(place.startswith(f"{path}{os.sep}") for place in kept)]
 
 
 def outside(sockets: Iterable[str], writable: tuple[str, ...]) -> list[str]:

@@ -25,8 +25,8 @@ _PR_CAPBSET_DROP, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 24, 47, 4
 _MORE_THAN_CAPABILITIES = 64
 """capabilities are bits of two words; Linux 6 has 41 of them"""
 
-LAYERS = ("capabilities", "devices", "files", "hostname", "ipc", "network", "processes", "sockets")
-"""all that :func:`enter` and :func:`drop_capabilities` can put in force"""
+LAYERS = ("calls", "capabilities", "devices", "files", "hostname", "ipc", "network", "processes", "sockets")
+"""all that can be in force: of :func:`enter`, of :func:`drop_capabilities`, and the filter of calls (``calls``)"""
 
 
 def enter(writable: Iterable[str], *, network: bool) -> tuple[str, ...]:

@@ -78,7 +78,8 @@ class Confinement:
     kernel_network: bool | None
     """the kernel refuses connections; None where the program may open them"""
     layers: tuple[str, ...] = ()
-    """namespaces (:mod:`ae_audit.runtime.sandbox.namespaces`), and ``capabilities`` where all are given up"""
+    """namespaces (:mod:`ae_audit.runtime.sandbox.namespaces`), ``capabilities`` where all are given up, and ``calls``
+    where a filter refuses those that reach the user or the kernel as a whole"""
 
 
 class Guard:
@@ -307,7 +308,8 @@ def confine(policy: Policy, on_blocked: Callable[[Blocked], None]) -> tuple[Conf
     if namespaces.drop_capabilities():
         layers = (*layers, "capabilities")
     kernel.give_up_privileges()
-    kernel.refuse_meddling()
+    if kernel.refuse_meddling():
+        layers = (*layers, "calls")
     writes = kernel.restrict_writes(policy.writable_paths, tcp=not policy.network)
     network = None
     if not policy.network:

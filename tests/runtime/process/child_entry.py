@@ -14,6 +14,7 @@ def main() -> None:
     if os.environ.get("AE_AUDIT_TEST_NO_KERNEL"):  # as on a kernel without Landlock and seccomp
         kernel.restrict_writes = lambda *_, **__: False
         kernel.refuse_internet_sockets = lambda: False
+        kernel.refuse_meddling = lambda: False
         kernel.landlock_abi = lambda: 0
         namespaces.enter = lambda *_, **__: ()
         namespaces.drop_capabilities = lambda: False

@@ -425,16 +425,19 @@ def test_the_attacks_are_such(tmp_path: Path) -> None:
 
 
 def test_its_own_files_are_its_own(run_source: Run) -> None:
+    name = f"own_{secrets.token_hex(8)}"
     outcome = run_source(
-        textwrap.dedent("""
+        textwrap.dedent(f"""
         import ctypes, os
         libc = ctypes.CDLL(None)
         open("own.txt", "w").close()
-        done = [libc.chmod(b"own.txt", 0o600), libc.shm_open(b"/own", 0o102, 0o600) - 1]
-        session.channel.send({"type": "done", "codes": [code >= 0 for code in done], "shared": os.listdir("/dev/shm")})
+        done = [libc.chmod(b"own.txt", 0o600), libc.shm_open(b"/{name}", 0o102, 0o600) - 1]
+        codes, shared = [code >= 0 for code in done], os.listdir("/dev/shm")
+        session.channel.send({{"type": "done", "codes": codes, "shared": shared}})
         """)
     )
     assert events(outcome, "done")[0]["codes"] == [True, True], outcome.stderr
     if "devices" in outcome.events[0]["layers"]:
-        assert events(outcome, "done")[0]["shared"] == ["own"]
-        assert not Path("/dev/shm/own").exists()
+        assert events(outcome, "done")[0]["shared"] == [name]
+        assert not Path("/dev/shm", name).exists()
+    Path("/dev/shm", name).unlink(missing_ok=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -267,8 +269,8 @@ def test_its_processes_have_their_own_numbers(run_source: Run) -> None:
     ("env", "missing"),
     [
         ({"AE_AUDIT_TEST_NO_PROC": "1"}, {"processes"}),
-        ({"AE_AUDIT_TEST_NO_NAMESPACES": "1"}, set(namespaces.LAYERS) - {"capabilities"}),
-        ({"AE_AUDIT_TEST_NO_MAPPING": "1"}, set(namespaces.LAYERS) - {"capabilities"}),
+        ({"AE_AUDIT_TEST_NO_NAMESPACES": "1"}, set(namespaces.LAYERS) - {"calls", "capabilities"}),
+        ({"AE_AUDIT_TEST_NO_MAPPING": "1"}, set(namespaces.LAYERS) - {"calls", "capabilities"}),
     ],
     ids=["proc", "all", "mapping"],
 )
@@ -382,3 +384,40 @@ def test_internet_sockets_cannot_even_be_made(run_source: Run) -> None:
         """
     )
     assert events(outcome, "sockets")[0]["made"] == [True, True, False, False, False, False]
+
+
+def test_a_socket_that_a_service_makes_later_is_out_of_reach(run_source: Run, tmp_path: Path) -> None:
+    """Where the user's services make theirs nothing is seen, whenever it was made."""
+    folder = Path(f"/tmp/tmux-{os.getuid()}")
+    ours = not folder.exists()
+    folder.mkdir(mode=0o700, exist_ok=True)
+    late, made = folder / f"late-{os.getpid()}", tmp_path / "made"
+    source = f"""
+        import ctypes, os, struct, time
+        session.channel.send({{"type": "waiting"}})
+        for _ in range(600):
+            if os.path.exists({str(made)!r}):
+                break
+            time.sleep(0.05)
+        libc = ctypes.CDLL(None, use_errno=True)
+        path = {os.fsencode(late)!r}
+        reached = libc.connect(libc.socket(1, 1, 0), struct.pack("H", 1) + path + bytes(1), 3 + len(path))
+        session.channel.send({{"type": "tried", "made": os.path.exists({str(made)!r}), "reached": reached >= 0}})
+        """
+    with socket.socket(socket.AF_UNIX) as service, contextlib.ExitStack() as stack:
+        if ours:
+            stack.callback(folder.rmdir)
+        stack.callback(lambda: late.unlink(missing_ok=True))
+        said: list[dict[str, Any]] = []
+
+        def hear(event: dict[str, Any]) -> None:
+            said.append(event)
+            if event["type"] == "waiting":
+                service.bind(str(late))
+                service.listen()
+                made.touch()
+
+        assert run_source(source, on_event=hear).ok
+    if "sockets" not in said[0]["layers"]:
+        pytest.skip("this kernel grants no mount namespace")
+    assert said[-2] == {"type": "tried", "made": True, "reached": False}
