@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,26 @@ runs_code = keras.Sequential([keras.Input((16,)), layers.Lambda(lambda x: x * 2)
 runs_code.compile("adam", "mse")
 runs_code.save("lambda.keras")
 runs_code.save("lambda.h5")
+import h5py, os, shutil
+def hostile(name, change):
+    shutil.copy("softmax.h5", name)
+    with h5py.File(name, "r+") as file:
+        kernels = []
+        file["model_weights"].visititems(lambda path, item: kernels.append(path) if path.endswith("kernel") else None)
+        place = "model_weights/" + kernels[0]
+        del file[place]
+        change(file, place)
+def virtual(file, place):
+    layout = h5py.VirtualLayout((16, 8), "f4")
+    layout[:] = h5py.VirtualSource("elsewhere.h5", "w", shape=(16, 8))
+    file.create_virtual_dataset(place, layout)
+os.mkfifo("waits")
+hostile("link.h5", lambda file, place: file.__setitem__(place, h5py.ExternalLink("waits", "/w")))
+hostile("circle.h5", lambda file, place: file.__setitem__(place, h5py.SoftLink("/" + place)))
+hostile("virtual.h5", virtual)
+hostile("raw.h5", lambda file, place: file.create_dataset(place, (16, 8), "f4", external=[("x.npy", 0, 512)]))
+hostile("huge.h5", lambda file, place: file.create_dataset(place, (10**6, 10**6), "f4", chunks=(1000, 1000)))
+open("cut.h5", "wb").write(open("softmax.h5", "rb").read()[:-3000])
 """
 TORCH = """
 import torch
@@ -133,6 +154,16 @@ def test_several_outputs_are_told(keras: WarmCommand) -> None:
     (error,) = result.report["errors"]
     assert error["message"].startswith("it has 2 outputs, and the command names one target")
     assert [setup["loss"]["name"] for setup in result.report["setups"]] == ["mse", "sparse_cce"]
+
+
+@pytest.mark.parametrize("model", ["link.h5", "circle.h5", "virtual.h5", "raw.h5", "huge.h5", "cut.h5"])
+def test_weights_that_lie_elsewhere_or_nowhere_are_refused_in_a_sentence(keras: WarmCommand, model: str) -> None:
+    """External and circular links, virtual data sets, other files' bytes, terabytes that were never written."""
+    result = keras(model, "--data", "x.npy")
+    (error,) = result.report["errors"]
+    assert re.match(r"Keras [\d.]+ cannot load it \(", error["message"]), error
+    assert not error["internal"]
+    assert result.finding("AE101")["verdict"] == "proved", "the head and the data prove it without the weights"
 
 
 @pytest.mark.parametrize("model", ["lambda.keras", "lambda.h5"])
