@@ -10,6 +10,7 @@ from typing import Any
 
 import fuzz_mutants
 
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 SUFFIXES = (".json", ".h5", ".keras", ".pt2")
 
 _LAYERS = [
@@ -59,8 +60,8 @@ TORCH: dict[str, Any] = {
 }
 
 
-def file_of(suffix: str, config: bytes) -> bytes:
-    """A model file of that kind around a description."""
+def file_of(suffix: str, config: bytes, packing: int = zipfile.ZIP_STORED) -> bytes:
+    """A model file of that kind around a description; archives are packed as :mod:`zipfile` calls it."""
     if suffix == ".json":
         return config
     if suffix == ".h5":
@@ -68,7 +69,7 @@ def file_of(suffix: str, config: bytes) -> bytes:
     name = "config.json" if suffix == ".keras" else "m/models/model.json"
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr(zipfile.ZipInfo(name), config)
+        archive.writestr(zipfile.ZipInfo(name), config, packing)
     return packed.getvalue()
 
 
@@ -81,7 +82,7 @@ def mutant(suffix: str, chance: random.Random) -> bytes:
     source = text.encode()
     if suffix == ".h5" and chance.random() < 0.1:
         source = source[: chance.randrange(1, len(source))] * chance.choice((2, 50, 2000))
-    packed = file_of(suffix, source)
+    packed = file_of(suffix, source, chance.choice(PACKINGS))
     return fuzz_mutants.of_bytes(packed, chance) if chance.random() < 0.2 else packed
 
 

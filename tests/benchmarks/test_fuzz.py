@@ -137,3 +137,25 @@ def test_an_archive_whose_lists_unfold_to_more_than_a_model_has_is_refused(tmp_p
             archive.writestr(f"m/data/weights/{number}_config.json", b"{" + b" " * (30 << 20) + b"}")
     (error,) = read_model(str(packed)).result.errors
     assert error.message == "its lists of weights are too large for a model."
+
+
+@pytest.mark.parametrize("packing", fuzz_models.PACKINGS)
+@pytest.mark.parametrize("suffix", [".keras", ".pt2"])
+def test_an_archive_with_wrong_bytes_is_refused_in_a_sentence(tmp_path: Path, suffix: str, packing: int) -> None:
+    """Each method of packing has an exception of its own for them."""
+    document = fuzz_models.TORCH if suffix == ".pt2" else fuzz_models.KERAS
+    whole = fuzz_models.file_of(suffix, json.dumps(document).encode(), packing)
+    path = tmp_path / f"model{suffix}"
+    for position in range(30, len(whole), max(1, len(whole) // 60)):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 255]) + whole[position + 1 :])
+        assert not [error for error in read_model(str(path)).result.errors if error.internal]
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".pt2"])
+def test_an_archive_with_a_password_is_said_to_be_one(tmp_path: Path, suffix: str) -> None:
+    whole = bytearray(fuzz_models.file_of(suffix, json.dumps(fuzz_models.KERAS).encode()))
+    for mark, flags in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
+        whole[whole.index(mark) + flags] |= 1
+    (tmp_path / f"model{suffix}").write_bytes(whole)
+    (error,) = read_model(str(tmp_path / f"model{suffix}")).result.errors
+    assert error.message == "it is an archive with a password."

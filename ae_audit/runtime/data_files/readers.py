@@ -9,6 +9,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from ae_audit.base.archives import UNREADABLE
 from ae_audit.runtime.data_files.samples import Array, DataFile, DataProblem, check_numbers, rows_a_block
 from ae_audit.runtime.data_files.stores import hdf5, zarr_store
 from ae_audit.runtime.data_files.tables import parquet, text_table
@@ -64,7 +65,7 @@ def _npz(path: str, part: str | None, name: str) -> DataFile:
             chosen = _chosen(arrays, part, name)
             with archive.open(f"{chosen}.npy") as file:
                 shape, fortran, dtype = _header(file, name)
-    except zipfile.BadZipFile:
+    except UNREADABLE:
         raise DataProblem(f"{name} is no .npz archive, or one that is damaged or cut off.") from None
     shown = name if part is not None else f"{name}:{chosen}" if len(arrays) > 1 else name
 
@@ -77,7 +78,7 @@ def _npz(path: str, part: str | None, name: str) -> DataFile:
             with zipfile.ZipFile(path) as archive, archive.open(f"{chosen}.npy") as file:
                 _header(file, name)
                 yield from _read(file, shape, dtype, name)
-        except zipfile.BadZipFile:
+        except UNREADABLE:
             raise DataProblem(f"{name} is damaged: its array {chosen} cannot be read to its end.") from None
 
     return DataFile(shown, shape[0], shape[1:], blocks)

@@ -6,8 +6,8 @@ Only zip archives and JSON are opened, with the standard library: no weight is l
 from __future__ import annotations
 
 import os
-import zipfile
 
+from ae_audit.base.archives import DAMAGED, ENCRYPTED
 from ae_audit.base.errors import UsageError
 from ae_audit.base.records import dataclass, replace
 from ae_audit.schema.location import Location, TrailStep
@@ -91,8 +91,12 @@ def _open(path: str) -> SavedModel:
         return torch_archive(path)
     except OSError as error:
         raise NotReadable(f"it cannot be read: {error.strerror or error}.") from None
-    except (zipfile.BadZipFile, EOFError, NotImplementedError):
+    except DAMAGED:
         raise NotReadable("it is damaged or cut off: the archive cannot be read to its end.") from None
+    except ENCRYPTED as error:
+        if isinstance(error, RecursionError):
+            raise
+        raise NotReadable("it is an archive with a password.") from None
 
 
 def _placed(setup: TrainingSetup, path: str, model: SavedModel, loss_known: bool) -> TrainingSetup:
