@@ -21,12 +21,14 @@ from ae_audit.runtime.capture import Capture
 from ae_audit.runtime.compat import answer_old_names
 from ae_audit.runtime.frontend import KerasRecording, Recorder, TorchRecording
 from ae_audit.runtime.host.accommodations.absent_packages import AbsentPackages
+from ae_audit.runtime.host.accommodations.required_arguments import fill_in
 from ae_audit.runtime.host.deadline import stopped_after
 from ae_audit.runtime.host.first_party import FirstParty
 from ae_audit.runtime.host.user_code import UserCode
 from ae_audit.runtime.interception import Interception, StopProgram, run_script
 from ae_audit.runtime.sandbox.clock import undisturbed
 from ae_audit.runtime.sandbox.policy import Guard
+from ae_audit.runtime.stand_ins.lessons import Lessons
 from ae_audit.runtime.stand_ins.shape_clues import clues_of
 from ae_audit.runtime.stand_ins.user_files import FileStandIns
 from ae_audit.schema.audited import AuditedSetup
@@ -84,11 +86,15 @@ class Recording:
         path, argv = self._request["path"], self._request["argv"]
         old_names = answer_old_names(self._interception.watch, path)
         FirstParty(path, self._request["project_root"]).install()
-        AbsentPackages(
-            UserCode(path), lambda name: self._emit(PackageAbsent(name)), lambda text: self._emit(Noted(text))
-        ).install()
         if self._request["stand_in"]:
             self._make_up_files(path)
+            fill_in(lambda text: self._emit(Noted(text)))
+        AbsentPackages(
+            UserCode(path),
+            lambda name: self._emit(PackageAbsent(name)),
+            lambda text: self._emit(Noted(text)),
+            None if self._made_up is None else self._made_up.packages(),
+        ).install()
         try:
             with stopped_after(RUN_SHARE * self._request["timeout"], self._has_enough, self._ended_early):
                 outcome = run_script(
@@ -124,7 +130,10 @@ class Recording:
         with open(path, encoding="utf-8", errors="replace") as file:
             clues = clues_of(file.read(), notebook=self._request["notebook"])
         self._made_up = FileStandIns(
-            self._interception.watch, clues, lambda text: self._emit(StoodIn("a file of the program's own", text))
+            self._interception.watch,
+            clues,
+            lambda text: self._emit(StoodIn("a file of the program's own", text)),
+            Lessons.from_request(self._request.get("lessons")),
         )
         self._made_up.install()
 

@@ -146,6 +146,8 @@ class ChildResults:
         self._settled: set[tuple[int, bool]] = set()
         """set-ups, and whether their verdicts were final"""
         self._notes: dict[str, None] = {}
+        self.stood_in = False
+        """whether data that are made up took the place of absent ones"""
         self._blocked: dict[str, None] = {}
         self._skipped: dict[str, None] = {}
         self._absent: dict[str, None] = {}
@@ -209,6 +211,7 @@ class ChildResults:
             case Progressed(text, done, of):
                 self._on_progress(Progressed(text[:LONGEST_TEXT], done, of))
             case Noted(text) | StoodIn(_, text):
+                self.stood_in = self.stood_in or isinstance(message, StoodIn)
                 _add(self._notes, text[:LONGEST_TEXT])
             case NotIntercepted(module, why):
                 _add(self._notes, f"{module} could not be watched: {why}"[:LONGEST_TEXT])

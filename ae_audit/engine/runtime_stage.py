@@ -18,6 +18,7 @@ from ae_audit.engine.static_stage import Reading, Run, is_shipped, selected_rule
 from ae_audit.engine.weak_spots import weak_spot
 from ae_audit.runtime.sandbox.interpreters import FRAMEWORKS, Interpreter, NoInterpreter, choose
 from ae_audit.runtime.sandbox.launch import ChildOutcome, Ending, run_child
+from ae_audit.runtime.stand_ins.lessons import NOTHING, Lessons
 from ae_audit.schema.audited import AuditedSetup
 from ae_audit.schema.codec import to_json
 from ae_audit.schema.comparison import ComparisonReport, GridOptions
@@ -35,6 +36,8 @@ _WITHOUT_TRAINING = {
     HowItEnded.COMPLETED: "the program ran to its end without a training step",
     HowItEnded.STOPPED: "the program was ended before a training step could be judged",
 }
+MOST_LESSONS = 4
+"""runs after the first, each on data that the one before has taught how to make; most end at once"""
 FROM_READING = "; the results below are from reading alone"
 Request = dict[str, Any]
 
@@ -85,6 +88,8 @@ class _Ran:
     results: ChildResults
     outcome: ChildOutcome
     interpreter: Interpreter
+    lessons: Lessons
+    """what earlier runs taught of the data that stand in"""
 
     def notes(self, path: str) -> tuple[Note, ...]:
         texts = _notes(self.results, self.outcome.ignored)
@@ -100,6 +105,39 @@ def _ran(
     grid: GridOptions | None = None,
     nursery: Nursery | None = None,
 ) -> _Ran:
+    """Run one program; again, on other data, where it failed on data that are made up and said how they should be.
+
+    Raises:
+        UsageError: if the data do not go with the model file, or there is no such interpreter.
+    """
+    first = ran = _ran_once(reading, settings, progress, grid, nursery, NOTHING)
+    for _ in range(MOST_LESSONS):
+        lessons = _learnt(ran) if settings.stand_in else None
+        if lessons is None:
+            break
+        ran = _ran_once(reading, settings, progress, grid, nursery, lessons)
+        if ran.results.seen:
+            return ran
+    return first
+
+
+def _learnt(ran: _Ran) -> Lessons | None:
+    """What a run teaches of the data that stood in; None where it trained, or did not fail on them."""
+    ended = ran.results.program
+    failed = ended is not None and ended.how is HowItEnded.RAISED and not ended.internal
+    if ended is None or not failed or ran.results.seen or not ran.results.stood_in:
+        return None
+    return ran.lessons.learnt(ended.sentence)
+
+
+def _ran_once(
+    reading: Reading,
+    settings: Settings,
+    progress: Progress,
+    grid: GridOptions | None,
+    nursery: Nursery | None,
+    lessons: Lessons,
+) -> _Ran:
     """Run one program in its child, to be audited, or for ``grid`` to be compared.
 
     Raises:
@@ -112,7 +150,7 @@ def _ran(
     except NoInterpreter as error:
         raise UsageError(f"--python: {settings.python} {error}.") from None
     rules = [rule.code for rule in selected_rules(path, settings) if is_shipped(rule)]
-    request = _request(reading, settings, rules)
+    request = {**_request(reading, settings, rules), "lessons": lessons.to_request()}
     request["compare"] = None if grid is None else to_json(grid)
     if target.model is not None:
         request["model"] = _model_request(path, target.model)
@@ -143,7 +181,7 @@ def _ran(
         )
     if results.refused is not None:
         raise UsageError(f"{path}: {results.refused}")
-    return _Ran(results, outcome, interpreter)
+    return _Ran(results, outcome, interpreter, lessons)
 
 
 def _home(target: AuditTarget) -> str | None:

@@ -119,6 +119,22 @@ model.fit(flow, epochs=2)
 """
 
 
+TORCH_LEARNT = """\
+import numpy as np, pandas as pd, torch
+from torch import nn
+for name in ["first", "second"]:
+    print(pd.read_csv("series.csv")[name].mean())
+x = torch.from_numpy(np.array(pd.read_csv("series.csv")["first"])[23:-1]).view(-1, 24).float()
+model = nn.Sequential(nn.Linear(24, 8), nn.ReLU(), nn.Linear(8, 24), nn.Softmax(1))
+optimizer = torch.optim.Adam(model.parameters())
+for epoch in range(3):
+    optimizer.zero_grad()
+    loss = nn.functional.mse_loss(model(x), x)
+    loss.backward()
+    optimizer.step()
+"""
+
+
 def audited(server: WarmCommand, name: str, source: str, *flags: str) -> Result:
     (server.folder / name).write_text(source)
     return server(name, *flags)
@@ -157,6 +173,14 @@ def test_tables_and_pictures_in_torch(warm_torch: WarmCommand) -> None:
     only_made_up(pictures)
     assert pictures.standing("error") == {"AE105"}
     assert notes(pictures)[0].startswith("photos/train does not exist: 64 pictures")
+
+
+@pytest.mark.slow
+def test_data_are_made_anew_after_what_a_failure_teaches(warm_torch: WarmCommand) -> None:
+    """The names in a loop, and a number of rows that can be cut in pieces of 24, show only when it runs."""
+    result = audited(warm_torch, "learnt.py", TORCH_LEARNT, "--stand-in", "--no-probe")
+    only_made_up(result)
+    assert notes(result)[0].startswith("series.csv does not exist: a table of 528 rows")
 
 
 @pytest.mark.slow

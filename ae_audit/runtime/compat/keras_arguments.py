@@ -261,10 +261,13 @@ def _take_batch_shape(cls: Any, shown: str, uses: Uses) -> None:
 _OF_SEQUENCES = frozenset({"LSTM", "GRU", "SimpleRNN", "Conv1D"})
 
 
+_SIZES = ("units", "filters", "n", "input_dim", "output_dim")
+
+
 def _whole_numbers(cls: Any, shown: str, uses: Uses) -> None:
     """Sizes of a layer that are whole numbers of NumPy's or floats (``784 / 2``), made integers by Keras 2."""
     parameters = list(inspect.signature(cls.__init__).parameters)
-    sizes = {name: parameters.index(name) - 1 for name in ("units", "filters", "n") if name in parameters}
+    sizes = {name: parameters.index(name) - 1 for name in _SIZES if name in parameters}
 
     def make(original: Callable[..., Any]) -> Callable[..., Any]:
         def init(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -289,7 +292,7 @@ def _whole_numbers(cls: Any, shown: str, uses: Uses) -> None:
         _wrap(cls, "__init__", make)
 
 
-_STRICT = frozenset({"Dense", "RepeatVector"})
+_STRICT = frozenset({"Dense", "Embedding", "RepeatVector"})
 """layers of Keras 3 that refuse whole numbers of another type; the others take them still"""
 
 

@@ -118,7 +118,8 @@ NAMES: dict[str, str | Successor] = {
     **{name: _successor(path) for name, path in _OTHERS.items()},
     **{name: _successor(f"{_HERE}:{name}") for name in _OWN},
     **{name: Successor(f"{_HERE}:{name}", shown) for name, shown in _SETTINGS.items()},
+    "tf": "tensorflow",
 }
 
-SYMBOLIC = frozenset(NAMES) - {*_SETTINGS, "get_value", "eval", "set_value", "variable", "constant"}
+SYMBOLIC = frozenset(NAMES) - {*_SETTINGS, "tf", "get_value", "eval", "set_value", "variable", "constant"}
 """names that ``tf.keras.backend`` still has, but which take no symbolic tensors any more"""

@@ -16,14 +16,25 @@ _MERGES = {
 }
 
 
-def merge(inputs: Any, mode: str = "sum", dot_axes: Any = -1, concat_axis: int = -1, name: str | None = None) -> Any:
+def merge(
+    inputs: Any,
+    mode: Any = "sum",
+    dot_axes: Any = -1,
+    concat_axis: int = -1,
+    name: str | None = None,
+    output_shape: Any = None,
+    **others: Any,
+) -> Any:
     """``keras.layers.merge`` of Keras 1.
 
     Raises:
-        ValueError: for a mode that is a function of the program's own.
+        ValueError: for a mode that it did not have.
     """
     import keras
 
+    if callable(mode):
+        shaped = {} if output_shape is None else {"output_shape": output_shape}
+        return keras.layers.Lambda(mode, name=name, arguments=others.get("arguments"), **shaped)(inputs)
     if not isinstance(mode, str) or mode not in _MERGES:
         raise ValueError(f"keras.layers.merge of Keras 1 with mode={mode!r} has no successor")
     arguments: dict[str, Any] = {"name": name}

@@ -39,6 +39,9 @@ def install(uses: Uses) -> None:
     old.attribute(layer, "input_shape", _shape_of("input"), "Layer.input.shape")
     old.attribute(keras.optimizers.Optimizer, "lr", lambda self: self.learning_rate, "Optimizer.learning_rate")
     old.method(keras.KerasTensor, "get_shape", lambda self: self.shape, "KerasTensor.shape")
+    from keras.src.legacy.preprocessing.image import Iterator
+
+    old.method(Iterator, "next", lambda self: next(self), "next(…)")
     _shapes_as_lists(keras.KerasTensor, uses)
 
 

@@ -59,6 +59,7 @@ class OldNames:
         self._uses = uses
         self._moved: dict[str, Successor] = {}
         self._names: dict[str, dict[str, Successor]] = {}
+        self._others: dict[str, Callable[[str], Successor | None]] = {}
 
     def install(self) -> None:
         """Be asked for modules that nobody else finds."""
@@ -78,6 +79,11 @@ class OldNames:
         known.update({name: _successor(entry) for name, entry in names.items()})
         if first:
             self._watch.when_imported(module, lambda imported: self._answer_for(imported, known))
+
+    def others(self, module: str, find: Callable[[str], Successor | None]) -> None:
+        """Whatever else is gone from ``module``: ``find`` says what took the place of a name, or that nothing did."""
+        self._others[module] = find
+        self.names(module, {})
 
     # The import system's side
 
@@ -114,6 +120,8 @@ class OldNames:
                     cause = error
             root = _root(module.__name__)
             successor = names.get(name)
+            if successor is None and module.__name__ in self._others and not name.startswith("__"):
+                successor = self._others[module.__name__](name)
             if successor is None or not self._uses.answers(_KIN.get(root, {root, module.__name__}), sys._getframe(1)):
                 raise cause or AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
             found = successor.get()

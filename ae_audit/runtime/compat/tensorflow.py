@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ae_audit.runtime.compat.names import OldNames, Successor
 from ae_audit.runtime.compat.uses import Uses
 from ae_audit.runtime.host.imports import ImportWatch
@@ -55,8 +57,30 @@ NAMES: dict[str, str | Successor] = {
 }
 
 
+_WITH_V1 = ("image", "nn", "train", "random", "summary", "io", "math", "sparse", "strings")
+"""modules of which TensorFlow 2 keeps the old names apart"""
+
+
+def _of_version_1(module: str) -> Callable[[str], Successor | None]:
+    """What ``tf.compat.v1`` has under a name that is gone from ``tf`` or one of its modules."""
+
+    def find(name: str) -> Successor | None:
+        path = f"compat.v1.{module}{name}"
+        successor = Successor(f"tensorflow:{path}", f"tf.{path}")
+        try:
+            successor.get()
+        except (AttributeError, ImportError):
+            return None
+        return successor
+
+    return find
+
+
 def install(watch: ImportWatch, names: OldNames, uses: Uses) -> None:
     """Answer what has moved."""
     names.names("tensorflow", NAMES)
+    names.others("tensorflow", _of_version_1(""))
+    for module in _WITH_V1:
+        names.others(f"tensorflow._api.v2.{module}", _of_version_1(f"{module}."))
     for old in ("", ".tutorials", ".tutorials.mnist", ".tutorials.mnist.input_data"):
         names.module(f"tensorflow.examples{old}", _TUTORIALS)

@@ -53,6 +53,7 @@ def install(watch: ImportWatch, names: OldNames, uses: Uses) -> None:
     watch.when_imported("torch", functools.partial(_loaders, uses=uses))
     watch.when_imported("torch", functools.partial(_numbers, uses=uses))
     watch.when_imported("torch", functools.partial(_arrays_of_one, uses=uses))
+    watch.when_imported("torch", functools.partial(_full, uses=uses))
     watch.when_imported("torchvision.transforms.functional", functools.partial(_channels, uses=uses))
 
 
@@ -95,6 +96,22 @@ def _numbers(module: ModuleType, uses: Uses) -> None:
         return self
 
     module.Tensor.__getitem__ = getitem
+
+
+def _full(module: ModuleType, uses: Uses) -> None:
+    """``torch.full(size, 1)`` of labels for ``BCELoss``: before 1.5, that gave floats, and the loss takes no others."""
+    original = module.full
+
+    @functools.wraps(original)
+    def full(*args: Any, **kwargs: Any) -> Any:
+        value = kwargs.get("fill_value", args[1] if len(args) > 1 else None)
+        labels = type(value) is int and value in (0, 1) and kwargs.get("dtype") is None and kwargs.get("out") is None
+        if not labels or not uses.answers({"torch"}, sys._getframe(1), named=False) or "BCELoss(" not in uses.program():
+            return original(*args, **kwargs)
+        uses.tell("torch.full(…, 1) of labels for BCELoss", "torch", "floats were given", gone=REFUSED)
+        return original(*args, **{**kwargs, "dtype": module.get_default_dtype()})
+
+    module.full = full  # type: ignore[attr-defined]
 
 
 def _arrays_of_one(module: ModuleType, uses: Uses) -> None:

@@ -15,6 +15,8 @@ import numpy as np
 
 SAMPLES = 1024
 """looked at; enough for a program that trains its next model on what this one predicts"""
+_A_BATCH = 32
+"""samples of a ``test_on_batch``"""
 _BATCHES = 8
 """of an ``evaluate`` whose data are no arrays"""
 
@@ -62,6 +64,23 @@ def shortened_evaluate(original: Method, busy: Callable[[], bool]) -> Method:
     return evaluate
 
 
+def shortened_test(original: Method, busy: Callable[[], bool]) -> Method:
+    """``Model.test_on_batch``, whose batch is a whole data set in loops round ``train_on_batch``."""
+    signature = inspect.signature(original)
+
+    @functools.wraps(original)
+    def test_on_batch(*args: Any, **kwargs: Any) -> Any:
+        bound = signature.bind(*args, **kwargs)
+        given = {name: bound.arguments.get(name) for name in ("x", "y", "sample_weight")}
+        lengths = {_length(value) for value in given.values() if value is not None}
+        if not busy() and None not in lengths and len(lengths) == 1:
+            few = {name: _first(value, _A_BATCH) for name, value in given.items() if value is not None}
+            bound.arguments.update(few)
+        return original(*bound.args, **bound.kwargs)
+
+    return test_on_batch
+
+
 def _length(data: Any) -> int | None:
     """Number of samples of arrays; None for what is no array."""
     leaves = _leaves(data)
@@ -71,8 +90,8 @@ def _length(data: Any) -> int | None:
     return lengths.pop() if len(lengths) == 1 else None
 
 
-def _first(data: Any) -> Any:
-    return _tree().map_structure(lambda leaf: leaf[:SAMPLES], data)
+def _first(data: Any, count: int = SAMPLES) -> Any:
+    return _tree().map_structure(lambda leaf: leaf[:count], data)
 
 
 def _leaves(data: Any) -> list[Any]:

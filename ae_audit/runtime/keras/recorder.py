@@ -23,7 +23,7 @@ from ae_audit.runtime.keras.batches import Batches
 from ae_audit.runtime.keras.capture import KerasCapture
 from ae_audit.runtime.keras.checkpoints import Checkpoints
 from ae_audit.runtime.keras.history import plausible_history, plausible_logs
-from ae_audit.runtime.keras.inference import shortened_evaluate, shortened_predict
+from ae_audit.runtime.keras.inference import shortened_evaluate, shortened_predict, shortened_test
 from ae_audit.runtime.keras.pace import steps_of
 from ae_audit.runtime.keras.program import KerasProgram, NotWatched, Stage, quiet
 from ae_audit.runtime.keras.setups import FitContext, captures_of
@@ -100,6 +100,7 @@ class KerasRecorder:
         self._checkpoints.answer(self._replaced, model)
         self._replace(model, "predict", shortened_predict(model.predict, lambda: self._busy))
         self._replace(model, "evaluate", shortened_evaluate(model.evaluate, lambda: self._busy))
+        self._replace(model, "test_on_batch", shortened_test(model.test_on_batch, lambda: self._busy))
         if hasattr(model, "fit_generator"):
             self._replace(model, "fit_generator", self._fit(model.fit_generator))
         self._replace(keras.Operation, "__new__", self._new(keras.Operation.__new__))

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 _DATE = re.compile(r"\d{4}-\d{1,2}(-\d{1,2})?([ T].*)?$")
 _SAME_VALUES = frozenset({"astype", "copy", "to_numpy"})
 """methods that give a column's values as they are"""
+_OF_FEW = frozenset({"value_counts", "unique", "nunique"})
+"""methods that only a column of a few different values is asked for"""
 _FROM_WORDS = frozenset({"map", "replace"})
 _FILES = 64
 """names of pictures in a column that ``flow_from_dataframe`` takes them from"""
@@ -71,6 +73,9 @@ def column_clues(nodes: Sequence[ast.AST], names: Sequence[str], is_label: Calla
             function = node.func
             files = [text for word in node.keywords if word.arg == "x_col" for text in _texts(word.value)]
             words.update({column: [f"{number}.png" for number in range(_FILES)] for column in files})
+            if isinstance(function, ast.Attribute) and function.attr in _OF_FEW:
+                column = _column(function.value, names)
+                labels |= {column} if column is not None else set()
             if not isinstance(function, ast.Attribute) or not node.args:
                 continue
             column = _column(node.args[0] if function.attr == "to_datetime" else function.value, names)

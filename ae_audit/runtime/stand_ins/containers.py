@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ae_audit.runtime.host.imports import ImportWatch
-from ae_audit.runtime.stand_ins.shape_clues import Clues
+from ae_audit.runtime.stand_ins.shape_clues import Clues, LineForm, is_label
 from ae_audit.runtime.stand_ins.virtual_paths import asked_by_a_library
 
 LINES = 600
@@ -60,15 +60,29 @@ class Files(Protocol):
     def say(self, path: str, what: str, *, guessed_rank: bool = True) -> None: ...
 
 
-def text(path: str) -> str:
-    """Lines of common words, or a vector for each of them in a file that is named like one of vectors."""
+def text(path: str, form: LineForm | None = None, classes: int = 2) -> str:
+    """Lines of common words, or a vector for each of them in a file that is named like one of vectors.
+
+    Args:
+        path: of the file.
+        form: how the program takes a line apart.
+        classes: how many labels there are, where a part of a line is one.
+    """
     random = np.random.default_rng(0)
     if _VECTORS.search(path):
         found = _WIDTH.search(path)
         numbers = random.normal(size=(len(_WORDS), int(found[1]) if found else _USUAL_WIDTH)).round(4)
         return "".join(f"{word} {' '.join(map(str, row))}\n" for word, row in zip(_WORDS, numbers, strict=True))
     chosen = random.integers(0, len(_WORDS), (LINES, _IN_A_LINE))
+    if form is not None:
+        several = 1 if form.separator.isspace() and form.separator != "\t" else _IN_A_LINE
+        lines = (" ".join(_WORDS[word] for word in line[:several]) for line in chosen)
+        return "".join(_line(form, words, number % classes) for number, words in enumerate(lines))
     return "".join(" ".join(_WORDS[word] for word in line).capitalize() + ".\n" for line in chosen)
+
+
+def _line(form: LineForm, words: str, label: int) -> str:
+    return form.separator.join(str(label) if is_label(name) else words for name in form.names) + "\n"
 
 
 def install(files: Files, watch: ImportWatch) -> None:

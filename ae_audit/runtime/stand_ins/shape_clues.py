@@ -22,6 +22,14 @@ USUAL_SIDE = 32
 
 
 @dataclass(frozen=True, slots=True)
+class LineForm:
+    """How a program takes a line of text apart: ``label, sentence = line.split("\\t")``."""
+
+    separator: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Clues:
     """What was found."""
 
@@ -30,6 +38,10 @@ class Clues:
     channels_first: bool = False
     names: tuple[str, ...] = ()
     """texts that stand in brackets: columns of tables, arrays of archives"""
+    lists: tuple[tuple[str, ...], ...] = ()
+    """lists of texts: where one is the name of a column, the others are"""
+    line: LineForm | None = None
+    """of a text"""
     classes: int = 2
     columns: ColumnClues = field(default_factory=ColumnClues)
     """what is known of some of the names, as columns"""
@@ -69,7 +81,8 @@ def clues_of(source: str, *, notebook: bool = False) -> Clues:
     names = tuple(dict.fromkeys(_names(nodes)))
     named = (value for name, value in constants.items() if _CLASSES.fullmatch(name) and isinstance(value, int))
     classes = next((value for value in named if value > 1), 0) or _classes(calls, constants)
-    return Clues(sample, first, names, classes, column_clues(nodes, names, is_label))
+    line = next(filter(None, map(_line_form, nodes)), None)
+    return Clues(sample, first, names, tuple(_lists(nodes)), line, classes, column_clues(nodes, names, is_label))
 
 
 def _constants(nodes: Sequence[ast.AST]) -> dict[str, int | tuple[int, ...]]:
@@ -146,6 +159,25 @@ def _called(call: ast.Call) -> str:
     return (
         function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""
     )
+
+
+def _line_form(node: ast.AST) -> LineForm | None:
+    if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], (ast.Tuple, ast.List)):
+        return None
+    parts, call = node.targets[0].elts, node.value
+    if not isinstance(call, ast.Call) or _called(call) != "split" or not all(isinstance(p, ast.Name) for p in parts):
+        return None
+    separator = call.args[0].value if call.args and isinstance(call.args[0], ast.Constant) else " "
+    names = tuple(part.id for part in parts if isinstance(part, ast.Name))
+    return LineForm(separator, names) if isinstance(separator, str) and separator else None
+
+
+def _lists(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, ...]]:
+    for node in nodes:
+        if isinstance(node, (ast.List, ast.Tuple, ast.Set)) and len(node.elts) > 1:
+            texts = [part.value for part in node.elts if isinstance(part, ast.Constant) and isinstance(part.value, str)]
+            if len(texts) == len(node.elts):
+                yield tuple(texts)
 
 
 def _names(nodes: Sequence[ast.AST]) -> Iterator[str]:

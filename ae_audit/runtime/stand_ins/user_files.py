@@ -16,6 +16,7 @@ import pickle
 import re
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -23,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ae_audit.runtime.host.imports import ImportWatch
-from ae_audit.runtime.stand_ins import containers, keras_frames
+from ae_audit.runtime.stand_ins import containers, downloads, keras_frames, tensorflow_files
+from ae_audit.runtime.stand_ins.lessons import NOTHING, SAMPLES, Lessons
 from ae_audit.runtime.stand_ins.pretrained import AbsentWeights
 from ae_audit.runtime.stand_ins.shape_clues import Clues, is_label
 from ae_audit.runtime.stand_ins.virtual_paths import PICTURES, InventedPaths, asked_by_a_library
@@ -38,8 +40,6 @@ _PROSE = re.compile(
 _TABLES = (".csv", ".tsv")
 _TEXTS = (".txt", ".vec")
 _WEIGHTS = re.compile(r"model|weight|checkpoint|ckpt|state|best|epoch|net(?![a-z])", re.IGNORECASE)
-SAMPLES = 512
-"""of an array or rows of a table: a few batches of the usual sizes"""
 USUAL_WIDTH = 16
 """columns of a table, besides those that the program names"""
 _USUAL_DAY = "2020-01-01"
@@ -52,13 +52,21 @@ Array = NDArray[Any]
 class FileStandIns:
     """Replaces arrays, tables and folders of images that are not there."""
 
-    def __init__(self, watch: ImportWatch, clues: Clues, on_used: Callable[[str], None]) -> None:
+    def __init__(
+        self, watch: ImportWatch, clues: Clues, on_used: Callable[[str], None], lessons: Lessons = NOTHING
+    ) -> None:
         self._watch = watch
-        self.clues = clues
+        asked = [name for name in lessons.names if name not in clues.names]
+        beside = [name for names in clues.lists if set(asked) & set(names) for name in names]
+        self.clues = replace(clues, names=tuple(dict.fromkeys((*clues.names, *asked, *beside))))
+        self.count = lessons.rows or SAMPLES
+        """of samples in an array, and of rows in a table"""
+        self._lessons = lessons
         self._on_used = on_used
         self._random = np.random.default_rng(_SEED)
         # who only reads names takes no values: how many axes a file has is guessed where one is opened
         self._paths = InventedPaths(functools.partial(self.say, guessed_rank=False))
+        self._paths.believed = lessons.there
         self._folders: dict[str, str] = {}
         self._weights: set[str] = set()
         self.used: list[str] = []
@@ -71,6 +79,7 @@ class FileStandIns:
         self._watch.when_imported("numpy", lambda module: self._replace(module, "load", self._array))
         for name in ("loadtxt", "genfromtxt"):
             self._watch.when_imported("numpy", functools.partial(self._replace, name=name, make=self._numbers))
+        self._watch.when_imported("pandas", self._web_tables)
         for name in ("read_csv", "read_table", "read_parquet", "read_excel"):
             self._watch.when_imported("pandas", functools.partial(self._replace, name=name, make=self._table))
         self._watch.when_imported("pandas", functools.partial(self._replace, name="read_pickle", make=self._array))
@@ -80,6 +89,7 @@ class FileStandIns:
             self._watch.when_imported(module, functools.partial(self._replace, name="load", make=self._tensor))
         self._opened()
         containers.install(self, self._watch)
+        tensorflow_files.install(self, self._watch)
         for name in ("matplotlib.image", "skimage.io", "imageio.v2"):
             self._watch.when_imported(name, lambda module: self._replace(module, "imread", self.picture))
         self._watch.when_imported("PIL.Image", lambda module: self._replace(module, "open", self._pil_picture))
@@ -91,6 +101,19 @@ class FileStandIns:
                 self._watch.when_imported(f"{package}.{module}", self._keras_iterators)
             for module in ("models.model", "engine.training"):
                 self._watch.when_imported(f"{package}.{module}", self._keras_weights)
+
+    @property
+    def invented(self) -> bool:
+        """Whether there are names of files that are not there."""
+        return self._paths.any
+
+    def names(self, pattern: str) -> list[str]:
+        """Of files that are not there, for a pattern."""
+        return self._paths.matching(pattern)
+
+    def packages(self) -> dict[str, dict[str, Any]]:
+        """What stands in for functions of packages that download data, by module."""
+        return downloads.packages(self)
 
     def _replace(self, module: ModuleType, name: str, make: Callable[[str], Any]) -> None:
         original = getattr(module, name, None)
@@ -113,6 +136,21 @@ class FileStandIns:
 
         setattr(module, name, read)
 
+    def _web_tables(self, module: ModuleType) -> None:
+        """``read_html`` of an address: the tables of a page, which may also want another package."""
+        original = module.read_html
+
+        @functools.wraps(original)
+        def read_html(io: Any, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return original(io, *args, **kwargs)
+            except (OSError, ImportError):
+                if not isinstance(io, str) or "://" not in io:
+                    raise
+                return [self._table(io)]
+
+        module.read_html = read_html  # type: ignore[attr-defined]
+
     def _opened(self) -> None:
         """Files that are opened and not there: pickled arrays, tables and texts."""
         original_open, original_load = builtins.open, pickle.load
@@ -132,7 +170,8 @@ class FileStandIns:
         def load(file: Any, *args: Any, **kwargs: Any) -> Any:
             return file.array if isinstance(file, _PickledArray) else original_load(file, *args, **kwargs)
 
-        builtins.open, pickle.load = open_, load
+        builtins.open = io.open = open_  # one function under two names
+        pickle.load = load
 
     def _contents(self, path: str, *, binary: bool) -> Any:
         """An open file, of a kind that can be made up."""
@@ -144,7 +183,7 @@ class FileStandIns:
             return None
         if ending in _TABLES:
             return io.StringIO(self._table(path).to_csv(index=False, sep="\t" if ending == ".tsv" else ","))
-        text = containers.text(path)
+        text = containers.text(path, self.clues.line, self.clues.classes)
         self.say(path, f"a text of {len(text.splitlines())} lines")
         return io.StringIO(text)
 
@@ -192,7 +231,7 @@ class FileStandIns:
             self.say(path, f"the arrays {', '.join(names)}")
             return _Archive({name: self.values(name) for name in names})
         values = self.values(os.path.basename(path))
-        shown = f"{SAMPLES} samples of the shape {values.shape[1:]}" if values.ndim > 1 else f"{SAMPLES} labels"
+        shown = f"{self.count} samples of the shape {values.shape[1:]}" if values.ndim > 1 else f"{self.count} labels"
         self.say(path, shown)
         return values
 
@@ -208,8 +247,8 @@ class FileStandIns:
     def values(self, name: str) -> Array:
         """Labels for what is named like them, else samples as the program's model takes them."""
         if is_label(name) or self.clues.sample is None:
-            return self.labels(SAMPLES)
-        return self._random.random((SAMPLES, *self.clues.sample), dtype=np.float32)
+            return self.labels(self.count)
+        return self._random.random((self.count, *self.clues.sample), dtype=np.float32)
 
     def labels(self, count: int) -> Array:
         """Every class, evenly."""
@@ -219,35 +258,37 @@ class FileStandIns:
         pandas = importlib.import_module("pandas")
         # a program that writes no width takes that of the table
         width = USUAL_WIDTH if self.clues.sample is None else int(np.prod(self.clues.sample))
-        numbers = self._random.random((SAMPLES, width), dtype=np.float32)
+        width = max(1, width + self._lessons.columns)
+        numbers = self._random.random((self.count, width), dtype=np.float32)
         frame = pandas.DataFrame(numbers, columns=[f"c{number}" for number in range(width)])
         label_at = self.clues.columns.label_at
         if label_at is not None and not self.clues.names:
-            frame.insert(0 if label_at == 0 else width, "label", self.labels(SAMPLES))
+            frame.insert(0 if label_at == 0 else width, "label", self.labels(self.count))
         elif label_at == -1:  # where columns are named, some of them are dropped again: nobody can tell how many
-            frame[frame.columns[-1]] = self.labels(SAMPLES)
+            frame[frame.columns[-1]] = self.labels(self.count)
         for name in reversed(self.clues.names):
             frame.insert(0, name, self._column(pandas, name))
         columns = self.clues.columns
         lacking = max(columns.reached, width + columns.left_out if columns.left_out else 0) - frame.shape[1]
         for number in range(lacking):
-            frame.insert(int(label_at == 0), f"more{number}", self._random.random(SAMPLES))
-        self.say(path, f"a table of {SAMPLES} rows and {frame.shape[1]} columns", guessed_rank=False)
+            frame.insert(int(label_at == 0), f"more{number}", self._random.random(self.count))
+        self.say(path, f"a table of {self.count} rows and {frame.shape[1]} columns", guessed_rank=False)
         return frame
 
     def _column(self, pandas: Any, name: str) -> Any:
         """Values of the kind that the program takes those of the column for."""
         columns = self.clues.columns
         if name in columns.dates:
-            days = _days(pandas, columns.dates[name])
+            days = _days(pandas, columns.dates[name], self.count)
             return days if name in columns.parsed else days.strftime("%Y-%m-%d")
         if name in columns.words:
             words = columns.words[name]
-            return [words[number % len(words)] for number in range(SAMPLES)]
-        if _PROSE.search(name) and name not in columns.labels:
+            return [words[number % len(words)] for number in range(self.count)]
+        prose = self._lessons.prose or (_PROSE.search(name) and not self._lessons.numbers)
+        if prose and not (name in columns.labels or is_label(name)):
             lines = containers.text(name).splitlines()
-            return [lines[number % len(lines)] for number in range(SAMPLES)]
-        return self.labels(SAMPLES) if is_label(name) or name in columns.labels else self._random.random(SAMPLES)
+            return [lines[number % len(lines)] for number in range(self.count)]
+        return self.labels(self.count) if is_label(name) or name in columns.labels else self._random.random(self.count)
 
     def picture(self, path: str) -> Array:
         """Pixels for a file: uint8, (height, width) or (height, width, 3)."""
@@ -354,11 +395,11 @@ class FileStandIns:
             self._on_used(text)
 
 
-def _days(pandas: Any, limits: Sequence[str]) -> Any:
+def _days(pandas: Any, limits: Sequence[str], count: int) -> Any:
     """A row for each day, in order, so that as many are before the first of ``limits`` as after the last."""
     known = sorted(pandas.to_datetime(list(limits) or [_USUAL_DAY]))
-    first = known[0] - pandas.Timedelta(days=SAMPLES // 2)
-    return pandas.date_range(first, known[-1] + pandas.Timedelta(days=SAMPLES // 2), periods=SAMPLES).normalize()
+    first = known[0] - pandas.Timedelta(days=count // 2)
+    return pandas.date_range(first, known[-1] + pandas.Timedelta(days=count // 2), periods=count).normalize()
 
 
 class _PickledArray(io.BytesIO):

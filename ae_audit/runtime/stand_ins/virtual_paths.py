@@ -29,6 +29,8 @@ _SIZE = 1 << 16
 """bytes of a file: more than programs take for a broken one"""
 _MADE_UP = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".npy", ".npz", ".csv"})
 """endings of files that are made up when they are opened"""
+_DATA = _MADE_UP | {".txt", ".tsv", ".xlsx", ".xls", ".pkl", ".pickle", ".h5", ".hdf5", ".mat", ".parquet"}
+"""endings of files that stand-ins can be read from"""
 _WILD = re.compile(r"\*+|\?|\[[^]]*\]")
 _LIBRARIES = (sysconfig.get_path("stdlib"), str(pathlib.Path(__file__).resolve().parents[2]) + os.sep)
 """whose questions are none of a program's: Python's and ours"""
@@ -49,6 +51,17 @@ class InventedPaths:
         self._walked: list[str] = []
         self.folders: set[str] = set()
         """those that were told of"""
+        self.believed = False
+        """whether every file of data looks existing that a program asks for"""
+
+    @property
+    def any(self) -> bool:
+        """Whether something was invented."""
+        return bool(self._files)
+
+    def matching(self, pattern: str) -> list[str]:
+        """Files that were invented or are now, for a pattern or a name."""
+        return [pattern] if self._is_invented(pattern) else self._names(pattern) if _WILD.search(pattern) else []
 
     def admit(self) -> None:
         """Tell of what has been walked in silence."""
@@ -167,9 +180,10 @@ class InventedPaths:
         return remove
 
     def _is_invented(self, path: Any) -> bool:
-        if not self._files or not isinstance(path, (str, os.PathLike)):
+        if not (self._files or self.believed) or not isinstance(path, (str, os.PathLike)):
             return False
-        return os.path.abspath(path) in self._files and not lexists(path)
+        believed = self.believed and os.path.splitext(os.fspath(path))[1].lower() in _DATA
+        return (believed or os.path.abspath(path) in self._files) and not lexists(path)
 
     def _pictures_in(self, folder: str | os.PathLike[str], *, silently: bool = False) -> list[str]:
         self._walked.append(os.fspath(folder))

@@ -137,6 +137,16 @@ if keras.backend.backend() == "tensorflow":
     assert tf.keras.losses.mean_squared_error is mse
     assert tf.keras.metrics.mean_absolute_error is keras.losses.mean_absolute_error
 
+# a merge by a function, sizes that NumPy gives, and the next batch of a folder
+added = merge([inputs, inputs], mode=lambda pair: pair[0] + pair[1], output_shape=lambda shapes: shapes[0])
+assert np.allclose(Model(inputs, added).predict(values, verbose=0), 2 * values)
+assert keras.layers.Embedding(4, np.prod((2, 3))).output_dim == 6
+flow = ImageDataGenerator().flow(np.zeros((4, 8, 8, 1)), batch_size=3)
+assert flow.next().shape == (3, 8, 8, 1)
+if keras.config.backend() == "tensorflow":
+    assert K.tf.image.resize_images(np.zeros((1, 4, 4, 1)), (2, 2)).shape == (1, 2, 2, 1)
+    assert not hasattr(tf.image, "resize_anything")
+
 # initial weights from a function of the shape alone
 plain = Dense(3, kernel_initializer=lambda shape: np.full(shape, 0.5))
 assert float(np.asarray(keras.ops.convert_to_numpy(plain(keras.ops.ones((1, 4))))).max()) == 2.0

@@ -13,6 +13,7 @@ import pytest
 from ae_audit.runtime.host.accommodations.absent_packages import AbsentPackages
 from ae_audit.runtime.host.scripts import HowItEnded, ScriptOutcome, run_script
 from ae_audit.runtime.host.user_code import UserCode
+from ae_audit.runtime.stand_ins.downloads import packages
 
 Run = Callable[[str], ScriptOutcome]
 
@@ -27,10 +28,10 @@ def absent(tmp_path: Path) -> Iterator[tuple[Run, list[str]]]:
         script.write_text(textwrap.dedent(program))
         return run_script(script)
 
-    path, main, argv = list(sys.path), sys.modules["__main__"], sys.argv
+    path, main, argv, finders = list(sys.path), sys.modules["__main__"], sys.argv, list(sys.meta_path)
     finder.install()
     yield run, told
-    sys.meta_path.remove(finder)
+    sys.meta_path[:] = finders
     for name in [
         name for name in sys.modules if name.partition(".")[0] in {*told, "IPython", "optuna", "keras_tuner", "fire"}
     ]:
@@ -160,6 +161,65 @@ def test_what_nothing_can_stand_in_for(absent: tuple[Run, list[str]], program: s
     """Names that nobody knows, parts of what is installed, and what would run the program."""
     run, _ = absent
     assert "No module named" in run(program).sentence
+
+
+def test_a_module_that_is_of_no_use_without_an_absent_package(
+    absent: tuple[Run, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ``torch.utils.tensorboard`` is without TensorBoard."""
+    run, told = absent
+    for name in ("wsgiref.validate", "wsgiref.headers"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    needed = {"wsgiref.validate": "absent_board", "wsgiref.headers": "json"}
+    monkeypatch.setattr("ae_audit.runtime.host.accommodations.absent_packages._BESIDE", needed)
+    program = """\
+        from wsgiref.validate import SummaryWriter
+        writer = SummaryWriter("runs")
+        writer.add_scalar("loss", 1.0, 1)
+        from wsgiref.headers import Headers
+        assert Headers([("a", "b")])["a"] == "b"
+        """
+    completes(run(program))
+    assert told == ["absent_board"]
+    monkeypatch.delitem(sys.modules, "wsgiref.validate")
+
+
+def test_tools_that_only_name_a_platform(absent: tuple[Run, list[str]]) -> None:
+    run, _ = absent
+    completes(run("from pip.pep425tags import get_abbr_impl\nprint(f'{get_abbr_impl()}')"))
+    sys.modules.pop("pip.pep425tags", None)
+
+
+def test_what_would_have_been_downloaded_is_made_up(tmp_path: Path) -> None:
+    pytest.importorskip("pandas")
+    said: list[str] = []
+
+    class Files:
+        def say(self, path: str, what: str, *, guessed_rank: bool = True) -> None:
+            said.append(f"{path}: {what}")
+
+    script, told = tmp_path / "program.py", list[str]()
+    finders, path, main, argv = list(sys.meta_path), list(sys.path), sys.modules["__main__"], sys.argv
+    AbsentPackages(UserCode(script), told.append, told.append, packages(Files())).install()
+    script.write_text(
+        textwrap.dedent("""\
+        from pandas_datareader import data
+        import quandl, kagglehub
+        prices = data.DataReader("TSLA", data_source="yahoo")
+        assert list(prices)[:4] == ["Open", "High", "Low", "Close"] and len(prices) == 1024
+        assert (prices.High >= prices.Low).all() and (prices.Close > 0).all()
+        assert quandl.get("WIKI/GOOGL").shape == prices.shape
+        assert kagglehub.dataset_download("some/thing") == "downloaded/some/thing"
+        """)
+    )
+    try:
+        completes(run_script(script))
+    finally:
+        sys.meta_path[:], sys.path[:], sys.modules["__main__"], sys.argv = finders, path, main, argv
+        for name in ("pandas_datareader", "pandas_datareader.data", "quandl", "kagglehub"):
+            sys.modules.pop(name, None)
+    assert told == []
+    assert said[0] == "pandas_datareader.data: TSLA: prices of 1024 days"
 
 
 def test_libraries_go_without(absent: tuple[Run, list[str]], tmp_path: Path) -> None:

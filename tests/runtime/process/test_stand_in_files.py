@@ -6,6 +6,7 @@ import builtins
 import csv
 import filecmp
 import glob
+import io
 import os
 import pickle
 import shutil
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 
 from ae_audit.runtime.host.imports import ImportWatch
+from ae_audit.runtime.stand_ins.lessons import NOTHING, Lessons
 from ae_audit.runtime.stand_ins.shape_clues import Clues, clues_of
 from ae_audit.runtime.stand_ins.user_files import USUAL_WIDTH, FileStandIns
 from ae_audit.runtime.stand_ins.virtual_paths import NAMED
@@ -30,7 +32,13 @@ OF_OS_PATH = ("exists", "lexists", "isfile", "getsize", "getmtime", "getctime")
 def put_back_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
     """All that inventing paths replaces."""
     replaced: dict[Any, tuple[str, ...]] = {os: OF_OS, os.path: OF_OS_PATH, glob: ("glob", "iglob"), Path: OF_PATH}
-    replaced |= {builtins: ("open",), pickle: ("load",), zipfile.ZipFile: ("__init__",), tarfile: ("open",)}
+    replaced |= {
+        builtins: ("open",),
+        io: ("open",),
+        pickle: ("load",),
+        zipfile.ZipFile: ("__init__",),
+        tarfile: ("open",),
+    }
     replaced |= {tarfile.TarFile: ("open",), shutil: ("unpack_archive",)}
     for owner, names in replaced.items():
         for name in names:
@@ -55,12 +63,12 @@ def pandas_with(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     pandas = pytest.importorskip("pandas")
     watch = ImportWatch(lambda name, error: None)
     monkeypatch.setattr(watch, "when_imported", lambda name, callback: callback(pandas) if name == "pandas" else None)
-    for name in ("read_csv", "read_table", "read_parquet", "read_excel"):
+    for name in ("read_csv", "read_table", "read_parquet", "read_excel", "read_html"):
         monkeypatch.setattr(pandas, name, getattr(pandas, name))  # put back afterwards
     put_back_afterwards(monkeypatch)
 
-    def with_(clues: Clues, told: list[str]) -> Any:
-        FileStandIns(watch, clues, told.append).install()
+    def with_(clues: Clues, told: list[str], lessons: Lessons = NOTHING) -> Any:
+        FileStandIns(watch, clues, told.append, lessons).install()
         return pandas
 
     return with_
@@ -292,3 +300,52 @@ def test_numbers_of_a_text_are_a_table_where_no_shape_is_written(made_up: FileSt
     numbers = made_up._numbers("toy.txt")
     assert numbers.dtype == float
     assert numbers.shape[1] >= 3
+
+
+def test_what_a_failure_taught_of_a_table(pandas_with: Callable[..., Any]) -> None:
+    clues = clues_of("shown = ['bedrooms', 'review']\nx = table['sqft']\nInput(shape=(19,))")
+    lessons = Lessons(columns=-3, rows=528, names=("bedrooms",))
+    table = pandas_with(clues, [], lessons).read_csv("nowhere.csv")
+    assert table.shape == (528, 19)  # 16, and the three that have a name
+    assert {"bedrooms", "review", "sqft"} < set(table)
+    assert table["review"].map(type).eq(str).all()
+
+
+@pytest.mark.parametrize(("lessons", "kind"), [(Lessons(numbers=True), float), (Lessons(prose=True), str)])
+def test_what_a_failure_taught_of_columns(pandas_with: Callable[..., Any], lessons: Lessons, kind: type) -> None:
+    table = pandas_with(clues_of("x = table[['review', 'sqft']]"), [], lessons).read_csv("nowhere.csv")
+    for name in ("review", "sqft"):
+        assert table[name].map(type).eq(kind).all()
+
+
+def test_columns_that_are_counted_by_value_have_few(pandas_with: Callable[..., Any]) -> None:
+    clues = clues_of("table['zipcode'].value_counts()\ntable['area']")
+    table = pandas_with(clues, []).read_csv("nowhere.csv")
+    assert table["zipcode"].nunique() == 2
+    assert table["area"].nunique() > 100
+
+
+def test_tables_of_a_page(pandas_with: Callable[..., Any]) -> None:
+    (table,) = pandas_with(Clues(None), []).read_html("https://localhost:1/none", flavor="bs4")
+    assert len(table) == 512
+
+
+def test_a_line_of_text_has_the_parts_that_it_is_taken_apart_into(made_up: FileStandIns) -> None:
+    made_up.clues = clues_of("label, sentence = line.strip().split('\\t')")
+    with io.open("nowhere.txt", encoding="utf-8") as file:  # noqa: UP020 - the other name is what is tested
+        label, sentence = file.readline().strip().split("\t")
+    assert (label, len(sentence.split())) == ("0", 9)
+    made_up.clues = clues_of("word, tag, _ = line.split()")
+    with open("nowhere.txt") as file:
+        assert all(len(line.split()) == 3 for line in file)
+
+
+def test_files_look_existing_to_a_program_that_failed_for_want_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    put_back_afterwards(monkeypatch)
+    watch = ImportWatch(lambda name, error: None)
+    monkeypatch.setattr(watch, "when_imported", lambda name, callback: None)
+    FileStandIns(watch, Clues(None), lambda text: None, Lessons(there=True)).install()
+    assert os.path.exists("nowhere/data.csv")
+    assert Path("nowhere/text.txt").is_file()
+    assert not os.path.exists("nowhere")
+    assert not os.path.exists("nowhere/model.py")

@@ -12,9 +12,10 @@ import argparse
 import ast
 import importlib
 import importlib.machinery
+import importlib.util
 import linecache
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType, ModuleType
 from typing import Any
 
@@ -43,6 +44,10 @@ _IN_PART = {
 """what stands in for some packages does a part of what they do"""
 _PARTS = {**absent_tuners.NAMES, **absent_images.NAMES}
 """what each of their modules has besides what does nothing"""
+_TOOLS = frozenset({"pip", "pkg_resources", "setuptools", "wheel"})
+"""packages whose modules a program takes no more than a platform's name from, to install others"""
+_BESIDE = {"torch.utils.tensorboard": "tensorboard"}
+"""modules that a library has only where another package is installed"""
 _ENDING = frozenset({"exit", "quit", "_exit"})
 _CATCHING = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 
@@ -54,17 +59,26 @@ class AbsentPackages:
         user: tells the program's own imports from those of libraries, which know what to do without.
         on_absent: told of each package that something stands in for which does nothing.
         note: told in a sentence of one that something stands in for which does a part.
+        made_up: what gives made-up data in the place of a package's downloads, and says so itself; by module.
     """
 
-    def __init__(self, user: UserCode, on_absent: Callable[[str], None], note: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        user: UserCode,
+        on_absent: Callable[[str], None],
+        note: Callable[[str], None],
+        made_up: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
         self._user = user
+        self._made_up = made_up or {}
         self._on_absent = on_absent
         self._note = note
         self._guarded: dict[str, list[range]] = {}
 
     def install(self) -> None:
-        """Be asked, after all who are asked now."""
+        """Be asked, after all who are asked now; of what a library has only beside another package, before them."""
         sys.meta_path.append(self)
+        sys.meta_path.insert(0, _Beside(self))
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -72,7 +86,7 @@ class AbsentPackages:
         """The import system's question."""
         parent, _, _ = name.rpartition(".")
         within = isinstance(sys.modules.get(parent), _AbsentModule)
-        if parent and not within and name not in _HOSTS:
+        if parent and not within and name not in _HOSTS and name.partition(".")[0] not in _TOOLS:
             return None
         if name in _NEVER or name in sys.stdlib_module_names:
             return None
@@ -80,20 +94,32 @@ class AbsentPackages:
             return None
         return importlib.machinery.ModuleSpec(name, self, is_package=True)  # type: ignore[arg-type]
 
+    def stand_in(self, name: str, needed: str) -> importlib.machinery.ModuleSpec | None:
+        """The same for a module that is there, but of no use without the package ``needed``."""
+        if not self._is_wanted(sys._getframe(2)):
+            return None
+        self._on_absent(needed)
+        return importlib.machinery.ModuleSpec(name, self, is_package=True)  # type: ignore[arg-type]
+
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
         """The module that stands in."""
         root = "google.colab" if spec.name.startswith("google.colab") else spec.name.partition(".")[0]
         host = root in _HOSTS
         if spec.name == root and not host and root != "google":
-            if root in _IN_PART:
+            if root in self._made_up:
+                pass
+            elif root in _IN_PART:
                 self._note(f"`{root}` is not installed here: {_IN_PART[root]}")
             else:
                 self._on_absent(root)
-        return (_MODULES.get(spec.name) or _AbsentModule)(spec.name, self._user, empty=host)
+        made = (_MODULES.get(spec.name) or _AbsentModule)(spec.name, self._user, empty=host)
+        made.__dict__["_absent_parts"] = {*_PARTS, *self._made_up}
+        return made
 
     def exec_module(self, module: ModuleType) -> None:
         """Give the module what it has besides what does nothing."""
         module.__dict__.update(_PARTS.get(module.__name__, {}))
+        module.__dict__.update(self._made_up.get(module.__name__, {}))
         if module.__name__ == "scikeras.wrappers":
             from ae_audit.runtime.host.accommodations import keras_wrappers
 
@@ -169,7 +195,7 @@ class _AbsentModule(ModuleType):
         if name.startswith("__"):
             raise AttributeError(name)
         full = f"{self.__name__}.{name}"
-        if full in _PARTS:  # a module of the package that does something
+        if full in self.__dict__.get("_absent_parts", ()):  # a module of the package that does something
             return importlib.import_module(full)
         value = Inert(full, empty=self.__dict__.get("_absent_empty", False))
         self.__dict__[name] = value
@@ -178,6 +204,22 @@ class _AbsentModule(ModuleType):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """A package that is itself called (``tqdm`` of ``from tqdm import tqdm`` is none)."""
         return Inert(self.__name__)(*args, **kwargs)
+
+
+class _Beside:
+    """The first finder, of modules whose own import needs a package that is absent."""
+
+    def __init__(self, absent: AbsentPackages) -> None:
+        self._absent = absent
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """The import system's question."""
+        needed = _BESIDE.get(name)
+        if needed is None or importlib.util.find_spec(needed) is not None:
+            return None
+        return self._absent.stand_in(name, needed)
 
 
 class _IPython(_AbsentModule):

@@ -1,0 +1,79 @@
+"""What packages that are not installed would have downloaded: prices of shares, and data sets by their name."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+from typing import Any, Protocol
+
+import numpy as np
+
+DAYS = 1024
+"""of trading: four years, as much as windows of half a year need"""
+_START = "2018-01-01"
+_NAMES = {
+    "pandas_datareader": ("DataReader", "get_data_yahoo", "get_data_tiingo", "get_data_stooq"),
+    "pandas_datareader.data": ("DataReader", "get_data_yahoo", "get_data_tiingo", "get_data_stooq"),
+    "yfinance": ("download",),
+    "quandl": ("get",),
+    "nsepy": ("get_history",),
+    "FinanceDataReader": ("DataReader",),
+}
+_BY_NAME = {"kagglehub": ("dataset_download", "competition_download")}
+
+
+class Files(Protocol):
+    """What says that data are made up."""
+
+    def say(self, path: str, what: str, *, guessed_rank: bool = True) -> None: ...
+
+
+def packages(files: Files) -> dict[str, dict[str, Any]]:
+    """What stands in for each package's functions, by the names of its modules."""
+    made: dict[str, dict[str, Any]] = {
+        package: {name: functools.partial(_prices, files, package) for name in names}
+        for package, names in _NAMES.items()
+    }
+    made["yfinance"]["Ticker"] = functools.partial(_Ticker, files)
+    for package, names in _BY_NAME.items():
+        made[package] = dict.fromkeys(names, functools.partial(_folder, files))
+    return made
+
+
+def _prices(files: Files, package: str, symbol: Any = "", *_: Any, **__: Any) -> Any:
+    """A row for each day of trading, with the columns that all of these sources have."""
+    pandas: Any = importlib.import_module("pandas")
+    random = np.random.default_rng(0)
+    close = 100 * np.exp(np.cumsum(random.normal(0, 0.01, DAYS)))
+    spread = 0.01 * close * random.random((4, DAYS))
+    columns = {
+        "Open": close - spread[0] + spread[1],
+        "High": close + spread[0] + spread[2],
+        "Low": close - spread[0] - spread[3],
+        "Close": close,
+        "Adj Close": close,
+        "Volume": random.integers(10**5, 10**7, DAYS),
+    }
+    files.say(f"{package}: {symbol}", f"prices of {DAYS} days", guessed_rank=False)
+    return pandas.DataFrame(columns, index=pandas.bdate_range(_START, periods=DAYS, name="Date"))
+
+
+class _Ticker:
+    """``yfinance.Ticker``."""
+
+    def __init__(self, files: Files, ticker: Any = "", *_: Any, **__: Any) -> None:
+        self._files = files
+        self.ticker = ticker
+        self.info: dict[str, Any] = {}
+
+    def history(self, *_: Any, **__: Any) -> Any:
+        """The prices."""
+        return _prices(self._files, "yfinance", self.ticker)
+
+
+def _folder(files: Files, handle: Any = "data", *_: Any, **__: Any) -> str:
+    """A folder that is not there, so that what is read from it is made up in turn."""
+    folder = os.path.join("downloaded", *str(handle).split("/"))
+    files.say(str(handle), "a folder whose files are made up when they are read", guessed_rank=False)
+    return folder
