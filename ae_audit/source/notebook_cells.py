@@ -14,6 +14,7 @@ _IPYTHON = re.compile(r"[%!]|\?\s*$", re.MULTILINE)
 _TIMED = re.compile(r"^(\s*)%(?:time|timeit|prun|memit)\s+(?!-)(.*)$")
 _MAGIC = re.compile(r"^(\s*)(?:[%!?].*|[\w.]+\?{1,2}\s*|\?{1,2}[\w.]+\s*)$")
 _ASSIGNED = re.compile(r"^(\s*[\w.,\s]+?=\s*)(?:!|%[a-zA-Z])")
+_WRITES = re.compile(r"\s*%%(?:writefile|file)\s+(?:-a\s+)?(?:\./)?([\w/]+)\.py\s*$", re.MULTILINE)
 _SHELL_OUTPUT = 'get_ipython().getoutput("")'
 
 
@@ -66,6 +67,22 @@ def code_cells(text: str) -> tuple[CodeCell, ...]:
     return tuple(
         CodeCell(index, plain_python(cell.source)) for index, cell in enumerate(all_cells(text)) if cell.is_code
     )
+
+
+def written_modules(text: str) -> dict[str, CodeCell]:
+    """The modules that cells of a notebook write into files (``%%writefile steps.py``), by their dotted name.
+
+    Raises:
+        ValueError: if it is no notebook; the text says why.
+    """
+    found: dict[str, CodeCell] = {}
+    for index, cell in enumerate(all_cells(text)):
+        written = _WRITES.match(cell.source) if cell.is_code else None
+        if written is not None:
+            body = cell.source[written.end() :]
+            lines = "\n" * cell.source[: written.end()].count("\n")
+            found[written[1].replace("/", ".")] = CodeCell(index, plain_python(lines + body))
+    return found
 
 
 def plain_python(source: str) -> str:

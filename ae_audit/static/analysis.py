@@ -45,6 +45,7 @@ def analyse_file(
     if trains and not program.broken:
         trains = prefilter.names_training(tree for _, tree in program.units)
     project = Project(path, project_root, modules)
+    project.written = program.written
     if not trains:
         acts = started and prefilter.acts(tree for _, tree in program.units)
         borrowed = _training_modules(project, program) if acts else b""

@@ -23,7 +23,7 @@ from ae_audit.static.domain.values import Array, Difference, Site, Tensor, Unkno
 from ae_audit.static.interpreter.program import Execution
 from ae_audit.theory.activations import ActivationRange
 from ae_audit.theory.intervals import UNIT
-from ae_audit.theory.loss_families import POINTWISE
+from ae_audit.theory.loss_families import ONLY_CLASS_INDEX, POINTWISE
 from ae_audit.theory.loss_names import GENERAL, WITHOUT_TARGET
 from ae_audit.theory.ranges import ValueRange
 
@@ -84,6 +84,8 @@ def draft(site: Site, backend: str | None = None) -> Draft:
             reasons.append(("target range", "its files may hold masks, of 0 and 1 or of 0 and 255, or photographs"))
     if target is not None and target.random and site.framework is Framework.TORCH and not site.trained:
         target = replace(target, values=ValueRange(target.values.hull))  # numbers at random, to try a network out
+    if target is not None and relation in _NO_RECONSTRUCTION and _of_classes(target, site.use.name):
+        target = replace(target, structure=Structure.CLASS_INDEX)
     model = ModelFacts(name=site.model)
     if isinstance(prediction, Tensor):
         model = ModelFacts(
@@ -141,6 +143,11 @@ def _sampler(prediction: Value, site: Site) -> Sampler | None:
     if charged is None or charged.multiple is None or charged.layer != drawn.layer:
         return None
     return Sampler(drawn.multiple, charged.multiple, drawn.where.location)
+
+
+def _of_classes(target: Array, loss: str | None) -> bool:
+    """Whether a target of which nothing is known meets a loss that takes nothing but class indices."""
+    return target.why is not None and target.structure is Structure.UNKNOWN and loss in ONLY_CLASS_INDEX
 
 
 def _may_be_mask(target: Array, head: Head, loss: str | None) -> bool:

@@ -162,6 +162,19 @@ def test_another_mixture_of_the_same_noise_is_no_noisy_twin(target: str, relatio
     assert setup.relation is relation
 
 
+@pytest.mark.parametrize(("share", "noised"), [("0.0001", "no"), ("0.3", "yes")])
+def test_noise_that_nobody_feels_is_none(share: str, noised: str) -> None:
+    setup = setup_of(f"""
+    from sklearn.preprocessing import StandardScaler
+    table = StandardScaler().fit_transform(np.load("x.npy"))
+    rows = torch.tensor(table + {share} * np.random.normal(size=table.shape))
+    net = nn.Linear(8, 8)
+    for x in DataLoader(rows, batch_size=64):
+        F.mse_loss(net(x), x).backward()
+    """)
+    assert setup.target.noised.value == noised
+
+
 def test_the_mean_of_a_square_is_no_score() -> None:
     assert setup_of(trained("loss = (judge(x) ** 2).mean()")).loss.name is None
 

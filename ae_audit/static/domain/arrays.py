@@ -37,6 +37,8 @@ MAX_PARTS = 4096
 """items of a list that are looked at for its range: more are data pasted into a program, and cost as much to read"""
 QUANTISATION = 1 / 128
 """of the data's width: random values that are no wider fill the steps between bytes, and are no noise"""
+UNFELT = 1e-3
+"""of the spread of unbounded data: noise with no more spread is a millionth of their variance"""
 _REAL_OR_FAKE = (ValueRange.exactly(Interval(0.0, 0.0)), ValueRange.exactly(Interval(1.0, 1.0)))
 STANDARDISED_REACH = Interval(-0.4, 1.5)
 """What standardised data surely holds: with mean 0 and variance 1, max·(−min) ≥ 1; pixels reach −0.42 and 2.8."""
@@ -396,6 +398,8 @@ def product(run: Evaluator, left: Array, right: Array, how: str, where: Where | 
 
 def _negligible(added: ValueRange, base: ValueRange) -> bool:
     """Whether random values are smaller than a step of the data's quantisation: they fill the gaps between bytes."""
+    if base.reach is not None and added.reach is not None and added.reach.width <= UNFELT * base.reach.width:
+        return True
     return base.hull.bounded and added.hull.width <= QUANTISATION * base.hull.width
 
 

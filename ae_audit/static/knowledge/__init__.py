@@ -32,6 +32,7 @@ KERAS = (
     "keras.graphs",
     "keras.segmentation_models",
     "keras.tuner",
+    "keras.wrappers",
 )
 TORCH = (
     "torch.modules",
@@ -51,7 +52,7 @@ TORCH = (
 )
 MODULES = (*BASE[:-1], *KERAS, *TORCH, BASE[-1])
 """in this order: later tables win"""
-_OPTIONAL = {b"albumentations": "python.albumentations", b"monai": "torch.monai"}
+_OPTIONAL = {b"albumentations": "python.albumentations", b"monai": "torch.monai", b"wrappers": "keras.wrappers"}
 """tables of libraries that few programs name, by what such a program holds"""
 _KERAS_MARKS = (b"keras", b"tensorflow")
 _TORCH_MARKS = (b"torch", b"lightning", b"ignite", b"accelerate", b"fastai", b"skorch")

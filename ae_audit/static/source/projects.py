@@ -43,6 +43,8 @@ class Program:
     broken: list[BrokenUnit] = field(default_factory=list)
     outline: Outline | None = None
     """which of its statements a name comes from, once that was asked"""
+    written: dict[str, Program] = field(default_factory=dict)
+    """modules that cells of a notebook write into files"""
     assumed: tuple[str, ...] = ()
     """modules whose names are taken to be known, of a snippet that imports nothing"""
 
@@ -56,16 +58,22 @@ def parse(path: str, source: bytes) -> Program:
         return program
     text = decode(source)
     if notebook:
-        from ae_audit.source.notebook_cells import code_cells
+        from ae_audit.source.notebook_cells import code_cells, written_modules
 
         try:
             units = [Text(path, cell.source, cell.index) for cell in code_cells(text)]
+            written = written_modules(text) if "%%" in text else {}
         except ValueError as error:
             program.broken.append(BrokenUnit(str(error), None))
             return program
         if sum(len(unit.source) for unit in units) > MAX_SOURCE:
             program.broken.append(BrokenUnit(f"its code is larger than {MAX_SOURCE // 1_000_000} MB", None))
             return program
+        for name, cell in written.items():
+            unit = Text(path, cell.source, cell.index)
+            parsed = _parse_unit(unit)
+            if isinstance(parsed, ast.Module):
+                program.written[name] = Program(path, [(unit, parsed)])
     else:
         units = [Text(path, text)]
     for unit in units:
@@ -289,6 +297,8 @@ class Project:
         self._modules.project = self
         self._left = MAX_IMPORTED
         self.programs: dict[str, Program | None] = {}
+        self.written: dict[str, Program] = {}
+        """modules that the program itself writes into files before it imports them, by name"""
         self.syntax = Syntax()
         self._found: dict[tuple[str, str], str | None] = {}
         self._owned: dict[tuple[str, str], bool] = {}
@@ -313,6 +323,8 @@ class Project:
 
     def find(self, name: str, importer: str) -> Program | None:
         """The module ``name`` as seen from the file ``importer``; None where the project has none."""
+        if name in self.written:
+            return self.written[name]
         if not self.folder:
             return None
         folder = self._folder_of(importer)
@@ -330,6 +342,8 @@ class Project:
 
     def owns(self, name: str, importer: str) -> bool:
         """Whether the first part of a dotted name is a module or folder of the project, as ``importer`` sees it."""
+        if name in self.written:
+            return True
         if not self.folder:
             return False
         key = (name.partition(".")[0], self._folder_of(importer))

@@ -196,6 +196,9 @@ def _pipeline_run(run: Run, receiver: Object, call: Call) -> Value:
             break
         step = "transform" if name == "transform" else "fit_transform"
         made = run.call_method(part, step, Call(call.where, [value]))
+        if made is None:  # a transformer of the program's own inherits it
+            run.call_method(part, "fit", Call(call.where, [value]))
+            made = run.call_method(part, "transform", Call(call.where, [value]))
         value = Unknown(f"what `{attributes.describe(part).strip('`')}` gives", call.where) if made is None else made
     return receiver if name == "fit" else value
 

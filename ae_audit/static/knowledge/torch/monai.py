@@ -61,6 +61,8 @@ def _sample(run: Run, receiver: Any, call: Call) -> Value:
     if not isinstance(made, Call):
         return Unknown("a sample of a data set", call.where)
     name = receiver.state if isinstance(receiver, Object) else "Dataset"
+    if name == "ArrayDataset":
+        return _arrays(run, made, call.where)
     if name == "ImageDataset":
         image = _transformed(run, made.get(None, "transform"), _file(run, call.where), call.where)
         masks, labels = made.get(1, "seg_files"), made.get(2, "labels")
@@ -78,6 +80,18 @@ def _sample(run: Run, receiver: Any, call: Call) -> Value:
     data = made.get(0, "data")
     found = Unknown("a sample of a data set", call.where) if data is None else run.element(data, call.where)
     return _transformed(run, made.get(1, "transform"), found, call.where)
+
+
+def _arrays(run: Run, made: Call, where: Where) -> Value:
+    """``ArrayDataset(images, transform, masks, their transform, labels, their transform)``: one of each."""
+    names = (("img", "img_transform"), ("seg", "seg_transform"), ("labels", "label_transform"))
+    found: list[Value] = []
+    for place, (data, transform) in enumerate(names):
+        given = made.get(2 * place, data)
+        if given is not None and made.given(2 * place, data):
+            element = run.element(given, where)
+            found.append(_transformed(run, made.get(2 * place + 1, transform), element, where))
+    return found[0] if len(found) == 1 else Seq(found, "tuple")
 
 
 def _transformed(run: Run, transform: Value | None, sample: Value, where: Where) -> Value:
