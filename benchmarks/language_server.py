@@ -477,7 +477,8 @@ def _processor() -> str:
     except (OSError, StopIteration):
         model = platform.processor() or platform.machine()
     load = f", load {os.getloadavg()[0]:.1f} when it began" if hasattr(os, "getloadavg") else ""
-    return f"{model}, {os.cpu_count()} cores{load}"
+    first = hasattr(os, "sched_getscheduler") and os.sched_getscheduler(0) in {os.SCHED_RR, os.SCHED_FIFO}
+    return f"{model}, {os.cpu_count()} cores{load}{', at real-time priority' if first else ''}"
 
 
 def main() -> int:

@@ -46,6 +46,7 @@ def test_every_format_and_flag_that_is_written_of_exists() -> None:
         "--dist",
         "--no-loadscope-reorder",
         "--max-worker-restart",
+        *("--host", "--port", "--nworkers", "--nthreads"),  # of dask
         "--FORMAT-output",
     }
     for page in (page for page in PAGES if page.parent.name != "rules"):

@@ -17,6 +17,9 @@ from lsprotocol import types
 from pygls.lsp.client import LanguageClient
 
 from ae_audit.base.progress import Progress
+from ae_audit.base.records import replace
+from ae_audit.cli.language_server.reading import Reader
+from ae_audit.cli.language_server.snapshots import Snapshot
 from ae_audit.engine import audit_files
 from ae_audit.engine.discovery import AuditTarget
 from ae_audit.report.links import address_of
@@ -191,6 +194,20 @@ def reported(text: str, folder: Path) -> list[str]:
     path.write_text(text)
     report = audit_files([AuditTarget(str(path), named=True)], Settings(static=True), Progress())
     return [finding.code for finding in report.standing]
+
+
+def test_fixes_are_looked_for_when_they_are_asked_for(folder: Path) -> None:
+    path = str(folder / "train.py")
+    snapshot = Snapshot("file:///train.py", 1, path, PROGRAM, ("file:///train.py",), (tuple(PROGRAM.splitlines()),))
+    reader = Reader()
+    found = reader.read(snapshot)
+    assert [finding.code for finding in found.report.standing] == reported(PROGRAM, folder)
+    assert all(finding.fix is None for finding in found.report.standing)
+    fixed = reader.fixed(found)
+    assert any(finding.fix is not None and finding.fix.edits for finding in fixed.report.standing)
+    assert reader.fixed(found) is fixed, "editors ask again at each move of the cursor"
+    right = reader.read(replace(snapshot, text="print(1)\n"))
+    assert reader.fixed(right) is right
 
 
 def test_files_and_configuration_that_change_are_read_again(folder: Path) -> None:

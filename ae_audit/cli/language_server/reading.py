@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 from ae_audit.base.errors import UsageError
@@ -56,6 +57,8 @@ class Reader:
         """Import what reading and judging needs, so that the first document does not wait for it."""
         path = os.path.abspath("warm.py")
         self.read(Snapshot(path, 0, path, _FAULTY, (path,), (tuple(split_lines(_FAULTY)),)))
+        gc.freeze()  # what was imported stays: no collection need look at it while somebody waits
+        gc.set_threshold(50_000, 20, 50)
 
     def read(self, snapshot: Snapshot) -> Audit:
         """Audit a snapshot by reading, without fixes; a wrong configuration is told, and the defaults hold."""

@@ -25,7 +25,9 @@ from ae_audit.cli.language_server.snapshots import Snapshot, of_document, of_not
 from ae_audit.schema.findings import Verdict
 
 PAUSE = 0.2
-"""seconds without a change after which a document is read"""
+"""seconds without a change after which what was found in a document is shown"""
+HEAD_START = 0.1
+"""seconds before the pause ends at which a document is read, so that what is found is there when it may be shown"""
 PROVE = "ae-audit.prove"
 """the command that runs a document's program; its argument is the document's URI"""
 _NOTEBOOKS = types.NotebookDocumentSyncOptions(
@@ -59,10 +61,11 @@ class Auditor:
         self._thread.submit(self._reader.warm)
 
     def changed(self, uri: str, pause: float = PAUSE) -> None:
-        """A document was opened or changed: read it after a pause, unless it changes again before."""
+        """A document was opened or changed: show what is found after a pause, unless it changes again before."""
         self._forget_timer(uri)
         loop = asyncio.get_running_loop()
-        self._waiting[uri] = loop.call_later(pause, lambda: loop.create_task(self._read(uri)))
+        due = loop.time() + pause
+        self._waiting[uri] = loop.call_at(due - HEAD_START, lambda: loop.create_task(self._read(uri, due)))
 
     def saved(self) -> None:
         """Something changed on disk: what is open may import it."""
@@ -115,8 +118,10 @@ class Auditor:
             self._forget_timer(uri)
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    async def _read(self, uri: str) -> None:
+    async def _read(self, uri: str, due: float) -> None:
+        """Read a document, and show what is found once it is ``due`` by the loop's clock."""
         self._waiting.pop(uri, None)
+        loop = asyncio.get_running_loop()
         snapshot = self._snapshot(uri)
         if snapshot is None:
             return
@@ -125,11 +130,11 @@ class Auditor:
             audit = Audit(snapshot, proof.report, proof.settings, proof.problem, proved=True)
         else:
             try:
-                loop = asyncio.get_running_loop()
                 audit = await loop.run_in_executor(self._thread, self._reader.read, snapshot)
             except Exception as error:  # of ours; the editor goes on
                 self._tell(own_failure(error), types.MessageType.Error)
                 return
+        await asyncio.sleep(due - loop.time())
         if self._is_current(snapshot):
             self._show(audit)
 
