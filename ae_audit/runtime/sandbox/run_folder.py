@@ -81,7 +81,11 @@ def remove(folder: Path) -> None:
     """Remove a run's folder, also where the program took away its own rights to it."""
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
-        for place, _, _ in os.walk(folder):
-            with contextlib.suppress(OSError):
-                os.chmod(place, 0o700)
+        with contextlib.suppress(OSError):
+            os.chmod(folder, 0o700)
+        for place, folders, _ in os.walk(folder):
+            for inner in (os.path.join(place, name) for name in folders):
+                with contextlib.suppress(OSError):
+                    if not os.path.islink(inner):  # which stands for a folder that is not ours
+                        os.chmod(inner, 0o700)  # before it is entered
         shutil.rmtree(folder, ignore_errors=True)
