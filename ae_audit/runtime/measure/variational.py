@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from ae_audit.schema.location import Location
 from ae_audit.schema.training_setup import Reduction, VariationalTerms
+from ae_audit.theory import array_losses
+from ae_audit.theory.losses import find_loss
 
 Array = NDArray[Any]
 
@@ -37,18 +39,6 @@ SPREADS: tuple[Callable[[Array], Array], ...] = (
 )
 """derivative of the divergence by the logarithm of the variance, that of the deviation, the deviation, the variance"""
 
-ERRORS: dict[tuple[str, bool], Callable[[Array, Array], Array]] = {
-    ("mse", False): lambda p, y: 2 * (p - y),
-    ("mae", False): lambda p, y: np.sign(p - y),
-    ("huber", False): lambda p, y: np.clip(p - y, -1, 1),
-    ("smooth_l1", False): lambda p, y: np.clip(p - y, -1, 1),
-    ("log_cosh", False): lambda p, y: np.tanh(p - y),
-    ("bce", False): lambda p, y: (p - y) / (p * (1 - p)),
-    ("bce", True): lambda p, y: 1 / (1 + np.exp(-p)) - y,
-    ("poisson", False): lambda p, y: 1 - y / p,
-}
-"""derivative of each value's loss by the prediction, by the loss's canonical name and whether it is on logits: a fact
-of its own, since the theory has values and minimisers; a test holds each against the theory's values"""
 NOT_MEASURED = {
     "mape": "it weighs each value by its own target",
     "msle": "no divergence of a code is weighed against it in practice",
@@ -58,7 +48,9 @@ NOT_MEASURED = {
     "binary_focal": "it is focused by parameters that are not asked for here",
     "gaussian_nll": "it takes the variance as a third tensor, which has a gradient of its own",
 }
-"""losses of single values that have no derivative here, and why"""
+"""losses of single values that no divergence is weighed against here, and why"""
+_STEP = 1e-5
+"""of a central difference, in float64: some nine digits are right, and three are needed"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +119,26 @@ def code_of(tensors: Sequence[Samples | None]) -> Code | None:
 
 def reconstruction_factor(samples: Samples, target: Array, name: str | None, from_logits: bool) -> float | None:
     """What the sum of a named loss over all its values is multiplied by; None where that cannot be told."""
-    error = ERRORS.get((name or "", from_logits))
-    if error is None or not np.isfinite(target).all() or samples[0].value.size != target.size:
+    slope = slope_of(name, from_logits)
+    if slope is None or not np.isfinite(target).all() or samples[0].value.size != target.size:
         return None
     y = target.reshape(samples[0].value.shape).astype(np.float64)
-    return _factor(samples, lambda p: error(p, y))
+    return _factor(samples, lambda p: slope(p, y))
+
+
+def slope_of(name: str | None, from_logits: bool) -> Callable[[Array, Array], Array] | None:
+    """The derivative of each value's loss by the prediction, ``f(prediction, target)``, from the theory's values."""
+    loss = None if name is None or name in NOT_MEASURED else find_loss(name, from_logits=from_logits)
+    if loss is None or not loss.pointwise or loss.from_logits != from_logits:
+        return None
+    known = loss
+
+    def slope(p: Array, y: Array) -> Array:
+        p = np.asarray(p, np.float64)
+        beyond, before = (array_losses.values(known, y, p + step) for step in (_STEP, -_STEP))
+        return np.asarray((beyond - before) / (2 * _STEP))
+
+    return slope
 
 
 def terms(
