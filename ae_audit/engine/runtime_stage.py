@@ -125,9 +125,11 @@ def _learnt(ran: _Ran) -> Lessons | None:
     """What a run teaches of the data that stood in; None where it trained, or did not fail on them."""
     ended = ran.results.program
     failed = ended is not None and ended.how is HowItEnded.RAISED and not ended.internal
-    if ended is None or not failed or ran.results.seen or not ran.results.stood_in:
+    if ended is None or not failed or ran.results.seen:
         return None
-    return ran.lessons.learnt(ended.sentence)
+    learnt = ran.lessons.learnt(ended.sentence)
+    asked_first = learnt is not None and learnt.there and not ran.lessons.there  # before anything could stand in
+    return learnt if ran.results.stood_in or asked_first else None
 
 
 def _ran_once(

@@ -86,10 +86,20 @@ def log_names(model: Any) -> list[str]:
     if own_step and tracked:
         return list(dict.fromkeys(tracked))
     compiled = getattr(model, "_compile_metrics", None)
-    names = [*tracked] if tracked else ["loss"]
+    names = [*(tracked or ["loss"]), *_losses_of_outputs(model)]
     if compiled is not None:
         names.extend(_metric_names(compiled))
     return list(dict.fromkeys(["loss", *(name for name in names if name != "loss")]))
+
+
+def _losses_of_outputs(model: Any) -> list[str]:
+    """A loss for each of several outputs is logged beside their sum, once the first batch has shown which they are."""
+    loss = getattr(model, "loss", None)
+    outputs = list(getattr(model, "output_names", None) or ())
+    if loss is None or len(outputs) < 2:
+        return []
+    given = loss if isinstance(loss, dict) else dict(zip(outputs, loss, strict=False)) if isinstance(loss, list) else {}
+    return [f"{name}_loss" for name in outputs if not given or given.get(name) is not None]
 
 
 def _metric_names(compiled: Any) -> list[str]:

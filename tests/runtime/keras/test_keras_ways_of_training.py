@@ -156,6 +156,28 @@ def test_train_on_batch(data, catch):
     assert all(len(values) == 2 for values in returned)
 
 
+def test_a_batch_tells_the_loss_of_each_output_and_a_test_takes_few_samples(data, catch):
+    """As GANs print them (``g_loss[1]``), and as loops test on a whole data set each hundredth step."""
+    returned, tested, plain_test = [], [], keras.Model.test_on_batch
+
+    def model_of(losses):
+        inputs = keras.Input((WIDTH,))
+        outputs = [layers.Dense(WIDTH, name="picture")(inputs), layers.Dense(1, "sigmoid", name="valid")(inputs)]
+        model = keras.Model(inputs, outputs)
+        model.compile("sgd", losses, loss_weights=[0.9, 0.1])
+        return model
+
+    def program():
+        model, valid = model_of(["mse", "binary_crossentropy"]), np.ones((len(data), 1))
+        returned.append(model.train_on_batch(data[:16], [data[:16], valid[:16]]))
+        tested.append(len(model.test_on_batch(data, [data, valid])))
+        assert keras.Model.test_on_batch is not plain_test
+
+    assert catch(program).captures
+    real = model_of("mse").train_on_batch(data[:16], [data[:16], np.ones((16, 1))])
+    assert [len(values) for values in returned] == [len(real)] == tested
+
+
 def test_a_short_train_on_batch_loop_is_handed_on_at_the_end(data, catch):
     def program():
         small().train_on_batch(data[:16], data[:16])

@@ -190,6 +190,35 @@ def test_tools_that_only_name_a_platform(absent: tuple[Run, list[str]]) -> None:
     sys.modules.pop("pip.pep425tags", None)
 
 
+def test_words_are_cut_by_simple_rules(absent: tuple[Run, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run as if NLTK were absent, wherever it is installed."""
+    run, told = absent
+    finder = next(one for one in reversed(sys.meta_path) if isinstance(one, AbsentPackages))
+    sys.meta_path.insert(0, finder)
+    before = [name for name in sys.modules if name.partition(".")[0] == "nltk"]
+    for name in before:
+        monkeypatch.delitem(sys.modules, name)
+    program = """\
+        import nltk
+        from nltk.corpus import stopwords
+        from nltk.stem.porter import PorterStemmer
+        from nltk.tokenize import RegexpTokenizer, sent_tokenize
+        nltk.download("punkt")
+        assert nltk.word_tokenize("Don't stop, she said.") == ["Don't", "stop", ",", "she", "said", "."]
+        assert sent_tokenize("One. Two! Three?") == ["One.", "Two!", "Three?"]
+        assert RegexpTokenizer(r"\\d+").tokenize("a1b22") == ["1", "22"]
+        assert "the" in stopwords.words("english")
+        stem = PorterStemmer().stem
+        assert (stem("walking"), stem("walked"), stem("is")) == ("walk", "walk", "is")
+        assert nltk.FreqDist("abca").most_common(1) == [("a", 2)]
+        """
+    completes(run(program))
+    for name in [name for name in sys.modules if name.partition(".")[0] == "nltk"]:
+        del sys.modules[name]
+    assert len(told) == 1
+    assert told[0].startswith("`nltk` is not installed here: texts were cut into words")
+
+
 def test_what_would_have_been_downloaded_is_made_up(tmp_path: Path) -> None:
     pytest.importorskip("pandas")
     said: list[str] = []

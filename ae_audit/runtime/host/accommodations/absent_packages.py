@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import FrameType, ModuleType
 from typing import Any
 
-from ae_audit.runtime.host.accommodations import absent_images, absent_tuners
+from ae_audit.runtime.host.accommodations import absent_images, absent_tuners, absent_words
 from ae_audit.runtime.host.accommodations.inert import Inert
 from ae_audit.runtime.host.scripts import NotebookShell
 from ae_audit.runtime.host.user_code import UserCode
@@ -38,11 +38,12 @@ _PICTURES = "what it reads, resizes and recolours was done with NumPy and Pillow
 _IN_PART = {
     **dict.fromkeys(("cv2", "skimage"), _PICTURES),
     **dict.fromkeys(("optuna", "keras_tuner", "kerastuner"), _ONE_TRIAL),
+    "nltk": "texts were cut into words, and words into stems, by simple rules in its place",
     "fire": "a simple reader of arguments called the program in its place",
     "scikeras": "estimators of our own fitted the models in its place",
 }
 """what stands in for some packages does a part of what they do"""
-_PARTS = {**absent_tuners.NAMES, **absent_images.NAMES}
+_PARTS = {**absent_tuners.NAMES, **absent_images.NAMES, **absent_words.NAMES}
 """what each of their modules has besides what does nothing"""
 _TOOLS = frozenset({"pip", "pkg_resources", "setuptools", "wheel"})
 """packages whose modules a program takes no more than a platform's name from, to install others"""
