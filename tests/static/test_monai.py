@@ -18,7 +18,8 @@ from monai.data import CacheDataset, DataLoader, ImageDataset, list_data_collate
 from monai.inferers import DiffusionInferer
 from monai.losses import DiceLoss, PatchAdversarialLoss
 from monai.networks import one_hot
-from monai.networks.nets import AutoEncoder, DiffusionModelUNet, Regressor, UNet
+from monai.networks.nets import (AutoEncoder, AutoencoderKL, DiffusionModelUNet, PatchDiscriminator, Regressor,
+    UNet, VQVAE)
 from monai.transforms import (AsDiscreted, Compose, EnsureChannelFirstd, LoadImaged, NormalizeIntensityd,
     RandAdjustContrastd, RandCropByPosNegLabeld, RandFlipd, ScaleIntensity, ScaleIntensityd, ScaleIntensityRanged)
 images, segs = sorted(glob.glob("i*.nii")), sorted(glob.glob("s*.nii"))
@@ -104,6 +105,32 @@ def test_a_diffusion_inferer_asks_the_network_for_the_noise() -> None:
     """)
     assert setup.head.activation == "linear"
     assert setup.target.standardised.value == "yes"
+
+
+@pytest.mark.parametrize(
+    ("made", "given"),
+    [
+        ("AutoencoderKL(spatial_dims=2, in_channels=1, out_channels=1)", "reconstruction, z_mu, z_sigma = net(x)"),
+        ("VQVAE(spatial_dims=2, in_channels=1, out_channels=1)", "reconstruction, quantisation = net(x)"),
+    ],
+)
+def test_a_network_that_codes_gives_a_picture_first(made: str, given: str) -> None:
+    setup = setup_of(f"""
+    net = {made}
+    for x in torch.utils.data.DataLoader(torch.rand(100, 1, 28, 28), batch_size=2):
+        {given}
+        nn.functional.l1_loss(reconstruction, x).backward()
+    """)
+    assert (setup.head.activation, setup.head.units, setup.loss.name) == ("linear", 1, "mae")
+
+
+def test_a_judge_of_patches_gives_its_scores_last() -> None:
+    setup = setup_of("""
+    judge, judged = PatchDiscriminator(spatial_dims=2, in_channels=1, channels=8), PatchAdversarialLoss()
+    for x in torch.utils.data.DataLoader(torch.rand(100, 1, 28, 28), batch_size=2):
+        judged(judge(x)[-1], target_is_real=True, for_discriminator=True).backward()
+    """)
+    assert (setup.head.activation, setup.loss.name) == ("leaky_relu", "mse")
 
 
 def test_a_regressor_has_as_many_units_as_its_shape_of_answers_says() -> None:

@@ -31,7 +31,9 @@ OF_CLASSES = f"{MONAI}.losses.OverlapOfClasses"
 TABLE.bases[OF_CLASSES] = (LOSS,)
 for _module in ("unet", "basic_unet", "attentionunet", "segresnet", "unetr", "swin_unetr", "vnet", "autoencoder",
                 "varautoencoder", "densenet", "dynunet", "flexible_unet", "efficientnet", "classifier", "regressor",
-                "discriminator", "critic", "generator", "resnet", "senet", "highresnet", "ahnet"):  # fmt: skip
+                "autoencoderkl", "vqvae", "diffusion_model_unet", "patchgan_discriminator", "spade_autoencoderkl",
+                "spade_diffusion_model_unet", "discriminator", "critic",
+                "generator", "resnet", "senet", "highresnet", "ahnet"):  # fmt: skip
     TABLE.aliases[f"{MONAI}.networks.nets.{_module}"] = f"{MONAI}.networks.nets"
 for _module in ("dice", "focal_loss", "tversky"):
     TABLE.aliases[f"{MONAI}.losses.{_module}"] = f"{MONAI}.losses"
@@ -94,15 +96,19 @@ def _sides(value: Array | Tensor, count: int) -> tuple[int | None, ...]:
 
 _MAPS = ("UNet", "Unet", "BasicUNet", "BasicUnet", "BasicUNetPlusPlus", "AttentionUnet", "DynUNet", "DynUnet",
          "SegResNet", "SegResNetVAE", "UNETR", "SwinUNETR", "VNet", "AutoEncoder", "FlexibleUNet", "HighResNet",
-         "AHNet", "DiffusionModelUNet")  # fmt: skip
+         "AHNet", "DiffusionModelUNet", "SPADEDiffusionModelUNet")  # fmt: skip
 """networks of MONAI that give a map of scores as large as what goes in"""
+_CODED = {"VarAutoEncoder": 3, "AutoencoderKL": 2, "SPADEAutoencoderKL": 2, "VQVAE": 1}
+"""networks of MONAI that give their codes, or what these cost, besides the picture, and how many such things"""
+_JUDGES = ("PatchDiscriminator", "MultiScalePatchDiscriminator")
+"""networks of MONAI that give the outputs of their layers, the scores last"""
 _SCORES = ("DenseNet", "DenseNet121", "Densenet121", "DenseNet169", "DenseNet201", "EfficientNetBN", "ResNet",
            "resnet10", "resnet18", "resnet34", "resnet50", "SEResNet50", "SENet154", "Classifier",
            "Discriminator", "Critic", "Regressor")  # fmt: skip
 """networks of MONAI that give scores for each sample"""
 
 
-@TABLE.function(*(f"{MONAI}.networks.nets.{name}" for name in (*_MAPS, *_SCORES, "VarAutoEncoder")))
+@TABLE.function(*(f"{MONAI}.networks.nets.{name}" for name in (*_MAPS, *_SCORES, *_CODED, *_JUDGES)))
 def _network(run: Run, call: Call) -> Value:
     return Object(NETWORK, call, call.name)
 
@@ -124,9 +130,14 @@ def _through(run: Run, receiver: Any, call: Call) -> Value:
         return _activated(run, scores, Const("sigmoid") if name == "Discriminator" and last is None else last, where)
     sides = _sides(value, axes) if isinstance(axes, int) and 0 < axes <= 3 else ()
     out = heads.weighed(run, value, name, (None, units, *sides) if sides else None, where)
-    if name != "VarAutoEncoder":
+    if name in _JUDGES:
+        scores = heads.weighed(run, value, name, None, where)
+        return Seq([scores] if name == "PatchDiscriminator" else [Seq([scores]), Seq([scores])], "tuple")
+    if name not in _CODED:
         return out
     code = heads.weighed(run, value, name, None, where)
+    if name != "VarAutoEncoder":
+        return Seq([out, *[code] * _CODED[name]], "tuple")
     shown: Value = out
     if made.constant(None, "use_sigmoid", default=True) is True:
         shown = _activated(run, out, Const("sigmoid"), where)
