@@ -5,8 +5,9 @@ usage: python benchmarks/ecosystem.py FOLDER [--cmd "ae-audit"] [--write] [--rea
 FOLDER holds one checked-out repository a folder, named OWNER+NAME. ``ecosystem.json`` beside this file lists the
 repositories with their commits, the figures of the last run, and one line of judgement for each error and warning; no
 code of theirs is kept; ``first`` of a repository are the figures before anybody mended for it, and ``sample`` says of
-sites drawn at random what a person who reads the code can know there, and what of it was known. Repositories that FOLDER lacks are left out, and so are those that the list lacks, unless
-``--write`` adds them. A *site* is a path, cell and line with a training set-up. Of it are known
+sites drawn at random what a person who reads the code can know there, and what of it was known. Repositories that
+FOLDER lacks are left out, and so are those that the list lacks, unless ``--write`` adds them. A *site* is a path,
+cell and line with a training set-up. Of it are known
 
 - the loss: its name,
 - the head: its activation,

@@ -97,7 +97,8 @@ def draft(site: Site, backend: str | None = None) -> Draft:
     backend = site.backend or ("torch" if site.framework is Framework.TORCH else backend)
     setup = TrainingSetup(
         framework=site.framework, location=site.where.location, backend=backend, head=head, loss=site.use,
-        target=DataFacts() if target is None else target.facts, input=DataFacts() if input_ is None else input_.facts,
+        target=_nothing_known(site) if target is None else target.facts,
+        input=DataFacts() if input_ is None else input_.facts,
         relation=relation, relation_scale=scale, model=model, metrics=tuple(site.metrics),
         validation_target=_facts(site.validation_target), validation_input=_facts(site.validation_input),
         optimizer=site.optimizer, variational=divergences.terms(site.pair, site.framework),
@@ -143,6 +144,12 @@ def _sampler(prediction: Value, site: Site) -> Sampler | None:
     if charged is None or charged.multiple is None or charged.layer != drawn.layer:
         return None
     return Sampler(drawn.multiple, charged.multiple, drawn.where.location)
+
+
+def _nothing_known(site: Site) -> DataFacts:
+    """The facts of a target that is out of reach; a loss that takes nothing but class indices is given them."""
+    classes = isinstance(site.target, Unknown) and site.use.name in ONLY_CLASS_INDEX
+    return DataFacts(structure=Structure.CLASS_INDEX) if classes else DataFacts()
 
 
 def _of_classes(target: Array, loss: str | None) -> bool:

@@ -86,3 +86,19 @@ def build():
     assert (setup.head.activation, str(setup.target.values)) == ("tanh", "[0, 1]")
     assert setup.head.location is not None
     assert (setup.head.location.cell, setup.head.location.line) == (0, 7)
+
+
+def test_labels_out_of_reach_are_classes_where_their_loss_takes_nothing_else() -> None:
+    source = """
+import tensorflow as tf
+model = tf.keras.Sequential([tf.keras.layers.Dense(10, input_shape=(784,))])
+optimizer = tf.keras.optimizers.Adam()
+def step(inputs):
+    images, labels = inputs
+    with tf.GradientTape() as tape:
+        each = tf.keras.losses.sparse_categorical_crossentropy(labels, model(images), from_logits=True)
+        loss = tf.nn.compute_average_loss(each)
+    optimizer.apply_gradients(zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables))
+"""
+    (setup,) = analyse_file("program.py", source.encode()).setups
+    assert setup.target.structure is Structure.CLASS_INDEX
