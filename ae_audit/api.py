@@ -1,4 +1,4 @@
-"""``ae_audit.audit``: audit a live model together with its data, in the process that holds them."""
+"""``ae_audit.audit``: audit a live model together with its data, in the process that holds both."""
 
 from __future__ import annotations
 
@@ -36,28 +36,28 @@ def audit(
     batch_size: int = 100,
     seed: int = 0,
 ) -> PresentedReport:
-    """Audit ``model`` as it would be trained on ``x`` and ``y`` under ``loss``. The model is left as it was.
+    """Audit ``model`` as if it were about to be trained on ``x`` and ``y`` with ``loss``. The model is not changed.
 
     Args:
         model: a Keras model, compiled or not, or a ``torch.nn.Module``.
-        x: the model's input: an array or tensor with the batch axis first (or a torch ``DataLoader``). It may be larger
-            than memory: a Dask or Zarr array, an HDF5 data set, a memory-mapped file. Facts are counted over all of it,
-            training runs on a sample of its rows.
-        y: the target, same batch axis; None for a model that is to give back ``x``.
-        loss: a loss as ``compile`` takes it (name, function, object), or a torch loss module or function. May be
-            left out for a compiled Keras model.
-        probe: whether findings are settled by short fits (a few seconds each on a CPU).
-        select: codes, code prefixes or names of rules; empty for all.
-        ignore: codes, code prefixes or names of rules to leave out.
-        optimizer: as the framework takes it; the compiled one, or Adam, where left out.
-        batch_size: samples in a batch of those fits.
-        seed: of the fits; equal seeds give equal figures.
+        x: the model's input: an array or tensor of shape ``(samples, …)``, or a torch ``DataLoader``. It may be larger
+            than memory: a Dask or Zarr array, an HDF5 data set, a memory-mapped file. Ranges and moments are computed
+            over all of it; the short fits use a sample of its rows.
+        y: the target, of shape ``(samples, …)``; None if the model is to reconstruct ``x``.
+        loss: a loss as ``compile`` accepts it (name, function or object), or a torch loss module or function. May be
+            omitted for a compiled Keras model.
+        probe: whether to confirm or refute findings with short fits, which take a few seconds each on a CPU.
+        select: codes, code prefixes or names of the rules to apply; empty for all.
+        ignore: codes, code prefixes or names of the rules to skip.
+        optimizer: an optimizer of the framework; by default the compiled one, or Adam.
+        batch_size: samples per batch of the short fits, 1 or more.
+        seed: of the short fits; the same seed gives the same figures.
 
     Returns:
-        A report whose ``findings`` carry verdicts; ``ok`` is False where an error stands.
+        A report whose ``findings`` carry verdicts; its ``ok`` is False if there is an error that was not refuted.
 
     Raises:
-        UsageError: if the model belongs to no known framework, the loss is missing, or a rule is unknown.
+        UsageError: if the model is neither Keras' nor torch's, the loss is missing, or a rule is unknown.
     """
     return audit_at(
         _caller(),
@@ -90,31 +90,32 @@ def compare(
     seed: int = 0,
     log: Callable[[str], None] | None = None,
 ) -> PresentedComparison:
-    """Fit output activations and losses side by side on ``x`` and ``y``, from equal initial weights.
+    """Fit output activations and losses side by side on ``x`` and ``y``, from the same initial weights.
 
-    The model is left as it was. Each pair of head and loss is fitted ``seeds`` times for ``steps`` steps.
+    Each pair of output activation and loss is fitted ``seeds`` times for ``steps`` steps. The model is not changed.
 
     Args:
         model: a Keras model, compiled or not, or a ``torch.nn.Module``.
-        x: the model's input, batch axis first (or a torch ``DataLoader``).
-        y: the target, same batch axis; None for a model that is to give back ``x``.
-        loss: the loss as it stands, as :func:`audit` takes it.
-        heads: activations by name; empty for those that fit the data, as are ``losses``.
-        losses: by name in Keras' or torch's spelling; ``"bce"`` of probabilities, ``"BCEWithLogitsLoss"`` of logits.
-        seeds: fits of each pair, 1 or more. One gives no uncertainty.
-        steps: optimizer steps of each fit, 1 or more.
-        reach: R² in (0, 1) up to which steps and seconds are counted; None: 0.8 of the best.
-        optimizer: as the framework takes it; the compiled one, or Adam, where left out.
-        batch_size: samples in a batch.
-        seed: the first of the seeds; seed 0 starts from the model's own weights, others draw theirs anew.
-        log: told of each pair when it begins.
+        x: the model's input, of shape ``(samples, …)``, or a torch ``DataLoader``.
+        y: the target, of shape ``(samples, …)``; None if the model is to reconstruct ``x``.
+        loss: the current loss, as in :func:`audit`.
+        heads: names of output activations; empty for those that suit the data.
+        losses: names of losses as Keras or torch spell them: ``"bce"`` takes probabilities, ``"BCEWithLogitsLoss"``
+            logits. Empty for those that suit the data.
+        seeds: fits per pair, 1 or more. With one there is no uncertainty.
+        steps: optimizer steps per fit, 1 or more.
+        reach: the R², between 0 and 1, up to which steps and seconds are counted; None for 0.8 of the best.
+        optimizer: an optimizer of the framework; by default the compiled one, or Adam.
+        batch_size: samples per batch, 1 or more.
+        seed: the first seed; seed 0 starts from the model's own weights, others draw new ones.
+        log: called with a line of text as each pair begins.
 
     Returns:
         A comparison whose ``cells`` hold R², bias of the mean, sharpness, dead outputs and curves of each pair;
-        ``best`` is the cell of the best mean R².
+        ``best`` is the cell with the highest mean R².
 
     Raises:
-        UsageError: if the model, a head, a loss or a number is none, or its predictions cannot be scored.
+        UsageError: if the model, a head, a loss or a number is not valid, or predictions cannot be scored.
     """
     from ae_audit.schema.comparison import GridOptions
     from ae_audit.schema.comparison_names import head_named, loss_named
@@ -155,12 +156,12 @@ def assert_sound(
     batch_size: int = 100,
     seed: int = 0,
 ) -> None:
-    """Audit as :func:`audit` does, and fail where a finding of ``fail_on`` or worse stands: for unittest and the like.
+    """Audit as :func:`audit` does, and fail on findings of severity ``fail_on`` or worse: for unittest and the like.
 
     Raises:
         FindingsError: an ``AssertionError`` whose text is the report.
-        UsageError: as :func:`audit`.
-        ValueError: if ``fail_on`` is no severity.
+        UsageError: as in :func:`audit`.
+        ValueError: if ``fail_on`` is not a severity.
     """
     __tracebackhide__ = True
     Severity(fail_on)  # before the slow part

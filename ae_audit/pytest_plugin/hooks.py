@@ -50,7 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def _ae_audit(request: pytest.FixtureRequest) -> ModelAuditor:
     """Audit a model with its data, ``ae_audit(model, x, y, loss=...)``, or a program, ``ae_audit("model.py")``.
 
-    Fails the test with the report where an error stands; returns the report otherwise.
+    Fails the test with the report as its message if there is an error; otherwise returns the report.
     """
     from ae_audit.pytest_plugin.session import ModelAuditor
 

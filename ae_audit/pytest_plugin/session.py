@@ -98,28 +98,28 @@ class ModelAuditor:
         optimizer: Any = None,
         batch_size: int = 100,
     ) -> PresentedReport:
-        """Audit ``model`` as it would be trained on ``x`` and ``y`` under ``loss``, or the program at a path.
+        """Audit ``model`` as if it were about to be trained on ``x`` and ``y`` with ``loss``, or the program at a path.
 
         Args:
             model: a Keras model, a ``torch.nn.Module``, or the path of a program or notebook (relative to the test
                 file or to where pytest was started), which is run in the sandbox unless ``static``.
-            x: what the model is fed, batch axis first; for a program nothing.
-            y: the target; None for a model that is to give back ``x``.
-            loss: as ``compile`` takes it, or a torch loss.
-            probe: whether findings are settled by short fits. Like the three that follow it comes from the marker or
-                the configuration where it is left out.
-            select: codes, code prefixes or names of rules.
-            ignore: rules to leave out.
-            fail_on: lowest severity that fails the test.
-            static: for a program: only read it.
-            optimizer: for a live model: what the short fits use.
-            batch_size: for a live model: samples in a batch of those fits.
+            x: the model's input, of shape ``(samples, …)``; not for programs.
+            y: the target, of shape ``(samples, …)``; None if the model is to reconstruct ``x``.
+            loss: as ``compile`` accepts it, or a torch loss.
+            probe: whether to confirm or refute findings with short fits. The default of this and of the next three
+                comes from the marker or the configuration.
+            select: codes, code prefixes or names of the rules to apply.
+            ignore: codes, code prefixes or names of the rules to skip.
+            fail_on: the lowest severity that fails the test.
+            static: for a program: read it without running it.
+            optimizer: for a live model: the optimizer of the short fits.
+            batch_size: for a live model: samples per batch of the short fits, 1 or more.
 
         Returns:
-            The report, where nothing stands at or above ``fail_on``.
+            The report, if it has no finding of severity ``fail_on`` or worse.
 
         Raises:
-            UsageError: if the call makes no sense.
+            UsageError: if arguments are wrong or do not go together.
         """
         __tracebackhide__ = True
         given = {"probe": probe, "select": select, "ignore": ignore, "fail_on": fail_on}

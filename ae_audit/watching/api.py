@@ -35,27 +35,27 @@ def watch(
     log: Log | None = to_standard_error,
     seed: int = 0,
 ) -> contextlib.AbstractContextManager[WatchedReport]:
-    """Watch the torch trainings of the block: ``with ae_audit.watch() as report:``.
+    """Watch torch trainings inside a block: ``with ae_audit.watch() as report:``.
 
-    The first ``batches`` steps of each optimizer are looked at while they run; then nothing of ae-audit is left in a
-    step's way. Findings are told once, as warnings of the category :class:`ae_audit.AuditWarning`, and stand in the
-    report when the block ends. The log says now and then how far the loss is above its floor, where the floor is not 0.
-    Loss, floor, excess, R² of the predictions and the findings also go to what the program logs to: TensorBoard's
-    writers, the run of Weights & Biases or MLflow.
+    The first ``batches`` steps of each optimizer are inspected as they run; later steps run without ae-audit. Each
+    finding is issued once, as a warning of the category :class:`ae_audit.AuditWarning`, and is in the report when the
+    block ends. From time to time the log says how far the loss is above its floor, if the floor is not 0. Loss, floor,
+    excess, R² of the predictions and the findings also go to the program's own loggers: TensorBoard's writers, or the
+    run of Weights & Biases or MLflow.
 
     Args:
-        select: codes, code prefixes or names of rules; empty for all.
-        ignore: codes, code prefixes or names of rules to leave out.
-        probe: settle findings by short fits when the block ends, from the initial weights (copies of all weights are
-            kept until then); findings are told only afterwards.
-        strict: raise where an error is found: at the first batch, before the first step, where that batch shows it.
-        batches: training steps that are looked at.
-        log: takes each line of the log; standard error by default, None for silence.
-        seed: of the short fits.
+        select: codes, code prefixes or names of the rules to apply; empty for all.
+        ignore: codes, code prefixes or names of the rules to skip.
+        probe: confirm or refute findings with short fits from the initial weights when the block ends (a copy of all
+            weights is kept until then); findings are issued only afterwards.
+        strict: raise when an error is found: before the first step, if the first batch shows it.
+        batches: training steps to inspect, 1 or more.
+        log: called with each line of the log; by default it goes to standard error; None for no log.
+        seed: of the short fits; the same seed gives the same figures.
 
     Raises:
-        UsageError: if a rule is unknown, ``batches`` is no positive number, or torch is not installed.
-        FindingsError: on entering a step or leaving the block, if ``strict`` and an error was found.
+        UsageError: if a rule is unknown, ``batches`` is not positive, or torch is not installed.
+        FindingsError: when a step begins or the block ends, if ``strict`` and an error was found.
     """
     _check(batches)
     audit = LiveAudit(_caller(), select=select, ignore=ignore, probe=probe, seed=seed, strict=strict)
@@ -81,9 +81,8 @@ def _watch(audit: LiveAudit, log: Log | None, batches: int) -> Iterator[WatchedR
 class Watch:
     """A callback for Keras' ``fit``, Lightning's and Hugging Face's ``Trainer``: ``callbacks=[ae_audit.Watch()]``.
 
-    As :func:`watch`, with the same arguments. ``report`` is filled when the training ends. In Keras the log has a line
-    at the end of each epoch. Lightning and ``transformers`` must have been imported before, so that this can be a
-    callback of their kind.
+    It takes the arguments of :func:`watch`. ``report`` is filled in when the training ends. With Keras the log has a
+    line per epoch. Import Lightning or ``transformers`` before you create it: it then is a callback of their kind.
 
     Attributes:
         report: the :class:`ae_audit.Report`; empty until the training ends.
