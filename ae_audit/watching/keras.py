@@ -103,7 +103,7 @@ class KerasWatching:
     def _write_figures(self, number: int, logs: Mapping[str, Any]) -> None:
         """What loggers get at the end of an epoch: Keras' own loss of it, and R² on the first samples that passed."""
         if not number:
-            self._loggers = open_loggers(self._model)
+            self._loggers = open_loggers(self._model, callbacks=None if self._fit is None else self._fit.callbacks)
             if not self._audit.probe:  # in the end Keras' TensorBoard is closed already
                 self._audit.log_findings(self._loggers, number)
         if not self._loggers or "loss" not in logs:

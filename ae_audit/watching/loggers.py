@@ -60,17 +60,18 @@ class Loggers:
                 logger.text(f"{PREFIX}findings", text[:LONGEST_TEXT], step)
 
 
-def open_loggers(model: Any = None, lightning: Sequence[Any] = ()) -> Loggers:
+def open_loggers(model: Any = None, lightning: Sequence[Any] = (), callbacks: Sequence[Any] | None = None) -> Loggers:
     """What this process logs to now.
 
     Args:
         model: a Keras model that is fitted; a TensorBoard callback of another model is none of ours.
+        callbacks: those of that training, where they are known: else all objects of the process are gone through.
         lightning: the loggers of a Lightning trainer; where there are any, they are all that is written to, since they
             stand for what lies behind them.
     """
     if lightning:
         return Loggers([_Lightning(logger) for logger in lightning if hasattr(logger, "log_metrics")])
-    return Loggers([*_wandb(), *_mlflow(), *_tensorboard(model)])
+    return Loggers([*_wandb(), *_mlflow(), *_tensorboard(model, callbacks)])
 
 
 class _Lightning:
@@ -167,8 +168,11 @@ _WRITERS = (("torch.utils.tensorboard.writer", "SummaryWriter"), ("tensorboardX.
 _BOARDS = (("keras.src.callbacks.tensorboard", "TensorBoard"), ("keras.callbacks", "TensorBoard"))
 
 
-def _tensorboard(model: Any) -> Iterator[Logger]:
+def _tensorboard(model: Any, callbacks: Sequence[Any] | None = None) -> Iterator[Logger]:
     writers, boards = _classes(_WRITERS), _classes(_BOARDS) if model is not None else ()
+    if callbacks is not None:
+        yield from (_KerasBoard(one) for one in callbacks if issubclass(type(one), boards))
+        boards = ()
     if not writers and not boards:
         return
     for one in gc.get_objects():  # nobody else knows which are open

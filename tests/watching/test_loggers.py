@@ -112,6 +112,22 @@ def test_runs_that_are_open_are_found_and_others_are_not_started(monkeypatch: py
     assert not open_loggers()
 
 
+def test_the_callbacks_of_a_training_are_not_looked_for_among_all_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    class TensorBoard:
+        """As Keras' callback, as far as the search sees."""
+
+    for module in ("keras.src.callbacks.tensorboard", "keras.callbacks"):
+        monkeypatch.setitem(sys.modules, module, SimpleNamespace(TensorBoard=TensorBoard))
+    for module in ("torch.utils.tensorboard.writer", "tensorboardX.writer", "wandb", "mlflow"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setattr(
+        "ae_audit.watching.loggers.gc.get_objects", lambda: pytest.fail("all objects were gone through")
+    )
+    board = TensorBoard()
+    assert open_loggers(object(), callbacks=[object(), board])
+    assert not open_loggers(object(), callbacks=[object()])
+
+
 def test_nothing_is_imported_to_find_them() -> None:
     for name in ("wandb", "mlflow", "tensorboardX"):
         if name not in sys.modules:

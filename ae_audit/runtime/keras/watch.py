@@ -42,6 +42,13 @@ class Fit:
         return self.arguments.get("sample_weight") is not None or self.arguments.get("class_weight") is not None
 
     @property
+    def callbacks(self) -> list[Any] | None:
+        """The callbacks of this training; None where they cannot be told."""
+        given = self.arguments.get("callbacks")
+        given = getattr(given, "callbacks", given)
+        return list(given) if isinstance(given, (list, tuple)) else None
+
+    @property
     def validation(self) -> Batches | None:
         """The validation data, where they are arrays."""
         data = self.arguments.get("validation_data")
@@ -61,7 +68,7 @@ def running_fit(model: Any, fallback: str) -> Fit | None:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         if frame.f_code.co_name == "fit" and frame.f_locals.get("self") is model and "epoch_iterator" in frame.f_locals:
-            names = ("x", "y", "sample_weight", "class_weight", "validation_data", "batch_size")
+            names = ("x", "y", "sample_weight", "class_weight", "validation_data", "batch_size", "callbacks")
             arguments = {name: frame.f_locals.get(name) for name in names}
             caller = _outside_keras(frame)
             path = caller.f_code.co_filename if caller is not None else fallback

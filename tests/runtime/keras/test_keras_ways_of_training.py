@@ -174,7 +174,7 @@ def test_a_batch_tells_the_loss_of_each_output_and_a_test_takes_few_samples(data
         assert keras.Model.test_on_batch is not plain_test
 
     assert catch(program).captures
-    real = model_of("mse").train_on_batch(data[:16], [data[:16], np.ones((16, 1))])
+    real = model_of(["mse", "mse"]).train_on_batch(data[:16], [data[:16], np.ones((16, 1))])
     assert [len(values) for values in returned] == [len(real)] == tested
 
 
