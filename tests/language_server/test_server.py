@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import random
 import sys
 from collections.abc import Awaitable, Callable
@@ -286,6 +287,7 @@ def test_a_notebook_has_its_findings_in_its_cells(folder: Path) -> None:
     in_editor(scenario, folder)
 
 
+@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="runs a program")
 def test_a_proof_runs_what_is_on_disk(folder: Path) -> None:
     uri = (folder / "proof.py").as_uri()
     program = """\
