@@ -42,8 +42,10 @@ with contextlib.suppress(ImportError):
 RUNS_PROGRAMS = [
     "end_to_end/test_fixtures_full.py",
     "end_to_end/test_hostile_programs.py",
+    "end_to_end/test_many_trainings.py",
     "end_to_end/test_model_files.py",
     "end_to_end/test_old_programs.py",
+    "end_to_end/test_reuse.py",
     "end_to_end/test_stand_in_files.py",
     "end_to_end/test_wrong_input.py",
     "pytest_plugin/test_fixture.py",

@@ -14,6 +14,7 @@ import builtins
 import functools
 import linecache
 import os
+import pathlib
 import re
 import sys
 from collections.abc import Callable
@@ -173,6 +174,9 @@ class Artefacts:
         self._watch.when_imported("getpass", functools.partial(_replace, name="getpass", make=_nothing("")))
         builtins.input = self._answer
         os.mkdir = self._careful_mkdir(os.mkdir)
+        of_paths = getattr(pathlib, "_NormalAccessor", None)
+        if of_paths is not None:  # Python 3.10, whose paths hold the functions of os as they were at their import
+            of_paths.mkdir = staticmethod(os.mkdir)
 
     def _answer(self, prompt: object = "", /) -> str:
         """What the question proposes, yes where yes or no is asked (whether to train, mostly), else nothing.
