@@ -46,7 +46,7 @@ class WarmCommand:
         """End the server."""
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(timeout=30)
+        self._process.wait(timeout=60)
 
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,10 +19,10 @@ from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.registry import all_rules
 from ae_audit.schema.findings import Severity
 from ae_audit.schema.training_setup import Framework
+from tests.end_to_end.warm import WarmCommand
 
 pytestmark = pytest.mark.slow
 
-HERE = Path(__file__).resolve().parent
 REFUTED = {("AE104", Framework.KERAS): "Keras on TensorFlow undoes it"}
 """findings that the experiment withdraws, and the words in which the report says why"""
 UNTRIED = {("AE209", Framework.TORCH)}
@@ -64,49 +62,21 @@ class Warm:
     """A server that audits programs of one framework."""
 
     def __init__(self, framework: Framework, folder: Path) -> None:
-        self._folder = folder
+        self._command = WarmCommand(framework.value, folder)
         self._reports: dict[tuple[str, bool], dict[str, Any]] = {}
-        support = [str(HERE.parents[1]), str(HERE.parent / "support")]
-        self._process = subprocess.Popen(
-            [sys.executable, str(HERE / "warm_server.py"), framework.value],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            cwd=folder,  # what is mirrored of it is next to nothing
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(support), "OMP_WAIT_POLICY": "PASSIVE"},
-        )
-        ready = self._read()
-        assert ready["ready"] == framework.value
 
     def report(self, source: str, *, probe: bool = True) -> dict[str, Any]:
         """The report on a program, as JSON; of equal programs one is made."""
         key = source, probe
         if key not in self._reports:
-            path = self._folder / f"example_{len(self._reports)}.py"
-            path.write_text(source)
-            options = [] if probe else ["--no-probe"]
-            self._write(["--output-format", "json", "--timeout", "200", *options, path.name])
-            answer = self._read()
-            report = json.loads(answer["out"])
-            report["exit"] = answer["code"]
-            self._reports[key] = report
+            name = f"example_{len(self._reports)}.py"
+            (self._command.folder / name).write_text(source)
+            done = self._command("--timeout", "200", *([] if probe else ["--no-probe"]), name)
+            self._reports[key] = {**done.report, "exit": done.code}
         return self._reports[key]
 
     def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(60)
-
-    def _write(self, arguments: list[str]) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"arguments": arguments}) + "\n")
-        self._process.stdin.flush()
-
-    def _read(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return line
+        self._command.close()
 
 
 @pytest.fixture(scope="module")
