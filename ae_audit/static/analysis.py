@@ -26,9 +26,12 @@ def analyse_file(
     be read is in ``errors``.
     """
     trains = prefilter.may_train(source)
-    started = named or prefilter.starts(source)
+    started = named or (not trains and prefilter.starts(source))
     if not (trains or started):
         return StaticResult(relevant=False)
+    project = Project(path, project_root, modules)
+    if not (trains or named) and project.package_of(path) and not prefilter.is_guarded(source):
+        return StaticResult(relevant=False)  # a module of a package acts where it is imported, and starts nothing
     program = parse(path, source)
     errors = [
         StageError(
@@ -44,7 +47,6 @@ def analyse_file(
     trains = _assume_imports(program, source, trains, named)
     if trains and not program.broken:
         trains = prefilter.names_training(tree for _, tree in program.units)
-    project = Project(path, project_root, modules)
     project.written = program.written
     if not trains:
         acts = started and prefilter.acts(tree for _, tree in program.units)

@@ -230,6 +230,16 @@ def test_a_program_whose_training_stands_in_a_module(tmp_path: Path, how: str) -
     assert analyse_file(str(program), source.encode()).relevant is trains  # found in a folder, it is read alike
 
 
+@pytest.mark.parametrize(("guarded", "relevant"), [(False, False), (True, True)])
+def test_a_module_of_a_package_starts_nothing_but_as_a_program(tmp_path: Path, guarded: bool, relevant: bool) -> None:
+    (tmp_path / "__init__.py").write_text("")
+    (tmp_path / "helpers.py").write_text(FUNCTIONS)
+    call = "helpers.run(helpers.build(), helpers.load())\n"
+    source = "import helpers\n" + (f"if __name__ == '__main__':\n    {call}" if guarded else call)
+    (tmp_path / "start.py").write_text(source)
+    assert analyse_file(str(tmp_path / "start.py"), source.encode()).relevant is relevant
+
+
 @pytest.mark.parametrize("named", [True, False])
 def test_many_modules_hide_none_that_is_used(tmp_path: Path, named: bool) -> None:
     """The second run of a program finds what the first one found, and a run what the search for a training read."""

@@ -99,10 +99,12 @@ def first_party(project: Project, program: Program) -> Iterator[Program]:
                 yield found
 
 
-def _names(program: Program, package: str) -> Iterator[str]:
-    for _, tree in program.units:
-        for node in ast.walk(tree):
-            yield from imported_names(node, package)
+def _names(program: Program, package: str) -> tuple[str, ...]:
+    """What its imports mention, found once for all programs of an audit."""
+    if program.imported is None:
+        nodes = (node for _, tree in program.units for node in ast.walk(tree))
+        program.imported = tuple(dict.fromkeys(name for node in nodes for name in imported_names(node, package)))
+    return program.imported
 
 
 def _imported(run: Run, name: str, what: str, node: ast.ImportFrom, frame: Frame) -> Value:

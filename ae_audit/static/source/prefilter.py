@@ -24,12 +24,18 @@ def may_train(source: bytes) -> bool:
     return _TRAINS.search(source) is not None and _OWN_IMPORT.search(source) is not None
 
 
-_STARTS = re.compile(rb"""__name__\s*==\s*\\?["']__main__|^(?:\s*")?[A-Za-z_][\w.]*\(""", re.MULTILINE)
+_GUARD = re.compile(rb"""__name__\s*==\s*\\?["']__main__""")
+_ACTS = re.compile(rb"""^(?:\s*")?[A-Za-z_][\w.]*\(""", re.MULTILINE)
+
+
+def is_guarded(source: bytes) -> bool:
+    """Whether the bytes hold ``if __name__ == "__main__"``: what only a program does that is started."""
+    return _GUARD.search(source) is not None
 
 
 def starts(source: bytes) -> bool:
     """Whether the bytes look like a program that is started and imports: it may call what trains in another module."""
-    return _STARTS.search(source) is not None and _OWN_IMPORT.search(source) is not None
+    return (is_guarded(source) or _ACTS.search(source) is not None) and _OWN_IMPORT.search(source) is not None
 
 
 def imports_nothing(trees: Iterable[ast.AST]) -> bool:

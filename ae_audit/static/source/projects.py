@@ -43,6 +43,8 @@ class Program:
     broken: list[BrokenUnit] = field(default_factory=list)
     outline: Outline | None = None
     """which of its statements a name comes from, once that was asked"""
+    imported: tuple[str, ...] | None = None
+    """names that its imports mention, once that was asked"""
     written: dict[str, Program] = field(default_factory=dict)
     """modules that cells of a notebook write into files"""
     assumed: tuple[str, ...] = ()
