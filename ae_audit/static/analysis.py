@@ -50,7 +50,7 @@ def analyse_file(
     project.written = program.written
     if not trains:
         acts = started and prefilter.acts(tree for _, tree in program.units)
-        borrowed = _training_modules(project, program) if acts else b""
+        borrowed = _training_modules(project, program, whole=named) if acts else b""
         if not borrowed:
             return StaticResult(relevant=False, errors=tuple(errors) if named else ())
         source += borrowed
@@ -99,13 +99,19 @@ SHOWN = 4
 """names that a sentence lists"""
 
 
-def _training_modules(project: Project, program: Program) -> bytes:
-    """The source of the modules of the project that a program imports; nothing where none of them could train."""
-    sources = [
-        "\n".join(text.source for text, _ in module.units).encode("utf-8", "replace")
-        for module in imports.first_party(project, program)
-    ]
-    return b"\n".join(sources) if any(prefilter.may_train(source) for source in sources) else b""
+def _training_modules(project: Project, program: Program, *, whole: bool) -> bytes:
+    """The source of the modules of the project that a program imports; nothing where none of them could train.
+
+    Not ``whole``: up to the first one that could, which tells what they train with.
+    """
+    sources: list[bytes] = []
+    trains = False
+    for module in imports.first_party(project, program):
+        sources.append("\n".join(text.source for text, _ in module.units).encode("utf-8", "replace"))
+        trains = trains or prefilter.may_train(sources[-1])
+        if trains and not whole:
+            break
+    return b"\n".join(sources) if trains else b""
 
 
 def _faults(path: str, executions: list[Execution]) -> list[Undecided]:
