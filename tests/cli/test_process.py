@@ -40,9 +40,11 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[byte
 
 
 def modules_after(*arguments: str) -> set[str]:
+    """What the command imports, without what Python imports at its start (`.pth` files may make it import anything)."""
     code = (
-        "import sys, io; from ae_audit.cli.command import main; out, sys.stdout = sys.stdout, io.StringIO();"
-        f"code = main({list(arguments)!r}); sys.stdout = out; print(code, *sys.modules)"
+        "import sys, io; begun = set(sys.modules); from ae_audit.cli.command import main;"
+        "out, sys.stdout = sys.stdout, io.StringIO();"
+        f"code = main({list(arguments)!r}); sys.stdout = out; print(code, *set(sys.modules) - begun)"
     )
     finished = run("-c", code)
     assert finished.returncode == 0, finished.stderr
