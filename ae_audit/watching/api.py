@@ -191,6 +191,18 @@ def _nothing(*_: Any, **__: Any) -> None:
 _nothing._is_default = True  # type: ignore[attr-defined]  # Keras: not worth a call after each batch
 
 
+_ASKED_BY_LIGHTNING = frozenset(
+    {
+        "on_train_batch_start",
+        "on_before_zero_grad",
+        "on_before_backward",
+        "on_after_backward",
+        "on_before_optimizer_step",
+    }
+)
+"""hooks of each step that only Lightning has: it asks whether they can be called, and a None costs it nothing"""
+
+
 def _as_callback(cls: type) -> type:
     """``cls``, as a callback of those frameworks that this process has imported."""
     bases: list[type] = []
@@ -208,6 +220,7 @@ def _as_callback(cls: type) -> type:
     # hooks of one name take other arguments in each framework: those that are not ours do nothing, whoever calls them
     hooks = {name for base in bases for name in dir(base) if name.startswith("on_")} - set(vars(cls))
     body: dict[str, Any] = dict.fromkeys(hooks, _nothing)
+    body.update(dict.fromkeys(_ASKED_BY_LIGHTNING & hooks))
     return type(cls.__name__, (cls, *bases), {**body, "__module__": cls.__module__, "__doc__": cls.__doc__})
 
 

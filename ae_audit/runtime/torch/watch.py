@@ -249,5 +249,11 @@ def _is_keras(module: torch.nn.Module) -> bool:
 
 def _optimizers() -> list[torch.optim.Optimizer]:
     """Every optimizer that there is; one that wraps another (of ``accelerate``) has no hooks, and is none itself."""
-    found = (one for one in gc.get_objects() if issubclass(type(one), torch.optim.Optimizer))
+    kinds = {torch.optim.Optimizer}
+    waiting = [torch.optim.Optimizer]
+    while waiting:
+        more = [kind for kind in waiting.pop().__subclasses__() if kind not in kinds]
+        kinds.update(more)
+        waiting += more
+    found = [one for one in gc.get_objects() if type(one) in kinds]  # of all objects: the quickest test there is
     return [one for one in found if hasattr(one, "_optimizer_step_pre_hooks")]
