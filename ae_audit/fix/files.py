@@ -10,7 +10,6 @@ from ae_audit.base.records import dataclass
 from ae_audit.fix.source import Text, diff, parse
 from ae_audit.schema.findings import Edit, Finding
 from ae_audit.source.edits import apply
-from ae_audit.source.notebook_offsets import cell_texts
 from ae_audit.source.text import Sources, decode
 
 _BOM = b"\xef\xbb\xbf"
@@ -133,6 +132,8 @@ def _decoded(raw: bytes) -> tuple[str, str]:
 
 
 def _notebook(raw: str, edits: Collection[Edit]) -> str:
+    from ae_audit.source.notebook_offsets import cell_texts  # programs that are no notebook do without JSON
+
     cells = cell_texts(raw)
     changes: list[tuple[int, int, str]] = []
     for edit in edits:

@@ -6,7 +6,6 @@ the key and what was probably meant.
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 import sys
@@ -87,6 +86,8 @@ def _handed_on(settings: Settings) -> Settings:
     def anchored(pattern: str) -> str:
         if "/" not in pattern.rstrip("/") or os.path.isabs(pattern):
             return pattern
+        import glob  # spares most runs its import
+
         return os.path.join(glob.escape(folder), pattern)
 
     return replace(
