@@ -14,8 +14,9 @@ import io
 import os
 import pickle
 import re
+import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
@@ -28,6 +29,7 @@ from ae_audit.runtime.stand_ins import containers, downloads, keras_frames, tens
 from ae_audit.runtime.stand_ins.lessons import NOTHING, SAMPLES, Lessons
 from ae_audit.runtime.stand_ins.pretrained import AbsentWeights
 from ae_audit.runtime.stand_ins.shape_clues import Clues, is_label
+from ae_audit.runtime.stand_ins.unpacking import Parts, unpacked_by
 from ae_audit.runtime.stand_ins.virtual_paths import PICTURES, InventedPaths, asked_by_a_library
 
 _PICKLED = (".pkl", ".pickle", ".p", ".pck", ".joblib")
@@ -76,7 +78,8 @@ class FileStandIns:
     def install(self) -> None:
         """Begin; before the program is run."""
         self._paths.install()
-        self._watch.when_imported("numpy", lambda module: self._replace(module, "load", self._array))
+        whole = functools.partial(self._replace, name="load", make=self._array, several=True)
+        self._watch.when_imported("numpy", whole)
         for name in ("loadtxt", "genfromtxt"):
             self._watch.when_imported("numpy", functools.partial(self._replace, name=name, make=self._numbers))
         self._watch.when_imported("pandas", self._web_tables)
@@ -84,9 +87,10 @@ class FileStandIns:
             self._watch.when_imported("pandas", functools.partial(self._replace, name=name, make=self._table))
         self._watch.when_imported("pandas", functools.partial(self._replace, name="read_pickle", make=self._array))
         for module in ("joblib.numpy_pickle", "joblib"):
-            self._watch.when_imported(module, functools.partial(self._replace, name="load", make=self._array))
+            self._watch.when_imported(module, whole)
         for module in ("torch.serialization", "torch"):
-            self._watch.when_imported(module, functools.partial(self._replace, name="load", make=self._tensor))
+            tensors = functools.partial(self._replace, name="load", make=self._tensor, several=True)
+            self._watch.when_imported(module, tensors)
         self._opened()
         containers.install(self, self._watch)
         tensorflow_files.install(self, self._watch)
@@ -115,7 +119,15 @@ class FileStandIns:
         """What stands in for functions of packages that download data, by module."""
         return downloads.packages(self)
 
-    def _replace(self, module: ModuleType, name: str, make: Callable[[str], Any]) -> None:
+    def _replace(self, module: ModuleType, name: str, make: Callable[..., Any], *, several: bool = False) -> None:
+        """Have ``make`` make what ``module.name`` does not find.
+
+        Args:
+            module: the module of a function that reads a file.
+            name: its name there.
+            make: gets the path; with ``several`` also the names that the program takes the result apart into.
+            several: whether one file may hold several arrays.
+        """
         original = getattr(module, name, None)
         if original is None:
             return
@@ -129,7 +141,8 @@ class FileStandIns:
                 file: Any = args[0] if args else kwargs.get(first)
                 named = isinstance(file, (str, os.PathLike))
                 absent = named and (isinstance(error, FileNotFoundError) or "://" in os.fspath(file))
-                made = make(os.fspath(file)) if absent else None
+                parts = (unpacked_by(sys._getframe(1)),) if several else ()
+                made = make(os.fspath(file), *parts) if absent else None
                 if made is None:
                     raise
                 return made
@@ -168,7 +181,9 @@ class FileStandIns:
 
         @functools.wraps(original_load)
         def load(file: Any, *args: Any, **kwargs: Any) -> Any:
-            return file.array if isinstance(file, _PickledArray) else original_load(file, *args, **kwargs)
+            if not isinstance(file, _PickledArray):
+                return original_load(file, *args, **kwargs)
+            return self._array(file.path, unpacked_by(sys._getframe(1)))
 
         builtins.open = io.open = open_  # one function under two names
         pickle.load = load
@@ -177,8 +192,7 @@ class FileStandIns:
         """An open file, of a kind that can be made up."""
         ending = os.path.splitext(path)[1].lower()
         if binary and ending in _PICKLED:
-            made = self._array(path)
-            return None if made is None else _PickledArray(made)
+            return _PickledArray(path) if self._can_be_made(path) else None
         if binary or ending not in {*_TABLES, *_TEXTS}:
             return None
         if ending in _TABLES:
@@ -187,14 +201,18 @@ class FileStandIns:
         self.say(path, f"a text of {len(text.splitlines())} lines")
         return io.StringIO(text)
 
-    def _tensor(self, path: str) -> Any:
+    def _tensor(self, path: str, parts: Parts = ()) -> Any:
         """Data that were saved as tensors; for what is named like weights, a mark that leaves a network as it is."""
         if _WEIGHTS.search(os.path.basename(path)):
             self._say_weights(path)
             return AbsentWeights()
-        made = self._array(path)
         torch: Any = importlib.import_module("torch")
-        return torch.as_tensor(made) if isinstance(made, np.ndarray) else None
+
+        def tensors(made: Any) -> Any:
+            return tuple(map(tensors, made)) if isinstance(made, tuple) else torch.as_tensor(made)
+
+        made = self._array(path, parts)
+        return tensors(made) if isinstance(made, (np.ndarray, tuple)) else None
 
     def _say_weights(self, path: str) -> None:
         text = f"{path} does not exist: the weights stayed as they were made (--stand-in)"
@@ -223,9 +241,17 @@ class FileStandIns:
         self._folder_of(getattr(module, "DirectoryIterator", None))
         keras_frames.install(module, self)
 
-    def _array(self, path: str) -> Any:
-        if self.clues.sample is None and not is_label(os.path.basename(path)):
+    def _can_be_made(self, path: str) -> bool:
+        """Whether it is known what an array of that name holds."""
+        return self.clues.sample is not None or is_label(os.path.basename(path))
+
+    def _array(self, path: str, parts: Parts = ()) -> Any:
+        """Samples or labels; several arrays where the program takes them apart into ``parts``."""
+        if not self._can_be_made(path):
             return None
+        if parts:
+            self.say(path, f"arrays for {', '.join(_flat(parts))}")
+            return self._several(parts)
         if path.lower().endswith(".npz"):
             names = self.clues.names or ("arr_0",)
             self.say(path, f"the arrays {', '.join(names)}")
@@ -234,6 +260,9 @@ class FileStandIns:
         shown = f"{self.count} samples of the shape {values.shape[1:]}" if values.ndim > 1 else f"{self.count} labels"
         self.say(path, shown)
         return values
+
+    def _several(self, parts: Parts) -> tuple[Any, ...]:
+        return tuple(self.values(part) if isinstance(part, str) else self._several(part) for part in parts)
 
     def _numbers(self, path: str) -> Any:
         """What ``loadtxt`` gives: samples for the model, else the numbers of a table."""
@@ -402,12 +431,17 @@ def _days(pandas: Any, limits: Sequence[str], count: int) -> Any:
     return pandas.date_range(first, known[-1] + pandas.Timedelta(days=count // 2), periods=count).normalize()
 
 
-class _PickledArray(io.BytesIO):
-    """An open file that holds a pickled array."""
+def _flat(parts: Parts) -> Iterator[str]:
+    for part in parts:
+        yield from (part,) if isinstance(part, str) else _flat(part)
 
-    def __init__(self, array: Array) -> None:
+
+class _PickledArray(io.BytesIO):
+    """An open file of pickled arrays, which are made when it is loaded."""
+
+    def __init__(self, path: str) -> None:
         super().__init__()
-        self.array = array
+        self.path = path
 
 
 class _Archive(dict[str, Array]):

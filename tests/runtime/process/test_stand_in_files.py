@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ae_audit.runtime.host.imports import ImportWatch
@@ -215,6 +216,29 @@ def test_what_is_walked_is_told_of_before_it_is_opened(made_up: FileStandIns, op
     (told,) = made_up.used
     assert told.startswith("nowhere/input does not exist: a folder of 160 pictures")
     assert made_up.guessed_ranks is (opened_by == "the program")
+
+
+def test_arrays_that_a_program_takes_apart_at_once(made_up: FileStandIns, tmp_path: Path) -> None:
+    with open(tmp_path / "both.pkl", "rb") as file:
+        (x_train, y_train), (x_test, y_test) = pickle.load(file)
+    assert x_train.shape == x_test.shape == (512, 16, 16, 3)
+    assert y_train.shape == y_test.shape == (512,)
+    with open(tmp_path / "one.pkl", "rb") as file:
+        one = pickle.load(file)
+    assert one.shape == (512, 16, 16, 3)
+
+
+def test_arrays_of_numpy_that_a_program_takes_apart_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    put_back_afterwards(monkeypatch)
+    for name in ("load", "loadtxt", "genfromtxt"):
+        monkeypatch.setattr(np, name, getattr(np, name))
+    watch = ImportWatch(lambda name, error: None)
+    monkeypatch.setattr(watch, "when_imported", lambda name, call: call(np) if name == "numpy" else None)
+    FileStandIns(watch, Clues((16, 16, 3)), lambda text: None).install()
+    x_train, x_test, y_train, y_test = np.load(tmp_path / "split.npy", allow_pickle=True)
+    assert x_train.shape == x_test.shape == (512, 16, 16, 3)
+    assert y_train.shape == y_test.shape == (512,)
+    assert np.load(tmp_path / "split.npy").shape == (512, 16, 16, 3)
 
 
 def test_a_pickled_array_that_is_not_there(made_up: FileStandIns, tmp_path: Path) -> None:
