@@ -9,10 +9,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
-import time
 from collections.abc import Sequence
 
+from ae_audit.base.orphans import once_orphaned
 from ae_audit.base.progress import Progress
 from ae_audit.cli.common import cleaned_up
 from ae_audit.engine import audit_each
@@ -24,7 +23,7 @@ from ae_audit.settings.options import Settings
 
 def main(arguments: Sequence[str]) -> int:
     """Perform the order on standard input."""
-    threading.Thread(target=_end_with, args=(int(arguments[0]),), daemon=True).start()
+    once_orphaned(int(arguments[0]), lambda: os.kill(os.getpid(), signal.SIGTERM))  # which also ends our children
     sys.stdout.write(perform(sys.stdin.read(), _audit))
     return 0
 
@@ -32,13 +31,6 @@ def main(arguments: Sequence[str]) -> int:
 def _audit(targets: Sequence[AuditTarget], settings: Settings) -> tuple[FileAudit, ...]:
     with cleaned_up(targets):
         return audit_each(targets, settings, Progress())
-
-
-def _end_with(parent: int) -> None:
-    """Whoever wanted the result is gone, so nothing is left to do but to clean up."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def audit_on_cluster(
     found: dict[str, FileAudit] = {}
     try:
         with _connected(address) as client:
-            _check(client, settings, address)
+            _check(client, address)
             for audit in _Session(client, settings).audits(tasks_for(targets, settings)):
                 found[audit.target.path] = audit
                 progress.done(audit.target.path)
@@ -82,14 +82,17 @@ def _connected(address: str) -> Iterator[Any]:
         client.close(timeout=2)
 
 
-def _check(client: Any, settings: Settings, address: str) -> None:
+def _check(client: Any, address: str) -> None:
     """See to it that every worker can do the work.
 
     Raises:
         UsageError: with what one of them lacks.
     """
     if not client.scheduler_info(n_workers=-1)["workers"]:
-        client.wait_for_workers(1, timeout=_WITHOUT_WORKERS)
+        try:
+            client.wait_for_workers(1, timeout=_WITHOUT_WORKERS)
+        except TimeoutError:
+            raise UsageError(f"--dask: the scheduler at {address} has no workers.") from None
     try:
         answers: dict[str, tuple[str, bool]] = client.run(_what_is_there, os.getcwd())
     except ModuleNotFoundError as error:

@@ -392,16 +392,9 @@ def _audit_chunk(targets: Sequence[AuditTarget], how: tuple[Settings, Sources, s
 def _begin_work(parent: int) -> None:
     """What a worker does first: leave Ctrl-C to the parent, which ends the pool, and end when the parent is killed."""
     import signal
-    import threading
+
+    from ae_audit.base.orphans import once_orphaned
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    """A worker waits for work from a pipe of which it holds both ends, so that it would wait for ever."""
-    import time
-
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
+    # a worker waits for work from a pipe of which it holds both ends, so that it would wait for ever
+    once_orphaned(parent, lambda: os._exit(1))

@@ -28,14 +28,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Cluster:
-    """A scheduler with two workers, started as users start them."""
+    """A scheduler with workers, started as users start them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, workers: int = 2) -> None:
         self._folder = folder
         self._known = folder / "scheduler.json"
         worker = ("--nthreads", "1", "--memory-limit", "2GiB", "--local-directory", str(folder))
         self._parts = [self._start("scheduler", "--port", "0", "--host", "127.0.0.1")]
-        self._parts += [self._start("worker", *worker) for _ in range(2)]
+        self._parts += [self._start("worker", *worker) for _ in range(workers)]
         wait_for(self._known.exists)
         self.address: str = json.loads(self._known.read_text())["address"]
 
@@ -133,6 +133,16 @@ def test_no_cluster_is_one_sentence(address: str, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("ae_audit.engine.cluster._CONNECT", 0.5)
     with pytest.raises(UsageError, match="no Dask scheduler"):
         by(address, [str(ROOT / "fixtures")], Settings(static=True))
+
+
+def test_no_workers_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ae_audit.engine.cluster._WITHOUT_WORKERS", 0.2)
+    lonely = Cluster(tmp_path, workers=0)
+    try:
+        with pytest.raises(UsageError, match="has no workers"):
+            by(lonely.address, [str(ROOT / "fixtures")], Settings(static=True))
+    finally:
+        lonely.close()
 
 
 def wait_for(reached: Callable[[], bool]) -> None:

@@ -6,34 +6,15 @@ A network is trained on numbers of words; which words they are makes no differen
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections import Counter
 from typing import Any
 
 _WORD = re.compile(r"\w+(?:'\w+)?|[^\w\s]")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _COMMON = (
-    *(
-        "i",
-        "me",
-        "my",
-        "we",
-        "our",
-        "you",
-        "your",
-        "he",
-        "him",
-        "his",
-        "she",
-        "her",
-        "it",
-        "its",
-        "they",
-        "them",
-        "what",
-    ),
-    *("which", "who", "this", "that", "these", "those", "am", "is", "are", "was", "were", "be", "been", "have", "has"),
-    *("had", "do", "does", "did", "a", "an", "the", "and", "but", "if", "or", "because", "as", "of", "at", "by", "for"),
-    *("with", "to", "from", "in", "out", "on", "off", "then", "here", "there", "all", "any", "no", "nor", "not", "so"),
+    "i me my we our you your he him his she her it its they them what which who this that these those am "
+    "is are was were be been have has had do does did a an the and but if or because as of at by for with "
+    "to from in out on off then here there all any no nor not so"
 )
 _ENDINGS = ("ing", "edly", "ed", "es", "ly", "s")
 _LEAST = 3
@@ -94,23 +75,7 @@ class Stopwords:
 
     def words(self, *_: Any) -> list[str]:
         """The commonest words of English, whatever the language."""
-        return list(_COMMON)
-
-
-class FreqDist(dict[Any, int]):
-    """How often each word occurs."""
-
-    def __init__(self, samples: Iterable[Any] = ()) -> None:
-        super().__init__()
-        for sample in samples:
-            self[sample] += 1
-
-    def __missing__(self, sample: Any) -> int:
-        return 0
-
-    def most_common(self, count: int | None = None) -> list[tuple[Any, int]]:
-        """The most frequent, with their numbers."""
-        return sorted(self.items(), key=lambda item: -item[1])[:count]
+        return _COMMON.split()
 
 
 _TOKENIZE = {
@@ -124,10 +89,10 @@ _TOKENIZE = {
 }
 _STEM = dict.fromkeys(("PorterStemmer", "SnowballStemmer", "LancasterStemmer", "WordNetLemmatizer"), Stemmer)
 NAMES: dict[str, dict[str, Any]] = {
-    "nltk": {**_TOKENIZE, **_STEM, "FreqDist": FreqDist, "download": lambda *_, **__: True},
+    "nltk": {**_TOKENIZE, **_STEM, "FreqDist": Counter, "download": lambda *_, **__: True},
     "nltk.tokenize": _TOKENIZE,
     "nltk.stem": _STEM,
     **{f"nltk.stem.{module}": _STEM for module in ("porter", "snowball", "wordnet", "lancaster")},
     "nltk.corpus": {"stopwords": Stopwords()},
-    "nltk.probability": {"FreqDist": FreqDist},
+    "nltk.probability": {"FreqDist": Counter},
 }
