@@ -14,7 +14,10 @@ nox.options.sessions = ["lint", "quick"]
 nox.options.error_on_missing_interpreters = False
 
 CONSTRAINED = ("-q", "-c", "constraints.txt")
-WITHOUT_FRAMEWORKS = ("pytest", "pytest-xdist", "hypothesis", "jsonschema", "scikit-learn", "opencv-python-headless")
+WITHOUT_FRAMEWORKS = (
+    *("pytest", "pytest-xdist", "hypothesis", "jsonschema", "import-linter"),
+    *("scikit-learn", "opencv-python-headless", "pillow"),
+)
 TWO_CORES = ("-q", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 
 
