@@ -34,7 +34,7 @@ from ae_audit.static.domain.values import (
 )
 from ae_audit.static.source.sources import Where
 from ae_audit.theory.activations import ActivationRange, find_activation
-from ae_audit.theory.intervals import Interval
+from ae_audit.theory.intervals import REAL_LINE, Interval
 from ae_audit.theory.ranges import UNKNOWN_RANGE, Tri, ValueRange
 
 TYPE_CHECKING = False
@@ -370,12 +370,23 @@ def random(run: Evaluator, call: Call, values: ValueRange, shape: Shape, what: s
     )
 
 
+NORMAL = ValueRange(REAL_LINE, Interval(-2.0, 2.0))
+"""what the many numbers of a training that a standard normal distribution gives may be, and surely reach"""
+MANY = 256
+"""numbers of which some lie beyond two standard deviations on either side, but for one time in 200"""
+
+
+def normal_values(shape: Shape) -> ValueRange:
+    """What numbers from a standard normal distribution may be, and surely reach; of a few, one deviation."""
+    known = None if shape is None or None in shape else math.prod(extent for extent in shape if extent is not None)
+    return NORMAL if known is None or known >= MANY else ValueRange(REAL_LINE, Interval(-1.0, 1.0))
+
+
 def normal(run: Evaluator, call: Call, mean: float | None, std: float | None, shape: Shape, what: str) -> Array:
     """Normally distributed noise."""
     centre, width = 0.0 if mean is None else mean, 1.0 if std is None else std
     many = shape != () and math.isfinite(centre) and math.isfinite(width)
-    reach = Interval(centre - 2 * abs(width), centre + 2 * abs(width)) if many else None
-    made = random(run, call, ValueRange(reach=reach), shape, what)
+    made = random(run, call, normal_values(shape).affine(abs(width), centre) if many else ValueRange(), shape, what)
     return replace(made, standardised=Tri.of((centre, width) == (0.0, 1.0)))
 
 

@@ -289,9 +289,9 @@ def thresholded(array: Array, how: str, where: Where | None, *, equal: bool = Fa
     Where it asks for equality, pixels may just as well be the classes of a map, of which this is one plane or all.
     """
     labels = array.structure in LABELS
-    if array.structure is Structure.CONTINUOUS:
+    if array.structure is Structure.CONTINUOUS or (array.statistic is not None and array.shape != () and not labels):
         array = replace(array, structure=Structure.UNKNOWN if equal else Structure.MULTI_HOT)
-    return recast(replace(array, pictured=False), ValueRange.exactly(UNIT), how, where,
+    return recast(replace(array, pictured=False, statistic=None), ValueRange.exactly(UNIT), how, where,
                   structure=Structure.BINARY_LABEL if labels else array.structure, structure_axis=None)  # fmt: skip
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
 
 TABLE = Table("numpy")
 TABLE.aliases.update({"jax.numpy": "numpy", "cupy": "numpy", "tensorflow.experimental.numpy": "numpy",
-                      "numpy.random.RandomState": "numpy.random", "autograd.numpy": "numpy"})  # fmt: skip
+                      "autograd.numpy": "numpy"})  # fmt: skip
 TABLE.constants.update({"numpy.pi": math.pi, "numpy.e": math.e, "numpy.newaxis": None, "numpy.inf": math.inf,
                         "numpy.Inf": math.inf})  # fmt: skip
 MOVING = (

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import Structure
 from ae_audit.static.domain.arguments import Call
+from ae_audit.static.domain.array_api import Shape, normal_values
 from ae_audit.static.domain.stores import Store
 from ae_audit.static.domain.values import (
     NONE,
@@ -29,7 +30,7 @@ from ae_audit.static.knowledge.torch import functional as names
 from ae_audit.static.knowledge.torch import heads
 from ae_audit.static.knowledge.torch.shape_ops import cast
 from ae_audit.static.knowledge.torch.torchvision_steps import dtype_name
-from ae_audit.theory.intervals import REAL_LINE, Interval
+from ae_audit.theory.intervals import Interval
 from ae_audit.theory.ranges import Tri, ValueRange
 
 TYPE_CHECKING = False
@@ -39,8 +40,6 @@ if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
     from ae_audit.static.interpreter.run import Run
 
 TABLE = Table("torch creation")
-NORMAL = ValueRange(REAL_LINE, Interval(-1.0, 1.0))
-"""Normal values: no bound, and among more than a handful some below −1 and some above 1."""
 
 
 # -- from data -------------------------------------------------------------------------------------------------------
@@ -124,7 +123,7 @@ def _creator(name: str) -> Callable[[Run, Call], Value]:
         dtype = dtype_name(call.get(None, "dtype")) or copied or ("int64" if plain in _INTEGERS else "float32")
         if python(call.get(None, "requires_grad")) is True:
             return heads.parameter(shape)
-        values = _values(run, plain, call, like)
+        values = _values(run, plain, call, like, shape)
         return Array(
             values=values,
             dtype=dtype,
@@ -183,7 +182,7 @@ def _count(value: Value | None) -> int | None:
 _INTEGERS = frozenset({"randint", "randperm", "arange", "range"})
 
 
-def _values(run: Run, name: str, call: Call, like: bool) -> ValueRange:
+def _values(run: Run, name: str, call: Call, like: bool, shape: Shape) -> ValueRange:
     skip = 1 if like else 0
     fixed = names.CREATING.get(name)
     if name == "rand":
@@ -191,11 +190,11 @@ def _values(run: Run, name: str, call: Call, like: bool) -> ValueRange:
     if fixed is not None:
         return ValueRange.exactly(Interval(*fixed))
     if name == "randn":
-        return NORMAL
+        return normal_values(shape)
     if name == "normal":
         mean, std = number(call.get(0, "mean")), number(call.get(1, "std"))
         known = mean is not None and std is not None and std >= 0
-        return NORMAL.affine(std or 0.0, mean or 0.0) if known else ValueRange()
+        return normal_values(shape).affine(std or 0.0, mean or 0.0) if known else ValueRange()
     if name == "full":
         value = number(call.get(1, "fill_value"))
         return ValueRange() if value is None else ValueRange.exactly(Interval(value, value))
@@ -240,7 +239,11 @@ def _filler(name: str) -> Callable[[Run, Any, Call], Value]:
         made = ValueRange() if values is None else ValueRange.exactly(Interval(*values))
         if name == "normal_":
             mean, std = call.number(0, "mean", default=0.0), call.number(1, "std", default=1.0)
-            made = NORMAL.affine(std, mean) if mean is not None and std is not None and std >= 0 else ValueRange()
+            made = (
+                normal_values(receiver.shape).affine(std, mean)
+                if mean is not None and std is not None and std >= 0
+                else ValueRange()
+            )
         elif name == "uniform_":
             lo, hi = call.number(0, "from", default=0.0), call.number(1, "to", default=1.0)
             made = ValueRange(Interval(lo, hi)) if lo is not None and hi is not None and lo < hi else ValueRange()
