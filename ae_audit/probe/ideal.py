@@ -67,7 +67,10 @@ RUN_AWAY = 10.0
 """times what a constant costs beyond the target: so far below it only a loss without a floor can fall"""
 LEVELS = (-30.0, -10.0, -3.0, -1.0, 1.0, 3.0, 10.0, 30.0)
 """constant free values at which a gradient is looked for when the output layer is asked what it can produce"""
+FAR_LEVELS = tuple(sign * 10.0**power for sign in (-1.0, 1.0) for power in range(2, 7))
+"""further ones, where an output layer that flattens (a logarithm, a root) may still have far to go"""
 HALVINGS = 12
+FINE_HALVINGS = 40
 REACHED = 0.99
 """R² from which the output layer is known to produce the target, and no further start is tried"""
 BEYOND_ZERO = -1.3
@@ -317,16 +320,41 @@ class _Judgement:
             self._own,
         ]
         if truth.wanted.size == self._own.size:
+            starts.insert(0, self._bracketed(approach))
             starts.append(truth.wanted.ravel().copy())  # where a clip or a relu hands it on, nothing else leads there
         starts.append(self._live(approach))
         greatest = max(_greatest(approach(start)) for start in starts)
         best = -math.inf if greatest > 0.0 else 0.0
         for start in starts if greatest > 0.0 else ():
+            best = max(best, float(truths.r2(truth, truth.wanted, approach(start).prediction)))
+            if best >= REACHED:
+                break
             led = self._descend(approach, start, self._unit(start), greatest)
             best = max(best, float(truths.r2(truth, truth.wanted, led.last.prediction)))
             if best >= REACHED:
                 break
         return best
+
+    def _bracketed(self, approach: Callable[[Floats], Played]) -> Floats:
+        """Free values at which each prediction is its target, should it depend on its own free value alone."""
+        wanted = self._truth.wanted.ravel()
+        levels = np.sort(np.asarray((*LEVELS, *FAR_LEVELS)))
+
+        def beyond(free: Floats) -> Floats:
+            return np.asarray(approach(free).prediction, dtype=np.float64).ravel() - wanted
+
+        errors = np.asarray([beyond(np.full(self._own.size, level)) for level in levels])
+        errors = np.where(np.isfinite(errors), errors, np.inf)
+        low = high = levels[np.argmin(np.abs(errors), axis=0)]
+        for lower, upper, below, above in zip(levels, levels[1:], errors, errors[1:], strict=False):
+            between = np.isfinite(below) & np.isfinite(above) & (np.sign(below) != np.sign(above))
+            low, high = np.where(between, lower, low), np.where(between, upper, high)
+        rising = beyond(high) >= beyond(low)
+        for _ in range(FINE_HALVINGS):
+            middle = 0.5 * (low + high)
+            too_far = (beyond(middle) > 0.0) == rising
+            low, high = np.where(too_far, low, middle), np.where(too_far, middle, high)
+        return np.asarray(0.5 * (low + high))
 
     def _live(self, approach: Callable[[Floats], Played]) -> Floats:
         """Equal free values at which the output layer has a gradient, where there are any."""

@@ -50,6 +50,9 @@ class Network:
         if self._head == "sigmoid":
             p = sigmoid(z)
             return p, p * (1.0 - p)
+        if self._head == "log":  # log(1 + softplus(z)), of counts and prices
+            soft = np.logaddexp(0.0, z)
+            return np.log1p(soft), sigmoid(z) / (1.0 + soft)
         if self._head == "clip":
             return np.clip(z, 0.0, 1.0), ((z > 0.0) & (z < 1.0)).astype(np.float64)
         return z, np.ones_like(z)
@@ -162,6 +165,13 @@ def test_a_known_loss_that_no_output_can_serve_misses() -> None:
     assert ideal.outcome is Outcome.UNREACHABLE
     assert ideal.reachable is not None
     assert ideal.reachable < 0.0
+
+
+@pytest.mark.parametrize("prices", [1e3, 1e5])
+def test_an_output_layer_that_flattens_reaches_far(prices: float) -> None:
+    made = judge(Network(squares, np.log1p(prices * (0.5 + GREY)), "log"), setup("mse"))
+    assert made.outcome in {Outcome.ARRIVES, Outcome.ELSEWHERE}
+    assert made.reachable == pytest.approx(1.0, abs=1e-6)
 
 
 def test_a_start_without_gradient_is_dead() -> None:
