@@ -395,6 +395,9 @@ def _hold(
         comparison = compare(bench.scores(contest.with_fix, steps), bench.unfixed_scores(contest.without_fix, steps))
     if comparison.verdict is Verdict.REFUTED and steps < LEAST_STEPS:
         comparison = replace(comparison, verdict=Verdict.INCONCLUSIVE, reason="so early the arms do not differ")
+    if comparison.verdict is Verdict.REFUTED and bench.capture.setup.loss.weighted:
+        reason = "the loss is weighted, so its best prediction is not the target, and R² does not tell the arms apart"
+        comparison = replace(comparison, verdict=Verdict.INCONCLUSIVE, reason=reason)
     return comparison, steps
 
 

@@ -162,6 +162,10 @@ class Head:
     trail: tuple[TrailStep, ...] = field(default=(), metadata=JUDGED)
 
 
+WEIGHTS = frozenset({"weight", "pos_weight"})
+"""parameters of a loss by which values or classes are weighed; with them it has another floor"""
+
+
 @dataclass(frozen=True, slots=True)
 class LossUse:
     """The loss as this program uses it."""
@@ -195,6 +199,11 @@ class LossUse:
         from ae_audit.theory.losses import find_loss  # reading source needs the names alone
 
         return find_loss(self.name, from_logits=self.from_logits is Tri.YES, **dict(self.parameters))
+
+    @property
+    def weighted(self) -> bool:
+        """Whether it weighs values or classes, so that what it rewards most is not the mean of the target."""
+        return any(name in WEIGHTS for name, _ in self.parameters)
 
 
 @dataclass(frozen=True, slots=True)

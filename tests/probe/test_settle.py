@@ -108,6 +108,14 @@ def test_a_head_that_does_as_well_is_refuted() -> None:
     assert settled.verdict is Verdict.REFUTED
 
 
+def test_under_a_weighted_loss_a_head_that_does_as_well_is_not_refuted() -> None:
+    weighted = LossUse(name="bce", parameters=(("pos_weight", 4.0),))
+    capture = NumpyCapture("linear", setup=TrainingSetup(Framework.TORCH, Location("a.py", 1), loss=weighted))
+    (settled,) = settle(capture, [finding(SwapActivation("linear"))], ProbeOptions())
+    assert settled.verdict is Verdict.INCONCLUSIVE
+    assert "weighted" in settled.evidence[-1].text
+
+
 def test_a_program_whose_step_raises_loses_to_one_that_learns() -> None:
     capture = NumpyCapture("linear", raises_as_written=True)
     (settled,) = settle(capture, [finding(SwapActivation("linear"))], ProbeOptions())

@@ -83,7 +83,7 @@ class BceSoftTargetFloor(Rule):
 
 def _suits(setup: TrainingSetup) -> bool:
     """Whether the head gives what this form of the loss takes, and its floor is the entropy."""
-    if any(name in {"weight", "pos_weight"} for name, _ in setup.loss.parameters):
+    if setup.loss.weighted:
         return False
     hull = setup.head.range.values.hull
     if setup.loss.from_logits is Tri.YES:

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from ae_audit.runtime.torch.bce import OUTSIDE_UNIT, refuse_outside_unit
 from ae_audit.runtime.torch.functions import Function, short_name
-from ae_audit.schema.training_setup import Parameters
+from ae_audit.schema.training_setup import WEIGHTS, Parameters
 from ae_audit.theory import losses as theory
 from ae_audit.theory.loss import Link, TargetKind
 from ae_audit.theory.loss_families import ONLY_CLASS_INDEX, RATES, link_of, takes_log_probabilities
@@ -160,8 +160,6 @@ def _of_gaussian(given: dict[str, Any]) -> Parameters:
 
 
 NOT_PARAMETERS = frozenset({"reduction", "reduce", "size_average", "eps", "full", "var"})
-WEIGHTS = frozenset({"weight", "pos_weight"})
-"""Of values or classes: that there are any is told, since the loss then has another floor."""
 DEFAULTS: dict[str, Any] = {"ignore_index": -100, "label_smoothing": 0.0}
 """Values that say nothing."""
 
