@@ -54,7 +54,8 @@ class CustomLoss:
     """One loss without a name of its own.
 
     ``value`` is the call that computes it, ``region`` the serials of the calls between prediction and value;
-    ``targets`` are the leaves that hold the target (all of one value).
+    ``targets`` are the leaves that hold the target (all of one value); ``drawn`` the call of chance that made it in the
+    step itself, if one did: the leaf then holds what it gave.
     """
 
     value: Node
@@ -63,6 +64,7 @@ class CustomLoss:
     region: frozenset[int]
     constant: float | None = None
     """the number that every prediction is compared with, where there is no target but that (a critic's 1)"""
+    drawn: Ref | None = None
 
     @property
     def target(self) -> Leaf:
@@ -166,7 +168,7 @@ def _loss_of(term: Node) -> CustomLoss | None:
     region = region_of(term)
     joins = _joins(region)
     if not joins:
-        return None
+        return _loss_against_drawn(term, region)
     subtractions = [join for join in joins if join[0].name in DIFFERENCES]
     chosen = subtractions[-1] if subtractions else joins[0]
     joined = [leaf for _, _, leaf in joins]
@@ -179,6 +181,24 @@ def _loss_of(term: Node) -> CustomLoss | None:
     targets = targets if plain in {None, target} else (plain,)
     targets = as_they_were(targets, _numel(prediction))
     return CustomLoss(term, prediction, targets, frozenset(node.serial for node in region))
+
+
+def _loss_against_drawn(term: Node, region: Sequence[Node]) -> CustomLoss | None:
+    """The loss of a term that takes the prediction from what the step itself has drawn: noise, or made-up data."""
+    for node in reversed(region):
+        if node.is_module or node.name not in DIFFERENCES:
+            continue
+        ours = [ref for ref in node.refs() if ref.kind is Kind.MODEL]
+        for ref in node.refs() if ours else ():
+            sample = ref.source.sample if isinstance(ref.source, Node) and ref.kind is Kind.NOISE else None
+            if sample is None or ref.index or sample.nelement() != _numel(ours[0]):
+                continue
+            target = Leaf()
+            target.fill(sample)
+            if varies(target):
+                serials = frozenset(node.serial for node in region)
+                return CustomLoss(term, ours[0], (target,), serials, drawn=ref)
+    return None
 
 
 def _loss_against_constant(term: Node) -> CustomLoss | None:
@@ -443,6 +463,8 @@ def _value(loss: CustomLoss, p: torch.Tensor, y: torch.Tensor) -> float | None:
 
     player = Player(leaf_value)
     player.preset(loss.prediction, p.to(target.device))
+    if loss.drawn is not None:
+        player.preset(loss.drawn, replaced)
     try:
         with torch.no_grad():
             player.run([node for node in ancestors([Ref(loss.value)]) if _needed(node, loss)])

@@ -139,7 +139,7 @@ class LossSites:
                 LossEvent(
                     loss.value,
                     loss.prediction,
-                    Ref(loss.target),
+                    loss.drawn or Ref(loss.target),
                     site.spec,
                     loss.origin,
                     tuple(shape or ()),
@@ -147,7 +147,7 @@ class LossSites:
                     weight=site.weight,
                     factor=factor,
                     region=loss.region,
-                    targets=loss.targets,
+                    targets=() if loss.drawn else loss.targets,
                     site=site,
                 )
             )

@@ -336,3 +336,25 @@ def test_what_compares_nothing_with_data_is_said_to(record: Record, loss: str) -
     assert run.captures == ()
     assert run.recorder.blind_spot is not None
     assert run.recorder.blind_spot.line == run.line_of("loss.backward()")
+
+
+@pytest.mark.parametrize(
+    ("data", "loss", "name"),
+    [
+        ("x, y = images[:50], torch.randn(50, 16)", "((p - y) ** 2).mean()", "mse"),
+        ("y = 5 + torch.rand(50, 16); x = y / 6", "(y - p).abs().mean()", "mae"),
+        ("y = torch.randn(50, 16); x = images[:50] + y", "(p - y).pow(2).sum(1).mean()", "mse"),
+    ],
+)
+def test_a_target_that_the_step_draws(record: Record, data: str, loss: str, name: str) -> None:
+    program = PROGRAM.replace("x = images[(step * 50) % 400:][:50]", data).format(head="", loss=loss)
+    run = record(program)
+    setup = run.only.setup
+    assert setup.loss.name == name
+    assert setup.target.values.hull.width > 0.5
+    assert np.isfinite(run.only.trial((), 0).advance(3))
+
+
+def test_noise_on_the_output_is_no_target(record: Record) -> None:
+    program = PROGRAM.format(head="", loss="((p + torch.randn(50, 16)).square()).mean()")
+    assert not record(program).captures
