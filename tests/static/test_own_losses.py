@@ -440,3 +440,41 @@ codes = coder.inner(ASKED)
 def test_a_part_of_a_model_that_scales_its_input_is_asked_as_it_was_trained(asked: str, otherwise: bool) -> None:
     _, codes, _ = audited(SCALING_MODEL.replace("ASKED", asked))
     assert ("AE304" in codes) is otherwise
+
+
+COSINE = "F.normalize(net(x), dim=1) * F.normalize(x.flatten(1), dim=1)"
+
+
+@pytest.mark.parametrize(
+    ("loss", "weight"),
+    [
+        (f"-({COSINE}).sum(1).mean()", 1.0),
+        (f"(1 - ({COSINE}).sum(dim=-1)).mean()", 1.0),
+        (f"-torch.sum({COSINE})", 1.0),
+        (f"({COSINE}).sum(1).mean()", -1.0),
+    ],
+)
+def test_products_of_unit_vectors_are_their_cosine(loss: str, weight: float) -> None:
+    setup = setup_of(trained(f"loss = {loss}"))
+    assert (setup.loss.name, setup.loss.weight) == ("cosine_similarity", weight)
+    assert setup.target.source == "torchvision.datasets.MNIST"
+
+
+def test_a_cosine_that_a_loss_judges_is_a_score() -> None:
+    score = f"s = ({COSINE}).sum(1)"
+    setup = setup_of(trained(f"{score}\nloss = F.binary_cross_entropy_with_logits(5 * s, torch.ones(len(x)))"))
+    assert setup.loss.name == "bce"
+
+
+@pytest.mark.parametrize(("sign", "weight"), [("-", 1.0), ("", -1.0)])
+def test_a_cosine_for_each_sample_in_keras(sign: str, weight: float) -> None:
+    program = f"""
+    def loss(y_true, y_pred):
+        y_true, y_pred = tf.nn.l2_normalize(y_true, -1), tf.nn.l2_normalize(y_pred, -1)
+        return {sign}tf.reduce_sum(y_true * y_pred, axis=-1)
+    model = keras.Sequential([layers.Input((784,)), layers.Dense(12)])
+    model.compile("adam", loss=loss)
+    model.fit(np.random.rand(99, 784), np.random.rand(99, 12))
+    """
+    ((setup,), _, _) = audited(program)
+    assert (setup.loss.name, setup.loss.weight) == ("cosine_similarity", weight)

@@ -146,7 +146,8 @@ def reduced(
         made = tensors.remembering(made, [found], where)
         if how == "mean" and isinstance(along, (int, tuple)):
             made = tensors.averaged(found, made, shape)
-        summed = overlaps.reduced(found, divergences.reduced(found, made, how, along, where), how)
+        made = divergences.reduced(found, made, how, along, where)
+        summed = overlaps.reduced(found, made, how, where, whole=along is None)
         return critics.averaged(found, summed, how, where)
     if not isinstance(found, Array):
         return Unknown(f"what `{where.written}` gives", where)

@@ -1,5 +1,7 @@
 """Overlaps written out: Dice, Jaccard and Tversky losses as quotients of sums over a prediction and its target.
 
+A sum of products of both, each divided by its own length before, is their cosine.
+
 What is computed from a prediction p and a target y is followed as ``a + b · p + c · y + d · p · y`` until it is
 summed up; the quotient of ``I = Σ p y`` and a sum of that form is a Tversky index where the coefficients fit:
 ``I / (I + α (Σ y - I) + β (Σ p - I))``. Of p and y that are 0 or 1 the squares are they themselves, and what is added
@@ -24,11 +26,17 @@ SUMMING = frozenset({"sum", "mean"})
 _OURS, _THEIRS, _COMPLEMENT = (0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0), (1.0, 0.0, -1.0, 0.0)
 
 
-def reduced(value: Tensor, made: Value, how: str) -> Value:
-    """``made``, the ``how`` of what a tensor holds, as the sum that it is."""
+def reduced(value: Tensor, made: Value, how: str, where: Where, *, whole: bool) -> Value:
+    """``made``, the ``how`` of what a tensor holds, as the sum that it is; ``whole``: one number is left.
+
+    One number of products of unit vectors is their mean cosine; before, it may be a score that a loss is yet to judge.
+    """
     if not isinstance(made, Tensor):
         return made
     found = _of(value) if how in SUMMING else None
+    cosine = _cosine(found, where) if found is not None and whole else None
+    if cosine is not None:
+        return cosine
     return _with(made, None if found is None else replace(found, summed=True))
 
 
@@ -68,7 +76,8 @@ def _of(value: Value) -> Overlap | None:
         if known is not None and known.seen == _state(value):
             return known
         return None if value.derived else Overlap(value, None, _OURS)
-    if not isinstance(value, Array) or (value.random and not UNIT.covers(value.values.hull)):  # noise
+    noise = isinstance(value, Array) and value.random and not (UNIT.covers(value.values.hull) or _is_unit(value))
+    if not isinstance(value, Array) or noise:
         return None
     turned = value.scalings[-1:] == ("1 -",) if value.scale is None else value.scale < 0
     if value.statistic is not None:
@@ -146,6 +155,29 @@ def _combined(symbol: str, left: Overlap, right: Overlap) -> Overlap | None:
             parts = (one * other_one, ours * other_one, one * other_theirs, ours * other_theirs)
             return Overlap(prediction, target, parts)
     return None
+
+
+def by_sample(value: Tensor, where: Where) -> Value:
+    """What a loss function gives for each sample, as a loss where it is one of products of unit vectors."""
+    found = _of(value)
+    return value if found is None else _cosine(found, where) or value
+
+
+def _is_unit(array: Array) -> bool:
+    """Whether its vectors were divided by their lengths."""
+    return array.scalings[-1:] in {("unit_norm",), ("unit_norm()",)}
+
+
+def _cosine(form: Overlap, where: Where) -> LossValue | None:
+    """The similarity that sums of ``p * y`` over unit vectors are, as a loss with its sign turned."""
+    *others, both = form.parts
+    ours, target = form.prediction, form.target
+    if any(others) or not both or ours is None or target is None or not _is_unit(target):
+        return None
+    if ours.head.activation != "unit_norm" or ours.activation_of is None:
+        return None
+    use = LossUse(name="cosine_similarity", written=where.written, location=where.location, custom=True)
+    return LossValue((LossTerm(use, ours.activation_of, target, where, -both),))
 
 
 def _index(above: Overlap, below: Overlap, where: Where) -> LossValue | None:

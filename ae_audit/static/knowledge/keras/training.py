@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import Framework, LossUse, MetricUse
-from ae_audit.static.domain import losses, tensors
+from ae_audit.static.domain import losses, overlaps, tensors
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.loss_values import Pair
 from ae_audit.static.domain.values import (
@@ -317,6 +317,8 @@ def _one(run: Run, context: ModelFit, loss: Value, output: Value, target: Value,
     result = losses.from_function(run, custom, _as_data(run, target), output, place)
     if isinstance(result, Difference):
         result = losses.reduced(run, result, "mean", place)
+    elif isinstance(result, Tensor):
+        result = overlaps.by_sample(result, place)
     reported = False
     for term_use, term in losses.custom_uses(result, place):
         if term is not None and not isinstance(term.prediction, Tensor):

@@ -230,7 +230,8 @@ def reduce(run: Run, value: Value, call: Call, name: str) -> Value:
             made = tensors.remembering(replace(made, head=replace(made.head, shape=shape)), [value], call.where)
             if name == "mean" and isinstance(axis, (int, tuple)):
                 made = tensors.averaged(value, made, shape)
-        summed = overlaps.reduced(value, divergences.reduced(value, made, name, axis, call.where), name)
+        made = divergences.reduced(value, made, name, axis, call.where)
+        summed = overlaps.reduced(value, made, name, call.where, whole=axis is None)
         return critics.averaged(value, summed, name, call.where)
     array = run.as_array(value)
     if array is None:
