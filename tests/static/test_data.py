@@ -296,6 +296,11 @@ def test_what_a_function_gives_that_raises_is_not_known() -> None:
             "x = np.stack([np.cos(np.random.rand(9)), np.arange(9)], 1) + np.random.normal(scale=0.1, size=(9, 2))",
             Tri.NO,
         ),
+        (
+            "rng = np.random.RandomState(1); f = rng.uniform(2, 9); "
+            "x = np.sin(np.arange(500) / f + np.load('phase.npy')) + 0.1 * rng.randn(500)",
+            Tri.NO,
+        ),
         ("x = np.random.rand(90, 3) @ np.random.rand(3, 20) + 0.1 * np.random.randn(90, 20)", Tri.NO),
         ("x = np.dot(np.random.rand(90, 3), np.random.rand(3, 20)) + 0.1 * np.random.randn(90, 20)", Tri.NO),
         ("x = np.load('x.npy') @ np.random.rand(3, 20) + 0.1 * np.random.randn(90, 20)", Tri.YES),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 
 import pytest
 
 from ae_audit.schema.training_setup import Relation
 from ae_audit.static import analyse_file
+from ae_audit.theory.ranges import Tri
 from tests.static.keras_programs import audited
 from tests.static.torch_programs import setup_of, setups_of
 
@@ -478,3 +480,18 @@ def test_a_cosine_for_each_sample_in_keras(sign: str, weight: float) -> None:
     """
     ((setup,), _, _) = audited(program)
     assert (setup.loss.name, setup.loss.weight) == ("cosine_similarity", weight)
+
+
+@pytest.mark.parametrize(
+    ("prediction", "target", "high"),
+    [
+        ("torch.log(net(x) + 1)", "torch.log(100 * x.flatten(1) + 1)", math.log(2.0)),
+        ("torch.log1p(net(x))", "torch.log1p(100 * x.flatten(1))", math.log(2.0)),
+        ("(net(x) + 1).log10()", "(100 * x.flatten(1) + 1).log10()", math.log10(2.0)),
+    ],
+)
+def test_logarithms_of_a_bounded_output_are_bounded(prediction: str, target: str, high: float) -> None:
+    setup = setup_of(trained(f"loss = torch.sqrt(F.mse_loss({prediction}, {target}))"))
+    assert setup.head.activation == "sigmoid"
+    assert setup.head.range.values.hull.hi == pytest.approx(high)
+    assert setup.target.values.leaves(setup.head.range.values.hull, 0.1) is Tri.YES

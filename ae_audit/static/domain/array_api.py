@@ -35,7 +35,7 @@ from ae_audit.static.domain.values import (
 from ae_audit.static.source.sources import Where
 from ae_audit.theory.activations import ActivationRange, find_activation
 from ae_audit.theory.intervals import REAL_LINE, Interval
-from ae_audit.theory.ranges import UNKNOWN_RANGE, Tri, ValueRange
+from ae_audit.theory.ranges import Tri, ValueRange
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
@@ -146,8 +146,8 @@ def reduced(
         made = tensors.remembering(made, [found], where)
         if how == "mean" and isinstance(along, (int, tuple)):
             made = tensors.averaged(found, made, shape)
-        made = divergences.reduced(found, made, how, along, where)
-        summed = overlaps.reduced(found, made, how, where, whole=along is None)
+        told = divergences.reduced(found, made, how, along, where)
+        summed = overlaps.reduced(found, told, how, where, whole=along is None)
         return critics.averaged(found, summed, how, where)
     if not isinstance(found, Array):
         return Unknown(f"what `{where.written}` gives", where)
@@ -306,14 +306,29 @@ def absolute(run: Evaluator, value: Value | None, where: Where) -> Value:
     return found or Unknown(f"what `{where.written}` gives", where)
 
 
-def logarithm(run: Evaluator, value: Value | None, where: Where) -> Value:
-    """``log`` of data or of an output."""
+def logarithm(run: Evaluator, value: Value | None, where: Where, name: str = "log") -> Value:
+    """``log``, ``log1p``, ``log2`` or ``log10`` of data or of an output."""
     found = data(run, value)
     if isinstance(found, Tensor):
-        return tensors.logarithm(found, where)
+        return tensors.logarithm(found, where, name)
     if isinstance(found, Array):
-        return arrays.recast(found, UNKNOWN_RANGE, "log()", where, why=found.why or "a logarithm of the data")
+        drawn = _surely(found.values) if found.random else found.values
+        values = tensors.in_logarithms(ActivationRange(drawn), name).values
+        why = found.why or ("a logarithm of the data" if values.unknown else None)
+        return arrays.recast(found, values, f"{name}()", where, why=why)
     return found or Unknown(f"what `{where.written}` gives", where)
+
+
+SURELY = 0.05
+"""share of its range at either end of which numbers drawn at random may fall short: next to 0 a logarithm shows it"""
+
+
+def _surely(values: ValueRange) -> ValueRange:
+    reach = values.reach
+    if reach is None or not reach.bounded:
+        return values
+    short = SURELY * reach.width
+    return ValueRange(values.hull, Interval(reach.lo + short, reach.hi - short))
 
 
 def binary(run: Evaluator, symbol: str, call: Call) -> Value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
@@ -418,16 +419,33 @@ def averaged(tensor: Tensor, made: Tensor, shape: Shape) -> Tensor:
     return replace(made, head=moved, why=None)
 
 
-def logarithm(tensor: Tensor, where: Where) -> Tensor:
+LOGARITHMS = {"log": 1.0, "log1p": 1.0, "log2": 1.0 / math.log(2.0), "log10": 1.0 / math.log(10.0)}
+"""by name: how many natural logarithms its unit is the inverse of"""
+
+
+def in_logarithms(values: ActivationRange, name: str) -> ActivationRange:
+    """What a logarithm makes of a range; nothing is known where some values may be negative."""
+    activation = find_activation("log")
+    moved = values.affine(1.0, 1.0) if name == "log1p" else values
+    if activation is None or not moved.values.hull.lo >= 0.0:
+        return UNKNOWN_ACTIVATION_RANGE
+    found = activation.range_of(moved)
+    return found if LOGARITHMS[name] == 1.0 else found.affine(LOGARITHMS[name], 0.0)
+
+
+def logarithm(tensor: Tensor, where: Where, name: str = "log") -> Tensor:
     """``log(p)``: remembered, for cross-entropies written out; after a softmax, a log-softmax."""
     head = tensor.head
-    if head.range.constraint is Constraint.SIMPLEX and not head.after:
-        activation = find_activation("log")
-        range_ = head.range if activation is None else activation.range_of(head.range)
+    range_ = in_logarithms(head.range, name)
+    if name != "log1p" and head.range.constraint is Constraint.SIMPLEX and not head.after:
         return replace(tensor, log_of=tensor, head=replace(head, activation="log_softmax", range=range_,
                                                            location=where.location))  # fmt: skip
-    made = replace(tensor, log_of=tensor, head=replace(head, range=UNKNOWN_ACTIVATION_RANGE, activation=None),
-                   why="a logarithm of the output")  # fmt: skip
+    after = (*head.after, name)[:8]
+    known = not range_.values.unknown
+    logged = replace(head, range=range_, activation=head.activation if known else None, after=after,
+                     logits_recoverable=Tri.NO)  # fmt: skip
+    made = replace(tensor, log_of=None if name == "log1p" else tensor, head=logged,
+                   why=None if known else "a logarithm of the output")  # fmt: skip
     return remembering(made, [tensor], where)
 
 

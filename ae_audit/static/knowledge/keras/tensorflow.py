@@ -322,7 +322,7 @@ def _extremum(upper: bool) -> Any:
 def _log(run: Run, first: Value | None, call: Call) -> Value:
     if isinstance(first, Const):
         return Unknown("a logarithm", call.where)
-    return array_api.logarithm(run, first, call.where)
+    return array_api.logarithm(run, first, call.where, call.name)
 
 
 def _image_decoded(run: Run, first: Value | None, call: Call) -> Value:
@@ -394,7 +394,8 @@ _NAMED: dict[str, Any] = {
     "abs": lambda run, first, call: array_api.absolute(run, first, call.where),
     "squared_difference": _squared_difference, "negative": _negated,
     "sqrt": lambda run, first, call: array_api.rooted(run, first, call.where),
-    "log": _log, "clip": _clip, "clip_by_value": _clip, "cast": _cast, "to_float": lambda run, first, call: first,
+    **dict.fromkeys(tensors.LOGARITHMS, _log), "clip": _clip, "clip_by_value": _clip, "cast": _cast,
+    "to_float": lambda run, first, call: first,
     "convert_image_dtype": _convert_image, "one_hot": _one_hot, "concat": _joined, "concatenate": _joined,
     "stack": _joined, "zeros": _filled(0.0), "ones": _filled(1.0), "zeros_like": _filled(0.0),
     "ones_like": _filled(1.0), "fill": _filled_with, "full": _filled_with, "full_like": _filled_with,

@@ -318,13 +318,15 @@ def _log(run: Run, call: Call) -> Value:
         losses.decibels(run, value, call.where)
     if isinstance(value, Const) and isinstance(value.value, (int, float)) and value.value > 0:
         return Const(getattr(math, call.name)(value.value), call.where)
-    return array_api.logarithm(run, value, call.where)
+    return array_api.logarithm(run, value, call.where, call.name)
 
 
 @TABLE.function("numpy.exp", "numpy.tanh", "numpy.sin", "numpy.cos")
 def _smooth(run: Run, call: Call) -> Value:
     name = {"exp": "exponential", "sin": "sine", "cos": "cosine"}.get(call.name, call.name)
-    return array_api.mapped(run, _first(call), name, call.where)
+    made = array_api.mapped(run, _first(call), name, call.where)
+    # nobody measures what a sine is taken of: a signal that the program makes up, whatever its frequency
+    return replace(made, synthetic=True) if isinstance(made, Array) and call.name in {"sin", "cos"} else made
 
 
 _OPERATORS: dict[str, str] = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "true_divide": "/",

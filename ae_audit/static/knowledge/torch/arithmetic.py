@@ -88,15 +88,15 @@ def absolute(run: Run, value: Value, call: Call, name: str) -> Value:
     return _elementwise(run, value, "abs", call)
 
 
-@operation("log")
+@operation("log", "log1p", "log2", "log10")
 def logarithm(run: Run, value: Value, call: Call, name: str) -> Value:
     """``log(x)``: of a prediction, perhaps half of a cross-entropy written out."""
-    if isinstance(value, Tensor):
-        return tensors.logarithm(value, call.where)
-    return _elementwise(run, value, "log", call)
+    if isinstance(value, (Array, Tensor)):
+        return array_api.logarithm(run, value, call.where, name)
+    return _elementwise(run, value, name, call)
 
 
-@operation("exp", "sin", "cos", "erf", "atan", "arctan", "log1p", "log2", "log10", "expm1", "sign", "floor", "ceil")
+@operation("exp", "sin", "cos", "erf", "atan", "arctan", "expm1", "sign", "floor", "ceil")
 @operation("cumsum", "cumprod", "lgamma", "digamma", "erfc", "erfinv", "exp2", "acosh", "asinh", "atanh", "sgn")
 @operation("round", "reciprocal", "rsqrt", "sinh", "cosh", "tan", "asin", "acos", "frac", "trunc")
 def unary(run: Run, value: Value, call: Call, name: str) -> Value:
@@ -230,8 +230,8 @@ def reduce(run: Run, value: Value, call: Call, name: str) -> Value:
             made = tensors.remembering(replace(made, head=replace(made.head, shape=shape)), [value], call.where)
             if name == "mean" and isinstance(axis, (int, tuple)):
                 made = tensors.averaged(value, made, shape)
-        made = divergences.reduced(value, made, name, axis, call.where)
-        summed = overlaps.reduced(value, made, name, call.where, whole=axis is None)
+        told = divergences.reduced(value, made, name, axis, call.where)
+        summed = overlaps.reduced(value, told, name, call.where, whole=axis is None)
         return critics.averaged(value, summed, name, call.where)
     array = run.as_array(value)
     if array is None:
