@@ -371,6 +371,17 @@ def beaten_by_the_mean(setup: TrainingSetup) -> bool:
     return beaten and not setup.head.sampled
 
 
+def shown_by_the_run(setup: TrainingSetup) -> bool:
+    """Whether the loss refused what it was given, or led even an ideal network away from the target."""
+    return setup.loss.raises is not None or (setup.ideal is not None and setup.ideal.misses)
+
+
+def raised(setup: TrainingSetup) -> Iterator[Evidence]:
+    """What the loss said when the program ended there."""
+    if setup.loss.raises is not None:
+        yield Evidence("runtime", f"the loss raised: {setup.loss.raises}", setup.location)
+
+
 # What is unknown
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from ae_audit.schema.findings import Severity
+from ae_audit.schema.ideal import Ideal, Outcome
 from ae_audit.schema.remedies import Rescale
 from ae_audit.schema.training_setup import DataFacts, Head, Relation, Structure, TrainingSetup
 from ae_audit.theory.activations import ActivationRange, Constraint
@@ -413,6 +414,36 @@ def test_shapes_that_differ_and_broadcast(
     framework: object, made: tuple[int | None, ...], wanted: tuple[int | None, ...]
 ) -> None:
     assert len(violations("AE309", shaped(made, wanted, framework=framework))) == 1
+
+
+@pytest.mark.parametrize(
+    ("loss", "ideal", "proved"),
+    [
+        ("bce", None, False),
+        ("bce", Ideal(Outcome.BEATEN), True),
+        ("mse", Ideal(Outcome.BLIND), True),
+        ("mse", Ideal(Outcome.NOT_JUDGED), False),
+    ],
+)
+def test_shapes_that_led_an_ideal_network_astray_are_proved_wrong(loss: str, ideal: Ideal | None, proved: bool) -> None:
+    subject = replace(shaped((None, 1), (None,), loss, framework=TORCH), ideal=ideal)
+    (violation,) = violations("AE309", subject)
+    assert violation.proved is proved
+
+
+@pytest.mark.parametrize("code", ["AE309", "AE211"])
+def test_a_loss_that_raised_is_proof(code: str) -> None:
+    subject = shaped((None, 1), (None,), "mse", framework=TORCH)
+    if code == "AE211":
+        labels = replace(subject.target, structure=Structure.CLASS_INDEX, values=ValueRange.exactly(Interval(1.0, 5.0)))
+        head = replace(subject.head, shape=(None, 5), units=5)
+        loss = replace(subject.loss, name="sparse_cce", from_logits=Tri.YES)
+        subject = replace(subject, target=labels, head=head, loss=loss)
+    raising = replace(subject, loss=replace(subject.loss, raises="IndexError: Target 5 is out of bounds."))
+    for one, proved in ((subject, False), (raising, True)):
+        (violation,) = violations(code, one)
+        assert violation.proved is proved
+        assert any("the loss raised" in evidence.text for evidence in violation.evidence) is proved
 
 
 def test_torch_is_said_to_refuse_a_binary_cross_entropy_of_two_shapes() -> None:

@@ -16,7 +16,7 @@ JAX, and TensorFlow on a GPU, go on.
 
 - *static* and *runtime*: a loss that takes class indices, and values of its target that are surely no whole numbers, or
   below 0, or not below the number of units.
-- *runtime*: also where the loss itself refuses an index and the program ends there.
+- *runtime*: also where the loss itself refuses an index and the program ends there; that proves it.
 - *probe*: none: which labels are meant only the author knows.
 
 ## When it stays silent
@@ -40,7 +40,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ae_audit.rules.base import Example, Rule
-from ae_audit.rules.predicates import class_count, evidence, loss_place, loss_words, spans, values_words
+from ae_audit.rules.predicates import class_count, evidence, loss_place, loss_words, raised, spans, values_words
 from ae_audit.rules.programs import CLASSIFICATION, SCALED, dense_keras, dense_torch
 from ae_audit.schema.findings import Severity, UnknownFact, Violation
 from ae_audit.schema.remedies import Advice
@@ -95,7 +95,8 @@ class FractionalClassLabels(Rule):
             location=place,
             remedies=(Advice(advice),),
             spans=spans(setup, but=place),
-            evidence=evidence(setup, "target", "head"),
+            evidence=(*evidence(setup, "target", "head"), *raised(setup)),
+            proved=setup.loss.raises is not None,
         )
 
 

@@ -19,6 +19,8 @@ refuses, and shapes that cannot be broadcast end the program.
 - *static* and *runtime*: both shapes are known but for the batch, they differ, and broadcasting makes them one, or the
   loss refuses them.
 - *runtime*: also where the loss raised and the program ended there, with the sentence that it raised.
+- *ideal network*: where even a network that could output anything misses its target, it is proved, and so it is where
+  the loss raised.
 - *probe*: none: which of the two shapes is meant is for the author to say.
 
 ## When it stays silent
@@ -43,9 +45,9 @@ from collections.abc import Iterator
 
 from ae_audit.rules.base import Example, Rule
 from ae_audit.rules.checks.ae307_target_is_labels import reconstructs_labels
-from ae_audit.rules.predicates import class_count, evidence, loss_words, spans
+from ae_audit.rules.predicates import class_count, evidence, loss_words, raised, shown_by_the_run, spans
 from ae_audit.rules.repair import one_shape
-from ae_audit.schema.findings import Evidence, Severity, UnknownFact, Violation
+from ae_audit.schema.findings import Severity, UnknownFact, Violation
 from ae_audit.schema.remedies import Advice, Change, Remedy, SwapLoss
 from ae_audit.schema.training_setup import Framework, TrainingSetup
 from ae_audit.theory.loss_families import BINARY, POINTWISE
@@ -117,7 +119,8 @@ class BroadcastTarget(Rule):
             location=place,
             remedies=remedies,
             spans=spans(setup, but=place),
-            evidence=(*evidence(setup, "target"), *_raised(setup)),
+            evidence=(*evidence(setup, "target"), *raised(setup)),
+            proved=shown_by_the_run(setup),
         )
 
 
@@ -200,12 +203,6 @@ def _categorical(setup: TrainingSetup, made: Shape, wanted: Shape, meet: str) ->
             Advice("squeeze(1) on the target", Change.SHAPE),
         )
     return _NONE
-
-
-def _raised(setup: TrainingSetup) -> Iterator[Evidence]:
-    """What the loss said when the program ended there."""
-    if setup.loss.raises is not None:
-        yield Evidence("runtime", f"the loss raised: {setup.loss.raises}", setup.location)
 
 
 def _same_rank(made: Shape, wanted: Shape) -> tuple[Shape, Shape]:
