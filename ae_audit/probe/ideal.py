@@ -25,6 +25,7 @@ from ae_audit.runtime.capture import CannotApply, Capture, FreeNetwork, NotJudge
 from ae_audit.schema.ideal import Ideal, Outcome
 from ae_audit.schema.remedies import ExpectLogits, Remedy, SwapActivation, SwapLoss
 from ae_audit.schema.training_setup import TrainingSetup
+from ae_audit.theory.intervals import UNIT
 from ae_audit.theory.ranges import Tri
 
 Floats = NDArray[np.floating[Any]]
@@ -235,7 +236,19 @@ class _Judgement:
         runs_away = truth.cost - unlike[0].loss > RUN_AWAY * most
         if not self._by_sample() and (figures.correlation or 0.0) > OPPOSED and not runs_away:
             raise NotJudged("the loss weighs samples against one another, as ranking and survival losses do")
+        if self._is_distance(figures) and not runs_away:
+            raise NotJudged("it tells the two labels apart the other way round, as the loss of a distance does")
         return replace(figures, outcome=Outcome.BEATEN)
+
+    def _is_distance(self, figures: Ideal) -> bool:
+        """Whether the end tells two labels apart by small and large numbers: a distance is small where they say alike.
+
+        A probability that is small where the label is 1 says the opposite of it.
+        """
+        bounded = self._setup.head.range.values.leaves(UNIT, 0.0) is Tri.NO
+        two = np.unique(self._truth.values[self._truth.compared]).size == 2
+        own = self._setup.loss.theory is None
+        return own and two and not bounded and (figures.correlation or 0.0) <= -ALIKE
 
     def _is_other(self, figures: Ideal, played: Played, floor: float) -> bool:
         """Whether an end is something else than the target; far below all floors a correlation is no likeness."""

@@ -245,7 +245,8 @@ class Reduction:
     """over the values of one sample (of a code: over its latents)"""
     batch: str | None = None
     weight: float | None = 1.0
-    """what the term is multiplied by besides, None where unknown; any but 1 is the author's own choice"""
+    """what the term is multiplied by besides, None where unknown; any but 1 is the author's own choice, but for that of
+    a divergence below 0, which is maximised while the reconstruction's loss is minimised"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,17 @@ for epoch in range(20):
         torch.save(model.state_dict(), "no_such_folder/model.pth")
     scheduler.step(loss)
 """
+NUMBERS = """\
+import torch
+
+x = torch.linspace(0, 1, 8)
+y = torch.tensor([number ** 3 for number in x]).unsqueeze(1)
+model = torch.nn.Linear(1, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+loss = torch.nn.functional.mse_loss(model(x.unsqueeze(1)), y)
+loss.backward()
+optimizer.step()
+"""
 
 
 def audited(server: WarmCommand, name: str, source: str) -> tuple[Result, list[str]]:
@@ -111,6 +122,12 @@ def test_a_right_program_of_old_torch_is_found_right(warm_torch: WarmCommand) ->
         "line 24": "an index of an array that is one number is refused",
     }.items():
         assert any(note.startswith(f"{place}: {old}") for note in notes), (place, old, notes)
+
+
+@pytest.mark.slow
+def test_numbers_of_a_tensor_make_a_tensor_as_they_do_in_torch(warm_torch: WarmCommand) -> None:
+    _, notes = audited(warm_torch, "numbers.py", NUMBERS)
+    assert not notes
 
 
 @pytest.mark.slow

@@ -195,6 +195,18 @@ def test_what_weighs_predictions_by_data_is_named_and_not_judged(loss: Loss, why
         judge(Network(loss, target), setup())
 
 
+def contrastive(d: Array, same: Array) -> tuple[float, Array]:
+    """Of a distance: small where the label says that both are alike, beyond a margin where it does not."""
+    within = np.maximum(1.0 - d, 0.0)
+    value = same * np.square(d) + (1.0 - same) * np.square(within)
+    return float(value.mean()), (2.0 * same * d - 2.0 * (1.0 - same) * within) / d.size
+
+
+def test_a_distance_that_is_small_for_the_label_1_is_not_judged() -> None:
+    with pytest.raises(NotJudged, match="distance"):
+        judge(Network(contrastive, LABELS), setup())
+
+
 def test_a_target_that_does_not_vary_is_not_judged() -> None:
     with pytest.raises(NotJudged, match="does not vary"):
         judge(Network(squares, np.ones((8, 1))), setup("mse"))

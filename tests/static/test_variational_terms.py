@@ -115,6 +115,36 @@ def test_torch_terms(recon: str, kl: str, total: str, beta: float | None) -> Non
     assert found == (None if beta is None else pytest.approx(beta))
 
 
+def reversed_in(setup: TrainingSetup) -> bool:
+    found = [found for found in find_rule("AE210").check(setup) if isinstance(found, Violation)]
+    return any("sign of the divergence" in violation.message for violation in found)
+
+
+@pytest.mark.parametrize(
+    ("recon", "kl", "total", "reversed_"),
+    [
+        (SUM, f"0.5 * torch.sum{ELEMENTS}", "recon + kl", True),
+        (SUM, f"-0.5 * torch.sum{ELEMENTS}", "recon - kl", True),
+        (SUM, f"-0.5 * torch.sum{ELEMENTS}", "recon - 0.1 * kl", True),
+        (MEAN, f"0.5 * {ELEMENTS}.sum(1).mean()", "0.5 * (kl + recon)", True),
+        (SUM, f"0.5 * torch.sum{ELEMENTS}", "recon - kl", False),
+        (SUM, f"0.5 * torch.sum{ELEMENTS}", "-(-recon + kl)", False),
+        (SUM, f"-0.5 * torch.sum{ELEMENTS}", "-(-recon - kl)", False),
+        ("-" + SUM, f"-0.5 * torch.sum{ELEMENTS}", "-(recon - kl)", False),
+        (SUM, f"-0.5 * torch.sum{ELEMENTS}", "recon + beta * kl", False),
+        ("(x * out.log() + (1 - x) * (1 - out).log()).sum()", f"0.5 * torch.sum{ELEMENTS}", "-(recon + kl)", False),
+        ("(x * out.log() + (1 - x) * (1 - out).log()).sum()", f"0.5 * torch.sum{ELEMENTS}", "-(recon - kl)", True),
+    ],
+)
+def test_the_sign_of_the_divergence(recon: str, kl: str, total: str, reversed_: bool) -> None:
+    assert reversed_in(torch_setup(recon, kl, total)) is reversed_
+
+
+@pytest.mark.parametrize(("kl", "reversed_"), [(KERAS_SUM, False), (KERAS_SUM.replace("-0.5", "0.5"), True)])
+def test_the_sign_of_a_divergence_that_is_added_in_keras(kl: str, reversed_: bool) -> None:
+    assert reversed_in(keras_setup("784 * mse(x, y)", kl)) is reversed_
+
+
 @pytest.mark.parametrize(
     ("recon", "kl", "beta"),
     [

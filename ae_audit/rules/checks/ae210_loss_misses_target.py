@@ -4,8 +4,9 @@
 
 A loss with its sign reversed (`loss = -F.mse_loss(output, images)`), a similarity that is minimised, a Dice or Jaccard
 loss on raw logits or against masks of 0 and 255, a loss that costs the same whatever the answers are, an output without
-gradient where training starts: any pair of head and loss, also the program's own, under which no network arrives at the
-target.
+gradient where training starts, the divergence of a variational code taken from the loss that it should be added to
+(`bce + 0.5 * torch.sum(1 + v - m**2 - v.exp())`): any pair of head and loss, also the program's own, under which no
+network arrives at the target.
 
 ## Why it hurts
 
@@ -16,7 +17,8 @@ correlation of mask and prediction is −1.
 ## How it is decided
 
 - *static*: a loss that surely is the only one, compares value with value, and enters what is minimised with a negative
-  sign; a similarity that enters with a positive one.
+  sign; a similarity that enters with a positive one; the divergence of a code, written out, whose sign is not that of
+  the reconstruction's loss. *runtime* measures the same sign from the gradients of both.
 - *ideal*: the network is replaced by one that could output anything. Its values before the output activation are free,
   a set for each sample, and the program's own loss is minimised over them from two starts. The rule fires where (a) the
   output layer cannot produce the target on the loss's own scale, (b) what does not resemble the target (correlation
@@ -62,7 +64,7 @@ from ae_audit.schema.findings import Severity, UnknownFact, Violation
 from ae_audit.schema.ideal import Ideal, Outcome
 from ae_audit.schema.remedies import Advice, Change
 from ae_audit.schema.training_setup import Framework, TrainingSetup
-from ae_audit.theory.loss_families import BINARY, POINTWISE
+from ae_audit.theory.loss_families import BINARY, CATEGORICAL, POINTWISE
 from ae_audit.theory.ranges import Tri
 
 FUNCTIONAL = "import torch\nfrom torch import nn\n"
@@ -141,6 +143,9 @@ class LossMissesTarget(Rule):
     )
 
     def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
+        if _parts_with_prior(setup):
+            yield self._violation(setup, _PARTS_WITH_PRIOR, proved=False)
+            return
         ideal = setup.ideal
         if ideal is None:
             if _reversed_by_reading(setup):
@@ -156,10 +161,14 @@ class LossMissesTarget(Rule):
 
     def _violation(self, setup: TrainingSetup, text: str, *, proved: bool) -> Violation:
         place = loss_place(setup)
+        remedies = (_upright(setup),) if _is_reversed(setup) else ()
+        if _parts_with_prior(setup):
+            assert setup.variational is not None
+            place, remedies = setup.variational.location or place, (Advice("the divergence with the other sign"),)
         return Violation(
             message=text,
             location=place,
-            remedies=(_upright(setup),) if _is_reversed(setup) else (),
+            remedies=remedies,
             spans=spans(setup, but=place),
             evidence=evidence(setup, "head", "loss", "target"),
             proved=proved,
@@ -198,6 +207,20 @@ def _reversed_words(setup: TrainingSetup) -> str:
         f"the sign of the loss is reversed: what is minimised, {loss_words(setup)} times {weight}, falls as the "
         "prediction leaves the target"
     )
+
+
+_PARTS_WITH_PRIOR = (
+    "the sign of the divergence is reversed: what is minimised falls without end as the code leaves its prior, and the "
+    "reconstruction counts for less and less beside it"
+)
+
+
+def _parts_with_prior(setup: TrainingSetup) -> bool:
+    """Whether a code's divergence is maximised beside a loss of the reconstruction that is minimised."""
+    found = setup.variational
+    if found is None or found.divergence.weight is None or found.divergence.weight >= 0.0:
+        return False
+    return setup.loss.name in POINTWISE or setup.loss.name in BINARY or setup.loss.name in CATEGORICAL
 
 
 def _is_reversed(setup: TrainingSetup) -> bool:

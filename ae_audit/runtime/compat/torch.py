@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import sys
 from types import ModuleType
 from typing import Any
@@ -41,6 +42,8 @@ NAMES: dict[str, dict[str, str | Successor]] = {
         "tanh": "torch:tanh",
     },
 }
+_OLD_NUMBER = re.compile(r"(?:\.data|(?i:loss|cost|err)\w*)\s*\[\s*(?:0|-1)\s*\]")
+"""``loss.data[0]``, ``total_loss[0]``"""
 
 
 def install(watch: ImportWatch, names: OldNames, uses: Uses) -> None:
@@ -80,7 +83,13 @@ def _loaders(module: ModuleType, uses: Uses) -> None:
 
 
 def _numbers(module: ModuleType, uses: Uses) -> None:
-    """``loss.data[0]``: before 0.4, a loss was a list of one."""
+    """``loss.data[0]``: before 0.4, a loss was a list of one.
+
+    Only where the program has such an index: a class with a ``__getitem__`` written in Python is a sequence to C, and
+    ``torch.tensor([number, number])`` then asks each number for its length.
+    """
+    if _OLD_NUMBER.search(uses.program()) is None:
+        return
     original = module.Tensor.__getitem__
 
     @functools.wraps(original)

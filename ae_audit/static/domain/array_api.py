@@ -20,6 +20,7 @@ from ae_audit.static.domain import (
     unsigned,
 )
 from ae_audit.static.domain.arguments import Call
+from ae_audit.static.domain.array_shapes import moved_axis
 from ae_audit.static.domain.values import (
     Array,
     Const,
@@ -67,6 +68,13 @@ def moved(run: Evaluator, value: Value | None, name: str, where: Where, shape: S
     if found is not None:
         return found
     return Unknown(f"what `{name}` gives", where)
+
+
+def with_moved_axis(value: Value, name: str, before: Shape, call: Call) -> Value:
+    """The value after :func:`moved`, with the axis of its distributions where it stands now."""
+    if not isinstance(value, Array) or value.structure_axis is None:
+        return value
+    return replace(value, structure_axis=moved_axis(name, value.structure_axis, before, value.shape, call))
 
 
 def shape_of(value: Value | None) -> Shape:

@@ -30,7 +30,28 @@ def moved_shape(name: str, shape: Shape | None, call: Call) -> Shape | None:
         return _permuted(shape, tuple(reversed(range(len(shape)))) if order is None and not call.args else order)
     if name == "swapaxes":
         return _swapped(shape, call.constant(0, "axis1"), call.constant(1, "axis2"))
+    if name == "moveaxis":
+        return _moved(shape, call.constant(0, "source"), call.constant(1, "destination"))
     return None
+
+
+def moved_axis(name: str, axis: int, shape: Shape | None, after: Shape | None, call: Call) -> int | None:
+    """Where an axis of ``shape`` stands after that function; None where it cannot be followed."""
+    if name in _KEEPING:
+        return axis
+    if shape is None or not -len(shape) <= axis < len(shape):
+        return None
+    place, rank = axis % len(shape), len(shape)
+    if name in {"transpose", "permute_dimensions", "swapaxes", "moveaxis"}:
+        # the order of the axes is what the same function makes of their numbers
+        order = moved_shape(name, tuple(range(rank)), call)
+        return order.index(place) if order is not None and place in order else None
+    if name == "expand_dims" and after is not None:
+        new = call.constant(0, "axis", "axes")
+        return place + (new % len(after) <= place) if isinstance(new, int) else None
+    # reshaped or the like: a last axis that keeps its extent still holds the same vectors
+    kept = after is not None and place == rank - 1 and shape[place] is not None and after[-1:] == shape[place:]
+    return -1 if kept else None
 
 
 _KEEPING = frozenset({
@@ -65,6 +86,17 @@ def _swapped(shape: Shape, first: object, second: object) -> Shape | None:
         return None
     order[first], order[second] = order[second], order[first]
     return tuple(shape[axis] for axis in order)
+
+
+def _moved(shape: Shape, source: object, destination: object) -> Shape | None:
+    """``moveaxis`` of a single axis."""
+    if not (isinstance(source, int) and isinstance(destination, int)) or not all(
+        -len(shape) <= axis < len(shape) for axis in (source, destination)
+    ):
+        return None
+    rest = [extent for place, extent in enumerate(shape) if place != source % len(shape)]
+    rest.insert(destination % len(shape), shape[source])
+    return tuple(rest)
 
 
 def given_shape(value: Value | None) -> Shape | None:

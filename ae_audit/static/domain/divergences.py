@@ -85,15 +85,16 @@ def _divergence(symbol: str, left: Value, right: Value) -> Divergence | None:
     if symbol in {"+", "-"}:
         if factor is None:
             return None
-        return _scaled(found, -1.0) if symbol == "-" and theirs is not None else found
+        return scaled(found, -1.0) if symbol == "-" and theirs is not None else found
     if symbol == "*":
-        return _scaled(found, factor)
+        return scaled(found, factor)
     if symbol == "/" and ours is not None:
-        return _scaled(found, None if not factor else 1.0 / factor)
+        return scaled(found, None if not factor else 1.0 / factor)
     return None
 
 
-def _scaled(divergence: Divergence, factor: float | None) -> Divergence:
+def scaled(divergence: Divergence, factor: float | None) -> Divergence:
+    """A multiple of it; ``factor`` is None where it is not known."""
     weight = None if factor is None or divergence.weight is None else divergence.weight * factor
     return replace(divergence, weight=weight)
 
@@ -127,10 +128,17 @@ def terms(pair: Pair | None, framework: Framework) -> VariationalTerms | None:
     latents = _size(code)
     if reconstruction is None or regulariser is None:
         return None
+    regulariser = _explained(regulariser, latents)
+    if _opposed(term.weight, divergence.weight):
+        regulariser = replace(regulariser, weight=-(regulariser.weight or 1.0))
     return VariationalTerms(
-        _explained(reconstruction, _size(shape)), _explained(regulariser, latents), latents,
-        location=divergence.where.location,
-    )  # fmt: skip
+        _explained(reconstruction, _size(shape)), regulariser, latents, location=divergence.where.location
+    )
+
+
+def _opposed(ours: float | None, theirs: float | None) -> bool:
+    """Whether one of the two is minimised and the other maximised; the negative of both is a bound to be maximised."""
+    return ours is not None and theirs is not None and ours * theirs < 0.0
 
 
 def _first_steps(term: LossTerm, framework: Framework) -> tuple[Step, ...]:

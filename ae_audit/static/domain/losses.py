@@ -6,7 +6,7 @@ import math
 
 from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import DataFacts, Framework, LossUse, MetricUse
-from ae_audit.static.domain import custom_losses, tensor_arithmetic, tensors
+from ae_audit.static.domain import custom_losses, divergences, tensor_arithmetic, tensors
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.cross_entropies import NEGATIVE, POSITIVE, RATIO
 from ae_audit.static.domain.divergences import MERGED
@@ -362,7 +362,7 @@ def arithmetic(run: Evaluator, symbol: str, left: Value, right: Value, where: Wh
         return weighted(right_value if bent_left else left_value, None)
     if left_value is not None and right_value is None:
         if symbol in {"+", "-"}:
-            return _with_more(left_value, right)
+            return _with_more(left_value, right, -1.0 if symbol == "-" else 1.0)
         if symbol in {"*", "/"}:
             return weighted(left_value, None if b is None or b == 0 else (b if symbol == "*" else 1.0 / b))
     if right_value is not None and left_value is None:
@@ -403,14 +403,14 @@ def _is_log_likelihood(term: LossTerm) -> bool:
     return term.weight is not None and term.weight < 0 and term.use.reduction is None and not term.use.custom
 
 
-def _with_more(value: LossValue, added: Value) -> LossValue | Tensor:
-    """A loss with something added that is no comparison as far as it is known."""
+def _with_more(value: LossValue, added: Value, sign: float = 1.0) -> LossValue | Tensor:
+    """A loss with something added (or taken from it) that is no comparison as far as it is known."""
     if isinstance(added, Tensor):
         if added.score is not None and value.terms and all(map(_is_penalty, value.terms)):
             return added  # what a critic gives is what its loss is about
         pair = None
         if added.divergence is not None and len(value.terms) == 1 and not value.latent and not value.others:
-            pair = Pair(value.terms[0], added.divergence)
+            pair = Pair(value.terms[0], divergences.scaled(added.divergence, sign))
         return replace(value, latent=True, pair=pair)
     return value if number(added) is not None else replace(value, others=True)
 

@@ -104,8 +104,10 @@ def _moved(run: Run, name: str, first: Value | None, call: Call) -> Value:
         return first if first is not None else Unknown("a tensor of nothing", call.where)
     if short == "reshape":
         return array_api.reshaped(run, first, array_api.sizes_of(call, 1), call.where)
-    shape = moved_shape(short, shape_like(first), call.without_first() if call.args else call)
+    rest = call.without_first() if call.args else call
+    shape = moved_shape(short, shape_like(first), rest)
     made = array_api.moved(run, first, short, call.where, shape)
+    made = array_api.with_moved_axis(made, short, shape_like(first), rest)
     if short in _PADDING and isinstance(made, Array):
         made = replace(made, values=ValueRange(made.values.hull.hull(Interval(0.0, 0.0)), made.values.reach))
     if isinstance(made, Array) and _interpolated(name, call):

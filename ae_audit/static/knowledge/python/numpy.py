@@ -90,12 +90,14 @@ def _moved_method(run: Run, receiver: Value, call: Call) -> Value:
     new = moved_shape(name, shape, call)
     if isinstance(receiver, Const):
         receiver = run.as_array(receiver) or receiver
-    return array_api.moved(run, receiver, name, call.where, new)
+    return array_api.with_moved_axis(array_api.moved(run, receiver, name, call.where, new), name, shape, call)
 
 
 @TABLE.attribute("array", "T")
 def _reversed_axes(run: Run, receiver: Array) -> Value:
-    return replace(receiver, shape=None if receiver.shape is None else receiver.shape[::-1], structure_axis=None)
+    axis = receiver.structure_axis
+    return replace(receiver, shape=None if receiver.shape is None else receiver.shape[::-1],
+                   structure_axis=None if axis is None else -1 - axis)  # fmt: skip
 
 
 @TABLE.attribute("array", "values", "array", "data", "iloc", "loc", "real", "flat", "ix")

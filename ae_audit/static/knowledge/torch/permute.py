@@ -28,6 +28,8 @@ def rearranged(run: Run, value: Array | Tensor, call: Call, name: str) -> Value:
         return Seq([made, Unknown("the order of values", call.where)], "tuple")
     if isinstance(made, Tensor) and made.head.axis is not None:
         return _with_axis(made, name, shape, new, call)
+    if isinstance(made, Array) and made.structure_axis is not None and name not in KEEPING_AXES:
+        return replace(made, structure_axis=_followed(made.structure_axis, name, shape, new, call))
     return made
 
 
@@ -110,18 +112,24 @@ def _with_axis(value: Tensor, name: str, before: Shape | None, after: Shape | No
     assert axis is not None
     if name in KEEPING_AXES:
         return value
-    if before is not None and after is not None:
-        moved = _moved_axis(name, axis % len(before) if before else 0, before, after, call)
-        if moved is not None:
-            range_ = value.head.range
-            if range_.constraint is not None:
-                range_ = replace(range_, axis=moved)
-            return replace(value, head=replace(value.head, axis=moved, range=range_))
+    moved = _followed(axis, name, before, after, call)
+    if moved is not None:
+        range_ = value.head.range
+        if range_.constraint is not None:
+            range_ = replace(range_, axis=moved)
+        return replace(value, head=replace(value.head, axis=moved, range=range_))
     range_ = value.head.range
     if range_.constraint is not None:
         range_ = replace(range_, axis=None)
     # Folded over several axes, or out of sight: the vector is still one of the set, along an axis unknown from here.
     return replace(value, head=replace(value.head, axis=None, range=range_, after=(*value.head.after, name)))
+
+
+def _followed(axis: int, name: str, before: Shape | None, after: Shape | None, call: Call) -> int | None:
+    """Where that axis stands afterwards; None where it cannot be followed."""
+    if before is None or after is None:
+        return None
+    return _moved_axis(name, axis % len(before) if before else 0, before, after, call)
 
 
 def _moved_axis(name: str, axis: int, before: Shape, after: Shape, call: Call) -> int | None:
