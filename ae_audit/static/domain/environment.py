@@ -32,6 +32,8 @@ class Frame:
     receiver: Value | None = None
     returned: Value | None = None
     yielded: list[Value] = field(default_factory=list)
+    chosen: list[Value] = field(default_factory=list)
+    """what it returned by ways that it takes in other turns of a loop"""
     package: str = ""
     """dotted name of the package for relative imports"""
 

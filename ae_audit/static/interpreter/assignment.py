@@ -287,6 +287,12 @@ def _write_into(run: Run, target: ast.Subscript, owner: Array, value: Value, fra
         return
     joined = owner.values.together(new.values)
     columns = _columns_written(run, target, frame)
+    if not columns and (rows_of := _rows_written(target, frame)) is not None:
+        former = tables.column_of(owner, rows_of.strip("'\""))
+        hull = (owner if former is None else former).values.hull
+        values = ValueRange(hull.hull(new.values.hull), new.values.reach) if former is None else former.values
+        columns, new = (rows_of,), replace(new, values=values.together(new.values))
+        joined = owner.values.together(new.values)
     if columns:
         # a column of a table: its values occur in the table, not in every column of it
         scalings = (*owner.scalings, *(f"column {column}" for column in columns))
@@ -334,6 +340,18 @@ def _columns_written(run: Run, target: ast.Subscript, frame: Frame) -> tuple[str
     if isinstance(named, Seq) and names and len(names) == len(named.items):
         return tuple(repr(python(name)) for name in names)
     return (frame.text.segment(key),) if is_const(named, str) or _lists_columns(named) else ()
+
+
+def _rows_written(target: ast.Subscript, frame: Frame) -> str | None:
+    """The column of which some rows are set, as written: ``t.loc[t["kind"] == "b", "a"]``."""
+    key = target.slice
+    if not isinstance(target.value, ast.Attribute) or target.value.attr not in {"loc", "at"}:
+        return None
+    if not isinstance(key, ast.Tuple) or len(key.elts) != 2 or _all_of(key.elts[0]):
+        return None
+    column = key.elts[1]
+    named = isinstance(column, ast.Constant) and isinstance(column.value, str)
+    return frame.text.segment(column) if named else None
 
 
 def _lists_columns(value: Value) -> bool:

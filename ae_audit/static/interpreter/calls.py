@@ -28,7 +28,7 @@ from ae_audit.static.domain.values import (
     Unknown,
     Value,
 )
-from ae_audit.static.interpreter import attributes, classes, recovery
+from ae_audit.static.interpreter import attributes, classes, recovery, turns
 from ae_audit.static.interpreter.budget import BudgetSpentError
 
 TYPE_CHECKING = False
@@ -157,6 +157,9 @@ def enter(run: Run, function: Function, call: Call, receiver: Value | None = Non
         frame.receiver = scope.names.get(first.arg) if first is not None else None
     run.active.append(function)
     run.scopes.append(scope)
+    mark = len(run.turning)
+    if run.turning:
+        run.turning.extend(turns.parameters(run, function, call, method=receiver is not None))
     try:
         if isinstance(function.node, ast.Lambda):
             return run.evaluate(function.node.body, frame)
@@ -166,9 +169,13 @@ def enter(run: Run, function: Function, call: Call, receiver: Value | None = Non
     finally:
         run.scopes.pop()
         run.active.pop()
+        del run.turning[mark:]
     if frame.yielded:
         few = 1 < len(frame.yielded) <= MAX_YIELDED
         return Seq(list(frame.yielded) if few else [], "iterator", frame.yielded[0], few)
+    several = turns.returned(run, frame)
+    if several is not None:
+        return several
     if raises:
         return Unknown(f"`{function.name}` raises an exception as far as it can be followed", call.where)
     return Const(None) if frame.returned is None else frame.returned

@@ -23,7 +23,7 @@ from ae_audit.static.domain.values import (
     Unknown,
     Value,
 )
-from ae_audit.static.interpreter import attributes, branching, subscripts
+from ae_audit.static.interpreter import attributes, branching, subscripts, turns
 from ae_audit.static.interpreter.budget import BudgetSpentError
 from ae_audit.static.source.sources import LOST, Where
 
@@ -248,6 +248,10 @@ def _compare(run: Run, node: ast.Compare, frame: Frame) -> Value:
 
 def _conditional(run: Run, node: ast.IfExp, frame: Frame) -> Value:
     test = evaluate(run, node.test, frame)
+    if run.turning and operators.truth(test) is None and turns.asks(run, node.test) and turns.is_number_choice(node):
+        made = turns.chosen(run, node, frame)
+        if made is not None:
+            return made
     chosen = branching.decide(run, test, node.test, frame)
     return evaluate(run, node.body if chosen else node.orelse, frame)
 
@@ -339,7 +343,12 @@ def _generate(run: Run, node: Any, generators: list[ast.comprehension], frame: F
         for test in first.ifs:
             evaluate(run, test, frame)
         some, some_mapping = Seq([], made.kind), Mapping()
-        _generate(run, node, others, frame, some, some_mapping)
+        mark = len(run.turning)
+        run.turning.extend(turns.names_of(first.target))
+        try:
+            _generate(run, node, others, frame, some, some_mapping)
+        finally:
+            del run.turning[mark:]
         made.rest = some.items[0] if some.items else some.rest
         if some_mapping.items or some_mapping.rest:
             mapping.rest = some_mapping.rest or next(iter(some_mapping.items.values()))

@@ -9,7 +9,7 @@ from ae_audit.static.domain import operators
 from ae_audit.static.domain.arguments import Call
 from ae_audit.static.domain.environment import Frame, Signal
 from ae_audit.static.domain.values import Array, Const, Instance, Library, Object, Seq, Tensor, Unknown, Value
-from ae_audit.static.interpreter import branching, expressions, imports, loop_widening, recovery
+from ae_audit.static.interpreter import branching, expressions, imports, loop_widening, recovery, turns
 from ae_audit.static.interpreter.assignment import assign, delete, overwrite
 from ae_audit.static.interpreter.budget import BudgetSpentError
 from ae_audit.static.source.sources import Where
@@ -82,6 +82,8 @@ def _assign(run: Run, node: ast.Assign, frame: Frame) -> Signal:
     value = run.evaluate(node.value, frame)
     for target in node.targets:
         assign(run, target, value, frame, node.value)
+        if run.turning:
+            turns.spread(run, target, node.value)
     return Signal.NEXT
 
 
@@ -140,6 +142,8 @@ def _as_load(node: ast.expr) -> ast.expr:
 
 def _if(run: Run, node: ast.If, frame: Frame) -> Signal:
     test = run.evaluate(node.test, frame)
+    if run.turning and operators.truth(test) is None and turns.asks(run, node.test) and turns.is_choice(node):
+        return turns.both(run, node, frame)
     return execute(run, node.body if branching.decide_block(run, test, node, frame) else node.orelse, frame)
 
 
@@ -166,9 +170,10 @@ def _for(run: Run, node: ast.For | ast.AsyncFor, frame: Frame) -> Signal:
         if unsure:
             names.extend(loop_widening.widen(run, node, frame))
         run.loops += unsure
+        mark = len(run.turning)
         run.turning.extend(names)
         left = execute(run, node.body, frame)
-        del run.turning[len(run.turning) - len(names) :]
+        del run.turning[mark:]
         run.loops -= unsure
         if left in {Signal.RETURN, Signal.RAISE}:
             return left
@@ -197,9 +202,10 @@ def _while(run: Run, node: ast.While, frame: Frame) -> Signal:
     carried = loop_widening.carried(run, node, frame)
     names = loop_widening.widen(run, node, frame)
     run.loops += 1
+    mark = len(run.turning)
     run.turning.extend(names)
     signal = execute(run, node.body, frame)
-    del run.turning[len(run.turning) - len(names) :]
+    del run.turning[mark:]
     run.loops -= 1
     loop_widening.forget(run, node, frame, carried)
     return signal if signal in {Signal.RETURN, Signal.RAISE} else Signal.NEXT

@@ -24,7 +24,7 @@ from ae_audit.static.domain.values import (
     Value,
     within,
 )
-from ae_audit.static.interpreter import attributes, demand
+from ae_audit.static.interpreter import attributes, demand, turns
 from ae_audit.static.source.sources import Where
 from ae_audit.theory.ranges import ValueRange
 
@@ -136,6 +136,10 @@ def subscript(run: Run, node: ast.Subscript, frame: Frame) -> Value:
         isinstance(node.slice, ast.Tuple) and any(isinstance(e, ast.Slice) for e in node.slice.elts)
     ):
         return sliced(run, value, node.slice, frame, where)
+    if isinstance(value, Mapping) and run.turning and turns.asks(run, node.slice):
+        found = turns.entry(run, value) if key_of(run.evaluate(node.slice, frame)) is None else None
+        if found is not None:
+            return found
     return item(run, value, run.evaluate(node.slice, frame), where)
 
 
@@ -187,6 +191,8 @@ def _sequence_item(value: Seq, key: Value, where: Where) -> Value:
         return Unknown("an index out of range", where)
     if value.rest is not None and not value.items:
         return value.rest
+    if isinstance(key, Array) and key.shape and value.items:
+        return Seq([], value.kind, Unknown("one of several entries", where), open=True)  # as many as there are indices
     if isinstance(key, Array) or (value.items and all(isinstance(i, Array) for i in value.items)):
         return value.items[0] if value.items else Unknown("an element of an empty list", where)
     if (

@@ -27,7 +27,7 @@ from ae_audit.static.domain.values import (
     Value,
     is_const,
 )
-from ae_audit.static.interpreter import attributes, subscripts
+from ae_audit.static.interpreter import attributes, subscripts, turns
 from ae_audit.static.interpreter.registry import Table
 
 TYPE_CHECKING = False
@@ -172,7 +172,7 @@ def _map(run: Run, call: Call) -> Value:
     rests = [rest for _, rest in columns if rest is not None]
     if not rests and len(items) == MAX_CALLS:
         rests = [column[0][-1] for column in columns if column[0]]
-    return Seq(items, "iterator", run.call(function, Call(call.where, rests)) if rests else None)
+    return Seq(items, "iterator", turns.of_each(run, function, Call(call.where, rests)) if rests else None)
 
 
 @TABLE.function("builtins.filter")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from ae_audit.static.domain import operators
 from ae_audit.static.domain.arguments import Call
-from ae_audit.static.domain.values import Const, Mapping, Seq, Unknown, Value, python
+from ae_audit.static.domain.values import Array, Const, Mapping, Seq, Unknown, Value, python
 from ae_audit.static.interpreter import demand, subscripts
 from ae_audit.static.interpreter.registry import Table
+from ae_audit.theory.intervals import Interval
+from ae_audit.theory.ranges import ValueRange
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
@@ -37,6 +39,23 @@ def _extend(run: Run, receiver: Seq, call: Call) -> Value:
     receiver.open = receiver.open or run.loops > 0
     operators.extend(receiver, items, rest)
     return Const(None)
+
+
+@TABLE.method("list", "index")
+def _index(run: Run, receiver: Seq, call: Call) -> Value:
+    """The place of an entry: known, or any place of a list of names, each of them in some turn of a loop."""
+    wanted, known = _first(call), receiver.rest is None and not receiver.open
+    if not known or len(receiver.items) < 2 or not all(isinstance(item, Const) for item in receiver.items):
+        return Unknown(f"the place `{call.where.written}` in a list", call.where)
+    texts = [python(item) for item in receiver.items]
+    if isinstance(wanted, Const):
+        return (
+            Const(texts.index(wanted.value), call.where)
+            if wanted.value in texts
+            else Unknown("an index out of range", call.where)
+        )
+    places = Interval(0.0, len(texts) - 1.0)
+    return Array(ValueRange(places, places if run.turning else None), "int64", (), root=run.fresh(), where=call.where)
 
 
 @TABLE.method("list", "insert")

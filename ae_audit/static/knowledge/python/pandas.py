@@ -8,7 +8,8 @@ from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import Structure
 from ae_audit.static.domain import array_api, arrays, tables
 from ae_audit.static.domain.arguments import Call
-from ae_audit.static.domain.values import Array, Seq, Unknown, Value, is_const
+from ae_audit.static.domain.values import Array, Bound, Const, Function, Mapping, Seq, Unknown, Value, is_const
+from ae_audit.static.interpreter import turns
 from ae_audit.static.interpreter.registry import Table
 from ae_audit.theory.intervals import REAL_LINE, UNIT
 from ae_audit.theory.ranges import ValueRange
@@ -95,12 +96,28 @@ def _named(call: Call) -> str:
 def _refilled(run: Run, receiver: Array, call: Call) -> Value:
     """Values that others take the place of: what is replaced may have been the least or the greatest."""
     fills = call.name == "fillna"
+    if not fills and isinstance(call.get(0, "to_replace"), Mapping):
+        return _renamed(run, receiver, call)
     given = call.get(0 if fills else 1, "value")
     if given is None and fills:
         return receiver  # by a method: with its neighbours
     new = None if given is None else run.as_array(given)
     hull = REAL_LINE if new is None else receiver.values.hull.hull(new.values.hull)
     return replace(receiver, values=ValueRange(hull, receiver.values.reach if fills else None), columns=())
+
+
+def _renamed(run: Run, receiver: Array, call: Call) -> Value:
+    """``replace({"yes": 1, "no": 0})``: what is written for each of several entries."""
+    table = call.get(0, "to_replace")
+    assert isinstance(table, Mapping)
+    parts = [item for item in table.items.values() if isinstance(item, Mapping)] or [table]
+    entries = [turns.entry(run, part) for part in parts]
+    if len(parts) > 1 or any(not isinstance(item, Array) for item in entries):
+        return replace(receiver, values=ValueRange(REAL_LINE), columns=())
+    new = entries[0]
+    assert isinstance(new, Array)
+    hull = receiver.values.hull.hull(new.values.hull)
+    return replace(receiver, values=ValueRange(hull, new.values.reach), columns=())
 
 
 @TABLE.method("array", "head", "tail", "sample", "dropna", "reset_index", "sort_values", "shuffle", "query",
@@ -126,7 +143,25 @@ _CHANGES_EXTENTS = dict.fromkeys(
 )
 
 
-@TABLE.method("array", "apply", "applymap", "groupby", "merge", "rolling", "join", "diff", "pct_change")
+@TABLE.method("array", "apply", "map", "applymap", "transform")
+def _applied(run: Run, receiver: Array, call: Call) -> Value:
+    """What a function or a dictionary makes of each entry, where that is one of several numbers."""
+    given = call.get(0, "func", "arg")
+    made: Value | None = None
+    if isinstance(given, Mapping):
+        made = turns.entry(run, given)
+    elif isinstance(given, (Function, Bound)):
+        element = Unknown("an entry of a column", call.where)
+        made = turns.of_each(run, given, Call(call.where, [element]))
+    if isinstance(made, Const) and isinstance(made.value, (int, float)):
+        made = run.as_array(made)
+    if isinstance(made, Array) and made.shape == () and not made.values.unknown:
+        rows = None if receiver.shape is None else receiver.shape[:1]
+        return replace(made, shape=rows, root=run.fresh(), where=call.where)
+    return arrays.unknown_array(run, f"the values of `{call.where.written}`", call.where)
+
+
+@TABLE.method("array", "groupby", "merge", "rolling", "join", "diff", "pct_change")
 def _transformed(run: Run, receiver: Array, call: Call) -> Value:
     return arrays.unknown_array(run, f"the values of `{call.where.written}`", call.where)
 

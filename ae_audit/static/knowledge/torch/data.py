@@ -17,7 +17,8 @@ from ae_audit.static.domain.values import (
     Value,
     is_const,
 )
-from ae_audit.static.interpreter.attributes import first_axis_removed
+from ae_audit.static.interpreter import turns
+from ae_audit.static.interpreter.attributes import find, first_axis_removed
 from ae_audit.static.interpreter.registry import Table
 from ae_audit.theory.intervals import Interval
 from ae_audit.theory.ranges import ValueRange
@@ -87,7 +88,9 @@ def sample(run: Run, dataset: Value, where: Where) -> Value:
     if isinstance(dataset, Array):
         return first_axis_removed(dataset)
     if isinstance(dataset, (Object, Instance)):
-        item = run.call_method(dataset, "__getitem__", Call(where, [Unknown("the index of a sample", where)]))
+        method = find(run, dataset, "__getitem__")
+        index = Unknown("the index of a sample", where)
+        item = None if method is None else turns.of_each(run, method, Call(where, [index]))
         if item is not None:
             return item
     return run.element(dataset, where)
