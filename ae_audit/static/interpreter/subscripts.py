@@ -192,7 +192,9 @@ def _sequence_item(value: Seq, key: Value, where: Where) -> Value:
     if value.rest is not None and not value.items:
         return value.rest
     if isinstance(key, Array) and key.shape and value.items:
-        return Seq([], value.kind, Unknown("one of several entries", where), open=True)  # as many as there are indices
+        if any(isinstance(entry, Const) for entry in value.items):  # as many of them as there are indices
+            return Seq([], value.kind, Unknown("one of several entries", where), open=True)
+        return value.items[0]
     if isinstance(key, Array) or (value.items and all(isinstance(i, Array) for i in value.items)):
         return value.items[0] if value.items else Unknown("an element of an empty list", where)
     if (

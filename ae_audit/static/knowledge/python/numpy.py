@@ -67,22 +67,16 @@ def _moving(run: Run, call: Call) -> Value:
     return _moved_method(run, _first(call), call.without_first())
 
 
+_HANDING_ON = frozenset(
+    ("copy", "cpu", "detach", "numpy", "to", "cuda", "clone", "contiguous", "ascontiguousarray", "nan_to_num")
+)
+
+
 @TABLE.method("array", *MOVING, "cpu", "detach", "numpy", "to", "cuda", "clone", "contiguous", "view")
 def _moved_method(run: Run, receiver: Value, call: Call) -> Value:
     name = call.name
     shape = array_api.shape_of(receiver)
-    if name in {
-        "copy",
-        "cpu",
-        "detach",
-        "numpy",
-        "to",
-        "cuda",
-        "clone",
-        "contiguous",
-        "ascontiguousarray",
-        "nan_to_num",
-    }:
+    if name in _HANDING_ON:
         return receiver
     if name == "view":
         sizes = array_api.sizes_of(call, 0)
