@@ -165,6 +165,12 @@ def powered(interval: Interval, power: float) -> Interval:
     return Interval(low, raised(interval.hi, power) if math.isfinite(interval.hi) else math.inf)
 
 
+def odd_power(interval: Interval, power: int) -> Interval:
+    """The values of an interval to an odd power, which keeps their signs and their order."""
+    low, high = (math.copysign(raised(abs(end), power), end) for end in (interval.lo, interval.hi))
+    return Interval(low, high, interval.lo_open, interval.hi_open)
+
+
 def raised(base: float, power: float) -> float:
     """``base ** power`` of a base that is not negative; infinity past the largest float, where Python raises."""
     try:

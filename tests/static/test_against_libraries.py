@@ -51,6 +51,10 @@ np.random.choice([0, 1], size=(40, 1))
 np.random.binomial(1, 0.5, (30, 3))
 np.random.RandomState(3).randint(1, 6, size=300)
 np.random.RandomState(3).rand(40, 2)
+np.linspace(-10, 10, 50) ** 3
+(g - 0.5) ** 3
+np.linspace(-10, 10, 50) ** 4
+(2 * t - 1) ** 5
 np.log(g + 1e-6)
 np.log1p(g * 500)
 np.log2(g + 1)

@@ -7,6 +7,7 @@ import textwrap
 
 import pytest
 
+from ae_audit.rules.runner import check
 from ae_audit.schema.training_setup import Relation
 from ae_audit.static import analyse_file
 from ae_audit.theory.ranges import Tri
@@ -495,3 +496,22 @@ def test_logarithms_of_a_bounded_output_are_bounded(prediction: str, target: str
     assert setup.head.activation == "sigmoid"
     assert setup.head.range.values.hull.hi == pytest.approx(high)
     assert setup.target.values.leaves(setup.head.range.values.hull, 0.1) is Tri.YES
+
+
+ANSWERS = "torch.randint(0, 2, (64, 1)).float()"
+CROSS_ENTROPY = "(y * torch.log(p) + (1 - y) * torch.log(1 - p)).mean()"
+
+
+@pytest.mark.parametrize(
+    ("target", "loss", "told"),
+    [
+        (ANSWERS, CROSS_ENTROPY, True),
+        (ANSWERS, f"-{CROSS_ENTROPY}", False),
+        ("torch.zeros(len(x), 1)", CROSS_ENTROPY, False),
+        (ANSWERS, "-F.binary_cross_entropy(p, y)", False),
+    ],
+)
+def test_a_minus_that_is_missing_from_a_cross_entropy(target: str, loss: str, told: bool) -> None:
+    """But a generator's judge is deceived on purpose, and a loss with a name is not reversed by oversight."""
+    findings, _ = check(setups_of(trained(f"y = {target}; p = torch.sigmoid(judge(x))\nloss = {loss}")))
+    assert ("AE210" in {finding.code for finding in findings}) is told

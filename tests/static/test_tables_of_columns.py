@@ -169,3 +169,19 @@ net.fit(x, y)
 def test_an_output_for_each_step_clashes_with_one_target_for_all(sequences: bool) -> None:
     _, codes, _ = audited(WINDOWS.replace("SEQUENCES", str(sequences)))
     assert ("AE309" in codes) is sequences
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("df[names] = (df[names] - df[names].mean()) / df[names].std()", True),
+        ("df.loc[:, names] = StandardScaler().fit_transform(df[names])", True),
+        ('df["Time"] = StandardScaler().fit_transform(df[["Time"]])', False),
+        ("df[names] = StandardScaler().fit_transform(df[names])\ndf = df * 0.1 + 5", False),
+    ],
+)
+def test_columns_that_were_written_are_chosen_together(written: str, told: bool) -> None:
+    """And nothing is known of those of which one was not written, or which were changed since with the whole table."""
+    table = TABLE.replace('"card.csv")', '"card.csv"); names = ["Time", "Amount"]')
+    _, codes, _ = audited(table + written + "\ndata = df[names].values" + MODEL.replace("30", "2"))
+    assert ("AE102" in codes) is told

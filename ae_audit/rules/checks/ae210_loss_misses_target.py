@@ -231,9 +231,15 @@ def _is_reversed(setup: TrainingSetup) -> bool:
 
 
 def _reversed_by_reading(setup: TrainingSetup) -> bool:
-    """The same where nothing else is minimised with it, and the target is no label: no attack on a classifier."""
+    """The same where nothing else is minimised with it, and it is meant for no attack and no generator's judge."""
+    return _is_reversed(setup) and setup.loss.alone is Tri.YES and not _may_be_meant(setup)
+
+
+def _may_be_meant(setup: TrainingSetup) -> bool:
+    """Whether a classifier may be attacked or deceived here: but not by a loss written out whose minus is missing."""
     labelled = setup.reconstruction is not Tri.YES and (structure_of(setup) in LABELS or setup.loss.name in BINARY)
-    return _is_reversed(setup) and setup.loss.alone is Tri.YES and not labelled
+    forgotten = setup.loss.custom and setup.target.values.hull.width > 0
+    return labelled and not forgotten
 
 
 RULE = LossMissesTarget()

@@ -27,7 +27,7 @@ from ae_audit.static.domain.values import (
     number,
 )
 from ae_audit.static.source.sources import Where
-from ae_audit.theory.intervals import Interval, powered, raised
+from ae_audit.theory.intervals import Interval, odd_power, powered, raised
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
@@ -332,7 +332,9 @@ def _power(run: Evaluator, array: Array, power: float, where: Where) -> Value:
     if array.values.hull.lo >= 0 and power > 0:
         made = arrays.increasing(array, lambda i: powered(i, power), f"** {arrays.short(power)}", where)
         return made if power.is_integer() else replace(made, dtype="float64")
-    if power in {2, 0.5}:
+    if power > 0 and power % 2 == 1:
+        return arrays.increasing(array, lambda i: odd_power(i, int(power)), f"** {arrays.short(power)}", where)
+    if power == 0.5 or (power > 0 and power % 2 == 0):
         from ae_audit.theory.ranges import ValueRange
 
         hull = array.values.hull

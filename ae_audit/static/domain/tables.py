@@ -30,6 +30,16 @@ def with_columns(table: Array, before: Array, names: tuple[str, ...], column: Ar
     return replace(table, columns=tuple(known.items())[-MAX_COLUMNS:], columns_of=_been_through(table))
 
 
+def side_by_side(table: Array, names: list[object]) -> Array | None:
+    """Several columns side by side, where the program wrote all of them, and the same into each."""
+    found = [column_of(table, name) if isinstance(name, str) else None for name in names]
+    first = found[0] if found else None
+    if first is None or any(one is None or (one.root, one.values) != (first.root, first.values) for one in found):
+        return None
+    rows = (None,) if table.shape is None else table.shape[:1]
+    return replace(first, shape=(*rows, len(names)))
+
+
 def column_of(table: Array, name: str) -> Array | None:
     """A column that the program wrote into a table; None where it wrote none, or the table was changed as a whole."""
     if not table.columns or table.columns_of != _been_through(table):

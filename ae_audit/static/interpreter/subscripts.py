@@ -22,6 +22,7 @@ from ae_audit.static.domain.values import (
     Tensor,
     Unknown,
     Value,
+    python,
     within,
 )
 from ae_audit.static.interpreter import attributes, demand, turns
@@ -218,6 +219,9 @@ def _array_item(value: Array, key: Value, where: Where) -> Value:
         return tables.column_of(value, key.value) or _columns(value, where, True, rows if table else None)
     if isinstance(key, Seq) and any(isinstance(i, Const) and isinstance(i.value, str) for i in key.items):
         width = len(key.items) if key.rest is None and not key.open else None
+        written = None if width is None else tables.side_by_side(value, [python(item) for item in key.items])
+        if written is not None:
+            return written
         return _columns(value, where, True, (*rows, width) if table else None)
     if isinstance(key, Const) and key.value is None:
         return replace(value, shape=None if value.shape is None else (1, *value.shape))

@@ -199,7 +199,8 @@ def _spaced(run: Run, call: Call) -> Value:
     if call.name == "logspace":
         values = ValueRange(Interval(0.0, math.inf))
     count = call.constant(2, "num", default=50) if call.name != "arange" else _steps_of(call)
-    return Array(values, dtype="float64", root=run.fresh(), where=call.where,
+    structure = Structure.UNKNOWN if call.name == "arange" else Structure.CONTINUOUS
+    return Array(values, dtype="float64", root=run.fresh(), where=call.where, structure=structure,
                  shape=(count if isinstance(count, int) else None,), source=call.name, synthetic=True)  # fmt: skip
 
 

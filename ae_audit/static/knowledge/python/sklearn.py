@@ -313,6 +313,21 @@ def _size(call: Call, position: int, name: str, default: int) -> int | None:
     return count if isinstance(count, int) and not isinstance(count, bool) else None
 
 
+MANY_FEATURES = 5
+"""of a made-up regression, each with a coefficient up to 100, from which the targets surely lie far apart"""
+
+
+def _made_targets(name: str, features: int | None) -> ValueRange:
+    """The targets of a made-up set that are no classes: places on a roll or curve, or sums over the features."""
+    if name == "make_swiss_roll":
+        return ValueRange.exactly(Interval(1.5 * math.pi, 4.5 * math.pi))
+    if name == "make_s_curve":
+        return ValueRange.exactly(Interval(-1.5 * math.pi, 1.5 * math.pi))
+    if name == "make_regression" and features is not None and features >= MANY_FEATURES:
+        return ValueRange(reach=Interval(-10.0, 10.0))
+    return ValueRange(reach=Interval(8.0, 19.0)) if name == "make_friedman1" else UNKNOWN_RANGE
+
+
 @TABLE.function("sklearn.datasets.make_blobs", "sklearn.datasets.make_classification", "sklearn.datasets.make_moons",
                 "sklearn.datasets.make_circles", "sklearn.datasets.make_regression", "sklearn.datasets.make_swiss_roll",
                 "sklearn.datasets.make_s_curve", "sklearn.datasets.make_friedman1",
@@ -341,6 +356,8 @@ def _made(run: Run, call: Call) -> Value:
         target = Array(values, "int64", (samples,), Structure.CLASS_INDEX, root=run.fresh(), where=call.where)
         return Seq([data, target], "tuple")
     targets = _size(call, 3, "n_targets", 1) if name == "make_regression" else 1
-    target = Array(UNKNOWN_RANGE, "float64", (samples,) if targets == 1 else (samples, targets), Structure.CONTINUOUS,
+    told = _size(call, 2, "n_informative", features or 0) if name == "make_regression" else features
+    values = _made_targets(name, None if told is None or features is None else min(told, features))
+    target = Array(values, "float64", (samples,) if targets == 1 else (samples, targets), Structure.CONTINUOUS,
                    root=run.fresh(), where=call.where)  # fmt: skip
     return Seq([data, target], "tuple")
