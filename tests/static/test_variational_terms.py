@@ -172,3 +172,41 @@ def test_an_unknown_size_leaves_it_undecided() -> None:
     (outcome,) = find_rule("AE204").check(setup)
     assert not isinstance(outcome, Violation)
     assert "number of values" in outcome.why
+
+
+BY_A_LAYER = """
+import keras
+from keras import layers, ops
+(x, _), _ = keras.datasets.mnist.load_data()
+x = x.reshape(-1, 784) / 255.0
+class Sampling(layers.Layer):
+    def call(self, inputs):
+        mu, lv = inputs
+        self.add_loss({kl})
+        return mu + ops.exp(0.5 * lv) * keras.random.normal(ops.shape(mu))
+start = keras.Input((784,))
+h = layers.Dense(64, activation="relu")(start)
+mu, lv = layers.Dense(20)(h), layers.Dense(20)(h)
+encoder = keras.Model(start, [mu, lv, Sampling()([mu, lv])])
+decoder = keras.Sequential([keras.Input((20,)), layers.Dense(784, activation="sigmoid")])
+vae = keras.Model(start, decoder(encoder(start)[2]))
+def reconstruction(y, p):
+    return {recon}
+vae.compile("adam", loss={loss})
+vae.fit(x, x)
+"""
+OF_A_SAMPLE = "-0.5 * ops.mean(ops.sum(1 + lv - ops.square(mu) - ops.exp(lv), axis=1))"
+
+
+@pytest.mark.parametrize(
+    ("kl", "recon", "loss", "beta"),
+    [
+        (OF_A_SAMPLE, "0", '"binary_crossentropy"', 784),
+        (OF_A_SAMPLE, "keras.losses.binary_crossentropy(y, p)", "reconstruction", 784),
+        (OF_A_SAMPLE, "784 * keras.losses.binary_crossentropy(y, p)", "reconstruction", None),
+        (f"({OF_A_SAMPLE}) / 784", "0", '"binary_crossentropy"', None),
+    ],
+)
+def test_a_divergence_that_a_layer_adds(kl: str, recon: str, loss: str, beta: float | None) -> None:
+    (setup,) = analyse_file("m.py", BY_A_LAYER.format(kl=kl, recon=recon, loss=loss).encode()).setups
+    assert beta_of(setup) == (None if beta is None else pytest.approx(beta))

@@ -25,7 +25,13 @@ from ae_audit.static.domain.values import (
 from ae_audit.static.interpreter.assignment import place_of
 from ae_audit.static.interpreter.registry import Table
 from ae_audit.static.knowledge.keras.activations import ACTIVATION, activate, with_activation
-from ae_audit.static.knowledge.keras.memory import ADDED_LOSSES, ALL_ADDED_LOSSES, LAYER_CALLS, remember
+from ae_audit.static.knowledge.keras.memory import (
+    ADDED_DIVERGENCES,
+    ADDED_LOSSES,
+    ALL_ADDED_LOSSES,
+    LAYER_CALLS,
+    remember,
+)
 from ae_audit.static.knowledge.keras.names import FIRST_KERAS
 from ae_audit.static.knowledge.spellings import activation as canonical
 from ae_audit.static.source.sources import Where
@@ -436,6 +442,8 @@ def _add_loss(run: Run, receiver: Value, call: Call) -> Value:
         ADDED_LOSSES.of(run).add(receiver, (value, call.where))
         if isinstance(value, LossValue):
             ALL_ADDED_LOSSES.of(run).append((value, call.where))
+        elif isinstance(value, Tensor) and value.divergence is not None:
+            ADDED_DIVERGENCES.of(run).append((value, call.where))
     return Const(None)
 
 

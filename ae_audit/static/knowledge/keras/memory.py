@@ -64,6 +64,8 @@ ADDED_LOSSES: Store[ListsByIdentity[AddedLoss]] = Store(ListsByIdentity)
 """by the layer or model that adds them"""
 ALL_ADDED_LOSSES: Store[list[AddedLoss]] = Store(list)
 """those that compare something, whatever adds them"""
+ADDED_DIVERGENCES: Store[list[AddedLoss]] = Store(list)
+"""divergences of a code, whatever adds them: a layer of its own often does"""
 UNKNOWN_TRAINED: Store[list[Value]] = Store(list)
 """models out of reach that were trained: any compiled one may be one of them"""
 

@@ -30,7 +30,15 @@ from ae_audit.static.interpreter.registry import Table
 from ae_audit.static.knowledge.keras.custom_steps import computed_loss, custom_step
 from ae_audit.static.knowledge.keras.fit_sites import ModelFit, bound, emit, replace_targets
 from ae_audit.static.knowledge.keras.losses import metrics_of, resolve
-from ae_audit.static.knowledge.keras.memory import ADDED_LOSSES, ALL_ADDED_LOSSES, COMPILED, UNKNOWN_TRAINED, Compiled
+from ae_audit.static.knowledge.keras.memory import (
+    ADDED_DIVERGENCES,
+    ADDED_LOSSES,
+    ALL_ADDED_LOSSES,
+    COMPILED,
+    UNKNOWN_TRAINED,
+    AddedLoss,
+    Compiled,
+)
 from ae_audit.static.knowledge.keras.models import build, graph
 from ae_audit.static.knowledge.keras.outputs import count_of, for_output, layer_names, part
 from ae_audit.static.source.sources import Where
@@ -222,7 +230,7 @@ def train(
             if item not in pending and implicit_target and _within(run, model, item[0])
         )  # fmt: skip
     context = ModelFit(model, inputs, call, made, val_inputs, val_targets)
-    context.charged = _charged(pending, outputs)
+    context.charged = _charged([*pending, *_by_layers(run, model, inputs, pending)], outputs)
     for value, where in pending:
         _added(run, context, value, where, outputs)
     if made is None and not pending:
@@ -330,11 +338,19 @@ def _one(run: Run, context: ModelFit, loss: Value, output: Value, target: Value,
             scores = score is not None and score.opposed and isinstance(output, Tensor) and score.of(output.head)
             emit(run, context, replace(term_use, scores=scores), output, target, reason, metrics)
         else:
-            pair = result.pair if isinstance(result, LossValue) else None
+            pair = _own_pair(run, context, result, place) if isinstance(result, LossValue) else None
             _term(run, context, term, term_use, output, metrics, pair=pair)
     if not reported:
         unknown = LossUse(written=place.written, custom=True, from_logits=Tri.UNKNOWN, location=place.location)
         emit(run, context, unknown, output, target, None, metrics)
+
+
+def _own_pair(run: Run, context: ModelFit, result: LossValue, place: Where) -> Pair | None:
+    """The reconstruction and the divergence that a loss of the user's own adds up, or a layer adds to what it gives."""
+    if result.pair is not None or context.charged is None or result.alone is not Tri.YES:
+        return result.pair
+    averaged = losses.reduced(run, result, "mean", place)  # what it gives for each sample
+    return Pair(averaged.terms[0], context.charged) if isinstance(averaged, LossValue) else None
 
 
 def _compute_own_metrics(run: Run, made: Compiled, output: Value, target: Value) -> None:
@@ -346,7 +362,7 @@ def _compute_own_metrics(run: Run, made: Compiled, output: Value, target: Value)
 
 def _adds_losses(run: Run, context: ModelFit) -> bool:
     """Whether the model, or a layer of it, adds a loss of its own."""
-    return context.model in ADDED_LOSSES.of(run)
+    return context.model in ADDED_LOSSES.of(run) or context.charged is not None
 
 
 def _written(value: Value) -> str | None:
@@ -409,6 +425,20 @@ def _added(run: Run, context: ModelFit, value: Value, where: Where, outputs: lis
             metrics = _metrics(run, context.made, 0, []) if context.made is not None else ()
             output = outputs[0] if outputs else term.prediction
             _term(run, context, term, use, output, metrics, pair=value.pair)
+
+
+def _by_layers(run: Run, model: Value, inputs: Value | None, pending: list[AddedLoss]) -> list[AddedLoss]:
+    """The divergences that layers of this model add of their own accord, those known to be pending left out."""
+    roots = {value.root for value in graph(run, model).inputs if isinstance(value, Array)}
+    if isinstance(inputs, Array):
+        roots.add(inputs.root)
+    places = {where.location for _, where in pending}
+    found: dict[object, AddedLoss] = {}
+    for value, where in ADDED_DIVERGENCES.of(run):
+        of_this = isinstance(value, Tensor) and any(array.root in roots for array in value.fed)
+        if of_this and where.location not in places:
+            found[where.location] = value, where
+    return list(found.values())
 
 
 def _charged(added: list[tuple[Value, Where]], outputs: list[Value]) -> Divergence | None:
