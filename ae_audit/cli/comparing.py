@@ -42,6 +42,7 @@ same initial weights, and compares R², brightness, sharpness, speed and dead ou
 options:
 {chr(10).join(f"  {f'{flag} {given}':<14}  {told}" for flag, given, told in OPTIONS)}
 
+--jobs N and --dask ADDRESS share the fits out among processes or the workers of a cluster; the figures stay the same.
 --output-format full|json|html, --json-output, --html-output, --timeout (default here: {TIMEOUT:.0f} s), --stand-in,
 --seed, --device, --data and the other options of an audit that say how a program is run hold here too: ae-audit --help.
 """

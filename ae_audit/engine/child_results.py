@@ -21,7 +21,6 @@ from ae_audit.schema.location import Location
 from ae_audit.schema.messages import (
     AccessBlocked,
     CellFitted,
-    CellsShown,
     ComparisonBegun,
     Finished,
     InputRefused,
@@ -49,7 +48,7 @@ MOST_FINDINGS = 256
 """of one set-up; every rule has a few at most"""
 MOST_TEXTS = 256
 """notes, refusals, failures, each: nobody reads more"""
-MOST_CELLS = 128
+MOST_CELLS = 1024
 """of one comparison; a grid that somebody reads has a dozen"""
 MOST_EVALUATIONS = 64
 """of one fit"""
@@ -234,8 +233,6 @@ class ChildResults:
                 return self._begin_comparison(message)
             case CellFitted():
                 return self._add_cell(message)
-            case CellsShown(number, gallery):
-                return self._show_cells(number, gallery)
             case ProgramEnded(_, sentence) if self.program is None and not self._of_model:
                 self.program = replace(message, sentence=sentence[:LONGEST_TEXT])
             case SandboxClosed() if self.confinement is None:
@@ -301,8 +298,11 @@ class ChildResults:
             asked is not None
             and 0 <= begun.number < MOST_SETUPS
             and begun.number not in self._comparisons
-            and not told.cells
-            and told.gallery is None
+            and told.training == begun.number
+            and 0 < len(told.cells) <= MOST_CELLS
+            and len({(cell.head, cell.loss, cell.as_written) for cell in told.cells}) == len(told.cells)
+            and all(cell == cell.bare == _shortened(cell) for cell in told.cells)
+            and len(told.data) <= LONGEST_TEXT
             and told.seeds == asked.seeds
             and 0 < told.steps <= asked.steps
             and told.reach == asked.reach
@@ -317,24 +317,21 @@ class ChildResults:
 
     def _add_cell(self, fitted: CellFitted) -> bool:
         comparison, cell = self._comparisons.get(fitted.number), fitted.cell
-        if comparison is None or len(comparison.cells) >= MOST_CELLS:
+        known = None if comparison is None else comparison.of(cell)
+        if comparison is None or known is None:
             return False
-        known = {(one.head, one.loss, one.as_written) for one in comparison.cells}
+        seeds = {run.seed for run in (*known.runs, *cell.runs)}
         fits = (
-            (cell.head, cell.loss, cell.as_written) not in known
-            and len({run.seed for run in cell.runs}) == len(cell.runs) <= comparison.seeds
+            cell.reached
+            and known.refused is None
+            and len(seeds) == len(known.runs) + len(cell.runs) <= comparison.seeds
+            and (cell.refused is None or not seeds)
             and all(_is_fit(run, comparison.steps) for run in cell.runs)
+            and (cell.pictures is None or _shows_a_fit(cell.pictures))
         )
         if fits:
-            self._comparisons[fitted.number] = replace(comparison, cells=(*comparison.cells, _shortened(cell)))
+            self._comparisons[fitted.number] = comparison.with_cell(_shortened(cell))
         return fits
-
-    def _show_cells(self, number: int, gallery: Gallery) -> bool:
-        comparison = self._comparisons.get(number)
-        if comparison is None or comparison.gallery is not None or not can_be_drawn(Sight(gallery=gallery)):
-            return False
-        self._comparisons[number] = replace(comparison, gallery=gallery)
-        return True
 
     def _is_judgement(self, finding: Finding) -> bool:
         """Whether it is what a rule of this audit says, before any experiment and any proposal of ours."""
@@ -360,6 +357,10 @@ def _is_fit(run: CellRun, most_steps: int) -> bool:
         and (run.dead is None or 0.0 <= run.dead <= 1.0)
         and not any(value is not None and value < 0.0 for value in (run.sharpness, run.step_seconds))
     )
+
+
+def _shows_a_fit(pictures: Gallery) -> bool:
+    return len(pictures.rows) == 2 and can_be_drawn(Sight(gallery=pictures))
 
 
 def _shortened(cell: Cell) -> Cell:

@@ -23,7 +23,20 @@ from ae_audit.base.version import __version__
 from ae_audit.engine import Interrupted
 from ae_audit.engine.assembly import FileAudit
 from ae_audit.engine.discovery import AuditTarget
-from ae_audit.engine.tasks import Task, TaskDied, audits_of, lost, order, performed, result_of, split, tasks_for, within
+from ae_audit.engine.grids import Performer
+from ae_audit.engine.tasks import (
+    Task,
+    TaskDied,
+    TaskResult,
+    audits_of,
+    lost,
+    order,
+    performed,
+    result_of,
+    split,
+    tasks_for,
+    within,
+)
 from ae_audit.schema.codec import Malformed
 from ae_audit.settings.options import Settings
 from ae_audit.source.text import STDIN
@@ -63,6 +76,20 @@ def audit_on_cluster(
     finally:
         progress.close()
     return tuple(found[target.path] for target in targets)
+
+
+@contextmanager
+def connected(address: str, settings: Settings) -> Iterator[tuple[Performer, int]]:
+    """What performs tasks on the workers at ``address``, and how many they perform at a time.
+
+    Raises:
+        UsageError: as :func:`audit_on_cluster` does.
+    """
+    with _connected(address) as client:
+        _check(client, address)
+        workers = client.scheduler_info(n_workers=-1)["workers"].values()
+        session = _Session(client, settings)
+        yield session.results, max(1, sum(session.places(worker) for worker in workers))
 
 
 @contextmanager
@@ -117,6 +144,10 @@ class _Session:
         self._name = f"ae-audit-{uuid.uuid4().hex[:12]}"
         self._number = 0
         self._gpu = _wants_gpu(client, settings)
+
+    def places(self, worker: Any) -> int:
+        """How many programs a worker runs at a time."""
+        return int(worker.get("resources", {}).get("GPU", 0) if self._gpu else worker["nthreads"])
 
     def audits(self, tasks: Sequence[Task]) -> Iterator[FileAudit]:
         """Of each file of ``tasks``, as they come; first all at once, then alone what a worker died over."""
@@ -175,6 +206,25 @@ class _Session:
         status: str = self._client.status
         return status == "running" and bool(self._client.scheduler_info(n_workers=-1)["workers"])
 
+    def results(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, TaskResult | str]]:
+        """Each task with its result, or with how its process ended; once more, alone, what a worker died over.
+
+        Raises:
+            UsageError: where the worker's ae-audit refused one for a user's mistake.
+        """
+        again = []
+        for task, answer in self._answers(tasks):
+            if answer is None or answer == _AGAIN:
+                again.append(task)
+            else:
+                yield task, _result(answer)
+        for task in again:
+            for _, answer in self._answers([task]):
+                yield (
+                    task,
+                    "was lost with its machine, twice" if answer is None or answer == _AGAIN else _result(answer),
+                )
+
 
 def _wants_gpu(client: Any, settings: Settings) -> bool:
     """Whether programs run where a GPU is to be had: workers that declare some share none among tasks."""
@@ -195,6 +245,23 @@ def _answer(future: Any) -> str | None:
     except Exception as error:  # of ours, or of Dask's, on the worker
         return f"{_DIED}failed on its worker: {own_failure(error)}"
     return answer
+
+
+def _result(answer: str) -> TaskResult | str:
+    """What ``answer`` holds, or how the process ended.
+
+    Raises:
+        UsageError: where the worker's ae-audit refused the task for a user's mistake.
+    """
+    if answer.startswith(_DIED):
+        return answer[len(_DIED) :]
+    try:
+        result = result_of(answer)
+    except Malformed as error:
+        return f"gave an answer that cannot be read ({error})"
+    if result.refused is not None:
+        raise UsageError(result.refused)
+    return result
 
 
 def _audits(task: Task, answer: str) -> Iterator[FileAudit]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,6 +13,7 @@ from ae_audit.base.progress import Progress
 from ae_audit.engine.child_results import MALFORMED, AuditedPlaces, ChildResults
 from ae_audit.engine.discovery import AuditTarget, ModelInput
 from ae_audit.engine.doubt import Doubted
+from ae_audit.engine.grids import joined, lost, unfitted
 from ae_audit.engine.merge import contradictions
 from ae_audit.engine.nursery import Nursery
 from ae_audit.engine.static_stage import Reading, Run, is_shipped, selected_rules
@@ -21,7 +23,7 @@ from ae_audit.runtime.sandbox.launch import ChildOutcome, Ending, run_child
 from ae_audit.runtime.stand_ins.lessons import NOTHING, Lessons
 from ae_audit.schema.audited import AuditedSetup
 from ae_audit.schema.codec import to_json
-from ae_audit.schema.comparison import ComparisonReport, GridOptions
+from ae_audit.schema.comparison import ComparisonReport, GridOptions, GridPart
 from ae_audit.schema.messages import HowItEnded, ProgramEnded
 from ae_audit.schema.report import Note, StageError, Undecided
 from ae_audit.schema.training_setup import Framework, TrainingSetup
@@ -70,15 +72,69 @@ def run_file(reading: Reading, settings: Settings, progress: Progress, nursery: 
 def compare_file(reading: Reading, settings: Settings, grid: GridOptions, progress: Progress) -> ComparisonReport:
     """Run one program and compare heads and losses on what each of its trainings is trained on.
 
+    A fit that ends the process costs its cell; what is left is fitted by another process, in the time that is left.
+
     Raises:
         UsageError: if the data do not go with the model file.
     """
-    path = reading.target.path
-    ran = _ran(reading, settings, progress, grid)
-    errors = _errors(path, ran.outcome, ran.results, settings)
-    # nothing here is from reading, which compares nothing
-    told = (replace(error, message=error.message.replace(FROM_READING, "")) for error in errors)
-    return ComparisonReport(ran.results.comparisons, tuple(told), ran.notes(path))
+    path, end = reading.target.path, time.monotonic() + settings.timeout
+    report: ComparisonReport | None = None
+    while True:
+        ran = _ran(reading, settings, progress, grid)
+        # nothing here is from reading, which compares nothing
+        errors = tuple(
+            replace(error, message=error.message.replace(FROM_READING, ""))
+            for error in _errors(path, ran.outcome, ran.results, settings)
+        )
+        found = ComparisonReport(ran.results.comparisons, errors, ran.notes(path))
+        died = ran.outcome.ending in _DEATHS
+        survivors = _after_death(found, grid, settings.seed, ran.outcome.sentence(path)) if died else None
+        if survivors is not None:
+            found, grid = survivors
+        # of a child that died, errors are those of the fit
+        report = found if report is None else joined(_added(report, found), (found,))
+        settings = replace(settings, timeout=end - time.monotonic())
+        if survivors is None or not _is_left(grid) or settings.timeout <= 0.0:
+            return report
+
+
+_DEATHS = frozenset({Ending.EXITED, Ending.SIGNALLED, Ending.MEMORY, Ending.PROCESSES})
+
+
+def _after_death(
+    found: ComparisonReport, grid: GridOptions, seed: int, how: str
+) -> tuple[ComparisonReport, GridOptions] | None:
+    """What a child that died in a fit had found out, the death told of that fit's cell; and what is left to be done.
+
+    None where it died over anything else.
+    """
+    open_ = [fit for comparison in found.comparisons for fit in unfitted(comparison, grid, seed)]
+    if not open_:
+        return None
+    dead = [fit for fit in open_ if (fit.training, fit.cell) == (open_[0].training, open_[0].cell)]
+    comparisons = tuple(
+        lost(comparison, dead, seed, how) if comparison.training == dead[0].training else comparison
+        for comparison in found.comparisons
+    )
+    known = {comparison.training: comparison.steps for comparison in comparisons}
+    part = grid.part or GridPart(whole_from=0)
+    further = part.whole_from if part.whole_from is None else max(part.whole_from, *(one + 1 for one in known))
+    later = [fit for fit in part.fits if fit.training not in known]
+    steps = tuple(known.get(training, 0) for training in range(max(known) + 1))
+    left = GridPart((*open_[len(dead) :], *later), further, part.steps or steps, part.among)
+    errors = tuple(error for error in found.errors if error.stage != "probe")
+    return ComparisonReport(comparisons, errors, found.notes), replace(grid, part=left)
+
+
+def _is_left(grid: GridOptions) -> bool:
+    return grid.part is not None and (bool(grid.part.fits) or grid.part.whole_from is not None)
+
+
+def _added(report: ComparisonReport, found: ComparisonReport) -> ComparisonReport:
+    """``report``, with the comparisons that only ``found`` has."""
+    known = {comparison.training for comparison in report.comparisons}
+    more = tuple(comparison for comparison in found.comparisons if comparison.training not in known)
+    return replace(report, comparisons=(*report.comparisons, *more))
 
 
 @dataclass(frozen=True, slots=True)

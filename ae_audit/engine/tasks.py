@@ -1,8 +1,9 @@
 """Audits as tasks for other processes: what a task is, the process that performs it, and how its death is told.
 
-A task names files and settings; what comes back is what an audit here would know of these files. Both travel as JSON,
-never pickled. The process of a task is a whole audit (``python -m ae_audit.cli.task``): it reads, and programs run in
-sandboxed children of its own. So a death costs one task, on whatever machine, and whoever hands out tasks
+A task names files and settings; what comes back is what an audit here would know of these files, or some of the fits of
+a comparison (:mod:`ae_audit.engine.grids`). Both travel as JSON, never pickled. The process of a task is a whole audit
+(``python -m ae_audit.cli.task``): it reads, and programs run in sandboxed children of its own.
+So a death costs one task, on whatever machine, and whoever hands out tasks
 (:mod:`ae_audit.engine.cluster`) need not know what they do.
 """
 
@@ -22,6 +23,7 @@ from ae_audit.base.version import __version__
 from ae_audit.engine.assembly import FileAudit, audit_of, record_of
 from ae_audit.engine.discovery import AuditTarget
 from ae_audit.schema.codec import Malformed, from_json, to_json
+from ae_audit.schema.comparison import ComparisonReport, GridOptions
 from ae_audit.schema.report import StageError
 from ae_audit.schema.shards import FileRecord
 from ae_audit.settings.options import Settings
@@ -46,6 +48,8 @@ class Task:
     """that paths are relative to"""
     version: str = __version__
     """of the ae-audit that wants to know"""
+    grid: GridOptions | None = None
+    """heads and losses to be compared on the one target; None: it is audited"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,8 @@ class TaskResult:
     records: tuple[FileRecord, ...] = ()
     refused: str | None = None
     """a user's mistake, in one sentence"""
+    comparison: ComparisonReport | None = None
+    """what of it was asked for, where heads and losses are compared"""
 
 
 class TaskDied(Exception):
@@ -66,12 +72,20 @@ def tasks_for(targets: Sequence[AuditTarget], settings: Settings) -> tuple[Task,
 
     A task reports to nobody and shares no cache: on many machines a file that all write is none.
     """
-    alone = replace(settings, jobs=1, cache=False, quiet=True, verbose=False)
-    here = os.getcwd()
+    alone, here = _for_one_process(settings), os.getcwd()
     run = [(target,) for target in targets if target.run]
     read = [target for target in targets if not target.run]
     chunks = [tuple(read[start : start + _READ_TOGETHER]) for start in range(0, len(read), _READ_TOGETHER)]
     return tuple(Task(chunk, alone, here) for chunk in (*run, *chunks))
+
+
+def grid_task(target: AuditTarget, settings: Settings, grid: GridOptions) -> Task:
+    """The task that compares on one target what ``grid`` names as its part."""
+    return Task((target,), _for_one_process(settings), os.getcwd(), grid=grid)
+
+
+def _for_one_process(settings: Settings) -> Settings:
+    return replace(settings, jobs=1, dask=None, cache=False, quiet=True, verbose=False)
 
 
 def split(task: Task) -> tuple[Task, ...]:
@@ -98,7 +112,11 @@ def order(task: Task) -> str:
     return json.dumps(to_json(task), allow_nan=False)
 
 
-def perform(text: str, audit: Callable[[Sequence[AuditTarget], Settings], Sequence[FileAudit]]) -> str:
+def perform(
+    text: str,
+    audit: Callable[[Sequence[AuditTarget], Settings], Sequence[FileAudit]],
+    compare: Callable[[Sequence[AuditTarget], Settings, GridOptions], ComparisonReport],
+) -> str:
     """In the process of a task: the result of the order ``text``, for :func:`result_of`."""
     try:
         task = from_json(Task, json.loads(text))
@@ -107,7 +125,10 @@ def perform(text: str, audit: Callable[[Sequence[AuditTarget], Settings], Sequen
     else:
         try:
             os.chdir(task.folder)
-            result = TaskResult(tuple(record_of(one) for one in audit(task.targets, task.settings)))
+            if task.grid is None:
+                result = TaskResult(tuple(record_of(one) for one in audit(task.targets, task.settings)))
+            else:
+                result = TaskResult(comparison=compare(task.targets, task.settings, task.grid))
         except OSError as error:
             result = TaskResult(refused=f"{task.folder} cannot be entered: {error.strerror or error}")
         except UsageError as error:

@@ -16,7 +16,6 @@ from ae_audit.schema.comparison import GridOptions
 from ae_audit.schema.findings import Finding
 from ae_audit.schema.messages import (
     CellFitted,
-    CellsShown,
     ComparisonBegun,
     Message,
     Progressed,
@@ -84,16 +83,19 @@ def compare_and_tell(
 
     The arguments are those of :func:`settle_and_tell`; ``setup`` is the capture's, with what else is known of it.
     """
+    options = from_json(GridOptions, request["compare"])
+    if options.part is not None and not options.part.of_training(number):
+        return
     try:
         compare_grid(
             capture,
             setup,
-            from_json(GridOptions, request["compare"]),
+            options,
             Spend(max(1.0, PROBE_SHARE * time), processes, request["seed"]),
             lambda comparison: emit(ComparisonBegun(number, comparison)),
             lambda cell: emit(CellFitted(number, cell)),
-            lambda gallery: emit(CellsShown(number, gallery)),
             lambda text: emit(Progressed(text)),
+            number,
         )
     except NothingToCompare as cause:
         emit(StageFailed(RunStage.PROBE, f"line {setup.location.line}: {cause}."))

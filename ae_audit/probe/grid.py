@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -17,9 +18,9 @@ from ae_audit.probe.grid_choice import CellPlan, cells_for, rescaling
 from ae_audit.probe.ideal import ideal_of
 from ae_audit.probe.layouts import Layout, layout_of
 from ae_audit.probe.score import NoScore, aligned, r2_score
-from ae_audit.probe.sights import Sketchbook
-from ae_audit.runtime.capture import CannotApply, Capture, Evaluation, FloatArray, Trial
-from ae_audit.schema.comparison import Cell, CellRun, Comparison, GridOptions
+from ae_audit.probe.sights import pictures_of
+from ae_audit.runtime.capture import Array, CannotApply, Capture, Evaluation, FloatArray, Trial
+from ae_audit.schema.comparison import Cell, CellRun, Comparison, GridOptions, GridPart
 from ae_audit.schema.remedies import Rescale
 from ae_audit.schema.sights import Gallery
 from ae_audit.schema.training_setup import TrainingSetup
@@ -57,37 +58,32 @@ def compare_grid(
     spend: Spend,
     begin: Callable[[Comparison], None] = lambda _: None,
     tell: Callable[[Cell], None] = lambda _: None,
-    show: Callable[[Gallery], None] = lambda _: None,
     progress: Callable[[str], None] = lambda _: None,
+    training: int = 0,
 ) -> Comparison:
-    """Fit every cell of one captured training.
+    """Fit every cell of one captured training, or of its fits those that are this process's part.
 
     Args:
         capture: to be fitted.
         setup: the capture's, with what more is known of it.
         options: what is asked for.
         spend: what it may cost.
-        begin: told of the comparison before its first cell.
-        tell: told of each cell when it is finished.
-        show: given the pictures, where there are any, in the end.
+        begin: told of the comparison before its first cell, with cells that say nothing but what they are.
+        tell: told of each cell when some of its seeds are fitted.
         progress: told of what is being done.
+        training: which of the program's it is, from 0.
 
     Raises:
         NothingToCompare: where predictions cannot be scored, or the time does not suffice.
     """
-    bench = _Bench(capture, setup, options, spend, progress)
+    bench = _Bench(capture, setup, options, spend, progress, training)
     comparison = bench.outline()
     begin(comparison)
-    cells = []
-    for plan in bench.plans:
-        cell = bench.cell(plan)
-        tell(cell)
-        cells.append(cell)
-    comparison = replace(comparison, cells=tuple(cells))
-    gallery = bench.pictures(comparison)
-    if gallery is not None:
-        show(gallery)
-    return replace(comparison, gallery=gallery)
+    for place in range(len(bench.plans)):
+        for cell in bench.cell(place):
+            tell(cell)
+            comparison = comparison.with_cell(cell)
+    return comparison
 
 
 class _Bench:
@@ -98,7 +94,9 @@ class _Bench:
         options: GridOptions,
         spend: Spend,
         progress: Callable[[str], None],
+        training: int,
     ) -> None:
+        self._training = training
         self._capture = capture
         self._setup = setup
         self._options = options
@@ -106,12 +104,15 @@ class _Bench:
         self._progress = progress
         self._began = time.monotonic()
         self.plans = cells_for(setup, options)
-        self._steps = options.steps
+        self._part = options.part or GridPart(whole_from=0)
+        agreed = self._part.steps[training : training + 1]
+        self._agreed = bool(agreed) and agreed[0] > 0
+        self._steps = agreed[0] if self._agreed else options.steps
         self._notes: list[str] = []
         self._layout: Layout | None = None
         self._unit = "mean"
-        self._pictures = Sketchbook(setup)
-        self._rescaled = rescaling(setup) is not None
+        self._pictures: Gallery | None = None
+        self._processes = spend.processes if capture.forks and self._part.among == 1 else 1
 
     @property
     def _chunk(self) -> int:
@@ -147,35 +148,39 @@ class _Bench:
             reach=self._options.reach,
             bias_unit=self._unit,
             rescale=None if rescale is None else str(rescale),
+            cells=tuple(Cell(plan.head, plan.loss, plan.as_written, plan.rescaled) for plan in self.plans),
             notes=tuple(self._notes),
+            training=self._training,
+            data=_digest(self._capture.targets),
         )
 
-    def cell(self, plan: CellPlan) -> Cell:
-        """Fit one cell from every seed, and ask theory and the ideal network about it."""
-        bare = Cell(
-            plan.head,
-            plan.loss,
-            plan.as_written,
-            plan.rescaled,
-            bound=bound_of(self._capture, plan.remedies),
-        )
+    def cell(self, place: int) -> Iterator[Cell]:
+        """Fit the cell at ``place`` from every seed that is asked for, so many at a time as there are processes.
+
+        With the first seed comes what theory and the ideal network say about it.
+        """
+        plan = self.plans[place]
+        seeds = [fit.seed for fit in self._options.fits_of(self._training, len(self.plans)) if fit.cell == place]
+        bare = Cell(plan.head, plan.loss, plan.as_written, plan.rescaled)
+        self._progress(f"comparing {place + 1} of {len(self.plans)}: {bare.name}")
+        for start in range(0, len(seeds), self._processes):
+            chunk = seeds[start : start + self._processes]
+            fits = [partial(self._fit, plan, self._spend.seed + seed) for seed in chunk]
+            try:
+                runs = parallel_seeds(fits, self._processes)
+            except CannotApply as cause:
+                yield replace(self._by_theory(bare, plan), refused=str(cause))
+                return
+            cell = replace(bare, runs=tuple(runs))
+            if 0 in chunk:
+                ideal = ideal_of(self._capture, self._setup, plan.remedies)
+                cell = replace(self._by_theory(cell, plan), ideal=ideal, pictures=self._pictures)
+            yield cell
+
+    def _by_theory(self, cell: Cell, plan: CellPlan) -> Cell:
+        cell = replace(cell, bound=bound_of(self._capture, plan.remedies))
         least = self._floor(plan)
-        if least is not None:
-            bare = replace(bare, floor=least[0], floor_error=least[1])
-        seeds = range(self._spend.seed, self._spend.seed + self._options.seeds)
-        place = f"{self.plans.index(plan) + 1} of {len(self.plans)}"
-        self._progress(f"comparing {place}: {bare.name}")
-        try:
-            fits = [partial(self._fit, plan, seed) for seed in seeds]
-            runs = parallel_seeds(fits, self._spend.processes if self._capture.forks else 1)
-        except CannotApply as cause:
-            return replace(bare, refused=str(cause))
-        ideal = ideal_of(self._capture, self._setup, plan.remedies)
-        return replace(bare, runs=tuple(runs), ideal=ideal)
-
-    def pictures(self, comparison: Comparison) -> Gallery | None:
-        """What the first seed's fits predict, the best first."""
-        return self._pictures.parallel_seeds([comparison.label(cell) for cell in comparison.ranked])
+        return cell if least is None else replace(cell, floor=least[0], floor_error=least[1])
 
     def _first_look(self) -> Evaluation:
         """Predictions of the program as written after a few steps, or of the first cell that can take any."""
@@ -202,10 +207,11 @@ class _Bench:
         Raises:
             NothingToCompare: if these are too few to tell anything.
         """
-        if math.isinf(self._spend.time):
+        if math.isinf(self._spend.time) or self._agreed:
             return
-        sets = math.ceil(self._options.seeds / (self._spend.processes if self._capture.forks else 1))
-        each = SPENT * self._spend.time / (len(self.plans) * sets) - EVALUATIONS * evaluation
+        together = len(self.plans) * math.ceil(self._options.seeds / self._processes)
+        after_one_another = math.ceil(together / self._part.among)
+        each = SPENT * self._spend.time / after_one_another - EVALUATIONS * evaluation
         affordable = int(each / max(step, 1e-9))
         if affordable >= self._steps:
             return
@@ -229,6 +235,7 @@ class _Bench:
         failed: str | None = None
         clock = time.process_time if self._capture.device == "cpu" else time.monotonic
         try:
+            self._pictures = None
             trial = self._capture.trial(plan.remedies, seed)
             while not steps or steps[-1] < self._steps:
                 if time.monotonic() - self._began > self._spend.time:
@@ -255,9 +262,8 @@ class _Bench:
         return self._described(plan, run, trial.evaluate())
 
     def _described(self, plan: CellPlan, run: CellRun, evaluation: Evaluation) -> CellRun:
-        if run.seed == self._spend.seed:  # the one that no other process fits
-            label = f"{plan.name} as written" if plan.as_written and self._rescaled else plan.name
-            self._pictures.keep(label, evaluation)
+        if run.seed == self._spend.seed:  # the one that no forked process fits
+            self._pictures = pictures_of(self._setup, plan.name, evaluation)
         predictions: FloatArray = np.asarray(evaluation.predictions, dtype=np.float64)
         targets, axis = aligned(predictions, np.asarray(evaluation.targets), self._setup.head.axis)
         layout = self._layout if axis is None else None
@@ -284,6 +290,12 @@ class _Bench:
             return None
         error = NORMAL * float(of_samples.std(ddof=1)) / math.sqrt(len(y)) if len(y) > 1 and math.isfinite(mean) else 0
         return mean, float(error)
+
+
+def _digest(targets: Array) -> str:
+    """What differs, but for luck, where the values do."""
+    values = np.ascontiguousarray(targets)
+    return hashlib.sha256(f"{values.shape}{values.dtype}".encode() + values.tobytes()).hexdigest()
 
 
 def _sentence(cause: Exception | None) -> str:

@@ -17,7 +17,7 @@ from ae_audit.probe.layouts import Layout, layout_of
 from ae_audit.probe.score import NoScore, aligned
 from ae_audit.runtime.capture import Array, Capture, Evaluation, FloatArray
 from ae_audit.runtime.measure.facts import MOST_CLASSES, beside_predictions, part_of, prediction_range
-from ae_audit.schema.sights import MOST_ROWS, Counted, Gallery, Histogram, Row, Sight
+from ae_audit.schema.sights import Counted, Gallery, Histogram, Row, Sight
 from ae_audit.schema.training_setup import TrainingSetup
 from ae_audit.theory.activations import Constraint
 
@@ -74,23 +74,6 @@ class Sketchbook:
         scaled = [(array - low) / (high - low) for array in (targets, predictions)]
         self._sketches[arm] = _Sketch(*(np.asarray(self._layout.reduced(array), np.float32) for array in scaled))
 
-    def parallel_seeds(self, names: Sequence[str]) -> Gallery | None:
-        """Samples at quantiles of the error of the first of these arms, as each of them gives them back."""
-        kept = [name for name in names if name in self._sketches][: MOST_ROWS - 1]
-        layout = self._layout
-        if layout is None or not kept:
-            return None
-        first = self._sketches[kept[0]]
-        errors = _errors(first)
-        shown = _at_quantiles(errors)
-        rows = [_row(layout, TARGET, first.targets[shown])]
-        rows += [
-            _row(layout, name, self._sketches[name].predictions[shown])
-            for name in kept
-            if _of_the_same(self._sketches[name], first)
-        ]
-        return self._pictures(layout, errors[shown], rows)
-
     def gallery(self, written: str, others: Sequence[str]) -> Gallery | None:
         """Samples at quantiles of the error of the arm ``written``, and what the first of ``others`` makes of them."""
         sketch, layout = self._sketches.get(written), self._layout
@@ -109,9 +92,20 @@ class Sketchbook:
                 break
         wrong = layout.difference(sketch.predictions[shown], sketch.targets[shown])
         rows.append(_row(layout, ERROR, wrong, grey=True))
-        return self._pictures(layout, errors[shown], rows)
+        return self._gallery(layout, errors[shown], rows)
 
-    def _pictures(self, layout: Layout, errors: NDArray[np.float64], rows: Sequence[Row]) -> Gallery:
+    def of_one(self, arm: str) -> Gallery | None:
+        """Samples at quantiles of their distance from the mean target, and what that arm makes of them."""
+        sketch, layout = self._sketches.get(arm), self._layout
+        if sketch is None or layout is None:
+            return None
+        shown = _at_quantiles(
+            _errors(_Sketch(sketch.targets, np.broadcast_to(sketch.targets.mean(axis=0), sketch.targets.shape)))
+        )
+        rows = [_row(layout, TARGET, sketch.targets[shown]), _row(layout, arm, sketch.predictions[shown])]
+        return self._gallery(layout, _errors(sketch)[shown], rows)
+
+    def _gallery(self, layout: Layout, errors: NDArray[np.float64], rows: Sequence[Row]) -> Gallery:
         """Rows of samples with the error of each sample."""
         return Gallery(
             layout.kind,
@@ -123,6 +117,18 @@ class Sketchbook:
             self._samples,
             layout.note,
         )
+
+
+def pictures_of(setup: TrainingSetup, name: str, evaluation: Evaluation) -> Gallery | None:
+    """What one fit makes of a few samples, from that nearest to the mean target to that farthest from it.
+
+    The choice depends on the target alone, so that fits of several processes show the same. Never raises.
+    """
+    with contextlib.suppress(NoScore, ValueError, ArithmeticError, MemoryError):
+        book = Sketchbook(setup)
+        book.keep(name, evaluation)
+        return book.of_one(name)
+    return None
 
 
 def _at_quantiles(errors: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -106,7 +106,7 @@ def _curves(comparison: Comparison) -> str:
 
 def _pictures(gallery: Gallery) -> str:
     chosen = f"{len(gallery.rows[0].pictures)} of {gallery.samples} samples"
-    told = f"{chosen}, from the least error of the best pair to the greatest, after the fit of the first seed."
+    told = f"{chosen}, from the nearest to the mean target to the farthest from it, after the fit of the first seed."
     return tile("Images", told, pictures(gallery))
 
 

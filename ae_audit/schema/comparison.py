@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from ae_audit.base.records import dataclass, field
+from ae_audit.base.records import dataclass, field, replace
 from ae_audit.schema.ideal import Ideal
 from ae_audit.schema.location import Location
 from ae_audit.schema.report import Note, StageError
-from ae_audit.schema.sights import Gallery
+from ae_audit.schema.sights import Gallery, side_by_side
 from ae_audit.theory.uncertainty import Estimate, difference, estimate
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from typing import Any
 
 STEPS = 600
 """optimizer steps of a fit where nothing else is asked for: a dense net has told its images apart by then"""
@@ -28,6 +32,36 @@ class LossChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class Fit:
+    """One fit of a comparison, by places that every process counts alike, from 0."""
+
+    training: int
+    """among those of the program"""
+    cell: int
+    seed: int
+    """place among the seeds"""
+
+
+@dataclass(frozen=True, slots=True)
+class GridPart:
+    """What one of several processes does of a comparison; without any fits it only finds out what is to be compared."""
+
+    fits: tuple[Fit, ...] = ()
+    whole_from: int | None = None
+    """trainings from this one on are compared whole"""
+    steps: tuple[int, ...] = ()
+    """of a fit, by training, as the process decided that looked first; 0 where nothing can be compared"""
+    among: int = 1
+    """processes that share the fits out"""
+
+    def of_training(self, training: int) -> bool:
+        """Whether anything is to be done about that training."""
+        whole = self.whole_from is not None and training >= self.whole_from
+        alone = not self.fits and self.whole_from is None
+        return alone or whole or any(fit.training == training for fit in self.fits)
+
+
+@dataclass(frozen=True, slots=True)
 class GridOptions:
     """What is to be compared. Empty heads or losses: those that fit the data."""
 
@@ -38,6 +72,15 @@ class GridOptions:
     steps: int = STEPS
     reach: float | None = None
     """the R² to which steps and time are counted; None: :data:`REACHED` of the best"""
+    part: GridPart | None = None
+    """None: one process compares everything"""
+
+    def fits_of(self, training: int, cells: int) -> tuple[Fit, ...]:
+        """The fits of a training with so many cells that this process makes, cell by cell."""
+        part = self.part
+        if part is None or (part.whole_from is not None and training >= part.whole_from):
+            return tuple(Fit(training, cell, seed) for cell in range(cells) for seed in range(self.seeds))
+        return tuple(fit for fit in part.fits if fit.training == training and fit.cell < cells)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +129,32 @@ class Cell:
     """the loss of a perfect prediction, a mean over values; −∞ where it has none"""
     floor_error: float | None = None
     """half of its 95 % interval over samples"""
+    pictures: Gallery | None = None
+    """what the first seed's fit makes of a few samples: two rows, the target and this cell"""
+
+    @property
+    def bare(self) -> Cell:
+        """Without anything that was found out about it."""
+        return Cell(self.head, self.loss, self.as_written, self.rescaled)
+
+    @property
+    def reached(self) -> bool:
+        """Whether anything of it was fitted, or it is known why not."""
+        return bool(self.runs) or self.refused is not None
+
+    def joined(self, other: Cell) -> Cell:
+        """With what another process found out about the same cell; runs in the order of their seeds."""
+        runs = {run.seed: run for run in (*other.runs, *self.runs)}
+        return replace(
+            self,
+            runs=tuple(runs[seed] for seed in sorted(runs)),
+            refused=_first(self.refused, other.refused),
+            bound=_first(self.bound, other.bound),
+            ideal=_first(self.ideal, other.ideal),
+            floor=_first(self.floor, other.floor),
+            floor_error=_first(self.floor_error, other.floor_error),
+            pictures=_first(self.pictures, other.pictures),
+        )
 
     @property
     def name(self) -> str:
@@ -115,6 +184,10 @@ class Cell:
         """Steps until predictions had that R², between evaluations on a straight line; empty where one never did."""
         found = [_crossing(run, r2) for run in self.runs]
         return () if None in found or self.failed is not None else tuple(step for step in found if step is not None)
+
+
+def _first(one: Any, other: Any) -> Any:
+    return other if one is None else one
 
 
 def _crossing(run: CellRun, r2: float) -> float | None:
@@ -148,9 +221,30 @@ class Comparison:
     rescale: str | None = None
     """what was done to the data of all cells but the one as written, in words"""
     cells: tuple[Cell, ...] = field(default=())
-    gallery: Gallery | None = None
-    """samples as the cells give them back, the best first"""
     notes: tuple[str, ...] = ()
+    training: int = 0
+    """which of the program's it is, from 0"""
+    data: str = ""
+    """a digest of the captured target: processes that share the fits out must have the same"""
+
+    @property
+    def gallery(self) -> Gallery | None:
+        """The same few samples as the cells give them back, the best first."""
+        cells = [(self.label(cell), cell.pictures) for cell in self.ranked]
+        return side_by_side([(name, pictures) for name, pictures in cells if pictures is not None])
+
+    def of(self, cell: Cell) -> Cell | None:
+        """What is known of that cell; None where it is none of these."""
+        return next((one for one in self.cells if one.bare == cell.bare), None)
+
+    def with_cell(self, cell: Cell) -> Comparison:
+        """With what was found out about ``cell``, which is one of its cells."""
+        return replace(self, cells=tuple(one.joined(cell) if one.bare == cell.bare else one for one in self.cells))
+
+    @property
+    def as_far_as_it_came(self) -> Comparison:
+        """Without the cells that nothing was found out about."""
+        return replace(self, cells=tuple(cell for cell in self.cells if cell.reached))
 
     @property
     def ranked(self) -> tuple[Cell, ...]:

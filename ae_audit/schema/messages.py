@@ -13,7 +13,7 @@ from enum import Enum
 from ae_audit.schema.audited import AuditedSetup
 from ae_audit.schema.comparison import Cell, Comparison
 from ae_audit.schema.findings import Finding
-from ae_audit.schema.sights import Gallery, Sight
+from ae_audit.schema.sights import Sight
 
 
 class RunStage(Enum):
@@ -171,7 +171,7 @@ class InputRefused:
 
 @dataclass(frozen=True, slots=True)
 class ComparisonBegun:
-    """Heads and losses of a training are being compared; ``comparison`` has no cells yet."""
+    """Heads and losses of a training are to be compared; nothing is known yet of the cells of ``comparison``."""
 
     number: int
     comparison: Comparison
@@ -179,18 +179,10 @@ class ComparisonBegun:
 
 @dataclass(frozen=True, slots=True)
 class CellFitted:
-    """One of them was fitted, of the comparison that was told as ``number``."""
+    """One of them was fitted from some seeds, of the comparison that was told as ``number``."""
 
     number: int
     cell: Cell
-
-
-@dataclass(frozen=True, slots=True)
-class CellsShown:
-    """What the cells of the comparison ``number`` make of a few samples; comes after them."""
-
-    number: int
-    gallery: Gallery
 
 
 Message = (
@@ -212,5 +204,4 @@ Message = (
     | InputRefused
     | ComparisonBegun
     | CellFitted
-    | CellsShown
 )

@@ -8,7 +8,11 @@ from __future__ import annotations
 import math
 from enum import Enum
 
-from ae_audit.base.records import dataclass
+from ae_audit.base.records import dataclass, replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as typing.TYPE_CHECKING, without the price of typing
+    from collections.abc import Sequence
 
 MOST_BINS = 64
 MOST_COLUMNS = 8
@@ -100,7 +104,32 @@ class Sight:
 
 
 LONGEST_NAME = 200
+_ALIKE = 1
+"""of 255: by so much the bytes of one sample may differ, in two fits on data of two scales"""
 _HEX = frozenset("0123456789abcdef")
+
+
+def side_by_side(named: Sequence[tuple[str, Gallery]]) -> Gallery | None:
+    """One gallery of several, each of a target's row and one other, which gets the name beside it.
+
+    The first decides on the samples; others are left out that show other samples, or do not fit on the page.
+    """
+    if not named:
+        return None
+    first = named[0][1]
+    rows = [first.rows[0]]
+    for name, gallery in named[: MOST_ROWS - 1]:
+        if _is_of_the_same(gallery, first):
+            rows.append(replace(gallery.rows[1], name=name))
+    return replace(first, rows=tuple(rows))
+
+
+def _is_of_the_same(gallery: Gallery, first: Gallery) -> bool:
+    if (gallery.kind, gallery.height, gallery.width) != (first.kind, first.height, first.width):
+        return False
+    ours, theirs = ("".join(one.rows[0].pictures) for one in (gallery, first))
+    pairs = zip(bytes.fromhex(ours), bytes.fromhex(theirs), strict=True) if len(ours) == len(theirs) else None
+    return pairs is not None and all(abs(a - b) <= _ALIKE for a, b in pairs)
 
 
 def can_be_drawn(sight: Sight) -> bool:

@@ -211,7 +211,9 @@ OPTIONS = (
     Option("seed", Kind.INTEGER, "seed of every random choice", metavar="N"),
     Option("device", Kind.CHOICE, "where short fits run", choices=("auto", "cpu", "cuda")),
     Option("cache", Kind.SWITCH, "keep what reading finds for the next audit (the default)", negatable=True),
-    Option("jobs", Kind.INTEGER, "processes for reading many files; 0: one a core", metavar="N"),
+    Option(
+        "jobs", Kind.INTEGER, "processes for reading many files, or for the fits of compare; 0: one a core", metavar="N"
+    ),
     Option(
         "diff-base",
         Kind.NAME,

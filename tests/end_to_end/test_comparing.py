@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,4 +49,14 @@ def test_a_program_is_compared_in_its_sandbox_cell_by_cell(
     assert "between 0 and 1" in cells["linear × bce"]["failed"], "BCELoss refuses what is no probability"
     assert cells["sigmoid × bce"]["floor"]["mean"] > 0.3
     assert cells["linear × mse"]["ideal"]["r2"] > 0.9
-    assert "<svg" in (tmp_path / "page.html").read_text()
+    page = (tmp_path / "page.html").read_text()
+    assert "<svg" in page
+    assert main(["compare", "train.py", *asked, "--jobs", "2", "--output-format", "json"]) == 0
+    assert timeless(json.loads(capsys.readouterr().out)) == timeless(document), "fits of two processes"
+
+
+def timeless(document: Any) -> Any:
+    """Without what is measured in seconds."""
+    if isinstance(document, dict):
+        return {name: timeless(value) for name, value in document.items() if "second" not in name}
+    return [timeless(one) for one in document] if isinstance(document, list) else document

@@ -46,7 +46,7 @@ def shards(of: int) -> list[str]:
     return paths
 
 
-@pytest.mark.parametrize("of", [1, 3, 11])
+@pytest.mark.parametrize("of", [1, 3, 4, 11])
 def test_merged_parts_are_the_report_of_one_machine_in_every_format(
     of: int, project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -25,7 +25,6 @@ from ae_audit.schema.findings import Edit, Evidence, Finding, Fix, Severity, Und
 from ae_audit.schema.location import Location
 from ae_audit.schema.messages import (
     CellFitted,
-    CellsShown,
     ComparisonBegun,
     Finished,
     HowItEnded,
@@ -260,22 +259,38 @@ def test_a_set_up_is_shown_once_and_after_it_was_told(program: str) -> None:
     assert told(results(program), replace(SEEN, audited=replace(AUDITED, sight=SIGHT))).ignored == 1
 
 
-COMPARED = Comparison(Location("train.py", 3), "torch", "cpu", "Adam", 2000, 600, 100, 3)
+COMPARED = Comparison(
+    Location("train.py", 3),
+    "torch",
+    "cpu",
+    "Adam",
+    2000,
+    600,
+    100,
+    3,
+    cells=(Cell("sigmoid", LossChoice("bce")), Cell("relu", LossChoice("mse"))),
+)
 RUN = CellRun(0, (50, 100), (0.2, 0.5), (0.4, 0.3), 0.0, 0.3, 0.1, 0.01)
 FITTED = Cell("sigmoid", LossChoice("bce"), runs=(RUN,))
-DRAWN = Gallery(Kind.TABLE, 1, 2, 0.0, 1.0, (), (Row("target", ("00ff",)),), 9)
+DRAWN = Gallery(Kind.TABLE, 1, 2, 0.0, 1.0, (), (Row("target", ("00ff",)), Row("sigmoid × bce", ("10f0",))), 9)
 ASKED = GridOptions(seeds=3, steps=100)
 
 
 def test_a_comparison_that_was_asked_for_is_kept_cell_by_cell(program: str) -> None:
-    messages = ComparisonBegun(0, COMPARED), CellFitted(0, FITTED), CellsShown(0, DRAWN), Finished()
+    again = replace(FITTED, runs=(replace(RUN, seed=1),))
+    first = replace(FITTED, pictures=DRAWN)
+    messages = ComparisonBegun(0, COMPARED), CellFitted(0, again), CellFitted(0, first), Finished()
     heard = told(results(program, grid=ASKED), *messages)
-    assert heard.comparisons == (replace(COMPARED, cells=(FITTED,), gallery=DRAWN),)
+    assert heard.comparisons == (COMPARED.with_cell(replace(first, runs=(RUN, *again.runs))),)
+    assert heard.comparisons[0].gallery == DRAWN
     assert heard.ignored == 0
 
 
 FORGED_COMPARISONS: dict[str, Comparison] = {
-    "cells before any": replace(COMPARED, cells=(FITTED,)),
+    "what a cell did before any did": replace(COMPARED, cells=(FITTED,)),
+    "no cells": replace(COMPARED, cells=()),
+    "a cell twice": replace(COMPARED, cells=COMPARED.cells * 2),
+    "another training": replace(COMPARED, training=1),
     "more steps than asked for": replace(COMPARED, steps=101),
     "other seeds than asked for": replace(COMPARED, seeds=4),
     "a file of somebody else": replace(COMPARED, location=Location("/etc/passwd", 1)),
@@ -309,7 +324,7 @@ def test_a_forged_fit_is_ignored_and_the_next_one_kept(program: str, kind: str) 
     heard = told(
         results(program, grid=ASKED), ComparisonBegun(0, COMPARED), CellFitted(0, forged), CellFitted(0, FITTED)
     )
-    assert heard.comparisons == (replace(COMPARED, cells=(FITTED,)),)
+    assert heard.comparisons == (COMPARED.with_cell(FITTED),)
     assert heard.ignored == 1
 
 
@@ -318,6 +333,11 @@ def test_a_comparison_that_nobody_asked_for_and_cells_told_twice_are_ignored(pro
     heard = told(
         results(program, grid=ASKED), CellFitted(0, FITTED), ComparisonBegun(0, COMPARED), CellFitted(0, FITTED)
     )
-    assert told(heard, CellFitted(0, FITTED), CellsShown(0, DRAWN), CellsShown(0, DRAWN)).ignored == 3
-    large = replace(DRAWN, rows=(Row("target", ("00" * 99,)),))
-    assert told(results(program, grid=ASKED), ComparisonBegun(0, COMPARED), CellsShown(0, large)).ignored == 1
+    refused = Cell("relu", LossChoice("mse"), refused="it has none")
+    unknown = Cell("tanh", LossChoice("bce"), runs=(RUN,))
+    both = replace(refused, runs=(RUN,))
+    assert told(heard, *(CellFitted(0, one) for one in (FITTED, unknown, both, refused, refused))).ignored == 1 + 4
+    large = replace(DRAWN, rows=(DRAWN.rows[0], Row("sigmoid × bce", ("00" * 99,))))
+    for drawn in (large, replace(DRAWN, rows=DRAWN.rows[:1])):
+        told_it = CellFitted(0, replace(FITTED, pictures=drawn))
+        assert told(results(program, grid=ASKED), ComparisonBegun(0, COMPARED), told_it).ignored == 1

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import reduce
 
 import numpy as np
 import pytest
 
+from ae_audit.engine.grids import OTHER_DATA, joined, unfitted
 from ae_audit.probe.figures import bias_unit, likeness
 from ae_audit.probe.grid import NothingToCompare, Spend, compare_grid
 from ae_audit.probe.grid_choice import cells_for
 from ae_audit.probe.layouts import layout_of
-from ae_audit.schema.comparison import Cell, GridOptions, LossChoice
+from ae_audit.schema.comparison import Cell, Comparison, ComparisonReport, GridOptions, GridPart, LossChoice
 from ae_audit.schema.location import Location
 from ae_audit.schema.remedies import Rescale, SwapActivation, SwapLoss
 from ae_audit.schema.training_setup import (
@@ -113,8 +115,9 @@ def test_the_better_head_is_best_and_every_seed_is_told() -> None:
     comparison = compare_grid(capture, capture.setup, ASKED, Spend(), begun.append, cells.append)
     assert comparison.best is not None
     assert comparison.best.name == "linear × mse"
-    assert tuple(cells) == comparison.cells
-    assert (begun[0].cells, begun[0].steps, begun[0].seeds) == ((), 100, 3)
+    assert reduce(Comparison.with_cell, cells, begun[0]) == comparison
+    assert begun[0].cells == tuple(cell.bare for cell in comparison.cells)
+    assert (begun[0].steps, begun[0].seeds) == (100, 3)
     for cell in comparison.cells:
         assert len(cell.final_r2) == 3
         assert [run.steps[-1] for run in cell.runs] == [100, 100, 100]
@@ -193,3 +196,41 @@ def test_the_program_as_written_keeps_its_own_pictures_beside_the_pair_of_its_na
     ]
     assert comparison.gallery is not None
     assert {row.name for row in comparison.gallery.rows} == {"target", "linear × mse", "linear × mse as written"}
+
+
+def test_fits_in_parts_are_those_of_the_whole_and_join_to_it() -> None:
+    whole = compare_grid(Exchangeable("relu"), Exchangeable("relu").setup, ASKED, Spend(processes=2, seed=5))
+    assert whole.gallery is not None
+    fits = ASKED.fits_of(0, len(whole.cells))
+    assert len(fits) == 9
+    outline = part_of(GridPart(among=2))
+    assert outline.cells == tuple(cell.bare for cell in whole.cells)
+    assert unfitted(outline, ASKED, 5) == fits
+    parts = [part_of(GridPart(fits[number::4], steps=(100,), among=4)) for number in range(4)]
+    assert [len(unfitted(part, ASKED, 5)) for part in parts] == [6, 7, 7, 7]
+    for order in (parts, parts[::-1]):
+        (joint,) = joined(ComparisonReport((outline,)), [ComparisonReport((part,)) for part in order]).comparisons
+        assert timeless(joint) == timeless(whole)
+        assert joint.gallery == whole.gallery
+
+
+def test_parts_of_a_program_that_draws_other_data_are_not_joined() -> None:
+    outline = part_of(GridPart())
+    part = part_of(GridPart(ASKED.fits_of(0, 3), steps=(100,)))
+    (joint,) = joined(ComparisonReport((outline,)), [ComparisonReport((replace(part, data="others"),))]).comparisons
+    assert {cell.refused for cell in joint.cells} == {OTHER_DATA}
+
+
+def part_of(part: GridPart) -> Comparison:
+    capture = Exchangeable("relu")
+    return compare_grid(capture, capture.setup, replace(ASKED, part=part), Spend(processes=3, seed=5))
+
+
+def timeless(comparison: Comparison) -> Comparison:
+    """Without the price of a step, which is measured."""
+    return replace(
+        comparison,
+        cells=tuple(
+            replace(cell, runs=tuple(replace(run, step_seconds=None) for run in cell.runs)) for cell in comparison.cells
+        ),
+    )

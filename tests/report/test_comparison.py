@@ -136,7 +136,9 @@ def test_json_has_every_figure_with_its_uncertainty_and_no_bare_infinity() -> No
 def test_html_is_inert_whole_and_shows_curves_and_pictures() -> None:
     gallery = Gallery(Kind.TABLE, 1, 2, 0.0, 1.0, (0.1,), (Row("target", ("00ff",)), Row("relu × mse", ("10f0",))), 9)
     hostile = replace(FAILS, runs=(CellRun(0, failed="<script>alert(1)</script>"),))
-    page = comparison_html(ComparisonReport((replace(COMPARED, cells=(RELU, BCE, hostile), gallery=gallery),)))
+    page = comparison_html(
+        ComparisonReport((replace(COMPARED, cells=(replace(RELU, pictures=gallery), BCE, hostile)),))
+    )
     assert "<script" not in page
     assert "&lt;script&gt;" in page
     assert page.count("<svg") >= 3
