@@ -191,6 +191,27 @@ def test_three_classes_under_one_unit_need_three_units(framework: object, wanted
     assert remedies(code, subject) == [wanted]
 
 
+TAGGER = """
+import torch
+from torch import nn
+words, tags = torch.randint(0, 100, (200, 15)), torch.randint(0, 7, (200, 15))
+net = nn.Sequential(nn.Embedding(100, 16), nn.Linear(16, 7), nn.LogSoftmax(dim={dim}))
+optimizer = torch.optim.Adam(net.parameters())
+for x, y in zip(words.split(20), tags.split(20)):
+    loss = nn.NLLLoss()({call})
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+
+@pytest.mark.parametrize("call", ["net(x).view(-1, 7), y.view(-1)", "net(x).transpose(1, 2), y"])
+@pytest.mark.parametrize(("dim", "told"), [(1, True), (2, False), (-1, False)])
+def test_a_softmax_along_the_steps_of_a_sequence(call: str, dim: int, told: bool) -> None:
+    found, _ = check(analyse_file("program.py", TAGGER.format(dim=dim, call=call).encode()).setups)
+    assert ("AE109" in {finding.code for finding in found}) is told
+
+
 # AE211
 
 

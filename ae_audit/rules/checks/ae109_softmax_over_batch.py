@@ -1,9 +1,9 @@
-"""A softmax along the axis of the samples.
+"""A softmax along the axis of the samples, or along any other than that of the classes.
 
 ## What it finds
 
 `nn.Softmax(dim=0)`, `F.log_softmax(x, dim=0)` or `Softmax(axis=0)` as the output of a network whose first axis is the
-batch.
+batch; `LogSoftmax(dim=1)` over the 15 steps of a sequence whose 7 classes lie along `dim=2`.
 
 ## Why it hurts
 
@@ -16,7 +16,8 @@ classes, where those along the classes reach 1.00. On 1,797 digits the arg max h
 ## How it is decided
 
 - *static* and *runtime*: the axis of the output's softmax is the first, of an output of two axes or four (in Keras, of
-  any output).
+  any output); or the number of values over which it is taken is not that of the classes among which the loss chooses.
+- *ideal network*: where even a network that could output anything misses its target, it is proved.
 - *probe*: none: no experiment exchanges the axis.
 
 ## When it stays silent
@@ -40,12 +41,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ae_audit.rules.base import Example, Rule
-from ae_audit.rules.predicates import activation_words, evidence, head_place, simplex_axis, spans
+from ae_audit.rules.predicates import activation_words, evidence, head_place, shown_by_the_run, simplex_axis, spans
 from ae_audit.rules.programs import CLASSIFICATION, SCALED, dense_keras, dense_torch
 from ae_audit.schema.findings import Severity, UnknownFact, Violation
 from ae_audit.schema.remedies import Advice, Change
 from ae_audit.schema.training_setup import Framework, TrainingSetup
 from ae_audit.theory.activations import Constraint
+from ae_audit.theory.loss_families import CATEGORICAL
+from ae_audit.theory.ranges import Tri
 
 KERAS = dense_keras(
     "layers.Dense(10)",
@@ -65,12 +68,17 @@ TORCH = dense_torch(
     step=[CLASSIFICATION],
 )
 
+MOVING = frozenset(
+    {"view", "reshape", "flatten", "contiguous", "squeeze", "unsqueeze", "permute", "transpose"}
+    | {"Reshape", "Flatten", "Permute"}
+)
+"""what is done to an output between its softmax and its loss that leaves the values as they are"""
 BATCH_FIRST = frozenset({2, 4})
 """axes of an output whose first is surely the batch: a table of classes, images"""
 
 
 class SoftmaxOverBatch(Rule):
-    """Softmax along the axis of the samples."""
+    """Softmax along the axis of the samples, or another than that of the classes."""
 
     code = "AE109"
     name = "softmax-over-batch"
@@ -86,17 +94,31 @@ class SoftmaxOverBatch(Rule):
     )
 
     def check(self, setup: TrainingSetup) -> Iterator[Violation | UnknownFact]:
-        if not over_batch(setup):
-            return
         place = head_place(setup)
-        axis = "axis=-1" if setup.framework is Framework.KERAS else "dim=1"
+        name = activation_words(setup)
+        classes = _classes_apart(setup)
+        if over_batch(setup):
+            axis = "axis=-1" if setup.framework is Framework.KERAS else "dim=1"
+            message = (
+                f"{name} along axis 0 shares each class out among the samples of the batch, "
+                "instead of each sample among the classes"
+            )
+            remedy = Advice(f"{axis} in the {name}", Change.CLASS_AXIS)
+        elif classes is not None:
+            message = (
+                f"{name} shares each class out among {setup.head.units} places, "
+                f"instead of each place among the {classes} classes"
+            )
+            remedy = Advice(f"the {name} along the axis of the {classes} classes")
+        else:
+            return
         yield Violation(
-            message=f"{activation_words(setup)} along axis 0 shares each class out among the samples of the batch, "
-            "instead of each sample among the classes",
+            message=message,
             location=place,
-            remedies=(Advice(f"{axis} in the {activation_words(setup)}", Change.CLASS_AXIS),),
+            remedies=(remedy,),
             spans=spans(setup, but=place, target=False),
             evidence=evidence(setup, "head", "loss"),
+            proved=shown_by_the_run(setup),
         )
 
 
@@ -111,6 +133,23 @@ def over_batch(setup: TrainingSetup) -> bool:
     if setup.framework is not Framework.KERAS and len(shape) not in BATCH_FIRST:
         return False
     return shape[-1] is not None and shape[-1] != shape[0] and shape[-1] != 1
+
+
+def _classes_apart(setup: TrainingSetup) -> int | None:
+    """The number of classes among which the loss chooses, where the output is normalised over another number."""
+    head, loss = setup.head, setup.loss
+    if head.range.constraint not in {Constraint.SIMPLEX, Constraint.LOG_SIMPLEX} or loss.name not in CATEGORICAL:
+        return None
+    if loss.from_logits is not Tri.NO or any(name not in MOVING for name in head.after):
+        return None
+    shape, along = head.shape, simplex_axis(setup)
+    if along is not None and shape is not None and along % max(len(shape), 1) == 0:
+        return None  # the samples', or the steps' of a sequence that comes first
+    axis = dict(loss.parameters).get("axis", 1 if setup.framework is Framework.TORCH else -1)
+    if shape is None or len(shape) < 2 or not isinstance(axis, int) or not -len(shape) <= axis < len(shape):
+        return None
+    classes = shape[axis]
+    return classes if classes not in {None, 1} and head.units not in {None, 1, classes} else None
 
 
 RULE = SoftmaxOverBatch()

@@ -249,11 +249,16 @@ def _recording(recorder: Recorded, chunks: tuple[Chunk, ...], site: RecordedLoss
 
 
 def _reshaped_vector(first: LossEvent) -> bool:
-    """Whether the prediction is a vector of a softmax in another shape, so that its axis is gone."""
+    """Whether the prediction is a vector of a softmax in another shape, so that its axis is gone.
+
+    Not where the target names classes: these lie along an axis of the prediction as the loss met it.
+    """
     origin = first.origin
     if origin is None or origin.range.constraint is None or origin.range.axis is not None or origin.shape is None:
         return False
-    return math.prod(origin.shape) == math.prod(first.prediction_shape)
+    target = observed(first.target)
+    values = math.prod(first.prediction_shape)
+    return math.prod(origin.shape) == values and (target is None or target.nelement() == values)
 
 
 def _in_layout(targets: Array, first: LossEvent) -> Array:

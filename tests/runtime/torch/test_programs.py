@@ -577,3 +577,21 @@ def test_every_training_through_one_function(record: Record, calls: str, heads: 
     assert {capture.setup.location.line for capture in run.captures} == {run.line_of("loss = F.mse_loss")}
     assert all(capture.setup.optimizer == "Adam" for capture in run.captures)
     assert run.outcome.how in {HowItEnded.STOPPED, HowItEnded.COMPLETED}
+
+
+def test_classes_that_lie_along_another_axis_than_the_softmax(record: Record) -> None:
+    """A flattened table of classes keeps its own layout: its target has a value for each row, none for each entry."""
+    run = record(
+        """
+model = nn.Sequential(nn.Linear(16, 21), nn.Unflatten(1, (7, 3)), nn.LogSoftmax(dim=1))
+optimizer = torch.optim.Adam(model.parameters())
+for step in range(60):
+    loss = F.nll_loss(model(images[:50]).view(-1, 3), torch.randint(0, 3, (350,)))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+    )
+    setup = run.only.setup
+    assert (setup.head.shape, setup.head.units) == ((None, 3), 7)
+    assert {finding.code for finding in check([setup])[0]} == {"AE109"}
