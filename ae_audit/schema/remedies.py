@@ -61,9 +61,13 @@ class Rescale:
 
 
 def affine_words(scale: float, shift: float) -> str:
-    """``divided by 127.5, then − 1``."""
+    """``divided by 127.5, then − 1``; of a map that centres the data first, ``minus 9.99, divided by 0.489``."""
     if scale == 1:
         return f"{'plus' if shift > 0 else 'minus'} {format_number(abs(shift))}"
+    if abs(shift) > 1:
+        centre = -shift / scale
+        sign = "minus" if centre > 0 else "plus"
+        return f"{sign} {format_number(abs(centre))}, divided by {format_number(1 / scale)}"
     by = f"divided by {format_number(1 / scale)}" if scale < 1 else f"times {format_number(scale)}"
     return f"{by}, then {'+' if shift > 0 else '−'} {format_number(abs(shift))}" if shift else by
 

@@ -486,3 +486,5 @@ def test_a_loss_on_class_indices_has_an_axis_less() -> None:
 def test_a_shift_alone_is_told_as_one() -> None:
     assert str(Rescale(1.0, -1.0)) == "input and target minus 1"
     assert str(Rescale(2 / 255, -1.0, input=False)) == "the target divided by 127.5, then − 1"
+    assert str(Rescale(0.5, -20.0, input=False)) == "the target minus 40, divided by 2"
+    assert str(Rescale(4.0, 3.0)) == "input and target plus 0.75, divided by 0.25"
