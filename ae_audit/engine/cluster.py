@@ -10,6 +10,7 @@ All machines see the same files under the same paths, and have this version of a
 
 from __future__ import annotations
 
+import gc
 import os
 import queue
 import uuid
@@ -98,11 +99,15 @@ def _connected(address: str) -> Iterator[Any]:
         from distributed import Client
     except ImportError:
         raise UsageError("--dask needs the package distributed: pip install distributed.") from None
+    client = None
     try:
         client = Client(address, timeout=_CONNECT, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         cause = str(error).splitlines()[0].rstrip(".") if str(error) else "no answer"
-        raise UsageError(f"--dask: there is no Dask scheduler at {address} ({cause}).") from None
+    if client is None:
+        # one that never connected stops its loop when it is collected; while another starts its own, both wait for ever
+        gc.collect()
+        raise UsageError(f"--dask: there is no Dask scheduler at {address} ({cause}).")
     try:
         yield client
     finally:

@@ -36,8 +36,20 @@ class Cluster:
         worker = ("--nthreads", "1", "--memory-limit", "2GiB", "--local-directory", str(folder))
         self._parts = [self._start("scheduler", "--port", "0", "--host", "127.0.0.1")]
         self._parts += [self._start("worker", *worker) for _ in range(workers)]
-        wait_for(self._known.exists)
-        self.address: str = json.loads(self._known.read_text())["address"]
+        try:
+            wait_for(lambda: self._told() is not None)
+        except BaseException:
+            self.close()
+            raise
+        self.address: str = self._told() or ""
+
+    def _told(self) -> str | None:
+        """Where the scheduler is; None while its file is not there, or not yet whole."""
+        try:
+            address: str = json.loads(self._known.read_text())["address"]
+        except (OSError, ValueError):
+            return None
+        return address
 
     def _start(self, part: str, *arguments: str) -> subprocess.Popen[bytes]:
         command = (sys.executable, "-m", f"distributed.cli.dask_{part}", "--scheduler-file", str(self._known))
