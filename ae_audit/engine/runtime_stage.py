@@ -31,6 +31,7 @@ from ae_audit.settings.data_paths import DataPath
 from ae_audit.settings.options import Settings
 from ae_audit.settings.programs import module_of_file
 from ae_audit.source.text import is_model_file
+from ae_audit.theory.loss_names import WITHOUT_TARGET
 
 CHILD = "ae_audit.engine.child"
 MODEL_CHILD = "ae_audit.engine.model_child"
@@ -373,10 +374,11 @@ def _errors(
         what = "the audit of the model" if is_model_file(path) else "the program"
         errors.append(StageError(path, stage, f"{what} {outcome.sentence(path)}{left}{more}.", outcome.line_in(path)))
     elif how in _WITHOUT_TRAINING and not results.seen:
-        if not errors:
+        compares = not expected or any(setup.loss.name not in WITHOUT_TARGET for setup in expected)
+        if not errors and compares:
             errors.append(StageError(path, "runtime", f"{_WITHOUT_TRAINING[how]}{_for_want_of(results.absent)}."))
-        why = errors[-1].message  # of a training that was seen, why nothing came of it
-        if "from reading alone" not in why:
+        why = errors[-1].message if errors else FROM_READING  # of a training that was seen, why nothing came of it
+        if FROM_READING.strip("; ") not in why:
             errors[-1] = replace(errors[-1], message=f"{why.rstrip('.')}{FROM_READING}.")
     return errors
 

@@ -21,6 +21,8 @@ from ae_audit.schema.training_setup import TrainingSetup
 FloatArray = NDArray[np.floating[Any]]
 Array = NDArray[Any]
 
+COMPARES_NOTHING = "what this loop minimises compares no prediction with data"
+"""what is said of a loop that trains by scores, penalties or rewards alone"""
 MOST_SAMPLES = 2048
 """samples of a data set that are captured at most, and that figures are computed on"""
 

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from ae_audit.runtime.capture import Capture
+from ae_audit.runtime.capture import COMPARES_NOTHING, Capture
 from ae_audit.runtime.data_files.model_checks import LoadedModel
 from ae_audit.runtime.interception import StopProgram
 from ae_audit.schema.location import Location
@@ -133,7 +133,7 @@ class TorchRecording:
         self._recorder.__exit__(None, None, None)
         place = self._recorder.blind_spot
         if place is not None:
-            self._on_problem("what this loop minimises compares no prediction with data", place)
+            self._on_problem(COMPARES_NOTHING, place)
 
     def captures(self) -> Sequence[Capture]:
         return self._recorder.captures()

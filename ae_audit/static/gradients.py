@@ -119,7 +119,7 @@ def _training_loops(program: Program, walk: _Walk) -> Iterator[_Loop]:
 
 def _accused(loops: Iterable[_Loop], walk: _Walk, setups: tuple[TrainingSetup, ...]) -> Iterator[tuple[int, Location]]:
     """The set-ups whose optimizer's gradients are never reset in its loop, with the place of their gradients."""
-    optimizers = _optimizers(walk)
+    optimizers, functions = _optimizers(walk), walk.functions()
     for loop in loops:
         if loop.foreign:
             continue
@@ -127,7 +127,14 @@ def _accused(loops: Iterable[_Loop], walk: _Walk, setups: tuple[TrainingSetup, .
         if resets is None:
             continue
         for name, step in loop.steps:
-            if name not in optimizers or not _left_alone(name, resets, optimizers):
+            if name not in optimizers:
+                continue
+            turn = None if _left_alone(name, resets, optimizers) else _turn(loop, step, functions, walk)
+            if turn is not None:
+                resets_each_turn = _resets(turn, walk)
+                if resets_each_turn is None or not _left_alone(name, resets_each_turn, optimizers):
+                    continue
+            elif not _left_alone(name, resets, optimizers):
                 continue
             before = [place for place in loop.backwards if place.line <= step.lineno]
             place = max(before, key=lambda one: one.line, default=None)
@@ -140,6 +147,22 @@ def _accused(loops: Iterable[_Loop], walk: _Walk, setups: tuple[TrainingSetup, .
             ]  # fmt: skip
             if place is not None and candidates:
                 yield max(candidates)[1], place
+
+
+def _turn(loop: _Loop, step: ast.Call, functions: _Functions, walk: _Walk) -> list[_Part] | None:
+    """What can run from one step to the next where a loop inside this one takes both gradients and steps.
+
+    A reset that the outer loop does before it comes once an epoch. None where there is no such loop inside, or where a
+    generator hands its turns on to somebody who may do anything.
+    """
+    inside = [
+        node for node in ast.walk(loop.node)
+        if isinstance(node, (ast.For, ast.While, ast.AsyncFor)) and node is not loop.node
+        and any(part is step for part in walk.calls(node))
+        and any(_name(call.func) == "backward" for call in walk.calls(node))
+        and not any(isinstance(part, (ast.Yield, ast.YieldFrom)) for part in ast.walk(node))
+    ]  # fmt: skip
+    return _region((loop.text, inside[-1]), None, functions, walk) if inside else None
 
 
 def _left_alone(name: str, resets: list[str], optimizers: dict[str, frozenset[str]]) -> bool:

@@ -183,6 +183,39 @@ def test_a_reset_in_one_loop_acquits_no_other(helper: str, before: str, told: bo
     assert bool(found) is told
 
 
+EPOCHS = """
+import torch
+from torch import nn
+net = nn.Linear(4, 1)
+opt = torch.optim.SGD(net.parameters(), lr=0.1)
+def clean():
+    {helper}
+for _ in range(10):
+    {epoch}
+    for row, want in zip(torch.rand(64, 4).split(8), torch.rand(64, 1).split(8)):
+        {turn}
+        loss = nn.functional.mse_loss(net(row), want)
+        loss.backward()
+        {step}
+"""
+
+
+@pytest.mark.parametrize(
+    ("helper", "epoch", "turn", "step", "told"),
+    [
+        ("pass", "opt.zero_grad()", "pass", "opt.step()", True),
+        ("pass", "net.zero_grad()", "pass", "opt.step()", True),
+        ("opt.zero_grad()", "clean()", "pass", "opt.step()", True),
+        ("pass", "pass", "opt.zero_grad()", "opt.step()", False),
+        ("opt.zero_grad()", "opt.zero_grad()", "clean()", "opt.step()", False),
+        ("pass", "opt.zero_grad()", "pass", "pass\n    opt.step()", False),
+        ("pass", "opt.zero_grad()", "pass", "opt.step(); opt.zero_grad()", False),
+    ],
+)
+def test_a_reset_once_an_epoch_is_none_of_each_step(helper: str, epoch: str, turn: str, step: str, told: bool) -> None:
+    assert bool(findings(EPOCHS.format(helper=helper, epoch=epoch, turn=turn, step=step), "AE501")) is told
+
+
 def test_a_reset_where_the_step_is_called_from_counts() -> None:
     source = """
     import torch

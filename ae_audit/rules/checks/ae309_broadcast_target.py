@@ -149,7 +149,7 @@ def _elementwise(setup: TrainingSetup, made: Shape, wanted: Shape) -> str | None
         made, wanted = _same_rank(made, wanted)
     torch_bce = setup.framework is Framework.TORCH and setup.loss.name == "bce" and library
     same_everywhere = setup.target.values.reach is not None and setup.target.values.hull.width == 0
-    if _broadcasts(made, wanted) or (setup.target.batched and _channel_for_batch(made, wanted)):
+    if _broadcasts(made, wanted) or (setup.target.batched and _apart(made, wanted)):
         if torch_bce:
             return _REFUSED
         if same_everywhere or (setup.loss.custom and _each_meets_its_own(made, wanted)):
@@ -160,10 +160,12 @@ def _elementwise(setup: TrainingSetup, made: Shape, wanted: Shape) -> str | None
     return None
 
 
-def _channel_for_batch(made: Shape, wanted: Shape) -> bool:
-    """Whether a batch (N, 48, 48) meets the one channel of (N, 1, 48, 48) with its samples: all of them with each."""
-    apart = len(made) == len(wanted) + 1 and len(wanted) > 1 and made[0] is None and wanted[0] is None
-    return apart and made[1] == 1 and None not in wanted[1:] and made[2:] == wanted[1:]
+def _apart(made: Shape, wanted: Shape) -> bool:
+    """Whether samples meet one axis of the other: of (N, 48, 48) and (N, 1, 48, 48) all with each."""
+    shorter, longer = sorted((made, wanted), key=len)
+    if len(longer) != len(shorter) + 1 or len(shorter) < 2 or not made[0] is wanted[0] is None:
+        return False
+    return longer[1] == 1 and None not in shorter[1:] and longer[2:] == shorter[1:]
 
 
 def _each_meets_its_own(made: Shape, wanted: Shape) -> bool:

@@ -15,7 +15,8 @@ momentum of 1, which never forgets; the loss falls at first, then swings and oft
 
 - *static*: of all that can run between two steps of the loop (its body, the functions that it calls and those that call
   the function it is in) nothing resets the optimizer's gradients: `optimizer.zero_grad()`, `model.zero_grad()` of a
-  network whose weights it was given, `p.grad = None`, `p.grad.zero_()`.
+  network whose weights it was given, `p.grad = None`, `p.grad.zero_()`. A reset that an
+  outer loop does once an epoch is none.
 - *runtime*: from one step of the optimizer to the next its gradients are never reset.
 
 ## When it stays silent

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ae_audit.runtime.capture import COMPARES_NOTHING
 from ae_audit.runtime.host.accommodations.inert import AbsentValue, Inert
 from ae_audit.runtime.host.patching import replaced
 from ae_audit.runtime.host.user_code import Place, UserCode
@@ -274,7 +275,7 @@ class KerasRecorder:
             if program.losses:
                 self._hand_on(program, self._fit_context(location, None, None))
             else:
-                self._on_problem("what this loop minimises compares no prediction with data", location)
+                self._on_problem(COMPARES_NOTHING, location)
         except Exception as error:  # the program's own step has run
             self._on_failure(error)
 

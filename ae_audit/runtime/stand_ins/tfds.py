@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import re
 import sys
 from collections.abc import Callable
@@ -10,9 +11,14 @@ from dataclasses import dataclass, field
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import numpy as np
+
 from ae_audit.runtime.stand_ins.samples import Pictures, digits, pictures
 
 _SLICE = re.compile(r"(\w+)(?:\[(-?\d+%?)?:(-?\d+%?)?\])?$")
+
+_FEW = 640
+"""pictures of a set whose real ones are larger, and of many sizes"""
 
 _KNOWN: dict[str, dict[str, Callable[[], Pictures]]] = {
     "mnist": {
@@ -31,9 +37,15 @@ _KNOWN: dict[str, dict[str, Callable[[], Pictures]]] = {
         "train": lambda: pictures(50000, 32, 32, 3, 100, seed=100, train=True),
         "test": lambda: pictures(10000, 32, 32, 3, 100, seed=100, train=False),
     },
+    "oxford_iiit_pet": {
+        "train": lambda: pictures(_FEW, 128, 128, 3, 37, seed=37, train=True),
+        "test": lambda: pictures(_FEW, 128, 128, 3, 37, seed=37, train=False),
+    },
 }
 _ALSO = {"kmnist": "mnist"}
-_CLASSES = {"cifar100": 100}
+_CLASSES = {"cifar100": 100, "oxford_iiit_pet": 37}
+_MASKS = {"oxford_iiit_pet": (1, 2, 3)}
+"""what the pixels of the ``segmentation_mask`` of a data set are: pet, background, border"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +69,36 @@ def replace_load(module: ModuleType, attempt: Callable[..., Any], note: Callable
 
     @functools.wraps(original)
     def load(name: str, *args: Any, **kwargs: Any) -> Any:
+        base = name.partition("/")[0].partition(":")[0]
+        known = _ALSO.get(base, base)
         try:
             return attempt(original, name, *args, **kwargs)
         except Exception:
-            base = name.partition("/")[0].partition(":")[0]
-            known = _ALSO.get(base, base)
             if known not in _KNOWN or "tensorflow" not in sys.modules:
                 raise
-        split = kwargs.get("split", args[0] if args else None)
-        supervised = bool(kwargs.get("as_supervised", False))
-        data = _split(known, split, supervised, kwargs.get("batch_size"))
-        note(f"tfds.load({name!r})", "2,000 real MNIST digits, repeated" if known == "mnist" else "synthetic images")
-        return (data, _info(known)) if kwargs.get("with_info") else data
+        return _made(known, name, note, *args, **kwargs)
 
     module.load = load  # type: ignore[attr-defined]
+
+
+def package(note: Callable[[str, str], None]) -> dict[str, dict[str, Any]]:
+    """What stands in for the package itself, where it is not installed."""
+
+    def load(name: str, *args: Any, **kwargs: Any) -> Any:
+        base = name.partition("/")[0].partition(":")[0]
+        known = _ALSO.get(base, base)
+        if known not in _KNOWN:
+            raise FileNotFoundError(f"the data set {name!r} is not on this machine")
+        return _made(known, name, note, *args, **kwargs)
+
+    return {"tensorflow_datasets": {"load": load, "disable_progress_bar": lambda: None}}
+
+
+def _made(known: str, name: str, note: Callable[[str, str], None], split: Any = None, **kwargs: Any) -> Any:
+    supervised = bool(kwargs.get("as_supervised", False))
+    data = _split(known, split, supervised, kwargs.get("batch_size"))
+    note(f"tfds.load({name!r})", "2,000 real MNIST digits, repeated" if known == "mnist" else "synthetic images")
+    return (data, _info(known)) if kwargs.get("with_info") else data
 
 
 def _split(name: str, split: Any, supervised: bool, batch: int | None) -> Any:
@@ -82,7 +110,7 @@ def _split(name: str, split: Any, supervised: bool, batch: int | None) -> Any:
 
 
 def _dataset(name: str, split: str, supervised: bool, batch: int | None) -> Any:
-    tf: Any = sys.modules["tensorflow"]
+    tf: Any = importlib.import_module("tensorflow")
     whole = None
     for piece in split.replace(" ", "").split("+"):
         found = _SLICE.match(piece)
@@ -92,7 +120,10 @@ def _dataset(name: str, split: str, supervised: bool, batch: int | None) -> Any:
         cut = slice(*(None if end is None else _position(end, part.length) for end in found.group(2, 3)))
         images, labels = part.all_images()[cut], part.all_labels()[cut]
         images = images[..., None] if images.ndim == 3 else images
-        elements = (images, labels) if supervised else {"image": images, "label": labels}
+        elements: Any = (images, labels) if supervised else {"image": images, "label": labels}
+        if name in _MASKS and not supervised:
+            kinds = np.asarray(_MASKS[name], np.uint8)
+            elements["segmentation_mask"] = kinds[images[..., :1].astype(np.int64) * len(kinds) // 256]
         data = tf.data.Dataset.from_tensor_slices(elements)
         whole = data if whole is None else whole.concatenate(data)
     if batch is None:

@@ -345,6 +345,8 @@ class FileStandIns:
 
         @functools.wraps(original)
         def imread(filename: Any, flags: int = 1, *args: Any, **kwargs: Any) -> Any:
+            if self.used and isinstance(filename, (int, float, np.number)):
+                filename = f"{filename}"  # from a column of names in a table that is made up itself
             if not isinstance(filename, (str, os.PathLike)) or os.path.exists(filename):
                 return original(filename, flags, *args, **kwargs)
             made = self.picture(os.fspath(filename))

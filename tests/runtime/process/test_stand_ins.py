@@ -156,6 +156,10 @@ def test_data_sets_of_tfds(run_program: Run) -> None:
         assert info.features["label"].num_classes == 10 and info.splits["train"].num_examples == 60000
         parts = tfds.load("cifar10")
         assert set(parts) == {"train", "test"} and next(iter(parts["test"]))["image"].shape == (32, 32, 3)
+        from ae_audit.runtime.stand_ins.tfds import package
+        load = package(lambda what, made: None)["tensorflow_datasets"]["load"]
+        pet = next(iter(load("oxford_iiit_pet:3.*.*", split="train").batch(8)))
+        assert set(pet["segmentation_mask"].numpy().ravel()) == {1, 2, 3} and pet["image"].shape == (8, 128, 128, 3)
         try:
             tfds.load("an_unknown_set")
         except ConnectionError:

@@ -350,6 +350,10 @@ def _about(run: Run, receiver: Object) -> Value:
 # -- tfds and the old MNIST reader ------------------------------------------------------------------------------------
 
 
+_MASKS = {"oxford_iiit_pet": Interval(1.0, 3.0)}
+"""the kinds of pixels in a data set's masks"""
+
+
 @TABLE.function("tensorflow_datasets.load")
 def _tfds(run: Run, call: Call) -> Value:
     name = call.constant(0, "name")
@@ -357,7 +361,7 @@ def _tfds(run: Run, call: Call) -> Value:
         "svhn_cropped",
                                                         "omniglot", "horses_or_humans", "cats_vs_dogs",
                                                         "oxford_flowers102",
-                                                        "tf_flowers", "stl10"}:  # fmt: skip
+                                                        "tf_flowers", "stl10", *_MASKS}:  # fmt: skip
         x = _pixels(run, f"tfds {name}", (None, None, None), call.where)
         y = Array(ValueRange(Interval(0.0, math.inf)), "int64", (), Structure.CLASS_INDEX, root=run.fresh(),
                   where=call.where, source=f"the labels of {name}")  # fmt: skip
@@ -365,7 +369,13 @@ def _tfds(run: Run, call: Call) -> Value:
         x = arrays.unknown_array(run, f"the data set `{name}`", call.where)
         y = arrays.unknown_array(run, f"the data set `{name}`", call.where)
     supervised = call.constant(None, "as_supervised") is True
-    element: Value = Seq([x, y], "tuple") if supervised else Mapping({"image": x, "label": y})
+    features: dict[object, Value] = {"image": x, "label": y}
+    mask = _MASKS.get(name.split("/")[0].split(":")[0]) if isinstance(name, str) else None
+    if mask is not None:
+        kinds, shape = ValueRange.exactly(mask), (None, None, 1)
+        features["segmentation_mask"] = Array(kinds, "uint8", shape, Structure.CLASS_INDEX, root=run.fresh(),
+                                              where=call.where, source=f"the masks of {name}")  # fmt: skip
+    element: Value = Seq([x, y], "tuple") if supervised else Mapping(features)
     made = iterator(element, call)
     split = call.get(1, "split")
     result: Value = Seq([made for _ in split.items], "list") if isinstance(split, Seq) else (

@@ -64,7 +64,9 @@ def _array(run: Run, call: Call) -> Value:
 
 @TABLE.function(*(f"numpy.{name}" for name in MOVING))
 def _moving(run: Run, call: Call) -> Value:
-    return _moved_method(run, _first(call), call.without_first())
+    rest = call.without_first()
+    rest.name = call.name
+    return _moved_method(run, _first(call), rest)
 
 
 _HANDING_ON = frozenset(
