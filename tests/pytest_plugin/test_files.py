@@ -143,3 +143,9 @@ def test_a_misspelt_option_gets_a_suggestion(project: pytest.Pytester) -> None:
     result = project.runpytest_subprocess("-p", "no:hypothesispytest", "--ae-audit-selct=AE1")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: unknown option '--ae-audit-selct'. Did you mean '--ae-audit-select'?"])
+
+
+def test_hooks_of_other_plugins_may_ask_each_item_for_its_fixtures(project: pytest.Pytester, run: Run) -> None:
+    asks = "\n\ndef pytest_runtest_call(item):\n    assert not item.funcargs\n"
+    project.makeconftest(asks)
+    run("--ae-audit", "models/sound.py").assert_outcomes(passed=1)
