@@ -1,11 +1,10 @@
 """Losses of libraries, each with a head that fits it and with a fault: what the audit says of both.
 
-usage: python benchmarks/library_losses.py [write FOLDER | run [--only TEXT] | page]
+usage: python benchmarks/library_losses.py [write FOLDER | run [--only TEXT] | table]
 
 ``write`` writes the programs, ``run`` audits them in full (needs torchmetrics, segmentation-models-pytorch, piq, kornia
 and MONAI for torch's, and Keras; what cannot be imported is left out) and keeps what was said in
-docs/library-losses.json, ``page`` writes docs/library-losses.md from it. A study and no test: those libraries are none
-of ours.
+benchmarks/library_losses.json, ``table`` prints it. A study and no test: those libraries are none of ours.
 """
 
 from __future__ import annotations
@@ -22,8 +21,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-FIGURES = ROOT / "docs" / "library-losses.json"
-PAGE = ROOT / "docs" / "library-losses.md"
+FIGURES = ROOT / "benchmarks" / "library_losses.json"
 SERVER = ROOT / "tests" / "rules" / "warm_server.py"
 
 DATA = {
@@ -489,27 +487,32 @@ def _audited(framework: str, folder: Path, names: list[str]) -> Iterator[tuple[s
         assert server.stdout is not None
         server.stdout.readline()
         for name in names:
-            server.stdin.write(json.dumps(["--output-format", "json", name]) + "\n")
+            server.stdin.write(json.dumps({"arguments": ["--output-format", "json", "--no-cache", name]}) + "\n")
             server.stdin.flush()
-            report = json.loads(json.loads(server.stdout.readline())["out"])
+            answer = json.loads(server.stdout.readline())
+            if not answer["out"]:
+                yield name, {"codes": [], "ideal": None, "why": answer["err"][-200:], "undecided": []}
+                continue
+            report = json.loads(answer["out"])
             loud = [one for one in report["findings"] if one["severity"] != "info" and one["verdict"] != "refuted"]
             seen = [setup["ideal"] for setup in report["setups"] if setup["ideal"] is not None]
+            errors = [one["message"] for one in report["errors"]]
             yield (
                 name,
                 {
                     "codes": sorted({one["code"] for one in loud}),
                     "ideal": seen[0]["outcome"] if seen else None,
-                    "why": seen[0]["why"] if seen else None,
+                    "why": seen[0]["why"] if seen else "; ".join(errors) or None,
                     "undecided": sorted({one["what"] for one in report["undecided"]}),
                 },
             )
         server.stdin.close()
 
 
-def page() -> None:
-    """docs/library-losses.md."""
+def table() -> None:
+    """What was said of each loss, and the totals."""
     told = json.loads(FIGURES.read_text(encoding="utf-8"))
-    rows, accused, missed, count = [], [], [], 0
+    accused, missed, count = [], [], 0
     for case in cases():
         right, wrong = told.get(f"{case.key}_right"), told.get(f"{case.key}_wrong")
         if right is None or wrong is None:
@@ -520,20 +523,8 @@ def page() -> None:
         if not wrong["codes"]:
             missed.append(case.key)
         said = ", ".join(right["codes"]) or f"nothing ({right['ideal'] or 'not tried'})"
-        found = ", ".join(wrong["codes"]) or f"**nothing** ({wrong['why'] or wrong['ideal'] or 'not tried'})"
-        rows.append(f"| {case.library} | `{case.name}` | {said} | {case.fault} | {found} |")
-    right_ones = f"{len(accused)} of the right programs are accused" if accused else "no right program is accused"
-    head = f"""\
-# Losses of libraries
-
-`python benchmarks/library_losses.py run` audits two small programs for each of {count} losses: one with a head that
-fits, and one with a fault. Of these, {right_ones}, and {count - len(missed)} of the faults are found. What the ideal
-network made of a right program stands in brackets.
-
-| library | loss | with a head that fits | the fault | what is said of it |
-|---|---|---|---|---|
-"""
-    PAGE.write_text(head + "\n".join(rows) + "\n", encoding="utf-8")
+        found = ", ".join(wrong["codes"]) or f"NOTHING ({wrong['why'] or wrong['ideal'] or 'not tried'})"
+        print(f"{case.key:45s} {said:25s} {case.fault:45s} {found}")
     print(f"{count} losses; accused: {accused}; missed: {missed}")
 
 
@@ -544,4 +535,4 @@ if __name__ == "__main__":
         case ["run", *rest]:
             run(rest[1] if rest[:1] == ["--only"] else "")
         case _:
-            page()
+            table()

@@ -234,7 +234,7 @@ class _Judgement:
         # such losses may hardly tell events or ranks from a constant: without a floor they fall far below all they cost
         most = max(gap, abs(truth.cost), abs(self._start.loss))
         runs_away = truth.cost - unlike[0].loss > RUN_AWAY * most
-        if not self._by_sample() and (figures.correlation or 0.0) > OPPOSED and not runs_away:
+        if not runs_away and not self._by_sample() and not self._opposed(figures, unlike[0]):
             raise NotJudged("the loss weighs samples against one another, as ranking and survival losses do")
         if self._is_distance(figures) and not runs_away:
             raise NotJudged("it tells the two labels apart the other way round, as the loss of a distance does")
@@ -249,6 +249,13 @@ class _Judgement:
         two = np.unique(self._truth.values[self._truth.compared]).size == 2
         own = self._setup.loss.theory is None
         return own and two and not bounded and (figures.correlation or 0.0) <= -ALIKE
+
+    def _opposed(self, figures: Ideal, end: Played) -> bool:
+        """Whether an end is the opposite of its target; by order alone a risk is the opposite of a time, too."""
+        if (figures.correlation or 0.0) <= OPPOSED:
+            return True
+        graded = len(np.unique(self._truth.values)) > 2  # two values may say which of a pair is the greater
+        return graded and truths.correlation_as_it_is(self._truth, end.prediction) <= -ALIKE and self._network.by_value
 
     def _is_other(self, figures: Ideal, played: Played, floor: float) -> bool:
         """Whether an end is something else than the target; far below all floors a correlation is no likeness."""

@@ -157,6 +157,11 @@ def correlation(truth: Truth, prediction: Floats) -> float:
     return best
 
 
+def correlation_as_it_is(truth: Truth, prediction: Floats) -> float:
+    """Of the prediction itself with all values of the target that are compared; -1 … 1."""
+    return _correlation(prediction[truth.compared], truth.values[truth.compared])
+
+
 def _correlation(a: Floats, b: Floats) -> float:
     if not (np.isfinite(a).all() and a.size > 1):
         return 0.0
@@ -247,7 +252,8 @@ def truth_of(setup: TrainingSetup, target: Array, shape: tuple[int, ...], cost: 
         own = costs[1.0]
         if scale not in {None, 1.0} and np.isfinite(own) and setup.head.range.values.hull.bounded:
             other_costs = [cost(encode(part)) for part in (mean, other)]
-            if own - costs[scale] <= SAME_SCALE * max(abs(value - own) for value in other_costs):
+            free = own - costs[scale] <= SAME_SCALE * max(abs(value - own) for value in other_costs)
+            if free or (_within(setup, plain) and not _within(setup, scale * plain)):
                 scale = 1.0  # of a loss free of scale rounding decides which is cheapest; a bounded output has one
         if best is None:
             scale = 1.0 if scale is None else scale
@@ -264,6 +270,12 @@ def truth_of(setup: TrainingSetup, target: Array, shape: tuple[int, ...], cost: 
     if best is None:
         raise NotJudged("the loss of the target itself is no number")
     return Truth(values, best[1], best[0], axis, np.ones(shape, dtype=np.bool_), best[2], order)
+
+
+def _within(setup: TrainingSetup, values: Floats) -> bool:
+    """Whether the output layer gives all of these."""
+    hull = setup.head.range.values.hull.closure()
+    return hull.contains(float(values.min())) and hull.contains(float(values.max()))
 
 
 def _guarded(values: Floats) -> Floats:

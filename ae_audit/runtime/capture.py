@@ -82,6 +82,10 @@ class FreeNetwork(Protocol):
         """Whether something else that is minimised depends on the same prediction."""
 
     @property
+    def by_value(self) -> bool:
+        """Whether the target enters the loss by its values, and not by their order alone."""
+
+    @property
     def is_slow(self) -> bool:
         """Whether each evaluation costs many times what its values do, so that fewer are to be asked for."""
 

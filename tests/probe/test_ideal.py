@@ -35,6 +35,7 @@ class Network:
 
     beside = False
     is_slow = False
+    by_value = True
 
     def __init__(self, loss: Loss, target: Array, head: str = "linear", own: Array | None = None) -> None:
         self._loss = loss
@@ -253,6 +254,27 @@ def partial_likelihood(risk: Array, event: Array) -> tuple[float, Array]:
     """Cox' partial likelihood for each event: far less where risks are high and time is short than for the flags."""
     value, gradient = survival(risk, event)
     return value * len(event) / event.sum(), gradient * len(event) / event.sum()
+
+
+def reversed_pearson(p: Array, y: Array) -> tuple[float, Array]:
+    """The correlation over all samples, minimised."""
+    a, b = p - p.mean(), y - y.mean()
+    size, other = np.sqrt((a * a).sum()) + 1e-9, np.sqrt((b * b).sum())
+    value = float((a * b).sum() / (size * other))
+    gradient = (b / other - value * a / size) / size
+    return value, gradient - gradient.mean()
+
+
+@pytest.mark.parametrize("by_value", [True, False])
+def test_the_opposite_of_a_target_counts_where_its_values_do(by_value: bool) -> None:
+    """Of times of which the order alone is asked, the opposite is a risk."""
+    network = Network(reversed_pearson, np.random.default_rng(1).random((40, 1)))
+    network.by_value = by_value
+    if by_value:
+        assert judge(network, setup()).outcome is Outcome.BEATEN
+    else:
+        with pytest.raises(NotJudged, match="against one another"):
+            judge(network, setup())
 
 
 def test_survival_is_not_judged_by_its_events() -> None:

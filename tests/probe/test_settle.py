@@ -321,6 +321,7 @@ class FreeOutputs:
 
     beside = False
     is_slow = False
+    by_value = True
 
     def __init__(self, target: Array, activation: str) -> None:
         self.target = target[:32]

@@ -28,6 +28,8 @@ MOST_WHOLE = 1 << 18
 """of a recorded step, which is played in the size that it had"""
 FEWEST_SAMPLES = 4
 MOST_SAMPLES = 256
+BENT_COST = 1e-4
+"""relative: what a loss changes by at least where the values of its target count, and not their order alone"""
 
 Array = NDArray[Any]
 Valued = Callable[[Array], tuple[float, Array, Array]]
@@ -99,6 +101,18 @@ class FreeKeras:
         self._cost = _valued(self._of_prediction, self._made)
         self._wanted: Array = np.zeros(0)
         self._approach: Valued | None = None
+
+    @property
+    def by_value(self) -> bool:
+        prediction = np.random.default_rng(0).uniform(0.1, 0.9, self._made)
+        target = self.target
+        before = self.cost(prediction).loss
+        try:
+            self.target = _bent(target)
+            after = _valued(self._of_prediction, self._made)
+            return abs(self._asked(after, prediction).loss - before) > BENT_COST * abs(before)
+        finally:
+            self.target = target
 
     def play(self, free: FloatArray) -> Played:
         return self._asked(self._play, free.reshape(self._shape))
@@ -188,6 +202,13 @@ def _exchanged(path: HeadPath, prediction: Any, to: str) -> HeadPath:
     if int(np.prod(start.shape)) == int(np.prod(shape)):
         return HeadPath(start, (lambda values: keras.ops.reshape(values, shape), function))
     return HeadPath(prediction, (function,))
+
+
+def _bent(target: Array) -> Array:
+    """Other values in the same order: what is equal stays equal, and the greater stays the greater."""
+    values = target.astype(np.float64)
+    spread = float(values.std()) or 1.0
+    return (values + 0.5 * spread * np.tanh((values - values.mean()) / spread)).astype(target.dtype)
 
 
 def _plain(prediction: Any) -> Any:

@@ -15,7 +15,7 @@ import torch
 from torch.utils import _pytree as pytree
 
 from ae_audit.runtime.torch.functions import CHOOSING, DETACHING, FORM_ONLY, RANDOM, short_name, writes_in_place
-from ae_audit.runtime.torch.nodes import Derived, Kind, Leaf, Node, Ref
+from ae_audit.runtime.torch.nodes import Derived, Kind, Leaf, Lineage, Node, Ref
 from ae_audit.runtime.torch.tensor_refs import IdentityMap, version
 
 if TYPE_CHECKING:
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 DEEPEST_DERIVATION = 8
 """calls by which a tensor may be derived from data and still be told as that: a reshape, a scale, noise, a clip"""
+DEEPEST_LINEAGE = 24
+"""calls behind which is forgotten what data were made of, so that a loop over them keeps no chain without end"""
+MOST_PARENTS = 8
+"""tensors that a call may join for its result to be told as made of them"""
 
 
 class Tape:
@@ -131,16 +135,39 @@ class Tape:
             if not isinstance(value, torch.Tensor):
                 leaves.append(value)
                 continue
-            entry = self._refs.get(value)
-            if entry is None or entry[1] != version(value):
-                entry = Ref(Leaf()), version(value)
-                self._refs[value] = entry
-            leaves.append(entry[0].source)
+            leaves.append(self._known_leaf(value))
         derived = Derived(function, leaves, kwargs)
-        if derived.depth <= DEEPEST_DERIVATION:
-            leaf = Leaf()
-            leaf.derived = derived
+        leaf = Leaf(derived)
+        if derived.depth <= DEEPEST_DERIVATION and leaf.depth <= DEEPEST_LINEAGE:
             self._refs[result] = Ref(leaf), version(result)
+
+    def trace(self, function: Callable[..., Any], args: Sequence[Any], result: Any) -> None:
+        """Remember of which data other data were made; ``function`` is none that :meth:`derive` takes."""
+        if writes_in_place(function) or short_name(function) in FORM_ONLY:
+            return
+        given = [one for value in args for one in (value if isinstance(value, (list, tuple)) else (value,))]
+        tensors = [value for value in given if isinstance(value, torch.Tensor) and not is_live(value)]
+        if not tensors or len(tensors) > MOST_PARENTS:
+            return
+        lineage: Lineage | None = None
+        for made in result if isinstance(result, (list, tuple)) else (result,):
+            if not isinstance(made, torch.Tensor) or made.dim() == 0 or any(made is one for one in tensors):
+                continue
+            lineage = lineage or Lineage(short_name(function), [self._known_leaf(one) for one in tensors])
+            leaf = Leaf(lineage)
+            if leaf.depth <= DEEPEST_LINEAGE:
+                leaf.stand_for(made)
+                self._refs[made] = Ref(leaf), version(made)
+
+    def _known_leaf(self, tensor: torch.Tensor) -> Any:
+        """What holds a tensor of data in the graph; made where there is nothing yet."""
+        entry = self._refs.get(tensor)
+        if entry is None or entry[1] != version(tensor):
+            leaf = Leaf()
+            leaf.stand_for(tensor)
+            entry = Ref(leaf), version(tensor)
+            self._refs[tensor] = entry
+        return entry[0].source
 
     def same(self, copy: torch.Tensor, original: torch.Tensor) -> None:
         """Let ``copy`` stand for ``original`` (a scaled loss, say)."""

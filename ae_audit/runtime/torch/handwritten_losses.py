@@ -20,6 +20,7 @@ from ae_audit.runtime.torch.graph import Player, ancestors, plain_value, rederiv
 from ae_audit.runtime.torch.loss_targets import argument_of, as_they_were, base, equal, unique, varies
 from ae_audit.runtime.torch.losses import LossSpec
 from ae_audit.runtime.torch.nodes import HeadState, Kind, Leaf, Node, Ref
+from ae_audit.runtime.torch.whole_losses import passes_through, whole_of
 from ae_audit.schema.training_setup import Parameters
 from ae_audit.theory import array_losses
 from ae_audit.theory.loss import Loss
@@ -168,7 +169,7 @@ def _loss_of(term: Node) -> CustomLoss | None:
     region = region_of(term)
     joins = _joins(region)
     if not joins:
-        return _loss_against_drawn(term, region)
+        return _loss_against_drawn(term, region) or _loss_as_a_whole(term, region)
     subtractions = [join for join in joins if join[0].name in DIFFERENCES]
     chosen = subtractions[-1] if subtractions else joins[0]
     joined = [leaf for _, _, leaf in joins]
@@ -180,7 +181,17 @@ def _loss_of(term: Node) -> CustomLoss | None:
     prediction = _common(partners, {node.serial for node in region}, unwrapped=plain is not None)
     targets = targets if plain in {None, target} else (plain,)
     targets = as_they_were(targets, _numel(prediction))
+    if _numel(prediction) != plain_value(targets[0]).nelement() or not passes_through(region, prediction):
+        whole = _loss_as_a_whole(term, region)
+        if whole is not None:
+            return whole
     return CustomLoss(term, prediction, targets, frozenset(node.serial for node in region))
+
+
+def _loss_as_a_whole(term: Node, region: Sequence[Node]) -> CustomLoss | None:
+    """The loss of a term in which prediction and target meet in many places, or in none that shows."""
+    whole = whole_of(region)
+    return None if whole is None else CustomLoss(term, *whole, frozenset(node.serial for node in region))
 
 
 def _loss_against_drawn(term: Node, region: Sequence[Node]) -> CustomLoss | None:

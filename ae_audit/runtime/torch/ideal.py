@@ -15,7 +15,7 @@ from ae_audit.runtime.torch import functions
 from ae_audit.runtime.torch.events import Chunk, backwards
 from ae_audit.runtime.torch.graph import ancestors
 from ae_audit.runtime.torch.head_path import HeadPath, NoPath, path_to
-from ae_audit.runtime.torch.loss_terms import LossTerm, from_network, picks, term_of
+from ae_audit.runtime.torch.loss_terms import LossTerm, from_network, picks, takes_values, term_of
 from ae_audit.runtime.torch.nodes import LossEvent, Node, Ref
 from ae_audit.runtime.torch.randomness import seed
 from ae_audit.runtime.torch.trial import Recording
@@ -68,6 +68,10 @@ class FreeTorch:
     @property
     def beside(self) -> bool:
         return self._term.beside
+
+    @property
+    def by_value(self) -> bool:
+        return takes_values(self._term.nodes, self._loss.target)
 
     @property
     def is_slow(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +10,7 @@ import torch
 from ae_audit.runtime.capture import NotJudged
 from ae_audit.runtime.torch.events import weight_of_part
 from ae_audit.runtime.torch.graph import ancestors
+from ae_audit.runtime.torch.loss_targets import equal
 from ae_audit.runtime.torch.nodes import Kind, Leaf, LossEvent, Node, Ref
 
 WINDOWS = ("conv", "unfold", "avg_pool", "max_pool", "interpolate")
@@ -18,6 +19,11 @@ PICKING = frozenset({"gather", "take", "take_along_dim", "index_select", "masked
 """calls that hand on some values of their first argument, those that another one names"""
 INDEXING = frozenset({"__getitem__", "getitem"})
 """calls that pick values where they are given a tensor of places, and cut evenly where they are given slices"""
+ORDERING = frozenset(
+    {"argsort", "sort", "msort", "topk", "searchsorted", "lt", "gt", "le", "ge", "eq", "ne", "sign"}
+    | {"less", "less_equal", "greater", "greater_equal", "not_equal", "__lt__", "__gt__", "__le__", "__ge__"}
+)
+"""calls that ask which of two values is the greater, as rankings and survival times are compared"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +103,39 @@ def from_network(loss: LossEvent) -> bool:
     if isinstance(loss.target.source, Leaf) and loss.target.source.value is not None:
         return False
     return any(_has_weights(node) for node in ancestors([loss.target]))
+
+
+def takes_values(nodes: Iterable[Node], target: Ref) -> bool:
+    """Whether one of the calls takes the target's values, or what was made of them: an order alone is made of none."""
+    for source in _valued(ref.source for node in nodes if not _orders(node) for ref in node.refs()):
+        if source is target.source:
+            return True
+        if isinstance(source, Leaf) and isinstance(target.source, Leaf) and equal(source, target.source):
+            return True
+    return False
+
+
+def _valued(found: Iterable[Node | Leaf]) -> Iterator[Node | Leaf]:
+    """What these were made of, themselves included, but for what only their order was made of."""
+    waiting, met = list(found), set[int]()
+    while waiting:
+        source = waiting.pop()
+        if id(source) in met:
+            continue
+        met.add(id(source))
+        yield source
+        if _orders(source):
+            continue
+        if isinstance(source, Node):
+            waiting.extend(ref.source for ref in source.refs())
+        else:
+            waiting.extend(source.made_of)
+
+
+def _orders(source: Node | Leaf) -> bool:
+    if isinstance(source, Leaf):
+        return source.made_by in ORDERING
+    return not source.is_module and source.name in ORDERING
 
 
 def picks(prediction: Ref, loss_nodes: Iterable[Node]) -> bool:

@@ -6,7 +6,8 @@ the nodes that they come from.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import weakref
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
@@ -16,7 +17,7 @@ import torch
 from ae_audit.runtime.host.user_code import Caller
 from ae_audit.runtime.torch.functions import short_name, writes_in_place
 from ae_audit.runtime.torch.losses import LossSpec
-from ae_audit.runtime.torch.tensor_refs import size_in_bytes
+from ae_audit.runtime.torch.tensor_refs import size_in_bytes, version
 from ae_audit.schema.location import Location
 from ae_audit.schema.training_setup import Parameters, VariationalTerms
 from ae_audit.theory.activations import ActivationRange
@@ -37,17 +38,47 @@ class Kind(IntEnum):
 class Leaf:
     """A value that the graph starts from.
 
-    ``derived`` says how it was computed from another leaf by arithmetic, where that is known; ``opaque`` that it has a
-    gradient whose origin was not seen.
+    ``derived`` says how it was computed from another leaf by arithmetic, where that is known, and ``lineage`` of which
+    leaves it was made by anything else; ``opaque`` that it has a gradient whose origin was not seen.
     """
 
-    __slots__ = ("derived", "opaque", "value")
+    __slots__ = ("_place", "depth", "derived", "lineage", "opaque", "value")
     kind = Kind.DATA
 
-    def __init__(self) -> None:
+    def __init__(self, made: Derived | Lineage | None = None) -> None:
         self.value: torch.Tensor | None = None
-        self.derived: Derived | None = None
+        self.derived: Derived | None = made if isinstance(made, Derived) else None
+        self.lineage: Lineage | None = made if isinstance(made, Lineage) else None
+        self.depth: int = 0 if made is None else 1 + max((leaf.depth for leaf in made.leaves), default=0)
+        """calls between it and what nothing is known of"""
         self.opaque = False
+        self._place: tuple[weakref.ref[torch.Tensor], int] | None = None
+
+    @property
+    def made_of(self) -> Sequence[Leaf]:
+        """The leaves that it was made of, as far as that is known."""
+        if self.derived is not None:
+            return self.derived.leaves
+        return () if self.lineage is None else self.lineage.leaves
+
+    @property
+    def made_by(self) -> str | None:
+        """The name of the call that made it of those."""
+        if self.derived is not None:
+            return short_name(self.derived.function)
+        return None if self.lineage is None else self.lineage.name
+
+    def stand_for(self, tensor: torch.Tensor) -> None:
+        """Remember whose value it is, without keeping that."""
+        self._place = weakref.ref(tensor), version(tensor)
+
+    def fill_again(self) -> None:
+        """Take the value of what it stands for, if that is still there and was not written to since."""
+        if self.value is None and self._place is not None:
+            place, then = self._place
+            tensor = place()
+            if tensor is not None and version(tensor) == then:
+                self.fill(tensor)
 
     def fill(self, tensor: torch.Tensor) -> None:
         if self.value is None:
@@ -68,6 +99,15 @@ class Derived:
     @property
     def leaves(self) -> list[Leaf]:
         return [leaf for leaf in self.args if isinstance(leaf, Leaf)]
+
+
+class Lineage:
+    """Data that a tensor of data was made of, by a call that nobody will repeat."""
+
+    __slots__ = ("leaves", "name")
+
+    def __init__(self, name: str, leaves: Sequence[Leaf]) -> None:
+        self.name, self.leaves = name, leaves
 
 
 class Ref:

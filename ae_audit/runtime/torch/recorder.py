@@ -230,6 +230,8 @@ class TorchRecorder(GuardedCalls):
             result = self.perform(function, args, kwargs)  # preparing data: nothing to record
             if name in functions.ARITHMETIC:
                 self.tape.derive(function, args, kwargs, result)
+            else:
+                self.tape.trace(function, args, result)
             return result
         node = self.tape.begin(function, args, kwargs)
         result = self.perform(function, args, kwargs)

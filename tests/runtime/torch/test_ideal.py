@@ -74,6 +74,15 @@ RIGHT = {
         "p, y = net(x), masks[i]\nloss = 1 - (2 * (p * y).sum() + 1) / (p.sum() + y.sum() + 1)",
         {"before": MASKS},
     ),
+    "filtered on two scales": (
+        "def features(v):\n"
+        "    v = F.pad((2 * v - 1).reshape(-1, 1, 4, 4), (1, 1, 1, 1), mode='replicate')\n"
+        "    edges = torch.tensor([[[[-1.0, 0.5], [-0.2, 1.5]]]])\n"
+        "    return F.conv2d(v, edges), F.conv2d(F.avg_pool2d(v, 2), edges)\n"
+        "one, two = ((a - b).pow(2).mean() for a, b in zip(features(net(x)), features(x)))\n"
+        "loss = 1 - (-one).exp() * (-two).exp()",
+        {},
+    ),
     "dice and bce": (
         "p, y = net(x), masks[i]\n"
         "loss = F.binary_cross_entropy(p, y) + 1 - (2 * (p * y).sum() + 1) / (p.sum() + y.sum() + 1)",
@@ -277,6 +286,51 @@ def test_a_term_that_misses_beside_others_is_not_judged(beside: str, record: Cal
     assert outcomes
     assert all(found.outcome in SILENT for found in outcomes), outcomes
     assert any("beside others" in (found.why or "") for found in outcomes), outcomes
+
+
+OWN_MODULE = """
+class Smoothed(nn.Module):
+    def forward(self, z, y):
+        chosen = z.log_softmax(1)
+        return -(0.9 * chosen.gather(1, y[:, None])[:, 0] + 0.025 * chosen.sum(1)).mean()
+criterion = Smoothed()
+"""
+
+
+@pytest.mark.parametrize(
+    ("sign", "outcome"), [("", Outcome.ARRIVES), ("-", Outcome.BEATEN)], ids=["as written", "reversed"]
+)
+def test_a_module_that_takes_class_indices_is_a_loss(sign: str, outcome: Outcome, ideal: Callable[..., Ideal]) -> None:
+    options = {"head": "nn.Identity()", "before": LABELS + OWN_MODULE, "outputs": 4}
+    assert ideal(f"loss = {sign}criterion(net(x), labels[i])", **options).outcome is outcome
+
+
+def test_a_loss_on_two_scales_with_its_sign_reversed_misses(ideal: Callable[..., Ideal]) -> None:
+    step, options = RIGHT["filtered on two scales"]
+    assert ideal(f"{step}\nloss = -loss", **options).outcome is Outcome.BEATEN
+
+
+ORDERED = {
+    "at risk": "-(p - ((y[:, None] <= y[None]) * p.exp()).sum(1).log()).mean()",
+    "sorted": "-(p[y.argsort()] - p[y.argsort()].flip(0).logcumsumexp(0).flip(0)).mean()",
+    "pairs": "((y[:, None] > y[None]) * F.softplus(p[None] - p[:, None])).mean()",
+    "soft pairs": "((y[:, None] > y[None]) * torch.sigmoid(p[:, None] - p[None])).mean()",
+}
+"""losses by which a risk is the greater, the sooner something happens: none is reversed"""
+
+
+@pytest.mark.parametrize("name", ORDERED)
+def test_the_opposite_of_an_order_accuses_nobody(name: str, record: Callable[..., Recorded]) -> None:
+    step = f"p, y = net(x)[:, 0], means[i]\nloss = {ORDERED[name]}"
+    for capture in record(program(step, head="nn.Identity()", before=MEANS, outputs=1)).captures:
+        assert ideal_of(capture, capture.setup).outcome in SILENT, capture.setup
+
+
+def test_a_correlation_that_is_minimised_misses(ideal: Callable[..., Ideal]) -> None:
+    step = (
+        "p, y = net(x)[:, 0], means[i]\na, b = p - p.mean(), y - y.mean()\nloss = (a * b).sum() / a.norm() / b.norm()"
+    )
+    assert ideal(step, head="nn.Identity()", before=MEANS, outputs=1).outcome is Outcome.BEATEN
 
 
 def test_remedies_are_played_too(ideal: Callable[..., Ideal]) -> None:
