@@ -51,6 +51,12 @@ np.random.choice([0, 1], size=(40, 1))
 np.random.binomial(1, 0.5, (30, 3))
 np.random.RandomState(3).randint(1, 6, size=300)
 np.random.RandomState(3).rand(40, 2)
+np.random.randn(50, 6) @ np.random.randn(6, 1)
+np.random.randn(50, 6) @ np.random.rand(6, 2) * 3
+torch.randn(60, 8) @ torch.randn(8, 1)
+torch.randn(60, 8).sum(1)
+np.random.normal(0, 3, (60, 8)).mean(axis=1)
+np.random.randn(3, 2) @ np.random.randn(2, 1)
 np.linspace(-10, 10, 50) ** 3
 (g - 0.5) ** 3
 np.linspace(-10, 10, 50) ** 4

@@ -15,6 +15,7 @@ from ae_audit.static.domain import (
     losses,
     operators,
     overlaps,
+    random_numbers,
     tensor_arithmetic,
     tensors,
     unsigned,
@@ -35,7 +36,7 @@ from ae_audit.static.domain.values import (
 )
 from ae_audit.static.source.sources import Where
 from ae_audit.theory.activations import ActivationRange, find_activation
-from ae_audit.theory.intervals import REAL_LINE, Interval
+from ae_audit.theory.intervals import Interval
 from ae_audit.theory.ranges import Tri, ValueRange
 
 TYPE_CHECKING = False
@@ -171,9 +172,8 @@ def reduced(
         values = _summed(found, along)
     if how == "mean" and hull.width == 0:
         values = found.values
-    if how in {"mean", "sum"} and not whole and _is_uniform(found) and values.hull.bounded:
-        middle = (values.hull.lo + values.hull.hi) / 2  # of many samples some lie on either side of it
-        values = ValueRange(values.hull, Interval(middle, middle))
+    if how in {"mean", "sum"} and not whole and hull.width > 0:
+        values = ValueRange(values.hull, random_numbers.summed(found, how, _terms(found, along)))
     return replace(
         found, values=values, statistic=how, shape=indexing.reduced(found.shape, along, keep=keep),
         structure=Structure.UNKNOWN, random=False, trail=(), where=where, dtype="float64", source=None,
@@ -181,30 +181,20 @@ def reduced(
     )  # fmt: skip
 
 
-_UNIFORM = frozenset(
-    {"rand", "random", "random_sample", "uniform", "random_uniform", "rand_like", "randint", "integers"}
-)
-FEW = 16
-"""samples of which some may well lie all on one side of their mean"""
-
-
-def _is_uniform(array: Array) -> bool:
-    """Whether an array holds numbers drawn evenly from its whole range, for many samples."""
-    name = (array.source or "").rpartition(".")[2]
-    if not array.random or name not in _UNIFORM or not array.shape:
-        return False
-    return array.shape[0] is None or array.shape[0] >= FEW
+def _terms(array: Array, axis: object) -> int | None:
+    """How many values a statistic along ``axis`` is taken of; None where that is not known, or of all of them."""
+    left = indexing.reduced(array.shape, axis)
+    if array.shape is None or left is None or axis is None or None in array.shape[1:]:
+        return None
+    places = axis if isinstance(axis, tuple) else (axis,)
+    extents = [array.shape[place] for place in places if isinstance(place, int)]
+    return None if None in extents else math.prod(extent for extent in extents if extent is not None)
 
 
 def _summed(array: Array, axis: object) -> ValueRange:
     """Where the sum of an array along ``axis`` (None: all) lies: as many times its ends as there are terms."""
     hull = array.values.hull
-    left = indexing.reduced(array.shape, axis)
-    count = None
-    if array.shape is not None and left is not None and axis is not None and None not in array.shape[1:]:
-        places = axis if isinstance(axis, tuple) else (axis,)
-        extents = [array.shape[place] for place in places if isinstance(place, int)]
-        count = None if None in extents else math.prod(extent for extent in extents if extent is not None)
+    count = _terms(array, axis)
     if count is None:
         lo = 0.0 if hull.lo >= 0 else -math.inf
         hi = 0.0 if hull.hi <= 0 else math.inf
@@ -320,23 +310,11 @@ def logarithm(run: Evaluator, value: Value | None, where: Where, name: str = "lo
     if isinstance(found, Tensor):
         return tensors.logarithm(found, where, name)
     if isinstance(found, Array):
-        drawn = _surely(found.values) if found.random else found.values
+        drawn = random_numbers.surely(found.values) if found.random else found.values
         values = tensors.in_logarithms(ActivationRange(drawn), name).values
         why = found.why or ("a logarithm of the data" if values.unknown else None)
         return arrays.recast(found, values, f"{name}()", where, why=why)
     return found or Unknown(f"what `{where.written}` gives", where)
-
-
-SURELY = 0.05
-"""share of its range at either end of which numbers drawn at random may fall short: next to 0 a logarithm shows it"""
-
-
-def _surely(values: ValueRange) -> ValueRange:
-    reach = values.reach
-    if reach is None or not reach.bounded:
-        return values
-    short = SURELY * reach.width
-    return ValueRange(values.hull, Interval(reach.lo + short, reach.hi - short))
 
 
 def binary(run: Evaluator, symbol: str, call: Call) -> Value:
@@ -394,23 +372,12 @@ def random(run: Evaluator, call: Call, values: ValueRange, shape: Shape, what: s
     )
 
 
-NORMAL = ValueRange(REAL_LINE, Interval(-2.0, 2.0))
-"""what the many numbers of a training that a standard normal distribution gives may be, and surely reach"""
-MANY = 256
-"""numbers of which some lie beyond two standard deviations on either side, but for one time in 200"""
-
-
-def normal_values(shape: Shape) -> ValueRange:
-    """What numbers from a standard normal distribution may be, and surely reach; of a few, one deviation."""
-    known = None if shape is None or None in shape else math.prod(extent for extent in shape if extent is not None)
-    return NORMAL if known is None or known >= MANY else ValueRange(REAL_LINE, Interval(-1.0, 1.0))
-
-
 def normal(run: Evaluator, call: Call, mean: float | None, std: float | None, shape: Shape, what: str) -> Array:
     """Normally distributed noise."""
     centre, width = 0.0 if mean is None else mean, 1.0 if std is None else std
     many = shape != () and math.isfinite(centre) and math.isfinite(width)
-    made = random(run, call, normal_values(shape).affine(abs(width), centre) if many else ValueRange(), shape, what)
+    values = random_numbers.normal_values(shape).affine(abs(width), centre) if many else ValueRange()
+    made = random(run, call, values, shape, what)
     return replace(made, standardised=Tri.of((centre, width) == (0.0, 1.0)))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from ae_audit.base.records import replace
 from ae_audit.schema.location import TrailStep
 from ae_audit.schema.training_setup import Structure
-from ae_audit.static.domain import indexing
+from ae_audit.static.domain import indexing, random_numbers
 from ae_audit.static.domain.stores import Store
 from ae_audit.static.domain.values import Array, Const, Seq, Unknown, Value, within
 from ae_audit.static.source.sources import Where
@@ -374,6 +374,9 @@ def matrix_product(run: Evaluator, left: Array, right: Array, where: Where) -> A
     if left.shape and right.shape and len(right.shape) <= 2:
         shape = (*left.shape[:-1], *right.shape[1:])
     made = unknown_array(run, left.why or right.why or f"the values of `{where.written}`", where, left.source)
+    reach = random_numbers.weighed(left, right)
+    if reach is not None:
+        made = replace(made, values=ValueRange(REAL_LINE, reach), why=None, structure=Structure.CONTINUOUS)
     return replace(made, shape=shape, synthetic=left.synthetic and right.synthetic)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import Structure
 from ae_audit.static.domain.arguments import Call
-from ae_audit.static.domain.array_api import Shape, normal_values
+from ae_audit.static.domain.random_numbers import Shape, normal_values
 from ae_audit.static.domain.stores import Store
 from ae_audit.static.domain.values import (
     NONE,

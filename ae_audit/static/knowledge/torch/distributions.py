@@ -10,7 +10,7 @@ from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import Framework, Head, LossUse, Parameter
 from ae_audit.static.domain import losses, operators
 from ae_audit.static.domain.arguments import Call
-from ae_audit.static.domain.array_api import NORMAL
+from ae_audit.static.domain.random_numbers import NORMAL
 from ae_audit.static.domain.values import Array, Const, Divergence, LossValue, Object, Seq, Tensor, Unknown, Value
 from ae_audit.static.interpreter.registry import Table
 from ae_audit.static.knowledge.torch import criteria, heads

@@ -9,7 +9,7 @@ from ae_audit.base.records import replace
 from ae_audit.schema.training_setup import Framework, LossUse, Structure
 from ae_audit.static.domain import arrays, losses, operators, tensors
 from ae_audit.static.domain.arguments import Call
-from ae_audit.static.domain.array_api import NORMAL
+from ae_audit.static.domain.random_numbers import NORMAL
 from ae_audit.static.domain.values import Array, Const, Mapping, Object, Seq, Tensor, Unknown, Value, python
 from ae_audit.static.interpreter.registry import Table
 from ae_audit.static.knowledge.torch.data import DATASET, LOADER
