@@ -142,8 +142,8 @@ class _Judgement:
         self._setup = setup
         self._own = np.asarray(network.own, dtype=np.float64)
         start = network.play(self._own)
-        if not math.isfinite(start.loss):
-            raise NotJudged("the loss is no number where the network starts")
+        if math.isinf(start.loss):
+            raise NotJudged("the loss is beyond all numbers where the network starts")
         self._shape = start.prediction.shape
         self._truth = truths.truth_of(setup, network.target, self._shape, self._price)
         self._truth = replace(self._truth, compared=self._compared())
@@ -161,12 +161,27 @@ class _Judgement:
 
     def made(self) -> Ideal:
         """Raises: NotJudged where a term misses that is not all that is minimised for its prediction."""
+        if math.isnan(self._start.loss):
+            return self._undefined()
         ideal = self._alone()
         if ideal.misses and self._network.beside:
             raise NotJudged("the term stands beside others on the same prediction, and may be meant to pull away")
         if ideal.misses and self._truth.axis is None and np.size(self._network.target) < math.prod(self._shape):
             raise NotJudged("the prediction has more values than the target, and some may say something else")
         return ideal
+
+    def _undefined(self) -> Ideal:
+        """Raises: NotJudged where the target has no cost either, so that it may be the data."""
+        truth = self._truth
+        if not math.isfinite(truth.cost):
+            raise NotJudged("the loss is no number where the network starts")
+        return Ideal(
+            Outcome.UNDEFINED,
+            samples=self._shape[0] if self._shape else 1,
+            of_samples=self._network.of_samples,
+            values=self._own.size,
+            target_loss=truth.cost,
+        )
 
     def _alone(self) -> Ideal:
         network, truth = self._network, self._truth

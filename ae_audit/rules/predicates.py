@@ -331,6 +331,11 @@ def _certificate(setup: TrainingSetup) -> Iterator[Evidence]:
 
 def _ideal(ideal: Ideal) -> Evidence:
     part = f"{ideal.samples} of {ideal.of_samples}" if ideal.samples < ideal.of_samples else str(ideal.samples)
+    if ideal.outcome is Outcome.UNDEFINED:
+        cost = number_words(ideal.target_loss)
+        text = f"the loss of what the network gives at first is NaN, that of the target itself {cost} ({part} samples)"
+        known = (("outcome", ideal.outcome.value), ("target_loss", ideal.target_loss), ("samples", ideal.samples))
+        return Evidence("ideal", text, None, known)
     text = (
         f"even a network that could output anything ends at R² {number_words(ideal.r2)} (correlation "
         f"{number_words(ideal.correlation)}) under this loss; the target itself costs "

@@ -22,10 +22,12 @@ class Outcome(Enum):
     """the targets of other samples cost as little as a sample's own, and a constant costs no more"""
     DEAD = "dead"
     """where the network starts, the loss has no gradient by which to improve"""
+    UNDEFINED = "undefined"
+    """where the network starts, the loss is no number, though the target itself has a cost"""
     NOT_JUDGED = "not judged"
 
 
-MISSES = frozenset({Outcome.UNREACHABLE, Outcome.BEATEN, Outcome.BLIND, Outcome.DEAD})
+MISSES = frozenset({Outcome.UNREACHABLE, Outcome.BEATEN, Outcome.BLIND, Outcome.DEAD, Outcome.UNDEFINED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,5 +64,5 @@ class Ideal:
 
     @property
     def misses(self) -> bool:
-        """Whether one of the four cases that accuse holds."""
+        """Whether one of the cases that accuse holds."""
         return self.outcome in MISSES

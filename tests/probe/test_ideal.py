@@ -181,6 +181,31 @@ def test_a_start_without_gradient_is_dead() -> None:
     assert ideal.dead_share == 1.0
 
 
+def log_likelihood(p: Array, y: Array) -> tuple[float, Array]:
+    """Of labels, with a guard against 0 alone."""
+    chosen = np.where(y == 1.0, p, 1.0 - p) + 1e-7
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return float(-np.log(chosen).mean()), np.where(y == 1.0, -1.0, 1.0) / chosen / p.size
+
+
+def test_a_loss_that_is_no_number_of_what_the_network_gives_cannot_be_learned() -> None:
+    scores = np.random.default_rng(5).standard_normal(LABELS.shape)
+    made = judge(Network(log_likelihood, LABELS, own=scores), setup())
+    assert made.outcome is Outcome.UNDEFINED
+    assert made.misses
+    assert judge(Network(log_likelihood, LABELS, "sigmoid", own=scores), setup()).outcome is Outcome.ARRIVES
+
+
+def test_where_the_target_has_no_cost_either_it_may_be_the_data() -> None:
+    def of_logarithms(p: Array, y: Array) -> tuple[float, Array]:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            gap = np.log(p) - np.log(y)
+            return float(np.square(gap).mean()), 2.0 * gap / p / p.size
+
+    with pytest.raises(NotJudged, match="no number"):
+        judge(Network(of_logarithms, GREY - 2.0, own=GREY - 1.5), setup())
+
+
 def test_a_start_that_is_dead_in_half_of_its_values_accuses_nobody() -> None:
     ideal = judge(Network(squares, GREY, "clip"), setup("mse"))
     assert not ideal.misses

@@ -23,7 +23,8 @@ correlation of mask and prediction is −1.
   a set for each sample, and the program's own loss is minimised over them from two starts. The rule fires where (a) the
   output layer cannot produce the target on the loss's own scale, (b) what does not resemble the target (correlation
   below 0.9) costs materially less than the target itself, (c) the targets of other samples cost as little as a sample's
-  own, and a constant no more, or (d) the loss has no gradient where the network starts.
+  own, and a constant no more, (d) the loss has no gradient where the network starts, or (e) it is no number there,
+  though the target itself has a cost: a logarithm of logits.
 
 ## When it stays silent
 
@@ -193,6 +194,11 @@ def _words(setup: TrainingSetup, ideal: Ideal) -> str:
         return (
             f"{loss} costs the same whatever the predictions say of their own targets: with each sample's target "
             f"{target}, with those of other samples {number_words(ideal.shuffled_loss)}"
+        )
+    if ideal.outcome is Outcome.UNDEFINED:
+        return (
+            f"{loss} of what the network gives at first is NaN, and after one step all weights are: it takes a "
+            "logarithm, a root or a power of values that may be negative"
         )
     if ideal.outcome is Outcome.DEAD:
         return f"{loss} has no gradient where the network starts, at {number_words(ideal.start_loss)}: it cannot learn"
