@@ -51,15 +51,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ae_audit.rules.base import Example, Rule
-from ae_audit.rules.predicates import (
-    LABELS,
-    evidence,
-    loss_place,
-    loss_words,
-    number_words,
-    spans,
-    structure_of,
-)
+from ae_audit.rules.predicates import LABELS, evidence, loss_place, loss_words, number_words, spans, structure_of
 from ae_audit.rules.programs import dense_keras, dense_torch
 from ae_audit.schema.findings import Severity, UnknownFact, Violation
 from ae_audit.schema.ideal import Ideal, Outcome
