@@ -55,6 +55,12 @@ np.random.randn(50, 6) @ np.random.randn(6, 1)
 np.random.randn(50, 6) @ np.random.rand(6, 2) * 3
 torch.randn(60, 8) @ torch.randn(8, 1)
 torch.randn(60, 8).sum(1)
+torch.randn(60, 8).mm(torch.randn(8, 1)) + torch.randn(1).item()
+torch.mm(torch.randn(60, 8), torch.randn(8, 2))
+torch.randn(60, 8).mv(torch.randn(8))
+torch.einsum("ij,jk->ik", torch.randn(60, 8), torch.randn(8, 2)) + torch.randn(1)
+np.einsum("ij,jk->ik", np.random.rand(9, 3), np.random.rand(3, 2)) + np.random.rand(2)
+g + np.random.rand(1).item()
 np.random.normal(0, 3, (60, 8)).mean(axis=1)
 np.random.randn(3, 2) @ np.random.randn(2, 1)
 np.linspace(-10, 10, 50) ** 3

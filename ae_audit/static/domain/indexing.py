@@ -140,7 +140,10 @@ def together(left: Shape | None, right: Shape | None) -> Shape | None:
         return right
     if right == ():
         return left
-    return broadcast(left, right) if left is not None else broadcast(right, left)
+    known, other = (left, right) if left is not None else (right, left)
+    if known is not None and other is None and len(known) < 2:
+        return None  # a row may be added to each sample of a table
+    return broadcast(known, other)
 
 
 def shape_of(value: Value) -> Shape | None:

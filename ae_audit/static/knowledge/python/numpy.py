@@ -150,7 +150,7 @@ def _as_it_is(run: Run, receiver: Array, call: Call) -> Value:
 
 @TABLE.method("array", "item")
 def _item(run: Run, receiver: Array, call: Call) -> Value:
-    return receiver
+    return receiver if receiver.shape == () else replace(receiver, shape=(), values=ValueRange(receiver.values.hull))
 
 
 @TABLE.function("numpy.zeros", "numpy.zeros_like", "numpy.ones", "numpy.ones_like", "numpy.empty", "numpy.empty_like",

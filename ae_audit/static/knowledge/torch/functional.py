@@ -111,6 +111,7 @@ WEIGHING = names(
     """
 )
 """Sums of products: from weights, any real number."""
+MATRIX_PRODUCTS = names("matmul mm mv")
 
 NORMALISING = names("batch_norm instance_norm layer_norm group_norm local_response_norm rms_norm")
 

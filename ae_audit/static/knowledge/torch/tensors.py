@@ -55,6 +55,8 @@ def weigh(run: Run, value: Value, call: Call, name: str) -> Value:
     given = [value, *call.values()]
     if not any(run.find_tensors(item) for item in given) and not _has_weights(call, name):
         found = [item for item in given if isinstance(item, Array)]
+        if name in names.MATRIX_PRODUCTS and len(found) == len(given) == 2:
+            return arrays.matrix_product(run, found[0], found[1], call.where)
         why = f"what `{name}` makes of data"
         return arrays.unknown_array(run, why, call.where, found[0].source if found else None)
     feeding = [item for item in given if isinstance(item, Tensor) and item.fed]
