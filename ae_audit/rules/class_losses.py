@@ -44,6 +44,12 @@ def several_hold(setup: TrainingSetup) -> bool:
     return target.measured.mean * labels > 1 + ROUNDING
 
 
+def excludes(setup: TrainingSetup) -> bool:
+    """Whether a loss that takes the softmax itself meets several labels: of plain scores, not of similarities."""
+    plain = setup.head.activation == "linear" and not setup.loss.custom and class_count(setup) is not None
+    return plain and several_hold(setup)
+
+
 def over_one_unit(setup: TrainingSetup) -> str | None:
     """A loss over the classes of one unit: what it says does not depend on the target."""
     loss, known = setup.loss.name, head_known(setup)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from ae_audit.rules.registry import find_rule
+from ae_audit.schema.findings import Violation
 from ae_audit.static import analyse_file
 from tests.static.keras_programs import audited
 
@@ -113,3 +115,39 @@ for x, y in torch.utils.data.DataLoader(Photos(os.listdir("photos")), 8):
 def test_a_flag_of_the_program_goes_one_way(way: str) -> None:
     setups, _, _ = audited(START + way + MODEL)
     assert {setup.condition is not None for setup in setups} == {True}
+
+
+TAGS = """
+import torch
+from torch import nn
+NAMES = ["drama", "comedy", "horror"]
+class Films(torch.utils.data.Dataset):
+    def __init__(self, rows):
+        self.rows = rows
+    def __getitem__(self, i):
+        tags = self.rows[i]
+        target = torch.zeros(3)
+        {mark}
+        return torch.rand(8), target
+net = nn.Linear(8, 3)
+optimizer = torch.optim.Adam(net.parameters())
+for x, y in torch.utils.data.DataLoader(Films(open("films.txt").readlines()), 8):
+    loss = nn.{loss}()(net(x), y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+SEVERAL = "for tag in tags.split():\n            target[NAMES.index(tag)] = 1"
+
+
+@pytest.mark.parametrize(
+    ("mark", "loss", "told"),
+    [
+        (SEVERAL, "CrossEntropyLoss", True),
+        (SEVERAL, "BCEWithLogitsLoss", False),
+        ("target[NAMES.index(tags)] = 1", "CrossEntropyLoss", False),
+    ],
+)
+def test_several_classes_that_a_data_set_marks(mark: str, loss: str, told: bool) -> None:
+    (setup,) = analyse_file("films.py", TAGS.format(mark=mark, loss=loss).encode()).setups
+    assert bool([found for found in find_rule("AE209").check(setup) if isinstance(found, Violation)]) is told

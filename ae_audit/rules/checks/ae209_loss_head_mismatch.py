@@ -140,6 +140,8 @@ def _fault(setup: TrainingSetup) -> tuple[str, Severity] | None:
         return single, Severity.ERROR
     if loss in CATEGORICAL and setup.loss.from_logits is Tri.NO:
         return class_losses.categorical_fault(setup)
+    if loss in CATEGORICAL and setup.loss.from_logits is Tri.YES and class_losses.excludes(setup):
+        return class_losses.EXCLUSIVE, Severity.ERROR
     if is_simplex(setup) and loss in POINTWISE and class_losses.several_hold(setup):
         return class_losses.EXCLUSIVE, Severity.ERROR
     if loss in BINARY and setup.loss.from_logits is Tri.NO and is_simplex(setup):

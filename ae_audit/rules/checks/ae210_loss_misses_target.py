@@ -17,8 +17,8 @@ correlation of mask and prediction is −1.
 ## How it is decided
 
 - *static*: a loss that surely is the only one, compares value with value, and enters what is minimised with a negative
-  sign; a similarity that enters with a positive one; the divergence of a code, written out, whose sign is not that of
-  the reconstruction's loss. *runtime* measures the same sign from the gradients of both.
+  sign; a similarity or an overlap that enters with a positive one; the divergence of a code, written out, whose sign
+  is not that of the reconstruction's loss. *runtime* measures the same sign from the gradients of both.
 - *ideal*: the network is replaced by one that could output anything. Its values before the output activation are free,
   a set for each sample, and the program's own loss is minimised over them from two starts. The rule fires where (a) the
   output layer cannot produce the target on the loss's own scale, (b) what does not resemble the target (correlation
@@ -57,7 +57,7 @@ from ae_audit.schema.findings import Severity, UnknownFact, Violation
 from ae_audit.schema.ideal import Ideal, Outcome
 from ae_audit.schema.remedies import Advice, Change
 from ae_audit.schema.training_setup import Framework, TrainingSetup
-from ae_audit.theory.loss_families import BINARY, CATEGORICAL, POINTWISE
+from ae_audit.theory.loss_families import BINARY, CATEGORICAL, OVERLAP, POINTWISE
 from ae_audit.theory.ranges import Tri
 
 FUNCTIONAL = "import torch\nfrom torch import nn\n"
@@ -171,6 +171,8 @@ class LossMissesTarget(Rule):
 def _upright(setup: TrainingSetup) -> Advice:
     if setup.loss.name == "cosine_similarity" and setup.framework is Framework.TORCH:
         return Advice("1 minus the similarity as the loss, or mse where intensities count")
+    if setup.loss.name in OVERLAP:
+        return Advice("1 minus the overlap as the loss")
     return Advice("the loss without its minus sign", Change.POSITIVE_LOSS)
 
 
@@ -198,6 +200,8 @@ def _words(setup: TrainingSetup, ideal: Ideal) -> str:
 
 
 def _reversed_words(setup: TrainingSetup) -> str:
+    if setup.loss.name in OVERLAP:
+        return "the sign of the loss is reversed: the overlap of prediction and target is minimised"
     if setup.loss.name == "cosine_similarity":
         return "the sign of the loss is reversed: the similarity of prediction and target is minimised"
     weight = number_words(setup.loss.weight)
@@ -224,7 +228,7 @@ def _parts_with_prior(setup: TrainingSetup) -> bool:
 def _is_reversed(setup: TrainingSetup) -> bool:
     """Whether the loss, of which the least value is at the target, enters with a negative weight."""
     loss = setup.loss
-    known = loss.name in POINTWISE or loss.name in BINARY or loss.name == "cosine_similarity"
+    known = any(loss.name in family for family in (POINTWISE, BINARY, OVERLAP)) or loss.name == "cosine_similarity"
     return known and loss.weight is not None and loss.weight < 0.0
 
 

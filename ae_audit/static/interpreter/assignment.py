@@ -276,7 +276,8 @@ def _write_into(run: Run, target: ast.Subscript, owner: Array, value: Value, fra
         # single places are written: the old values and the new ones both occur, of one plane not in the others
         joined = owner.values.together(new.values)
         values = ValueRange(joined.hull, owner.values.reach) if plane else joined
-        overwrite(run, target.value, owner, replace(owner, values=values), frame)
+        structure = _marked(target, owner, value, frame) or owner.structure
+        overwrite(run, target.value, owner, replace(owner, values=values, structure=structure), frame)
         return
     if blank or empty:
         # zeros that are filled in: from now on the array is what is written into it
@@ -313,6 +314,18 @@ def _write_into(run: Run, target: ast.Subscript, owner: Array, value: Value, fra
     standardised = owner.standardised if partial else Tri.UNKNOWN
     changed = replace(owner, values=ValueRange(joined.hull, reach), standardised=standardised, columns=())
     overwrite(run, target.value, owner, changed, frame)
+
+
+def _marked(target: ast.Subscript, owner: Array, value: Value, frame: Frame) -> Structure | None:
+    """What a sample's vector of zeros is in which a data set writes ones: several classes, where a loop writes them."""
+    of_sample = frame.function is not None and frame.function.name == "__getitem__"
+    if not of_sample or not is_const(value, int, float) or python(value) != 1 or owner.shape is None:
+        return None
+    assert frame.function is not None
+    if len(owner.shape) != 1 or owner.values.hull.hi != 0 or isinstance(target.slice, (ast.Slice, ast.Tuple)):
+        return None
+    loops = (node for node in ast.walk(frame.function.node) if isinstance(node, (ast.For, ast.While)))
+    return Structure.MULTI_HOT if any(part is target for loop in loops for part in ast.walk(loop)) else None
 
 
 def _marks_white(key: ast.expr, value: Value) -> bool:
