@@ -256,14 +256,11 @@ class _Judgement:
         return replace(figures, outcome=Outcome.BEATEN)
 
     def _is_distance(self, figures: Ideal) -> bool:
-        """Whether the end tells two labels apart by small and large numbers: a distance is small where they say alike.
-
-        A probability that is small where the label is 1 says the opposite of it.
-        """
-        bounded = self._setup.head.range.values.leaves(UNIT, 0.0) is Tri.NO
+        """Whether the end tells two labels apart by a distance, small for alike; no probability may be small for a 1."""
+        if self._setup.loss.theory is not None or self._setup.head.range.values.leaves(UNIT, 0.0) is Tri.NO:
+            return False
         two = np.unique(self._truth.values[self._truth.compared]).size == 2
-        own = self._setup.loss.theory is None
-        return own and two and not bounded and (figures.correlation or 0.0) <= -ALIKE
+        return two and (figures.correlation or 0.0) <= -ALIKE
 
     def _opposed(self, figures: Ideal, end: Played) -> bool:
         """Whether an end is the opposite of its target; by order alone a risk is the opposite of a time, too."""
