@@ -256,7 +256,7 @@ class _Judgement:
         return replace(figures, outcome=Outcome.BEATEN)
 
     def _is_distance(self, figures: Ideal) -> bool:
-        """Whether the end tells two labels apart by a distance, small for alike; no probability may be small for a 1."""
+        """Whether the end tells two labels apart by a distance, small for alike; no probability is small for a 1."""
         if self._setup.loss.theory is not None or self._setup.head.range.values.leaves(UNIT, 0.0) is Tri.NO:
             return False
         two = np.unique(self._truth.values[self._truth.compared]).size == 2
