@@ -13,10 +13,11 @@ Takes the programs of ``fixtures/`` and of every FOLDER, and N mutants: right fi
   new         an error or a warning is there that was not there before
   broken      the file does not parse, or could not be written
   raises      the program ends in an exception that it did not end in before
+  as good     warnings alone stood, of what hurts elsewhere (on another backend, say): it explains as much as before
   no better   the program does not explain more of its target than before (only without ``--static``: R² of its
               predictions after as many steps as the probe takes at least)
 
-The exit code is 1 where anything but the first two was told.
+The exit code is 1 where anything but the first two or "as good" was told.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ from ae_audit.settings.options import Settings
 from ae_audit.source.text import Sources
 
 ROOT = Path(__file__).resolve().parents[1]
-GOOD = ("clean", "in words")
+GOOD = ("clean", "in words", "as good")
 MEASURE_TIMEOUT = 240
 """seconds that one measurement may take"""
 SAME = 0.02
@@ -162,7 +163,8 @@ def tried(program: Program, *, static: bool) -> Outcome | None:
         if not static and not made_up and mended.findings and outcome.told in GOOD:
             outcome.r2 = explained(original), explained(place)
             if not _better(*outcome.r2):
-                outcome.told = "no better"
+                warned = all(finding.severity is Severity.WARNING for finding in before)
+                outcome.told = "as good" if warned and _same(*outcome.r2) else "no better"
         return outcome
     finally:
         shutil.rmtree(place.parent)
@@ -191,6 +193,10 @@ def _better(before: list[float], after: list[float]) -> bool:
     pairs = list(zip(before, after, strict=True))
     gains = any(second > first + SAME or second >= WELL for first, second in pairs)
     return gains and all(second > first - SAME for first, second in pairs)
+
+
+def _same(before: list[float], after: list[float]) -> bool:
+    return len(before) == len(after) and all(abs(a - b) <= SAME for a, b in zip(before, after, strict=True))
 
 
 def explained(place: Path) -> list[float]:

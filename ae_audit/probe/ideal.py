@@ -264,10 +264,9 @@ class _Judgement:
 
     def _opposed(self, figures: Ideal, end: Played) -> bool:
         """Whether an end is the opposite of its target; by order alone a risk is the opposite of a time, too."""
-        if (figures.correlation or 0.0) <= OPPOSED:
-            return True
         graded = len(np.unique(self._truth.values)) > 2  # two values may say which of a pair is the greater
-        return graded and truths.correlation_as_it_is(self._truth, end.prediction) <= -ALIKE and self._network.by_value
+        opposite = graded and truths.correlation_as_it_is(self._truth, end.prediction) <= -ALIKE
+        return (figures.correlation or 0.0) <= OPPOSED or (opposite and self._network.by_value)
 
     def _is_other(self, figures: Ideal, played: Played, floor: float) -> bool:
         """Whether an end is something else than the target; far below all floors a correlation is no likeness."""

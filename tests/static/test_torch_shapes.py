@@ -53,6 +53,26 @@ def test_one_score_and_a_bias_for_each_class(bias: str, units: int | None, codes
 
 
 @pytest.mark.parametrize(
+    ("target", "codes"),
+    [("torch.rand(64, 6)", {"AE309"}), ("torch.rand(64, 5)", set()), ("torch.rand(1, 5)", set())],
+)
+@pytest.mark.parametrize("loss", ["((out - y) ** 2).mean()", "(out - y).abs().sum()"])
+def test_a_loss_by_hand_on_shapes_that_no_broadcasting_makes_one(loss: str, target: str, codes: set[str]) -> None:
+    _, found = audited(f"""
+    net = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 5))
+    optimizer = torch.optim.Adam(net.parameters())
+    x, y = torch.rand(64, 8), {target}
+    for epoch in range(20):
+        out = net(x)
+        loss = {loss}
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    """)
+    assert found & {"AE309"} == codes
+
+
+@pytest.mark.parametrize(
     "change",
     [
         "images = torch.from_numpy(raw).float()\nimages.div_(255).clamp_(0, 1)",

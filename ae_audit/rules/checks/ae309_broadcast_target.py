@@ -139,7 +139,8 @@ def _fault(setup: TrainingSetup) -> Fault:
         return _NONE if elementwise is None else (f"{meet}: {elementwise}", (one_shape(setup, made, wanted),))
     if not setup.loss.custom:
         return _categorical(setup, made, wanted, meet)
-    return _NONE
+    raised_on_shapes = (f"{meet}: no broadcasting makes them one", (one_shape(setup, made, wanted),))
+    return _NONE if setup.loss.raises is None else raised_on_shapes
 
 
 def _elementwise(setup: TrainingSetup, made: Shape, wanted: Shape) -> str | None:
@@ -155,7 +156,7 @@ def _elementwise(setup: TrainingSetup, made: Shape, wanted: Shape) -> str | None
         if same_everywhere or (setup.loss.custom and _each_meets_its_own(made, wanted)):
             return None
         return "broadcasting compares values that do not belong together"
-    if library and _clash(made, wanted):
+    if (library or setup.framework is Framework.TORCH) and _clash(made, wanted):
         return "the loss raises, for no broadcasting makes them one"
     return None
 

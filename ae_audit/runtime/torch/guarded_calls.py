@@ -26,6 +26,8 @@ class GuardedCalls:
 
     def __init__(self, on_failure: Callable[[Exception], None]) -> None:
         self._on_failure = on_failure
+        self._on_refusal: Callable[[functions.Function, tuple[Any, ...], Exception], None] = lambda *_: None
+        """told of a call of the program's own that raises"""
         self._outcome: Any = _NOTHING
         self._error: BaseException | None = None
 
@@ -45,6 +47,8 @@ class GuardedCalls:
             return self._note_function(function, args, kwargs)
         except Exception as error:
             if error is self._error:
+                with self._guarded():
+                    self._on_refusal(function, args, error)
                 raise
             self._fail(error)
             return function(*args, **kwargs) if self._outcome is _NOTHING else self._outcome

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch.nn.modules.loss import _Loss
@@ -11,11 +12,11 @@ from torch.nn.modules.loss import _Loss
 from ae_audit.runtime.host.user_code import UserCode
 from ae_audit.runtime.torch import functions, losses
 from ae_audit.runtime.torch.events import weights_behind
-from ae_audit.runtime.torch.graph import ancestors, getting_gradients
-from ae_audit.runtime.torch.handwritten_losses import custom_losses, recognise
+from ae_audit.runtime.torch.graph import Tape, ancestors, getting_gradients
+from ae_audit.runtime.torch.handwritten_losses import DIFFERENCES, custom_losses, recognise
 from ae_audit.runtime.torch.heads import HeadTracker
 from ae_audit.runtime.torch.modules import ModelWatch, spelled
-from ae_audit.runtime.torch.nodes import LossEvent, Node, RecordedLoss, Ref, SiteKey
+from ae_audit.runtime.torch.nodes import Kind, LossEvent, Node, RecordedLoss, Ref, SiteKey
 from ae_audit.schema.location import Location
 
 MOST_TRAININGS = 8
@@ -111,6 +112,27 @@ class LossSites:
         if not site.trained and not site.unused:
             site.unused.append(event)
 
+    def clash(self, tape: Tape, function: functions.Function, args: tuple[Any, ...], error: Exception) -> None:
+        """A call of the program raised: a loss by hand, if data are subtracted that no broadcasting brings in shape."""
+        tensors = sorted((arg for arg in args if isinstance(arg, torch.Tensor)), key=tape.kind)
+        if functions.short_name(function) not in DIFFERENCES or len(tensors) != 2:
+            return
+        target, prediction = tensors
+        if tape.kind(target) is not Kind.DATA or not prediction.requires_grad or _fit(prediction, target):
+            return
+        place, location = tape.ref(prediction), self._user.location()
+        if not isinstance(place.source, Node):
+            return  # weights and constants
+        site = self.at(location, "hand-written", place)
+        site.custom, site.spec, site.raises = True, losses.LossSpec(None, reduction=None), " ".join(str(error).split())
+        site.location = site.named_at = location
+        site.written = self._user.text(location)
+        shape, head = tuple(prediction.shape), self._heads.head(prediction)
+        event = LossEvent(
+            None, place, tape.ref(target), site.spec, head, shape, site=site, callers=self._user.callers()
+        )
+        site.evaluated[:] = [event]
+
     def hand_written(self, root: Ref, known: list[Node], weights: Mapping[int, float]) -> list[LossEvent]:
         """The losses of ``root`` that no loss function computed; ``weights`` are those of its nodes, by serial."""
         found = []
@@ -152,3 +174,12 @@ class LossSites:
                 )
             )
         return found
+
+
+def _fit(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Whether broadcasting makes them one."""
+    try:
+        torch.broadcast_shapes(one.shape, other.shape)  # type: ignore[no-untyped-call]
+    except RuntimeError:
+        return False
+    return True

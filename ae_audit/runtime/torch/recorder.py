@@ -107,6 +107,7 @@ class TorchRecorder(GuardedCalls):
         self._steps = 0
         self._thread = threading.get_ident()
         self._holder: Holder | None = None
+        self._on_refusal = lambda *call: None if self._paused or self._holder else self._sites.clash(self.tape, *call)
         self._owners: IdentityMap[weakref.ref[torch.nn.Module]] = IdentityMap()
         self._drawn = 0
         self._blind: Location | None = None
