@@ -6,6 +6,9 @@ import ast
 import operator
 from collections.abc import Callable
 
+from ae_audit.base.records import replace
+from ae_audit.schema.training_setup import Structure
+from ae_audit.static.domain import indexing
 from ae_audit.static.domain.dtypes import dtype_name
 from ae_audit.static.domain.stores import ByIdentity, Store
 from ae_audit.static.domain.values import TESTED, Array, Const, Library, Unknown, Value, number
@@ -74,6 +77,15 @@ def _ends(values: Interval, bound: float, kind: type[ast.cmpop]) -> tuple[bool, 
     ends = holds(values.lo, bound), holds(values.hi, bound)
     approached = values.lo_open and values.lo == bound, values.hi_open and values.hi == bound
     return any(at and not near for at, near in zip(ends, approached, strict=True)), all(ends)
+
+
+def of_both(made: Array, left: Array, right: Array) -> Array:
+    """What a comparison of two arrays makes, in the shape of both together: ``y[:, None] > levels``."""
+    shape = indexing.together(left.shape, right.shape)
+    if shape == made.shape:
+        return made
+    levels = made.structure is Structure.BINARY_LABEL  # one label a sample against several: a truth value for each
+    return replace(made, shape=shape, structure=Structure.MULTI_HOT if levels else made.structure)
 
 
 _OCCURRENCES: Store[ByIdentity[tuple[bool | None, bool | None]]] = Store(ByIdentity)

@@ -399,6 +399,8 @@ def compare(run: Evaluator, op: ast.cmpop, left: Value, right: Value, where: Whe
         equal = isinstance(op, (ast.Eq, ast.NotEq))
         made = arrays.thresholded(base, f"the comparison `{where.written}`", where, equal=equal)
         made = replace(made, dtype="bool")
+        if first is not None and second is not None:
+            made = comparisons.of_both(made, first, second)
         if occurs is not None:
             comparisons.note(run, made, *occurs)
         return made

@@ -7,6 +7,7 @@ from ae_audit.schema.training_setup import Structure
 from ae_audit.static.domain import (
     array_api,
     arrays,
+    comparisons,
     critics,
     cross_entropies,
     divergences,
@@ -161,7 +162,8 @@ def compare(run: Run, value: Value, call: Call, name: str) -> Value:
     if isinstance(value, Array):
         equal = name in {"eq", "ne", "not_equal"}
         compared = arrays.thresholded(value, f"the comparison `{call.where.written}`", call.where, equal=equal)
-        return replace(compared, dtype="bool")
+        compared = replace(compared, dtype="bool")
+        return comparisons.of_both(compared, value, other) if isinstance(other, Array) else compared
     return Unknown("a test on values", call.where)
 
 
