@@ -11,7 +11,9 @@ from ae_audit.schema.location import Location, TrailStep
 from ae_audit.schema.training_setup import NOTHING_TO_SPEAK_OF, DataFacts, Framework, Structure, TrainingSetup
 from ae_audit.theory.activations import ELEMENTWISE, Constraint, find_activation
 from ae_audit.theory.intervals import UNIT, Interval, format_number
-from ae_audit.theory.loss_families import POINTWISE, TAKES_CLASS_INDEX
+from ae_audit.theory.loss import PredictionKind
+from ae_audit.theory.loss_families import POINTWISE, RATES, TAKES_CLASS_INDEX
+from ae_audit.theory.losses import find_loss
 from ae_audit.theory.ranges import Tri
 
 LABELS = frozenset(
@@ -177,13 +179,15 @@ def head_known(setup: TrainingSetup) -> bool:
 
 
 def of_log_rates(setup: TrainingSetup) -> bool:
-    """Whether this Poisson likelihood takes the logarithm of a rate, as torch's does unless told otherwise."""
-    return dict(setup.loss.parameters).get("log_input", setup.framework is Framework.TORCH) is not False
+    """Whether this likelihood takes the logarithm of a rate, as torch's Poisson does unless told otherwise."""
+    given = dict(setup.loss.parameters).get("log_input", setup.framework is Framework.TORCH) is not False
+    loss = find_loss(setup.loss.name or "", log_input=given)
+    return loss is not None and loss.prediction_kind is PredictionKind.LOG_RATE
 
 
 def compares_values(setup: TrainingSetup) -> bool:
     """Whether the loss is known to compare the prediction, on its own scale, with the target."""
-    return setup.loss.name in POINTWISE or (setup.loss.name == "poisson" and not of_log_rates(setup))
+    return setup.loss.name in POINTWISE or (setup.loss.name in RATES and not of_log_rates(setup))
 
 
 def on_tensorflow(setup: TrainingSetup) -> Tri:
@@ -235,6 +239,7 @@ LOSS_WORDS = {
     "cross_entropy": "cross-entropy",
     "nll": "the negative log-likelihood",
     "kl_divergence": "the KL divergence",
+    "poisson": "the Poisson likelihood",
     "mse": "the mean squared error",
     "mae": "the mean absolute error",
     "distance": "the program's own distance",

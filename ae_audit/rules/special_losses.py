@@ -1,4 +1,4 @@
-"""Losses with a domain of their own: margins, whose targets are signs, and the Poisson likelihood, whose are counts."""
+"""Losses with a domain of their own: margins, whose targets are signs, and likelihoods of rates, whose are counts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ae_audit.rules.predicates import (
     ROUNDING,
     SIGNED_UNIT,
     exactly_binary,
+    loss_words,
     of_log_rates,
     output_words,
     target_is_distribution,
@@ -68,14 +69,14 @@ def _margin_fault(setup: TrainingSetup) -> str | None:
     return f"{setup.loss.name} needs targets of -1 and 1, but the target is {values_words(target)}"
 
 
-def _poisson_fault(setup: TrainingSetup) -> str | None:
+def _rate_fault(setup: TrainingSetup) -> str | None:
     """A rate that does not exist, or that cannot be the target."""
     produced, target = setup.head.range.values, setup.target
     if target.values.leaves(NON_NEGATIVE, ROUNDING) is Tri.YES:
-        return f"a Poisson likelihood needs targets of at least 0, but the target is {values_words(target)}"
+        return f"{loss_words(setup)} needs targets of at least 0, but the target is {values_words(target)}"
     logarithm = of_log_rates(setup)
     if not logarithm and produced.leaves(NON_NEGATIVE, ROUNDING) is Tri.YES:
-        return f"a Poisson likelihood takes rates, but {output_words(setup)} produces values in {produced.hull}"
+        return f"{loss_words(setup)} takes rates, but {output_words(setup)} produces values in {produced.hull}"
     if logarithm and setup.head.range.constraint is Constraint.LOG_SIMPLEX:
         if target_is_distribution(setup) is Tri.NO:
             return (
@@ -86,11 +87,11 @@ def _poisson_fault(setup: TrainingSetup) -> str | None:
         rates = Interval(low, high if produced.hull.hi < LARGEST_EXPONENT else INFINITY)
         if target.values.leaves(rates, ROUNDING) is Tri.YES:
             return (
-                f"this Poisson likelihood takes the logarithm of a rate: {output_words(setup)} makes rates in {rates}, "
+                f"{loss_words(setup)} takes the logarithm of a rate: {output_words(setup)} makes rates in {rates}, "
                 f"but the target is {values_words(target)}"
             )
     return None
 
 
 def _judge(name: str | None) -> Callable[[TrainingSetup], str | None] | None:
-    return _poisson_fault if name in RATES else _margin_fault if name in MARGIN else None
+    return _rate_fault if name in RATES else _margin_fault if name in MARGIN else None

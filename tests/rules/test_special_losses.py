@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from ae_audit.rules.predicates import loss_words
 from ae_audit.schema.findings import Severity
 from ae_audit.schema.training_setup import DataFacts, Framework, Structure, TrainingSetup
 from ae_audit.theory.intervals import Interval
+from ae_audit.theory.loss_families import RATES
 from ae_audit.theory.ranges import Tri
 from tests.rules.setups import (
     BLACK_AND_WHITE,
@@ -69,6 +71,13 @@ def test_a_poisson_rate_is_not_negative(head: str) -> None:
 def test_a_positive_rate_suits_counts(head: str) -> None:
     assert not violations("AE209", poisson(head, COUNTS, logarithm=False))
     assert not violations("AE102", poisson(head, COUNTS, logarithm=False))
+
+
+@pytest.mark.parametrize("loss", sorted(RATES.names))
+def test_a_likelihood_of_rates_is_called_by_its_name(loss: str) -> None:
+    subject = setup("sigmoid", loss, RAW, framework=TORCH)
+    found = violations("AE209", replace(subject, loss=replace(subject.loss, parameters=(("log_input", True),))))
+    assert [one.message.startswith(loss_words(subject)) for one in found] == [True]
 
 
 def test_a_log_rate_is_free() -> None:
