@@ -67,7 +67,7 @@ class ActivationRange:
         return ActivationRange(values)
 
     def either(self, other: ActivationRange) -> ActivationRange:
-        """What is known of a prediction that has one of the two ranges, we know not which."""
+        """The range of a prediction that has one of the two, where it is unknown which."""
         values = self.values.either(other.values)
         same = (self.constraint, self.axis, self.scale, self.shift) == (
             other.constraint,

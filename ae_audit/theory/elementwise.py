@@ -39,6 +39,7 @@ class Piece:
     """``(scale, shift)`` where the function is affine on this piece"""
 
     def value(self, x: float) -> float:
+        """The function at ``x`` in the domain; its limit where ``x`` is infinite."""
         if math.isinf(x):
             return self.at_infinity if x > 0 else self.at_minus_infinity
         return self.function(x)
@@ -102,7 +103,7 @@ def affine_on(pieces: Pieces, interval: Interval) -> tuple[float, float] | None:
 
 
 def sigmoid(x: float) -> float:
-    """``1 / (1 + exp(-x))``, without overflow."""
+    """``1 / (1 + exp(-x))``, in [0, 1], without overflow."""
     if x >= 0:
         return 1.0 / (1.0 + _exp(-x))
     small = _exp(x)
@@ -110,7 +111,7 @@ def sigmoid(x: float) -> float:
 
 
 def softplus(x: float) -> float:
-    """``log(1 + exp(x))``, without overflow."""
+    """``log(1 + exp(x))``, 0 or more, without overflow."""
     return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
 
 

@@ -37,7 +37,7 @@ class Interval:
 
     @property
     def width(self) -> float:
-        """From end to end; ∞ where one end is."""
+        """``hi − lo``; ∞ where an end is infinite."""
         return self.hi - self.lo if self.hi > self.lo else 0.0
 
     @property
@@ -47,15 +47,15 @@ class Interval:
 
     @property
     def is_real_line(self) -> bool:
-        """Whether it leaves nothing out."""
+        """Whether it is the whole real line."""
         return self.lo == -INFINITY and self.hi == INFINITY
 
     def closure(self) -> Interval:
-        """The interval with its finite ends."""
+        """The same interval with its finite ends included."""
         return Interval(self.lo, self.hi)
 
     def contains(self, value: float) -> bool:
-        """Whether ``value`` lies in it, an open end left out; False of NaN."""
+        """Whether ``value`` lies in it; an open end does not, and NaN never does."""
         above = value > self.lo if self.lo_open else value >= self.lo
         below = value < self.hi if self.hi_open else value <= self.hi
         return above and below
@@ -71,7 +71,7 @@ class Interval:
         return Interval(lo, hi, lo_open, not hi_closed)
 
     def intersection(self, other: Interval) -> Interval | None:
-        """What both hold, or None when that is nothing."""
+        """The values that lie in both; None where there are none."""
         lo, lo_open = max((self.lo, self.lo_open), (other.lo, other.lo_open))
         hi, hi_closed = min((self.hi, not self.hi_open), (other.hi, not other.hi_open))
         if lo > hi or (lo == hi and (lo_open or not hi_closed)):

@@ -152,12 +152,12 @@ class Loss:
 
 
 def times(a: float, b: float) -> float:
-    """``a * b`` with ``0 * inf = 0``, as the entropies have it."""
+    """``a * b``, but 0 where ``a`` is 0 and ``b`` infinite: the limit of ``x log x`` at 0, as entropies need it."""
     return 0.0 if a == 0 else a * b
 
 
 def log(x: float) -> float:
-    """The logarithm, −inf at zero.
+    """The natural logarithm, −inf at zero.
 
     Raises:
         ValueError: below zero.
@@ -166,7 +166,10 @@ def log(x: float) -> float:
 
 
 def softmax(xs: Sequence[float]) -> Vector:
-    """``exp(x) / Σ exp(x)``; entries of −inf have weight 0."""
+    """``exp(x) / Σ exp(x)`` of one vector, which has at least one finite entry; entries of −inf become 0.
+
+    Sums to 1 but for rounding; large scores do not overflow.
+    """
     top = max(xs)
     weights = [math.exp(x - top) for x in xs]
     total = math.fsum(weights)
@@ -174,7 +177,7 @@ def softmax(xs: Sequence[float]) -> Vector:
 
 
 def log_softmax(xs: Sequence[float]) -> Vector:
-    """``x − log Σ exp(x)``."""
+    """``x − log Σ exp(x)`` of one vector of finite scores, without overflow: values of at most 0."""
     top = max(xs)
     shift = top + math.log(math.fsum(math.exp(x - top) for x in xs))
     return tuple(x - shift for x in xs)
@@ -187,7 +190,7 @@ def number(parameters: Mapping[str, object], name: str, default: float) -> float
 
 
 def known(parameters: Mapping[str, object], *names: str) -> tuple[tuple[str, Parameter], ...]:
-    """Those of ``parameters`` that are named and plain, sorted."""
+    """Of ``parameters`` those that ``names`` lists and that are a bool, number or string; sorted by name."""
     return tuple(
         sorted((name, value) for name in names if isinstance(value := parameters.get(name), (bool, int, float, str)))
     )

@@ -33,7 +33,7 @@ class Family:
 
     @property
     def names(self) -> frozenset[str]:
-        """All of them."""
+        """All canonical names of the family."""
         if self._names is None:
             from ae_audit.theory.losses import LOSSES, find_loss
 

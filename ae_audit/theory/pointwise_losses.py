@@ -167,7 +167,11 @@ def _bce(from_logits: bool, parameters: Parameters) -> Loss:
 
 
 def logit(p: float) -> float:
-    """``log(p / (1 − p))``; infinite at 0 and 1."""
+    """``log(p / (1 − p))`` for p in [0, 1]: −∞ at 0, ∞ at 1.
+
+    Raises:
+        ValueError: outside [0, 1].
+    """
     return log(p) - log(1.0 - p)
 
 

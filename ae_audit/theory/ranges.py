@@ -27,12 +27,12 @@ class Tri(Enum):
 
     @classmethod
     def of(cls, value: bool | None) -> Tri:
-        """None is unknown."""
+        """The truth of a bool; ``UNKNOWN`` for None."""
         return cls.UNKNOWN if value is None else cls.YES if value else cls.NO
 
     @property
     def known(self) -> bool:
-        """Whether it is yes or no."""
+        """Whether it is ``YES`` or ``NO``."""
         return self is not Tri.UNKNOWN
 
     def __bool__(self) -> bool:
@@ -74,7 +74,10 @@ class ValueRange:
         return self.increasing(lambda interval: interval.clip(lo, hi))
 
     def either(self, other: ValueRange) -> ValueRange:
-        """What is known of a value that is one of the two alternatives, we know not which."""
+        """The range of a value that lies in one of the two, where it is unknown in which.
+
+        Hulls are joined. The reach is what both reach; None where they have nothing in common.
+        """
         hull = self.hull.hull(other.hull)
         if self.reach is None or other.reach is None:
             return ValueRange(hull)

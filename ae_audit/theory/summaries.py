@@ -41,7 +41,7 @@ class Histogram:
     counts: NDArray[np.int64]
 
     def merge(self, other: Histogram) -> Histogram:
-        """Of both parts together."""
+        """The histogram of both parts together."""
         values, inverse = np.unique(np.concatenate([self.values, other.values]), return_inverse=True)
         counts = np.zeros(len(values), np.int64)
         np.add.at(counts, inverse.reshape(-1), np.concatenate([self.counts, other.counts]))
@@ -57,7 +57,7 @@ class Sample:
     counts: NDArray[np.int64]
 
     def merge(self, other: Sample) -> Sample:
-        """Of both parts together: the smallest keys of all."""
+        """The sample of both parts together: those with the smallest keys of all."""
         keys, first, inverse = np.unique(
             np.concatenate([self.keys, other.keys]), return_index=True, return_inverse=True
         )
@@ -76,7 +76,7 @@ class Moments:
     deviation: Floats
 
     def merge(self, other: Moments) -> Moments:
-        """Of both parts together: Chan, Golub and LeVeque 1979, precise also far from 0."""
+        """The moments of both parts together, by Chan, Golub and LeVeque 1979, which is precise far from 0 too."""
         count = self.count + other.count
         safe = np.maximum(count, 1.0)
         delta = other.mean - self.mean

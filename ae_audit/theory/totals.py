@@ -78,7 +78,7 @@ class Totals:
         return self.integers == self.count
 
     def merge(self, other: Totals) -> Totals:
-        """Of both parts together. The order of merging is that of :class:`Stretch`."""
+        """The totals of both parts together. The order of merging is that of :class:`Stretch`."""
         if not other.count:
             return self
         if not self.count:
@@ -120,7 +120,7 @@ class Stretch:
     """values after the last border"""
 
     def join(self, other: Stretch) -> Stretch:
-        """Both as one.
+        """What is known of both stretches as one.
 
         Raises:
             ValueError: if ``other`` does not begin where this one ends.
@@ -157,7 +157,7 @@ class Stretch:
 
 
 def stretch(values: Array, start: int = 0) -> Stretch:
-    """What is to be known of consecutive values.
+    """The stretch of consecutive values of an array.
 
     Args:
         values: real numbers of any shape, taken in C order.
