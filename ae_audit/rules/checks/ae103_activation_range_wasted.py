@@ -1,4 +1,4 @@
-"""An output activation half of whose range can never be a target.
+"""An output activation that wastes half of its range.
 
 ## What it finds
 

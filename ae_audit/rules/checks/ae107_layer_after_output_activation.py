@@ -16,7 +16,7 @@ depends on the other images in the batch.
 
 - *static*: the layers that the activation's output passes before it meets the loss.
 - *runtime*: the same, from the modules that ran.
-- *probe*: none: a layer cannot be taken out of a running program in a way that is sure to be the author's.
+- *probe*: none: no experiment can take a layer out of a running program and know that the author meant it.
 
 ## When it stays silent
 

@@ -16,11 +16,11 @@ super resolution ended at R² 0.60 and 0.23 with the clip, where the same withou
 - *static*: a layer's own output, whose mean is 0 as the training starts, is clipped at a lower bound of 0 or more.
 - *runtime*: the clip is measured as the training starts: a warning where it cuts off a quarter of the values or more,
   or a tenth of them and not even free outputs, moved by the loss from where the network starts, arrive at the target.
-- *probe*: none: the clip cannot be taken out of a running program in a way that is sure to be the author's.
+- *probe*: none: no experiment can take the clip out of a running program and know that the author meant it.
 
 ## When it stays silent
 
-Outside training (`no_grad`, evaluation, `x if self.training else x.clamp(0, 1)`); after a sigmoid, of which it cuts
+Outside training (`no_grad`, evaluation, `x if self.training else x.clamp(0, 1)`); after a sigmoid, where it cuts off
 nothing; with `clamp(x + f(x))`, whose values start where the input's are; and where the clip cuts off little.
 
 ## Fix safety

@@ -8,10 +8,10 @@ batch; `LogSoftmax(dim=1)` over the 15 steps of a sequence whose 7 classes lie a
 ## Why it hurts
 
 The softmax makes the values along its axis sum to 1. Along the axis of the samples the probability of each class is
-shared out among the samples of a batch, so what a sample is given depends on which others it meets: in a batch of 64
+divided among the samples of a batch, so a sample's output depends on which others it meets: in a batch of 64
 the average is 1/64, and a sample by itself gets 1 for every class. Even free predictions reach R² −0.07 against the
 classes, where those along the classes reach 1.00. On 1,797 digits the arg max happens to survive (0.96 in batches of
-64), which hides the fault until single samples are predicted, or a threshold is asked of the values.
+64), which hides the fault until single samples are predicted, or the values are compared with a threshold.
 
 ## How it is decided
 

@@ -1,9 +1,9 @@
-"""The two terms of a variational loss are weighed as by nobody's choice.
+"""The two terms of a variational loss are weighted by accident.
 
 ## What it finds
 
 A reconstruction that is averaged over the values of a sample beside a divergence (KL) that is summed over the latents,
-or the reverse, with nothing that makes up for it: `F.mse_loss(output, x) - 0.5 * torch.sum(1 + v - m**2 - v.exp())`.
+or the reverse, and no factor that makes up for it: `F.mse_loss(output, x) - 0.5 * torch.sum(1 + v - m**2 - v.exp())`.
 And both averaged, where a sample has many more values than its code: over 784 pixels and 2 latents the divergence
 weighs 392 times what it should.
 
@@ -12,16 +12,16 @@ weighs 392 times what it should.
 The bound that a variational autoencoder maximises adds both up over everything. With the mean of 784 pixels beside a
 sum, the divergence counts 784 times as much as in the bound (β = 784), and times the batch size where it is summed over
 the batch too: the code is pushed onto its prior, holds nothing of the image, and every reconstruction is the mean
-image. On MNIST, 1000 steps of the dense model below give an R² of −0.01 and a divergence of 0.000 so, 0.47 and 8.1 with
-both summed. The reverse, a sum of pixels beside a mean of latents, leaves the divergence next to no weight: the
-reconstructions are fine and samples drawn from the prior are not.
+image. On MNIST, 1000 steps of the dense model below give an R² of −0.01 and a divergence of 0.000 this way, 0.47 and
+8.1 with both summed. The reverse, a sum of pixels beside a mean of latents, leaves the divergence next to no weight:
+the reconstructions are fine and samples drawn from the prior are not.
 
 ## How it is decided
 
 - *static*: the divergence is recognised where it is written out, and both terms are followed through `sum` and `mean`,
   axis by axis, to where they are added up. The ratio comes from the sizes of a sample and of its code; it must be 10 or
   more, or a tenth or less.
-- *runtime*: measures what both terms count. The calls behind the loss are played again on values of our choice; where
+- *runtime*: measures what both terms count. The calls behind the loss are replayed on chosen values; where
   the gradient by two tensors is that of the divergence of a normal code, its factor is read off there, and that of the
   reconstruction at the prediction. Sizes come from the real tensors.
 

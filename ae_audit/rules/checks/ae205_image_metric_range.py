@@ -1,4 +1,4 @@
-"""SSIM or PSNR that is told of another span of values than the images have.
+"""SSIM or PSNR that assumes another range of values than the images have.
 
 ## What it finds
 

@@ -9,9 +9,9 @@ Cosine similarity as the only loss of a reconstruction: Keras' `CosineSimilarity
 
 The cosine of the angle between prediction and target is the same for every positive multiple of the prediction: an
 image at half its brightness, or at a hundred times it, costs as little as the image itself. Nothing in training ever
-tells the output layer how bright a pixel is. After 150 steps on MNIST a dense Keras model trained so explains 10 % of
-the variance of the pixels (R² 0.10), with the mean squared error 39 %. Along an axis of one value, such as the channel
-of a grey image, all that is left of it is the sign.
+tells the output layer how bright a pixel is. After 150 steps on MNIST a dense Keras model trained this way explains 10
+% of the variance of the pixels (R² 0.10), with the mean squared error 39 %. Along an axis of one value, such as the
+channel of a grey image, all that is left of it is the sign.
 
 ## How it is decided
 

@@ -20,8 +20,8 @@ learned is a black image. R² stays near or below 0 for as long as the outputs' 
 
 ## When it stays silent
 
-Where one end of the range is unknown, with constant arrays, and with labels. A scale that merely is unusual ([0, 0.1],
-[0, 10]) is nobody's business. Of values that a run measured and nothing else is known of (a network's features, Gram
+Where one end of the range is unknown, with constant arrays, and with labels. A scale that is merely unusual ([0, 0.1],
+[0, 10]) is no fault. Of values that a run measured and nothing else is known of (a network's features, Gram
 matrices) only those that bytes leave after two divisions by 255.
 
 ## Fix safety

@@ -1,4 +1,4 @@
-"""Training data are scaled, what the model is given later is not, or otherwise.
+"""Training data and what the model is given later are scaled differently.
 
 ## What it finds
 
@@ -10,7 +10,7 @@ model that is asked about data which were scaled otherwise: `predict(x_test)` on
 
 The validation loss is then about other numbers than the training loss: on raw [0, 255] images it starts thousands of
 times as high (255² = 65,025 for a mean squared error), never follows, and early stopping or the choice of a checkpoint
-by it picks at random. Predictions on data prepared like the validation data are rubbish.
+by it picks at random. Predictions on data prepared like the validation data are meaningless.
 
 ## How it is decided
 

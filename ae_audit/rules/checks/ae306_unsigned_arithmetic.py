@@ -1,4 +1,4 @@
-"""Arithmetic on bytes that goes past their ends.
+"""Arithmetic on bytes that overflows.
 
 ## What it finds
 
@@ -7,7 +7,7 @@ of bytes (noise cast to `uint8`), or made of floats that do not fit, and that th
 
 ## Why it hurts
 
-NumPy, TensorFlow and torch keep `uint8` and begin again at the other end without a word: 127 - 128 is 255, 2 * 128 is
+NumPy, TensorFlow and torch keep `uint8` and wrap around silently: 127 - 128 is 255, 2 * 128 is
 0. Scaled by `(x - 128) / 128`, the dark half of an image becomes the bright one: 0 comes out as 1, 127 as 1.99, 128 as
 0. Neighbouring greys lie at opposite ends, and what should have been [-1, 1] runs from 0 to 1.99.
 
@@ -21,7 +21,7 @@ NumPy, TensorFlow and torch keep `uint8` and begin again at the other end withou
 
 With `255 - x`, `x / 255` and whatever else stays in range; where the data were turned into floats first; where the type
 or the values are unknown, as those of image files are, which may be masks whose labels count from 1 (`mask - 1`,
-`mask * 255`); where running measured data whose values cannot have gone round; where the images are only shown or
+`mask * 255`); where running measured data whose values cannot have wrapped around; where the images are only shown or
 saved.
 
 ## Fix safety

@@ -18,7 +18,7 @@ refuses, and shapes that cannot be broadcast end the program.
 
 - *static* and *runtime*: both shapes are known but for the batch, they differ, and broadcasting makes them one, or the
   loss refuses them.
-- *runtime*: also where the loss raised and the program ended there, with the sentence that it raised.
+- *runtime*: also where the loss raised and the program ended there; the message quotes the error.
 - *ideal network*: where even a network that could output anything misses its target, it is proved, and so it is where
   the loss raised.
 - *probe*: none: which of the two shapes is meant is for the author to say.

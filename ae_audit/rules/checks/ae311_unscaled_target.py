@@ -1,15 +1,16 @@
-"""A regression target that the training does not get to.
+"""A regression target that the training is too short to reach.
 
 ## What it finds
 
-A target far from where the network starts, prices in the hundred thousands say, under an optimizer whose steps the
+A target far from where the network starts, say prices in the hundred thousands, under an optimizer whose steps the
 learning rate bounds (Adam, RMSprop and their like), in a training that is over before the outputs are there.
 
 ## Why it hurts
 
 Adam divides each gradient by its own size: however large the error, a step moves a weight by about the learning rate.
-100 steps at a rate of 0.001 move a bias by 0.1. A network for house prices around 220,000 so spends its whole training
-on the way to the mean: R² −9.3 after 100 steps, where the same network reaches 0.77 on the standardised target.
+100 steps at a rate of 0.001 move a bias by 0.1. A network for house prices around 220,000 therefore spends its whole
+training on the way to the mean: R² −9.3 after 100 steps, where the same network reaches 0.77 on the standardised
+target.
 
 ## How it is decided
 

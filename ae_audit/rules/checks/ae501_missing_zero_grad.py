@@ -8,7 +8,7 @@ gradients of that optimizer: no `zero_grad()` at all, or one of another optimize
 ## Why it hurts
 
 `backward()` adds to the gradients that are there. Without a reset every step follows the sum of all gradients since the
-start: after a thousand steps the thousandth part of the step is about the present batch. With plain SGD that is a
+start: after a thousand steps, the current batch makes up a thousandth of the step. With plain SGD that is a
 momentum of 1, which never forgets; the loss falls at first, then swings and often diverges.
 
 ## How it is decided

@@ -2,13 +2,13 @@
 
 ## What it finds
 
-`mean + exp(log_var) * eps` or `mean + log_var * eps` beside a divergence of `exp(log_var)`: the sampler stretches the
-noise by something else than the square root of the variance that the loss speaks of.
+`mean + exp(log_var) * eps` or `mean + log_var * eps` beside a divergence of `exp(log_var)`: the sampler scales the
+noise by something other than the square root of the variance in the loss.
 
 ## Why it hurts
 
-The divergence keeps the variance that it is told of near 1, and what is drawn has another. With `exp(log_var)` for the
-deviation, a code that is charged for a variance of 0.01 is drawn with a deviation of 0.01 instead of 0.1: ten times
+The divergence keeps the variance that it sees near 1, but the code is drawn with another one. With `exp(log_var)` for
+the deviation, a code that is charged for a variance of 0.01 is drawn with a deviation of 0.01 instead of 0.1: ten times
 less noise than was paid for, and one of variance 4 with 4 instead of 2. With `log_var` itself, a variance of 1 draws no
 noise at all (its logarithm is 0): the prior, from which samples come later, is the one code that the decoder was never
 shown.

@@ -1,4 +1,4 @@
-"""Data whose spread does not suit the noise that a diffusion model mixes them with.
+"""Data whose spread does not suit the noise that a diffusion model adds.
 
 ## What it finds
 
