@@ -9,6 +9,8 @@ import weakref
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from ae_audit.runtime.compat.arguments import DROPPED, Argument, take_old_arguments
 from ae_audit.runtime.compat.methods import OldAttributes
 from ae_audit.runtime.compat.names import OldNames
@@ -29,6 +31,7 @@ def _adapt(pandas: ModuleType, uses: Uses) -> None:
     _text_as_objects(pandas)
     _chained(pandas, uses)
     _numbers_of_truths(pandas, uses)
+    _places(pandas, uses)
     old = OldAttributes(uses, "pandas", {"pandas"})
     for cls in (frame, series):
         old.method(cls, "append", functools.partial(_append, pandas), "pandas.concat")
@@ -78,6 +81,40 @@ def _numbers_of_truths(pandas: Any, uses: Uses) -> None:
 
     frame.to_numpy = as_array
     frame.values = property(lambda self: numbers(self, values(self)), doc=frame.values.__doc__)
+
+
+def _places(pandas: Any, uses: Uses) -> None:
+    """``series[0]`` where no label is a number: before pandas 3, the value at that place."""
+    if int(pandas.__version__.partition(".")[0]) < 3:
+        return
+    series = pandas.Series
+    get, write = series.__getitem__, series.__setitem__
+
+    def is_place(self: Any, key: Any) -> bool:
+        """Whether the key can be no label, so that it was a place."""
+        whole = type(key) is int or isinstance(key, np.integer)
+        if not whole or not -len(self) <= key < len(self) or pandas.api.types.is_numeric_dtype(self.index.dtype):
+            return False
+        labels = pandas.api.types.infer_dtype(self.index)
+        if labels not in {"string", "datetime64", "datetime", "categorical", "period"} or key in self.index:
+            return False
+        if not uses.answers({"pandas"}, sys._getframe(2), named=False):
+            return False
+        uses.tell("a series' value by its place in brackets", "pandas", "iloc stood in for it")
+        return True
+
+    @functools.wraps(get)
+    def getitem(self: Any, key: Any) -> Any:
+        return self.iloc[key] if is_place(self, key) else get(self, key)
+
+    @functools.wraps(write)
+    def setitem(self: Any, key: Any, value: Any) -> None:
+        if is_place(self, key):
+            self.iloc[key] = value
+        else:
+            write(self, key, value)
+
+    series.__getitem__, series.__setitem__ = getitem, setitem
 
 
 class _Counting:

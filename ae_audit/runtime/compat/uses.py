@@ -33,6 +33,7 @@ _TITLES = {
 }
 _CAUGHT = frozenset({"ImportError", "ModuleNotFoundError", "AttributeError", "TypeError", "ValueError", "Exception"})
 """exceptions by which a program tells that a name or an argument is not there"""
+_ABOUT_DATA = frozenset({"Exception", "BaseException", "ValueError", "TypeError"})
 REFUSED = "is refused by"
 """where the name is there, and not for this"""
 _MOST_PLACES = 4
@@ -142,8 +143,23 @@ def _guarded_lines(filename: str) -> tuple[tuple[int, int], ...]:
     return tuple(
         (node.body[0].lineno, node.body[-1].end_lineno or node.body[-1].lineno)
         for node in ast.walk(tree)
-        if isinstance(node, ast.Try) and any(_catches(handler.type) for handler in node.handlers)
+        if isinstance(node, ast.Try)
+        and any(_catches(handler.type) and _does_without(handler) for handler in node.handlers)
     )
+
+
+def _does_without(handler: ast.ExceptHandler) -> bool:
+    """Whether a handler may know what to do without a name: not one of all exceptions that only gives a value.
+
+    ``try: return np.float(x)`` / ``except: return np.nan`` is about ``x``: with the name gone, all data would be.
+    """
+    if handler.type is not None and not (isinstance(handler.type, ast.Name) and handler.type.id in _ABOUT_DATA):
+        return True
+    return not all(
+        isinstance(statement, (ast.Return, ast.Continue, ast.Pass))
+        and not any(isinstance(node, ast.Call) for node in ast.walk(statement))
+        for statement in handler.body
+    ) or all(isinstance(statement, ast.Pass) for statement in handler.body)
 
 
 def _catches(kind: ast.expr | None) -> bool:

@@ -45,11 +45,15 @@ class Clues:
     classes: int = 2
     columns: ColumnClues = field(default_factory=ColumnClues)
     """what is known of some of the names, as columns"""
+    seen: tuple[int, int, int] | None = None
+    """height, width and channels of the pictures that the program computes with, where a run showed them"""
 
     @property
     def picture(self) -> tuple[int, int, int]:
         """Height, width and channels of a picture for the model."""
         sample = self.sample or ()
+        if self.seen is not None:
+            return self.seen
         if len(sample) == 3:
             channels, height, width = sample if self.channels_first else (sample[2], *sample[:2])
             return height, width, channels

@@ -16,16 +16,16 @@ import pickle
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ae_audit.runtime.host.imports import ImportWatch
-from ae_audit.runtime.stand_ins import containers, downloads, keras_frames, tensorflow_files
+from ae_audit.runtime.stand_ins import containers, downloads, keras_frames, read_options, tensorflow_files, torch_splits
 from ae_audit.runtime.stand_ins.lessons import NOTHING, SAMPLES, Lessons
 from ae_audit.runtime.stand_ins.pretrained import AbsentWeights
 from ae_audit.runtime.stand_ins.shape_clues import Clues, is_label
@@ -60,7 +60,8 @@ class FileStandIns:
         self._watch = watch
         asked = [name for name in lessons.names if name not in clues.names]
         beside = [name for names in clues.lists if set(asked) & set(names) for name in names]
-        self.clues = replace(clues, names=tuple(dict.fromkeys((*clues.names, *asked, *beside))))
+        names = tuple(dict.fromkeys((*clues.names, *asked, *beside)))
+        self.clues = replace(clues, names=names, seen=lessons.picture or clues.seen)
         self.count = lessons.rows or SAMPLES
         """of samples in an array, and of rows in a table"""
         self._lessons = lessons
@@ -70,6 +71,7 @@ class FileStandIns:
         self._paths = InventedPaths(functools.partial(self.say, guessed_rank=False))
         self._paths.believed = lessons.there
         self._folders: dict[str, str] = {}
+        self._told_folders: set[str] = set()
         self._weights: set[str] = set()
         self.used: list[str] = []
         self.guessed_ranks = False
@@ -81,10 +83,10 @@ class FileStandIns:
         whole = functools.partial(self._replace, name="load", make=self._array, several=True)
         self._watch.when_imported("numpy", whole)
         for name in ("loadtxt", "genfromtxt"):
-            self._watch.when_imported("numpy", functools.partial(self._replace, name=name, make=self._numbers))
+            numbers = functools.partial(self._replace, name=name, make=self._numbers, options=True)
+            self._watch.when_imported("numpy", numbers)
         self._watch.when_imported("pandas", self._web_tables)
-        for name in ("read_csv", "read_table", "read_parquet", "read_excel"):
-            self._watch.when_imported("pandas", functools.partial(self._replace, name=name, make=self._table))
+        self._watch.when_imported("pandas", functools.partial(read_options.install, files=self))
         self._watch.when_imported("pandas", functools.partial(self._replace, name="read_pickle", make=self._array))
         for module in ("joblib.numpy_pickle", "joblib"):
             self._watch.when_imported(module, whole)
@@ -98,6 +100,8 @@ class FileStandIns:
             self._watch.when_imported(name, lambda module: self._replace(module, "imread", self.picture))
         self._watch.when_imported("PIL.Image", lambda module: self._replace(module, "open", self._pil_picture))
         self._watch.when_imported("cv2", self._opencv)
+        for name in ("torch.utils.data.dataset", "torch.utils.data"):
+            self._watch.when_imported(name, lambda module: torch_splits.install(module, lambda: bool(self.used)))
         self._watch.when_imported("torchvision.datasets.folder", lambda module: self._folder_of(module.DatasetFolder))
         for package in ("keras.src", "tf_keras.src"):
             self._watch.when_imported(f"{package}.utils.dataset_utils", self._keras_index)
@@ -119,7 +123,9 @@ class FileStandIns:
         """What stands in for functions of packages that download data, by module."""
         return downloads.packages(self)
 
-    def _replace(self, module: ModuleType, name: str, make: Callable[..., Any], *, several: bool = False) -> None:
+    def _replace(
+        self, module: ModuleType, name: str, make: Callable[..., Any], *, several: bool = False, options: bool = False
+    ) -> None:
         """Have ``make`` make what ``module.name`` does not find.
 
         Args:
@@ -127,6 +133,7 @@ class FileStandIns:
             name: its name there.
             make: gets the path; with ``several`` also the names that the program takes the result apart into.
             several: whether one file may hold several arrays.
+            options: whether ``make`` also gets the other arguments, by their names.
         """
         original = getattr(module, name, None)
         if original is None:
@@ -142,7 +149,8 @@ class FileStandIns:
                 named = isinstance(file, (str, os.PathLike))
                 absent = named and (isinstance(error, FileNotFoundError) or "://" in os.fspath(file))
                 parts = (unpacked_by(sys._getframe(1)),) if several else ()
-                made = make(os.fspath(file), *parts) if absent else None
+                more = (read_options.options_of(original, args, kwargs),) if options else ()
+                made = make(os.fspath(file), *parts, *more) if absent else None
                 if made is None:
                     raise
                 return made
@@ -160,7 +168,7 @@ class FileStandIns:
             except (OSError, ImportError):
                 if not isinstance(io, str) or "://" not in io:
                     raise
-                return [self._table(io)]
+                return [self.table(io)]
 
         module.read_html = read_html  # type: ignore[attr-defined]
 
@@ -196,7 +204,7 @@ class FileStandIns:
         if binary or ending not in {*_TABLES, *_TEXTS}:
             return None
         if ending in _TABLES:
-            return io.StringIO(self._table(path).to_csv(index=False, sep="\t" if ending == ".tsv" else ","))
+            return io.StringIO(self.table(path).to_csv(index=False, sep="\t" if ending == ".tsv" else ","))
         text = containers.text(path, self.clues.line, self.clues.classes)
         self.say(path, f"a text of {len(text.splitlines())} lines")
         return io.StringIO(text)
@@ -264,13 +272,16 @@ class FileStandIns:
     def _several(self, parts: Parts) -> tuple[Any, ...]:
         return tuple(self.values(part) if isinstance(part, str) else self._several(part) for part in parts)
 
-    def _numbers(self, path: str) -> Any:
+    def _numbers(self, path: str, options: Mapping[str, Any] = MappingProxyType({})) -> Any:
         """What ``loadtxt`` gives: samples for the model, else the numbers of a table."""
-        if self.clues.sample is not None or is_label(os.path.basename(path)):
-            return self._array(path)
+        chosen = "usecols" in options or options.get("dtype", float) is None
+        if not chosen and (self.clues.sample is not None or is_label(os.path.basename(path))):
+            made = self._array(path)
+            return made.T if options.get("unpack") else made
         try:
-            return self._table(path).to_numpy(np.float64)
-        except (ImportError, ValueError):  # no pandas, or columns of words
+            table = self.table(path, read_options.asked_by(options))
+            return read_options.columns_of_numbers(table, options, prose=self._lessons.prose)
+        except (ImportError, ValueError, TypeError):  # no pandas, or columns of words
             return None
 
     def values(self, name: str) -> Array:
@@ -283,8 +294,16 @@ class FileStandIns:
         """Every class, evenly."""
         return np.arange(count) % self.clues.classes
 
-    def _table(self, path: str) -> Any:
+    def table(self, path: str, asked: read_options.Asked = read_options.ANYTHING) -> Any:
+        """A frame with the columns that the program names or takes by their place, and that a call asks for."""
         pandas = importlib.import_module("pandas")
+        if asked.whole:
+            made = {
+                name: self._column(pandas, name, dated=name in asked.dates or place in asked.dates)
+                for place, name in enumerate(asked.whole)
+            }
+            self.say(path, f"a table of {self.count} rows and {len(made)} columns", guessed_rank=False)
+            return pandas.DataFrame(made)
         # a program that writes no width takes that of the table
         width = USUAL_WIDTH if self.clues.sample is None else int(np.prod(self.clues.sample))
         width = max(1, width + self._lessons.columns)
@@ -295,29 +314,40 @@ class FileStandIns:
             frame.insert(0 if label_at == 0 else width, "label", self.labels(self.count))
         elif label_at == -1:  # where columns are named, some of them are dropped again: nobody can tell how many
             frame[frame.columns[-1]] = self.labels(self.count)
-        for name in reversed(self.clues.names):
-            frame.insert(0, name, self._column(pandas, name))
+        for name in reversed(tuple(dict.fromkeys((*asked.some, *self.clues.names)))):
+            frame.insert(0, name, self._column(pandas, name, dated=name in asked.dates))
         columns = self.clues.columns
-        lacking = max(columns.reached, width + columns.left_out if columns.left_out else 0) - frame.shape[1]
+        lacking = (
+            max(columns.reached, asked.reached, width + columns.left_out if columns.left_out else 0) - frame.shape[1]
+        )
         for number in range(lacking):
             frame.insert(int(label_at == 0), f"more{number}", self._random.random(self.count))
+        for name in frame.columns if self._lessons.all_prose else ():
+            if re.fullmatch(r"(c|more)\d+", name):
+                frame[name] = self._lines(name)
+        for place in asked.dates:
+            if isinstance(place, int) and place < frame.shape[1]:
+                frame.isetitem(place, _days(pandas, (), self.count).strftime("%Y-%m-%d"))
         self.say(path, f"a table of {self.count} rows and {frame.shape[1]} columns", guessed_rank=False)
         return frame
 
-    def _column(self, pandas: Any, name: str) -> Any:
+    def _column(self, pandas: Any, name: str, *, dated: bool = False) -> Any:
         """Values of the kind that the program takes those of the column for."""
         columns = self.clues.columns
-        if name in columns.dates:
-            days = _days(pandas, columns.dates[name], self.count)
+        if name in columns.dates or dated:
+            days = _days(pandas, columns.dates.get(name, ()), self.count)
             return days if name in columns.parsed else days.strftime("%Y-%m-%d")
         if name in columns.words:
             words = columns.words[name]
             return [words[number % len(words)] for number in range(self.count)]
         prose = self._lessons.prose or (_PROSE.search(name) and not self._lessons.numbers)
         if prose and not (name in columns.labels or is_label(name)):
-            lines = containers.text(name).splitlines()
-            return [lines[number % len(lines)] for number in range(self.count)]
+            return self._lines(name)
         return self.labels(self.count) if is_label(name) or name in columns.labels else self._random.random(self.count)
+
+    def _lines(self, name: str) -> list[str]:
+        lines = containers.text(name).splitlines()
+        return [lines[number % len(lines)] for number in range(self.count)]
 
     def picture(self, path: str) -> Array:
         """Pixels for a file: uint8, (height, width) or (height, width, 3)."""
@@ -417,6 +447,11 @@ class FileStandIns:
     def say(self, path: str, what: str, *, guessed_rank: bool = True) -> None:
         """Tell, once, what stood in for a file."""
         self.guessed_ranks |= guessed_rank
+        folder = os.path.normpath(path)
+        if what.startswith("a folder"):  # what is listed within one that was told of says nothing new
+            if os.path.dirname(folder) in self._told_folders:
+                return
+            self._told_folders.add(folder)
         text = (
             f"{path} does not exist: {what}, made to suit the model, stood in for it (--stand-in); their values are "
             "made up, so nothing is said of the data"

@@ -169,6 +169,9 @@ if int(pandas.__version__.partition(".")[0]) >= 3:
     named[0] = 9.0
     assert frame["n"][0] == 1.0
 
+by_name = frame.select_dtypes("number").mean()
+by_name[0] = by_name[0] + 1.0  # by its place
+assert by_name["n"] == by_name[-1] == float(frame["n"].mean()) + 1.0
 dummies = pandas.get_dummies(pandas.DataFrame({"kind": ["a", "b", "a"], "n": [1.0, 2.0, 3.0]}))
 assert dummies.values.dtype == dummies.to_numpy().dtype == float
 assert pandas.DataFrame({"kind": ["a"], "n": [1.0]}).values.dtype == object

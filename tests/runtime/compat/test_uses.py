@@ -101,6 +101,25 @@ def test_a_program_that_asks_whether_a_name_is_there_is_told_the_truth(run: Run)
     assert notes == ()
 
 
+def test_a_name_is_answered_where_the_program_only_gives_a_value_for_data_that_it_cannot_use(run: Run) -> None:
+    found, notes = run(
+        "import shop\n"
+        "def paid(amount):\n"
+        "    try:\n"
+        "        return shop.purse(amount)\n"
+        "    except:\n"
+        "        return None\n"
+        "def asked(amount):\n"
+        "    try:\n"
+        "        return shop.purse(amount)\n"
+        "    except Exception:\n"
+        "        return shop.till.pay(amount, 'USD')\n"
+        "one, two = paid(1), asked(2)\n"
+    )
+    assert (found["one"], found["two"]) == ((1, "EUR"), (2, "USD"))
+    assert notes == ("line 4: shop.purse is gone from shop; shop.till.pay stood in for it",)
+
+
 def test_what_has_another_meaning_is_refused_as_ever(run: Run) -> None:
     with pytest.raises(TypeError, match="on_credit"):
         run("import shop\nshop.till.pay(1, on_credit=True)\n")

@@ -219,6 +219,30 @@ def test_words_are_cut_by_simple_rules(absent: tuple[Run, list[str]], monkeypatc
     assert told[0].startswith("`nltk` is not installed here: texts were cut into words")
 
 
+def test_samples_of_rare_classes_are_drawn_again(absent: tuple[Run, list[str]]) -> None:
+    if importlib.util.find_spec("imblearn") is not None:
+        pytest.skip("imblearn is installed")
+    run, told = absent
+    completes(
+        run(
+            """
+            import numpy as np
+            from imblearn.over_sampling import SMOTE
+            from imblearn.under_sampling import RandomUnderSampler
+            x, y = np.arange(20.0).reshape(10, 2), np.array([0] * 8 + [1] * 2)
+            more, labels = SMOTE(random_state=1).fit_resample(x, y)
+            assert more.shape == (16, 2) and labels.sum() == 8 and set(more[labels == 1, 0]) == {16.0, 18.0}
+            fewer, labels = RandomUnderSampler().fit_resample(x, y)
+            assert len(fewer) == 4 and labels.sum() == 2
+            """
+        )
+    )
+    assert len(told) == 1
+    assert told[0].startswith("`imblearn` is not installed here: samples of its own classes were drawn again")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "imblearn"]:
+        del sys.modules[name]
+
+
 def test_what_would_have_been_downloaded_is_made_up(tmp_path: Path) -> None:
     pytest.importorskip("pandas")
     said: list[str] = []

@@ -23,6 +23,26 @@ from ae_audit.runtime.stand_ins.lessons import Lessons
             "RuntimeError at line 9, raised by torch: mat1 and mat2 shapes cannot be multiplied (16x24 and 30x8)",
             Lessons(columns=6),
         ),
+        (
+            "RuntimeError at line 85: mat1 and mat2 shapes cannot be multiplied (128x3072 and 784x512)",
+            Lessons(picture=(28, 28, 1)),
+        ),
+        (
+            "RuntimeError at line 9: Given groups=1, weight of size [8, 1, 3, 3], expected input[4, 3, 32, 32] "
+            "to have 1 channels, but got 3 channels instead",
+            Lessons(picture=(32, 32, 1)),
+        ),
+        (
+            "AttributeError at line 29, raised by pandas 3.1.1: 'DataFrame' object has no attribute 'date'",
+            Lessons(names=("date",)),
+        ),
+        ("KeyError at line 42, raised by pandas 3.1.1: '[305711, 117952] not in index'", Lessons(rows=611422)),
+        (
+            "KeyError at line 21 of cell 0: \"None of [Index(['Air [K]', 'Speed [rpm]'], dtype='object')] are in the "
+            '[columns]"',
+            Lessons(names=("Air [K]", "Speed [rpm]")),
+        ),
+        ("TypeError at line 69: argument of type 'float' is not iterable", Lessons(prose=True)),
         ("ValueError at line 3: X has 18 features, but StandardScaler is expecting 20 features as input.", Lessons(2)),
         (
             "ValueError at line 3: Length mismatch: Expected axis has 16 elements, new values have 11 elements",
@@ -60,6 +80,9 @@ def test_lessons_add_up_and_come_to_an_end() -> None:
     assert Lessons(columns=-2).learnt(f"ValueError at line 1: {fewer}") == Lessons(columns=-7)
     assert Lessons(names=("a",)).learnt("KeyError at line 1: 'a'") is None
     assert Lessons(there=True).learnt("AssertionError at line 2") is None
+    words = "AttributeError at line 2: 'float' object has no attribute 'lower'"
+    assert Lessons(prose=True).learnt(words) == Lessons(prose=True, all_prose=True)
+    assert Lessons(prose=True, all_prose=True).learnt(words) is None
     assert Lessons(prose=True).learnt("ValueError at line 2: could not convert string to float: 'a'") is None
     assert Lessons(rows=4096).learnt("ValueError at line 3: zero-size array to reduction operation") is None
 

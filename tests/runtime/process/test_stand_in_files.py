@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 from ae_audit.runtime.host.imports import ImportWatch
+from ae_audit.runtime.stand_ins import torch_splits
 from ae_audit.runtime.stand_ins.lessons import NOTHING, Lessons
 from ae_audit.runtime.stand_ins.shape_clues import Clues, clues_of
 from ae_audit.runtime.stand_ins.user_files import USUAL_WIDTH, FileStandIns
@@ -64,7 +65,7 @@ def pandas_with(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     pandas = pytest.importorskip("pandas")
     watch = ImportWatch(lambda name, error: None)
     monkeypatch.setattr(watch, "when_imported", lambda name, callback: callback(pandas) if name == "pandas" else None)
-    for name in ("read_csv", "read_table", "read_parquet", "read_excel", "read_html"):
+    for name in ("read_csv", "read_table", "read_parquet", "read_excel", "read_html", "ExcelFile"):
         monkeypatch.setattr(pandas, name, getattr(pandas, name))  # put back afterwards
     put_back_afterwards(monkeypatch)
 
@@ -374,3 +375,66 @@ def test_files_look_existing_to_a_program_that_failed_for_want_of_them(monkeypat
     assert Path("nowhere/text.txt").is_file()
     assert not os.path.exists("nowhere")
     assert not os.path.exists("nowhere/model.py")
+
+
+def test_a_table_is_read_by_the_arguments_that_the_program_gives(pandas_with: Callable[..., Any]) -> None:
+    pandas = pandas_with(clues_of("keras.Input(shape=(4,))"), [])
+    assert pandas.read_csv("prices.csv", usecols=[1], skiprows=3).shape == (512, 1)
+    named = pandas.read_csv("raw.txt", header=None, names=["user", "label", "x"], sep=r"\s+", nrows=20)
+    assert list(named) == ["user", "label", "x"]
+    assert named.shape == (20, 3)
+    assert set(named["label"]) == {0, 1}
+    dated = pandas.read_csv("sales.csv", index_col="Day", parse_dates=True)
+    assert isinstance(dated.index, pandas.DatetimeIndex)
+    assert pandas.read_csv("air.csv", index_col=0, parse_dates=[0]).index.dtype.kind == "M"
+    assert list(pandas.read_csv("a.csv", header=None))[:2] == [0, 1]
+    assert [len(part) for part in pandas.read_csv("a.csv", chunksize=500)] == [500, 12]
+    assert "no such argument" not in str(pandas.read_csv("a.csv", dtype={"kind": str})["kind"][0])
+
+
+def test_sheets_of_a_workbook_that_is_not_there(pandas_with: Callable[..., Any]) -> None:
+    pandas = pandas_with(clues_of("frame['price'] > 1"), [])
+    with pandas.ExcelFile("book.xlsx") as book:
+        assert "price" in book.parse("Prices")
+        assert set(pandas.read_excel(book, sheet_name=["a", "b"])) == {"a", "b"}
+    assert pandas.read_excel("book.xlsx", usecols="A:C", skiprows=2)["price"].dtype == float
+    assert set(pandas.read_excel("book.xlsx", sheet_name=None, index_col=0)) == {"Sheet1"}
+
+
+def test_chosen_columns_of_a_text_of_numbers(made_up: FileStandIns) -> None:
+    pytest.importorskip("pandas")
+    assert made_up._numbers("data.csv", {"usecols": (1, 3)}).shape == (512, 2)
+    x, y = made_up._numbers("data.csv", {"usecols": (0, 1), "unpack": True})
+    assert x.shape == y.shape == (512,)
+    made_up._lessons = Lessons(prose=True, all_prose=True)
+    records = made_up._numbers("data.csv", {"usecols": (1, 3), "dtype": None})
+    assert {record[0] for record in records} == {0, 1}
+    assert len(records[0][1].split()) > 1
+
+
+def test_pictures_that_a_run_showed(monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = ImportWatch(lambda name, error: None)
+    stand_ins = FileStandIns(watch, Clues(None), lambda text: None, Lessons(picture=(28, 28, 1)))
+    assert stand_ins.picture("digits/0.png").shape == (28, 28)
+
+
+def test_what_lies_in_a_folder_that_was_told_of_is_not_told(made_up: FileStandIns) -> None:
+    for name in os.listdir("nowhere/train"):
+        os.listdir(f"nowhere/train/{name}")
+    assert len(made_up.used) == 1
+
+
+def test_splits_keep_the_proportions_of_the_data_they_are_meant_for() -> None:
+    asked: list[Any] = []
+
+    class Module:
+        random_split = staticmethod(lambda dataset, lengths: asked.append(lengths))
+
+    used = False
+    torch_splits.install(Module, lambda: used)  # type: ignore[arg-type]
+    Module.random_split(range(160), [1000, 350, 150])
+    used = True
+    Module.random_split(range(160), [1000, 350, 150])
+    Module.random_split(range(160), [100, 60])
+    Module.random_split(range(160), [0.5, 0.5])
+    assert asked == [[1000, 350, 150], [106, 38, 16], [100, 60], [0.5, 0.5]]

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import FrameType, ModuleType
 from typing import Any
 
-from ae_audit.runtime.host.accommodations import absent_images, absent_tuners, absent_words
+from ae_audit.runtime.host.accommodations import absent_images, absent_sampling, absent_tuners, absent_words
 from ae_audit.runtime.host.accommodations.inert import Inert
 from ae_audit.runtime.host.scripts import NotebookShell
 from ae_audit.runtime.host.user_code import UserCode
@@ -39,11 +39,12 @@ _IN_PART = {
     **dict.fromkeys(("cv2", "skimage"), _PICTURES),
     **dict.fromkeys(("optuna", "keras_tuner", "kerastuner"), _ONE_TRIAL),
     "nltk": "texts were cut into words, and words into stems, by simple rules in its place",
+    "imblearn": "samples of its own classes were drawn again in its place, as many of each",
     "fire": "a simple reader of arguments called the program in its place",
     "scikeras": "estimators of our own fitted the models in its place",
 }
 """what stands in for some packages does a part of what they do"""
-_PARTS = {**absent_tuners.NAMES, **absent_images.NAMES, **absent_words.NAMES}
+_PARTS = {**absent_tuners.NAMES, **absent_images.NAMES, **absent_sampling.NAMES, **absent_words.NAMES}
 """what each of their modules has besides what does nothing"""
 _TOOLS = frozenset({"pip", "pkg_resources", "setuptools", "wheel"})
 """packages whose modules a program takes no more than a platform's name from, to install others"""
