@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ae_audit.runtime.host.accommodations.absent_files import tell_absent_pictures
+from ae_audit.runtime.host.accommodations.absent_gpu import without_gpu
 from ae_audit.runtime.host.accommodations.lazy_numba import compile_later
 from ae_audit.runtime.host.accommodations.lazy_splits import split_lazily
 from ae_audit.runtime.host.accommodations.lightning_trainer import tame_trainers
@@ -63,6 +64,7 @@ class Interception:
         self._artefacts.install()
         self.stand_ins.install()
         split_lazily(self.watch)
+        without_gpu(self.watch, self._note)
         compile_later(self.watch)
         tame_trainers(self.watch, self._note)
         Pretrained(self.watch, self.stand_ins.attempt, self._note).install()

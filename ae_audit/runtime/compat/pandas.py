@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 import sys
 import weakref
 from types import ModuleType
@@ -17,6 +18,25 @@ from ae_audit.runtime.compat.names import OldNames
 from ae_audit.runtime.compat.uses import Uses
 from ae_audit.runtime.host.imports import ImportWatch
 
+_PERIODS = {
+    "M": "ME",
+    "BM": "BME",
+    "SM": "SME",
+    "Q": "QE",
+    "BQ": "BQE",
+    "A": "YE",
+    "Y": "YE",
+    "BA": "BYE",
+    "BY": "BYE",
+    "AS": "YS",
+    "H": "h",
+    "T": "min",
+    "S": "s",
+    "L": "ms",
+    "U": "us",
+    "N": "ns",
+}
+"""old letters of periods"""
 _BAD_LINES = {True: "error", False: "skip"}
 
 
@@ -29,9 +49,9 @@ def install(watch: ImportWatch, names: OldNames, uses: Uses) -> None:
 def _adapt(pandas: ModuleType, uses: Uses) -> None:
     frame, series = pandas.DataFrame, pandas.Series
     _text_as_objects(pandas)
-    _chained(pandas, uses)
-    _numbers_of_truths(pandas, uses)
     _places(pandas, uses)
+    _chained(pandas, uses)  # outermost: it counts who holds the series
+    _numbers_of_truths(pandas, uses)
     old = OldAttributes(uses, "pandas", {"pandas"})
     for cls in (frame, series):
         old.method(cls, "append", functools.partial(_append, pandas), "pandas.concat")
@@ -40,6 +60,7 @@ def _adapt(pandas: ModuleType, uses: Uses) -> None:
         old.method(cls, "get_values", lambda self: self.to_numpy(), "to_numpy()")
         _fill(cls, uses)
     old.method(frame, "applymap", lambda self, function, **kwargs: self.map(function, **kwargs), "DataFrame.map")
+    _periods(pandas, uses)
     for name in ("read_csv", "read_table"):
         bad = {
             "error_bad_lines": Argument("on_bad_lines", lambda stop: _BAD_LINES[bool(stop)]),
@@ -81,6 +102,32 @@ def _numbers_of_truths(pandas: Any, uses: Uses) -> None:
 
     frame.to_numpy = as_array
     frame.values = property(lambda self: numbers(self, values(self)), doc=frame.values.__doc__)
+
+
+def _periods(pandas: Any, uses: Uses) -> None:
+    """Periods by the letters that they had before pandas 3: ``date_range(…, freq="M")``, ``resample("H")``."""
+    if int(pandas.__version__.partition(".")[0]) < 3:
+        return
+
+    def adapted(original: Any, position: int, keyword: str) -> Any:
+        @functools.wraps(original)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            given = args[position] if len(args) > position else kwargs.get(keyword)
+            parts = re.fullmatch(r"(-?\d*)([A-Z]+)(-[A-Z]+)?", given) if isinstance(given, str) else None
+            new = None if parts is None else _PERIODS.get(parts[2])
+            if parts is None or new is None or not uses.answers({"pandas"}, sys._getframe(1), named=False):
+                return original(*args, **kwargs)
+            uses.tell(f"the period {given!r}", "pandas", f"{new!r} stood in for it")
+            new = f"{parts[1]}{new}{parts[3] or ''}"
+            if len(args) > position:
+                return original(*args[:position], new, *args[position + 1 :], **kwargs)
+            return original(*args, **{**kwargs, keyword: new})
+
+        return call
+
+    pandas.date_range = adapted(pandas.date_range, 3, "freq")
+    for cls in (pandas.DataFrame, pandas.Series):
+        cls.resample, cls.asfreq = adapted(cls.resample, 1, "rule"), adapted(cls.asfreq, 1, "freq")
 
 
 def _places(pandas: Any, uses: Uses) -> None:

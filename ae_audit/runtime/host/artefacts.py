@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import builtins
 import functools
+import io
 import linecache
 import os
 import pathlib
@@ -173,6 +174,7 @@ class Artefacts:
         self._watch.when_imported("keras.src.utils.model_visualization", _draw_nothing)
         self._watch.when_imported("getpass", functools.partial(_replace, name="getpass", make=_nothing("")))
         builtins.input = self._answer
+        builtins.open = io.open = self._careful_open(builtins.open)  # one function under two names
         os.mkdir = self._careful_mkdir(os.mkdir)
         of_paths = getattr(pathlib, "_NormalAccessor", None)
         if of_paths is not None:  # Python 3.10, whose paths hold the functions of os as they were at their import
@@ -210,6 +212,26 @@ class Artefacts:
             original(path, *args, **kwargs)
 
         return mkdir
+
+    def _careful_open(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Who writes into a folder of the program's that only its author has (``logs/``) finds one there."""
+
+        @functools.wraps(original)
+        def open_(file: Any, mode: Any = "r", *args: Any, **kwargs: Any) -> Any:
+            try:
+                return original(file, mode, *args, **kwargs)
+            except FileNotFoundError:
+                named = isinstance(file, (str, os.PathLike)) and isinstance(mode, str) and set(mode) & set("wax")
+                path = os.path.abspath(os.fsdecode(file)) if named else ""
+                folder = os.path.dirname(path)
+                if not named or os.path.isdir(folder) or not path.startswith(os.path.join(os.getcwd(), "")):
+                    raise
+                if not self._may_write(path):
+                    raise
+                os.makedirs(folder, exist_ok=True)
+            return original(file, mode, *args, **kwargs)
+
+        return open_
 
     def _note(self, skipped: Skipped) -> None:
         if skipped not in self._seen and len(self._seen) < 200:

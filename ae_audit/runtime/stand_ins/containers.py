@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import tarfile
+import tempfile
 import zipfile
 from collections.abc import Callable
 from types import ModuleType
@@ -79,6 +80,17 @@ def text(path: str, form: LineForm | None = None, classes: int = 2) -> str:
         lines = (" ".join(_WORDS[word] for word in line[:several]) for line in chosen)
         return "".join(_line(form, words, number % classes) for number, words in enumerate(lines))
     return "".join(" ".join(_WORDS[word] for word in line).capitalize() + ".\n" for line in chosen)
+
+
+def folder_of_texts(classes: int) -> str:
+    """A folder with a folder of short texts for each class."""
+    folder = tempfile.mkdtemp(prefix="stand-in-")
+    for number, line in enumerate(text("review").splitlines()):
+        place = os.path.join(folder, f"class_{number % classes}")
+        os.makedirs(place, exist_ok=True)
+        with open(os.path.join(place, f"{number}.txt"), "w", encoding="utf-8") as file:
+            file.write(line)
+    return folder
 
 
 def _line(form: LineForm, words: str, label: int) -> str:

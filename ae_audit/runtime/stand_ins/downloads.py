@@ -5,9 +5,13 @@ from __future__ import annotations
 import functools
 import importlib
 import os
+import sys
 from typing import Any, Protocol
 
 import numpy as np
+
+from ae_audit.runtime.host.imports import ImportWatch
+from ae_audit.runtime.stand_ins.pretrained import ENDINGS
 
 DAYS = 1024
 """of trading: four years, as much as windows of half a year need"""
@@ -39,6 +43,71 @@ def packages(files: Files) -> dict[str, dict[str, Any]]:
     for package, names in _BY_NAME.items():
         made[package] = dict.fromkeys(names, functools.partial(_folder, files))
     return made
+
+
+def install(watch: ImportWatch) -> None:
+    """Have what fetches a file of data by its address give the path that it would lie at, where it cannot."""
+    for package in ("keras.src", "tf_keras.src"):
+        for module in ("file_utils", "data_utils"):
+            watch.when_imported(f"{package}.utils.{module}", _keras_files)
+    watch.when_imported("urllib.request", _urls)
+    for name in ("torchvision.datasets.utils", "torch.hub"):
+        watch.when_imported(name, _of_torch)
+
+
+def _keras_files(module: Any) -> None:
+    original = getattr(module, "get_file", None)
+    if original is None:
+        return
+
+    @functools.wraps(original)
+    def get_file(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(*args, **kwargs)
+        except Exception:  # Keras raises a bare one where a download fails
+            given = dict(zip(("fname", "origin"), args, strict=False)) | kwargs
+            name = str(given.get("fname") or str(given.get("origin") or "").rpartition("/")[2])
+            if not name or name.endswith(ENDINGS):
+                raise
+            if given.get("untar") or given.get("extract"):
+                name = name.removesuffix(".gz").removesuffix(".tar").removesuffix(".zip").removesuffix(".tgz")
+            return os.path.join("downloaded", os.path.basename(name))
+
+    module.get_file = get_file
+
+
+def _urls(module: Any) -> None:
+    original = module.urlretrieve
+
+    @functools.wraps(original)
+    def urlretrieve(url: Any, filename: Any = None, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(url, filename, *args, **kwargs)
+        except OSError:  # of the connection
+            if filename is None:
+                raise
+            return filename, None
+
+    module.urlretrieve = urlretrieve
+
+
+def _of_torch(module: Any) -> None:
+    for name in ("download_url", "download_and_extract_archive", "download_url_to_file"):
+        original = getattr(module, name, None)
+        if original is None:
+            continue
+
+        @functools.wraps(original)
+        def download(*args: Any, _original: Any = original, **kwargs: Any) -> Any:
+            from_program = "torchvision" not in str(sys._getframe(1).f_globals.get("__name__", "")).partition(".")[0]
+            try:
+                return _original(*args, **kwargs)
+            except OSError:
+                if not from_program:
+                    raise
+                return None
+
+        setattr(module, name, download)
 
 
 def _prices(files: Files, package: str, symbol: Any = "", *_: Any, **__: Any) -> Any:

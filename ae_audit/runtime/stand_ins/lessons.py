@@ -175,6 +175,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], Callable[[Lessons, Sequence[str], int], 
     ),
     (re.compile(r"could not convert string to float"), _no_text),
     (re.compile(r"^AssertionError at line \d+(?: of cell \d+)?(?:: .*(?:exist|found|missing|path|file))?$"), _there),
+    (re.compile(r"^AssertionError at line \d+(?: of cell \d+)?: .*(?:not exist|not (?:be )?found|missing)"), _there),
     (re.compile(rf"^{_FOR_WANT}: (?!\[Errno).*(?:not (?:be )?f[io]u?nd|not exist|missing)"), _there),
 )
 

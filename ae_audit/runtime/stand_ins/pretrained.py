@@ -16,7 +16,7 @@ from typing import Any
 
 from ae_audit.runtime.host.imports import ImportWatch
 
-_ENDINGS = (".h5", ".hdf5", ".keras", ".pth", ".pt", ".ckpt", ".bin", ".safetensors")
+ENDINGS = (".h5", ".hdf5", ".keras", ".pth", ".pt", ".ckpt", ".bin", ".safetensors")
 _TEXT = (
     "the weights {what} are not on this machine: random ones stood in for them, so figures measured here are not those "
     "of the pretrained network"
@@ -84,7 +84,7 @@ class Pretrained:
         @functools.wraps(original)
         def get_file(*args: Any, **kwargs: Any) -> Any:
             named = [value for value in (*args[:2], kwargs.get("fname"), kwargs.get("origin")) if value]
-            weights = next((os.path.basename(str(name)) for name in named if str(name).endswith(_ENDINGS)), None)
+            weights = next((os.path.basename(str(name)) for name in named if str(name).endswith(ENDINGS)), None)
             if weights is None:
                 return original(*args, **kwargs)
             try:

@@ -11,6 +11,7 @@ import importlib
 import inspect
 import io
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -22,6 +23,7 @@ _OF_TEXT_TOO = frozenset(
     {"names", "header", "usecols", "index_col", "parse_dates", "dtype", "nrows", "skiprows", "converters"}
 )
 """arguments that ``read_excel`` and ``ExcelFile.parse`` share with ``read_csv``"""
+_OF_QUERIES = frozenset({"index_col", "parse_dates", "dtype", "chunksize"})
 _JUNK = "made up"
 
 
@@ -35,6 +37,8 @@ class Asked:
     """columns that it must have"""
     dates: tuple[str | int, ...] = ()
     """columns of dates, by name or place"""
+    index: tuple[int, ...] = ()
+    """places of columns that name the rows, so that none that the program names may stand there"""
     reached: int = 0
     """how many columns it must have for those that are taken by their place"""
 
@@ -53,6 +57,8 @@ def install(pandas: Any, files: Tables) -> None:
     """Have pandas' readers find tables that are not there."""
     for name in ("read_csv", "read_table", "read_parquet", "read_excel"):
         _replace(pandas, name, files)
+    for name in ("read_sql", "read_sql_query", "read_sql_table"):
+        _replace_query(pandas, name, files)
     original = pandas.ExcelFile
 
     def workbook(path_or_buffer: Any, *args: Any, **kwargs: Any) -> Any:
@@ -119,6 +125,27 @@ def _replace(pandas: Any, name: str, files: Tables) -> None:
     setattr(pandas, name, read)
 
 
+def _replace_query(pandas: Any, name: str, files: Tables) -> None:
+    """A table of a database that is not there, or is empty: with the columns that the query names."""
+    original = getattr(pandas, name)
+
+    @functools.wraps(original)
+    def read(sql: Any, con: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(sql, con, *args, **kwargs)
+        except Exception:  # each database has errors of its own
+            options = options_of(original, (sql, con, *args), kwargs)
+            options.pop("con", None)
+            chosen = re.search(r"\bselect\b(.*?)\bfrom\b", str(sql), re.IGNORECASE | re.DOTALL)
+            words = [part.split() for part in chosen[1].split(",")] if chosen else []
+            names = [part[-1].strip('`"[]').rpartition(".")[2] for part in words if part and part[-1] != "*"]
+            frame = files.table(f"the table of {name}", asked_by({**options, "usecols": names}))
+            frame = frame[names] if names and len(names) == len(words) else frame
+            return read_again(pandas, frame, {key: options[key] for key in _OF_QUERIES & set(options)}, pandas.read_csv)
+
+    setattr(pandas, name, read)
+
+
 def _is_absent(file: Any) -> bool:
     """Whether it names a file that is not on this machine."""
     return isinstance(file, (str, os.PathLike)) and not os.path.exists(file)
@@ -169,6 +196,7 @@ def asked_by(options: Mapping[str, Any]) -> Asked:
         whole,
         tuple(dict.fromkeys(name for name in some if name not in whole)),
         tuple(part for part in dates if isinstance(part, (str, int)) and not isinstance(part, bool)),
+        tuple(sorted(part for part in _listed(options.get("index_col")) if type(part) is int and part >= 0)),
         0 if whole else reached,
     )
 

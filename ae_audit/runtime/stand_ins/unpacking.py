@@ -6,6 +6,7 @@ The byte code after the call tells: it is all that Python itself goes by.
 from __future__ import annotations
 
 import dis
+import linecache
 from collections.abc import Iterator
 from types import FrameType
 
@@ -25,6 +26,11 @@ def unpacked_by(frame: FrameType) -> Parts:
         return _taken(first.arg or 0, stored)
     except StopIteration:  # into an attribute or an element
         return ()
+
+
+def line_of(frame: FrameType | None) -> str:
+    """The line of the program that ``frame`` is at; empty where nobody has its text."""
+    return "" if frame is None else linecache.getline(frame.f_code.co_filename, frame.f_lineno)
 
 
 def _stored(after: Iterator[dis.Instruction]) -> Iterator[str | int]:

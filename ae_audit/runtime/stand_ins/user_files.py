@@ -26,10 +26,11 @@ from numpy.typing import NDArray
 
 from ae_audit.runtime.host.imports import ImportWatch
 from ae_audit.runtime.stand_ins import containers, downloads, keras_frames, read_options, tensorflow_files, torch_splits
+from ae_audit.runtime.stand_ins.array_files import Archive, PickledArray
 from ae_audit.runtime.stand_ins.lessons import NOTHING, SAMPLES, Lessons
 from ae_audit.runtime.stand_ins.pretrained import AbsentWeights
 from ae_audit.runtime.stand_ins.shape_clues import Clues, is_label
-from ae_audit.runtime.stand_ins.unpacking import Parts, unpacked_by
+from ae_audit.runtime.stand_ins.unpacking import Parts, line_of, unpacked_by
 from ae_audit.runtime.stand_ins.virtual_paths import PICTURES, InventedPaths, asked_by_a_library
 
 _PICKLED = (".pkl", ".pickle", ".p", ".pck", ".joblib")
@@ -94,6 +95,7 @@ class FileStandIns:
             tensors = functools.partial(self._replace, name="load", make=self._tensor, several=True)
             self._watch.when_imported(module, tensors)
         self._opened()
+        downloads.install(self._watch)
         containers.install(self, self._watch)
         tensorflow_files.install(self, self._watch)
         for name in ("matplotlib.image", "skimage.io", "imageio.v2"):
@@ -189,7 +191,7 @@ class FileStandIns:
 
         @functools.wraps(original_load)
         def load(file: Any, *args: Any, **kwargs: Any) -> Any:
-            if not isinstance(file, _PickledArray):
+            if not isinstance(file, PickledArray):
                 return original_load(file, *args, **kwargs)
             return self._array(file.path, unpacked_by(sys._getframe(1)))
 
@@ -200,7 +202,7 @@ class FileStandIns:
         """An open file, of a kind that can be made up."""
         ending = os.path.splitext(path)[1].lower()
         if binary and ending in _PICKLED:
-            return _PickledArray(path) if self._can_be_made(path) else None
+            return PickledArray(path) if self._can_be_made(path) else None
         if binary or ending not in {*_TABLES, *_TEXTS}:
             return None
         if ending in _TABLES:
@@ -211,7 +213,7 @@ class FileStandIns:
 
     def _tensor(self, path: str, parts: Parts = ()) -> Any:
         """Data that were saved as tensors; for what is named like weights, a mark that leaves a network as it is."""
-        if _WEIGHTS.search(os.path.basename(path)):
+        if _WEIGHTS.search(os.path.basename(path)) or "state_dict" in line_of(sys._getframe(2)):
             self._say_weights(path)
             return AbsentWeights()
         torch: Any = importlib.import_module("torch")
@@ -263,7 +265,7 @@ class FileStandIns:
         if path.lower().endswith(".npz"):
             names = self.clues.names or ("arr_0",)
             self.say(path, f"the arrays {', '.join(names)}")
-            return _Archive({name: self.values(name) for name in names})
+            return Archive({name: self.values(name) for name in names})
         values = self.values(os.path.basename(path))
         shown = f"{self.count} samples of the shape {values.shape[1:]}" if values.ndim > 1 else f"{self.count} labels"
         self.say(path, shown)
@@ -325,6 +327,8 @@ class FileStandIns:
         for name in frame.columns if self._lessons.all_prose else ():
             if re.fullmatch(r"(c|more)\d+", name):
                 frame[name] = self._lines(name)
+        for at in asked.index:
+            frame.insert(min(at, frame.shape[1]), f"row{at}", np.arange(self.count))
         for place in asked.dates:
             if isinstance(place, int) and place < frame.shape[1]:
                 frame.isetitem(place, _days(pandas, (), self.count).strftime("%Y-%m-%d"))
@@ -408,15 +412,20 @@ class FileStandIns:
 
         @functools.wraps(original)
         def index_directory(directory: Any, *args: Any, **kwargs: Any) -> Any:
-            return original(self._existing(directory), *args, **kwargs)
+            formats = args[1] if len(args) > 1 else kwargs.get("formats", ())
+            return original(self._existing(directory, texts=".txt" in formats), *args, **kwargs)
 
         module.index_directory = index_directory  # type: ignore[attr-defined]
 
-    def _existing(self, folder: Any) -> Any:
+    def _existing(self, folder: Any, *, texts: bool = False) -> Any:
         if not isinstance(folder, (str, os.PathLike)) or os.path.isdir(folder):
             return folder
         asked = os.fspath(folder)
         if asked not in self._folders:
+            if texts:
+                self._folders[asked] = containers.folder_of_texts(self.clues.classes)
+                self.say(asked, f"texts in {self.clues.classes} folders")
+                return self._folders[asked]
             made = self.pictures()
             if made is None:
                 return folder
@@ -471,26 +480,3 @@ def _days(pandas: Any, limits: Sequence[str], count: int) -> Any:
 def _flat(parts: Parts) -> Iterator[str]:
     for part in parts:
         yield from (part,) if isinstance(part, str) else _flat(part)
-
-
-class _PickledArray(io.BytesIO):
-    """An open file of pickled arrays, which are made when it is loaded."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__()
-        self.path = path
-
-
-class _Archive(dict[str, Array]):
-    """Arrays by name, as ``np.load`` gives those of an ``.npz`` file."""
-
-    @property
-    def files(self) -> list[str]:
-        return list(self)
-
-    def __enter__(self) -> _Archive:
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def close(self) -> None: ...

@@ -169,6 +169,8 @@ if int(pandas.__version__.partition(".")[0]) >= 3:
     named[0] = 9.0
     assert frame["n"][0] == 1.0
 
+monthly = pandas.Series(1.0, index=pandas.date_range("2020-01-01", periods=60, freq="D")).resample("M").sum()
+assert list(monthly) == [31.0, 29.0]
 by_name = frame.select_dtypes("number").mean()
 by_name[0] = by_name[0] + 1.0  # by its place
 assert by_name["n"] == by_name[-1] == float(frame["n"].mean()) + 1.0

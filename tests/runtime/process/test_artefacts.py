@@ -58,6 +58,26 @@ def test_folders_outside_scratch_are_not_made_and_the_program_goes_on(run_progra
     }
 
 
+def test_folders_that_only_the_author_has_are_there_for_who_writes_into_them(run_program: Run, tmp_path: Path) -> None:
+    outcome = run_program(
+        f"""
+        import logging
+        logging.getLogger().addHandler(logging.FileHandler("logs/run.log"))
+        with open("out/a/b.txt", "w") as file:
+            file.write("here")
+        assert open("out/a/b.txt").read() == "here"
+        for path, mode in (("none/a.txt", "r"), ({str(tmp_path / "none" / "a.txt")!r}, "w")):
+            try:
+                open(path, mode)
+            except (FileNotFoundError, PermissionError):
+                print("as ever")
+        """
+    )
+    assert ended(outcome)["how"] == "completed", ended(outcome)["sentence"]
+    assert outcome.stdout == "as ever\n" * 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["project"]
+
+
 def test_the_home_folder_can_be_read_and_written_without_changing(
     run_program: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

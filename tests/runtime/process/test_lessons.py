@@ -64,6 +64,7 @@ from ae_audit.runtime.stand_ins.lessons import Lessons
         ("AttributeError at line 2: 'float' object has no attribute 'lower'", Lessons(prose=True)),
         ("ValueError at line 2: could not convert string to float: 'the old house.'", Lessons(numbers=True)),
         ("AssertionError at line 2 of cell 4", Lessons(there=True)),
+        ("AssertionError at line 16 of cell 3: File not found at /content/Dataset.csv", Lessons(there=True)),
         ("AssertionError at line 2: shapes differ", None),
         ("FileNotFoundError at line 2: Could not find data.csv at: downloaded/data.csv", Lessons(there=True)),
         ("FileNotFoundError at line 2: [Errno 2] No such file or directory: 'data/zinc.json'", None),

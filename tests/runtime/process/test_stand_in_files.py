@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import csv
 import filecmp
 import glob
@@ -10,7 +11,9 @@ import io
 import os
 import pickle
 import shutil
+import sqlite3
 import tarfile
+import types
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,8 +23,9 @@ import numpy as np
 import pytest
 
 from ae_audit.runtime.host.imports import ImportWatch
-from ae_audit.runtime.stand_ins import torch_splits
+from ae_audit.runtime.stand_ins import containers, downloads, torch_splits
 from ae_audit.runtime.stand_ins.lessons import NOTHING, Lessons
+from ae_audit.runtime.stand_ins.pretrained import AbsentWeights
 from ae_audit.runtime.stand_ins.shape_clues import Clues, clues_of
 from ae_audit.runtime.stand_ins.user_files import USUAL_WIDTH, FileStandIns
 from ae_audit.runtime.stand_ins.virtual_paths import NAMED
@@ -65,7 +69,8 @@ def pandas_with(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     pandas = pytest.importorskip("pandas")
     watch = ImportWatch(lambda name, error: None)
     monkeypatch.setattr(watch, "when_imported", lambda name, callback: callback(pandas) if name == "pandas" else None)
-    for name in ("read_csv", "read_table", "read_parquet", "read_excel", "read_html", "ExcelFile"):
+    readers = ("read_csv", "read_table", "read_parquet", "read_excel", "read_html", "ExcelFile")
+    for name in (*readers, "read_sql", "read_sql_query", "read_sql_table"):
         monkeypatch.setattr(pandas, name, getattr(pandas, name))  # put back afterwards
     put_back_afterwards(monkeypatch)
 
@@ -438,3 +443,66 @@ def test_splits_keep_the_proportions_of_the_data_they_are_meant_for() -> None:
     Module.random_split(range(160), [100, 60])
     Module.random_split(range(160), [0.5, 0.5])
     assert asked == [[1000, 350, 150], [106, 38, 16], [100, 60], [0.5, 0.5]]
+
+
+def test_a_column_that_names_the_rows_is_none_that_the_program_names(pandas_with: Callable[..., Any]) -> None:
+    table = pandas_with(clues_of("sales['Sold']"), []).read_csv("sales.csv", index_col=0, parse_dates=True)
+    assert "Sold" in table
+    assert table.index.dtype.kind == "M"
+
+
+def test_what_a_database_that_is_empty_would_have_given(pandas_with: Callable[..., Any]) -> None:
+    pandas = pandas_with(clues_of("keras.Input(shape=(4,))"), [])
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        table = pandas.read_sql_query("SELECT t.day, price AS `cost`\nFROM sales t", connection, index_col="day")
+        assert (list(table), len(table)) == (["cost"], 512)
+        assert pandas.read_sql("select * from sales", connection).shape == (512, 4)
+        connection.execute("create table sales (price)")
+        assert pandas.read_sql("select * from sales", connection).shape == (0, 1)
+
+
+def test_a_folder_of_texts_for_each_class() -> None:
+    folder = Path(containers.folder_of_texts(3))
+    assert sorted(path.name for path in folder.iterdir()) == ["class_0", "class_1", "class_2"]
+    assert all(path.read_text().endswith(".") for path in folder.glob("*/*.txt"))
+    shutil.rmtree(folder)
+
+
+def test_what_is_loaded_into_a_network_at_once_is_weights(made_up: FileStandIns, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    program = tmp_path / "program.py"
+    program.write_text("network = load_state_dict(read('7.torch'))\ndata = read('7.torch')\n")
+    read = made_up._tensor
+
+    def through_a_reader(path: str) -> Any:
+        return read(path)
+
+    names: dict[str, Any] = {"read": through_a_reader, "load_state_dict": lambda state: state}
+    exec(compile(program.read_text(), str(program), "exec"), names)
+    assert isinstance(names["network"], AbsentWeights)
+    assert names["data"].shape == (512, 16, 16, 3)
+
+
+@pytest.mark.parametrize(
+    ("call", "given", "found"),
+    [
+        ("get_file", {"fname": "auto.data", "origin": "http://a/auto.data"}, "downloaded/auto.data"),
+        ("get_file", {"origin": "http://a/set.tar.gz", "untar": True}, "downloaded/set"),
+        ("urlretrieve", {"url": "http://a/b.csv", "filename": "b.csv"}, ("b.csv", None)),
+    ],
+)
+def test_a_download_that_fails_gives_the_path_that_the_file_would_have(
+    call: str, given: dict[str, Any], found: Any
+) -> None:
+    def fails(*_: Any, **__: Any) -> None:
+        raise OSError("no network")
+
+    callbacks: dict[str, Callable[[Any], None]] = {}
+    watch = ImportWatch(lambda name, error: None)
+    watch.when_imported = callbacks.__setitem__  # type: ignore[method-assign, assignment]
+    downloads.install(watch)
+    module = types.SimpleNamespace(**{call: fails})
+    callbacks["urllib.request" if call == "urlretrieve" else "keras.src.utils.file_utils"](module)
+    assert getattr(module, call)(**given) == found
+    with pytest.raises(OSError, match="no network"):
+        getattr(module, call)(**({"url": "http://a/b.csv"} if call == "urlretrieve" else {"origin": "http://a/w.h5"}))

@@ -63,12 +63,17 @@ class CpuInstead:
                 for (owner, name), original in zip(_PLACES, originals, strict=True)
             )
         self._pretends = True
+        lazy: Any = vars(torch.nn.parameter)["UninitializedTensorMixin"]
+        allowed = lazy._allowed_methods  # of a parameter without a shape: what stands in for one of them is one, too
+        pairs = zip(self._originals, self._replacements, strict=True)
+        lazy._allowed_methods = [*allowed, *(new for old, new in pairs if old in allowed)]
         try:
             for (owner, name), replacement in zip(_PLACES, self._replacements, strict=True):
                 setattr(owner, name, replacement)
             yield
         finally:
             self._pretends = False
+            lazy._allowed_methods = allowed
             for (owner, name), value in zip(_PLACES, before, strict=True):
                 if value is _INHERITED:
                     delattr(owner, name)
