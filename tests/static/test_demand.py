@@ -156,6 +156,15 @@ def test_names_looked_up_by_text(tmp_path: Path) -> None:
     assert trained(tmp_path, "import models", model="getattr(models, 'soft')()").head.activation == "softmax"
 
 
+def test_a_name_bound_by_text_asks_for_no_other_name(tmp_path: Path) -> None:
+    write(tmp_path, unread="other = 1\n", settings="from unread import other\nglobals()['scale'] = 255.0\n")
+    modules = Counted()
+    source = TRAIN.format(imports="import settings", divisor="settings.scale", model=PLAIN)
+    (setup,) = read(tmp_path, source, modules).setups
+    assert str(setup.target.values) == "[0, 1]"
+    assert set(modules.loaded) == {"settings"}
+
+
 def test_what_a_module_does_when_it_is_imported_is_seen(tmp_path: Path) -> None:
     write(tmp_path, helper=TRAIN.format(imports="", divisor="1.0", model=PLAIN) + "width = 3\n")
     result = read(tmp_path, "import keras\nfrom helper import width\nloss = width\n")

@@ -183,6 +183,11 @@ def delete(run: Run, target: ast.expr, frame: Frame) -> None:
 
 
 def _set_item(run: Run, target: ast.Subscript, value: Value, frame: Frame) -> None:
+    if _is_globals(target.value):  # asking for all names of a module, to bind one, would read all that it imports
+        name = run.evaluate(target.slice, frame)
+        if is_const(name, str):
+            frame.scope.globals_.names[str(python(name))] = value
+        return
     owner = run.evaluate(target.value, frame)
     if isinstance(target.slice, ast.Slice):
         _set_slice(run, target, owner, value, frame)
@@ -208,6 +213,13 @@ def _set_item(run: Run, target: ast.Subscript, value: Value, frame: Frame) -> No
         name, text = python(key), python(value)
         if name == "KERAS_BACKEND":
             run.backends.add(text)
+
+
+def _is_globals(node: ast.expr) -> bool:
+    """Whether it is ``globals()``."""
+    return (
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "globals" and not node.args
+    )
 
 
 def _put_somewhere(owner: Seq, value: Value) -> None:
