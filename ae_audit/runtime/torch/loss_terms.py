@@ -76,6 +76,7 @@ def term_of(root: Ref, loss: LossEvent) -> LossTerm:
     for ref, factor in summands(root):
         before = ancestors([ref])
         part = isinstance(ref.source, Node) and ref.source.serial in inside and start in before
+        part = part and (ref.source is not start or ref.index == loss.prediction.index)  # no other output of the model
         if loss.node in before or part:  # a loss that ends in a sum or a reshaping is taken apart as well
             mine.append((ref, factor))
             continue

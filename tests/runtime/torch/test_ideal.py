@@ -49,6 +49,14 @@ RIGHT = {
     "mse": ("loss = F.mse_loss(net(x), x)", {}),
     "bce": ("loss = F.binary_cross_entropy(net(x), x)", {}),
     "logits": ("loss = F.binary_cross_entropy_with_logits(net(x), x)", {"head": "nn.Identity()"}),
+    "a model that gives a cost of its own": (
+        "p, cost = net(x)\nloss = F.mse_loss(p, x) + cost",
+        {
+            "head": "Both()",
+            "before": "class Both(nn.Module):\n    def forward(self, z):\n"
+            "        return torch.sigmoid(z), 1e-4 * z.square().mean()\n",
+        },
+    ),
     "written out": (
         "p = net(x).clamp(1e-6, 1 - 1e-6)\nloss = -(x * p.log() + (1 - x) * (1 - p).log()).mean()",
         {},
