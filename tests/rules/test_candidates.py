@@ -32,6 +32,14 @@ def test_a_target_beyond_the_pace_is_a_candidate(pace: Pace | None, *, told: boo
     assert [violation.awaits for violation in found] == [100] * told
 
 
+@pytest.mark.parametrize(("mean", "std", "told"), [(0.0, 2.0, False), (-2.9, 1.0, False), (10.0, 0.5, True)])
+def test_a_target_on_a_usual_scale_is_none(mean: float, std: float, *, told: bool) -> None:
+    """A training too short even for that is too short, and a scale does not mend it."""
+    assert PRICES.measured is not None
+    usual = replace(PRICES, measured=replace(PRICES.measured, mean=mean, std=std))
+    assert bool(violations("AE311", replace(priced(), target=usual))) is told
+
+
 @pytest.mark.parametrize(
     "changed",
     [
