@@ -208,7 +208,8 @@ def _bent(target: Array) -> Array:
     """Other values in the same order: what is equal stays equal, and the greater stays the greater."""
     values = target.astype(np.float64)
     spread = float(values.std()) or 1.0
-    return (values + 0.5 * spread * np.tanh((values - values.mean()) / spread)).astype(target.dtype)
+    bent: Array = (values + 0.5 * spread * np.tanh((values - values.mean()) / spread)).astype(target.dtype)
+    return bent
 
 
 def _plain(prediction: Any) -> Any:
