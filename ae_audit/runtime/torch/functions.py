@@ -185,6 +185,9 @@ DETACHING = frozenset({"detach", "detach_"})
 FORM_ONLY = frozenset({"ones_like", "zeros_like", "full_like", "new_ones", "new_zeros", "new_full", "new_tensor"})
 """Take the form of their argument, and none of its values."""
 
+LIKE_ANOTHER = frozenset({"view_as", "reshape_as", "type_as", "expand_as"})
+"""Take the values of their first argument, and no more than the form of the other."""
+
 ARITHMETIC = frozenset(
     {"add", "sub", "mul", "div", "true_divide", "neg", "__rsub__", "rsub", "__rdiv__", "pow", "clamp", "clip", "lgamma"}
 )

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils import _pytree as pytree
 
-from ae_audit.runtime.torch.functions import CHOOSING, DETACHING, FORM_ONLY, RANDOM, short_name, writes_in_place
+from ae_audit.runtime.torch.functions import (
+    CHOOSING,
+    DETACHING,
+    FORM_ONLY,
+    LIKE_ANOTHER,
+    RANDOM,
+    short_name,
+    writes_in_place,
+)
 from ae_audit.runtime.torch.nodes import Derived, Kind, Leaf, Lineage, Node, Ref
 from ae_audit.runtime.torch.tensor_refs import IdentityMap, version
 
@@ -95,6 +103,8 @@ class Tape:
                 kind = Kind.MODEL
         elif short_name(call) in RANDOM and short_name(call) not in CHOOSING:
             kind = max(kind, Kind.NOISE)
+        elif short_name(call) in LIKE_ANOTHER and tensors:
+            kind = self.kind(tensors[0])
         if kind is Kind.DATA and not isinstance(call, torch.nn.Module):
             return None
         if tensors and not isinstance(call, torch.nn.Module) and writes_in_place(call) and is_live(tensors[0]):

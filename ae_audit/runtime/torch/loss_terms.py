@@ -70,8 +70,8 @@ def term_of(root: Ref, loss: LossEvent) -> LossTerm:
     start = loss.prediction.source
     assert isinstance(start, Node)
     mine: list[tuple[Ref, float]] = []
+    others: list[tuple[Ref, float]] = []
     output = _output_of(loss.prediction)
-    beside = False
     inside = {node.serial for node in ancestors([Ref(loss.node)])}
     for ref, factor in summands(root):
         before = ancestors([ref])
@@ -82,14 +82,20 @@ def term_of(root: Ref, loss: LossEvent) -> LossTerm:
             continue
         used = _places([ref, *(part for node in before for part in node.refs())])
         if start in before or not output.isdisjoint(used):
-            beside = True
+            others.append((ref, factor))
     if not mine:
         raise NotJudged("the loss is no part of what is minimised")
+    beside = not {_form(*other) for other in others} <= {_form(*one) for one in mine}
     depends = _depending(ancestors([ref for ref, _ in mine]), loss.prediction)
     beside = beside or _by_another_way([ref for ref, _ in mine], depends, loss.prediction, output)
     if any(_has_weights(node) for node in depends):
         raise NotJudged("the prediction also enters the loss through another network's weights")
     return LossTerm(tuple(mine), tuple(depends), beside)
+
+
+def _form(term: Ref, factor: float) -> tuple[float, tuple[str, ...]]:
+    """What is computed, whatever of: a loss that is summed up over classes says the same of each part of an output."""
+    return factor, tuple(node.name for node in _after_weights(term))
 
 
 def _by_another_way(terms: list[Ref], depends: list[Node], prediction: Ref, output: frozenset[tuple[int, int]]) -> bool:
@@ -196,12 +202,23 @@ def summands(root: Ref) -> list[tuple[Ref, float]]:
         ref, factor = waiting.pop()
         node = ref.source
         parts = weight_of_part(node, factor) if isinstance(node, Node) and not node.is_module else []
+        if isinstance(node, Node) and len(parts) == 1 and node.name in {"mean", "sum"}:
+            parts = _stacked(node, parts[0][0], factor) or parts
         parts = [(part, weight) for part, weight in parts if part.kind is Kind.MODEL]
         if isinstance(node, Node) and parts and all(_numel(part) == 1 for part, _ in parts):
             waiting.extend(parts)
         else:
             found.append((ref, factor))
     return found
+
+
+def _stacked(node: Node, joined: Ref, factor: float) -> list[tuple[Ref, float]]:
+    """The single numbers of which a stack was made whose mean or sum a node is, with their factors."""
+    source = joined.source
+    if not isinstance(source, Node) or source.is_module or source.name != "stack":
+        return []
+    parts = list(source.refs())
+    return [(part, factor / len(parts) if node.name == "mean" else factor) for part in parts]
 
 
 def _numel(ref: Ref) -> int:

@@ -313,6 +313,25 @@ def test_a_module_that_takes_class_indices_is_a_loss(sign: str, outcome: Outcome
     assert ideal(f"loss = {sign}criterion(net(x), labels[i])", **options).outcome is outcome
 
 
+BY_CLASS = """
+parts = []
+for k in range(4):
+    truth = (labels[i] == k).float().type_as(out)
+    errors = (truth - out.softmax(1)[:, k]).abs().sort(descending=True).values
+    parts.append((errors**1.5).mean())
+loss = torch.stack(parts).mean()
+"""
+
+
+@pytest.mark.parametrize(("sign", "misses"), [("", False), ("-", True)], ids=["as written", "reversed"])
+def test_a_loss_that_is_summed_over_classes_is_judged(sign: str, misses: bool, record: Callable[..., Recorded]) -> None:
+    step = f"out = net(x)\n{BY_CLASS}loss = {sign}loss"
+    captures = record(program(step, head="nn.Identity()", before=LABELS, outputs=4)).captures
+    assert captures
+    found = [ideal_of(capture, capture.setup) for capture in captures]
+    assert {one.misses for one in found} == {misses}, found
+
+
 def test_a_loss_on_two_scales_with_its_sign_reversed_misses(ideal: Callable[..., Ideal]) -> None:
     step, options = RIGHT["filtered on two scales"]
     assert ideal(f"{step}\nloss = -loss", **options).outcome is Outcome.BEATEN
