@@ -17,8 +17,10 @@ from ae_audit.base.errors import UsageError
 from ae_audit.base.progress import Progress
 from ae_audit.engine import assemble, audit_files
 from ae_audit.engine.cluster import audit_on_cluster
+from ae_audit.engine.comparing import compare_files
 from ae_audit.engine.discovery import discover
 from ae_audit.report import render
+from ae_audit.schema.comparison import GridOptions
 from ae_audit.settings.options import Settings
 from ae_audit.source.text import Sources
 
@@ -137,6 +139,19 @@ def test_what_a_worker_died_over_is_done_again_and_nothing_is_left(
     auditing.join(120)
     assert found == [by(None, ["waits.py"], Settings())]
     assert "code 3" in found[0]
+    wait_for(lambda: not cluster.tasks())
+
+
+def test_a_comparison_goes_the_same_way(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "go").touch()
+    (tmp_path / "ends.py").write_text(PROGRAM.format(go=str(tmp_path / "go")))
+    here, pool, there = (
+        compare_files(discover(["ends.py"], settings), settings, GridOptions(), Progress(), Sources())
+        for settings in (Settings(), Settings(jobs=2), Settings(dask=cluster.address))
+    )
+    assert "code 3" in here.errors[0].message
+    assert here == pool == there
     wait_for(lambda: not cluster.tasks())
 
 
