@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -134,3 +135,125 @@ def test_an_interpreter_that_does_not_do(project: Path) -> None:
     (project / "python").chmod(0o755)
     done = ae_audit("train.py", "--python", str(project / "python"), cwd=project)
     assert done.err.endswith(" is Python 3.8, and running programs requires 3.10 or later.\n")
+
+
+STEPS = """\
+x = torch.rand(300, 30) * scale
+model = torch.nn.Sequential(torch.nn.Linear(30, 30), torch.nn.Sigmoid())
+optimizer = torch.optim.Adam(model.parameters())
+for batch in x.split(50):
+    loss = torch.nn.functional.mse_loss(model(batch), batch)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+CALLED = {
+    "absl": """\
+from absl import app, flags
+flags.DEFINE_float("scale", 1.0, "of the data")
+def main(argv):
+    scale = flags.FLAGS.scale
+{steps}
+if __name__ == "__main__":
+    app.run(main)
+""",
+    "click": """\
+import click
+@click.command()
+@click.option("--scale", default=1.0)
+def main(scale):
+{steps}
+if __name__ == "__main__":
+    main()
+""",
+    "typer": """\
+import typer
+app = typer.Typer()
+@app.command()
+def main(scale: float = 1.0):
+{steps}
+if __name__ == "__main__":
+    app()
+""",
+    "fire": """\
+import fire
+class Runner:
+    def train(self, scale=1.0):
+{steps}
+if __name__ == "__main__":
+    fire.Fire(Runner)
+""",
+    "hydra": """\
+import hydra
+@hydra.main(version_base=None, config_path="conf", config_name="config")
+def main(cfg):
+    scale = cfg.scale
+{steps}
+if __name__ == "__main__":
+    main()
+""",
+    "docopt": """\
+from docopt import docopt
+def main(scale):
+{steps}
+if __name__ == "__main__":
+    main(float(docopt("Usage: train.py [--scale=N]")["--scale"]))
+""",
+}
+"""programs that a package starts, which reads their arguments"""
+GIVEN = {"fire": ["train", "--scale", "5"], "hydra": ["scale=5"]}
+
+
+@pytest.mark.parametrize("package", CALLED)
+def test_a_package_that_reads_the_arguments_starts_the_program(
+    project: Path, warm_torch: WarmCommand, package: str
+) -> None:
+    if package != "fire":  # of which something does a part where it is absent
+        pytest.importorskip(package)
+    (project / "conf").mkdir()
+    (project / "conf" / "config.yaml").write_text("scale: 1.0\n")
+    steps = textwrap.indent(STEPS, " " * (8 if package == "fire" else 4))
+    (project / "train.py").write_text("import torch\n" + CALLED[package].format(steps=steps))
+    arguments = GIVEN.get(package, ["--scale=5"])
+    done = warm_torch("train.py", "--no-probe", "--", *arguments, cwd=project)
+    assert (done.standing("error"), done.report["errors"]) == ({"AE102"}, [])
+    assert done.report["setups"][0]["seen_by"] == ["static", "runtime"]
+
+
+def test_lightnings_command_line_with_classes_of_other_files(project: Path) -> None:
+    pytest.importorskip("jsonargparse")
+    pytest.importorskip("lightning")
+    (project / "nets.py").write_text(
+        "import lightning, torch\n"
+        "class Net(lightning.LightningModule):\n"
+        "    def __init__(self, hidden: int = 8):\n"
+        "        super().__init__()\n"
+        "        layers = torch.nn.Linear(30, hidden), torch.nn.Linear(hidden, 30), torch.nn.Sigmoid()\n"
+        "        self.net = torch.nn.Sequential(*layers)\n"
+        "    def training_step(self, batch, index):\n"
+        "        return torch.nn.functional.mse_loss(self.net(batch[0]), batch[0])\n"
+        "    def configure_optimizers(self):\n"
+        "        return torch.optim.Adam(self.parameters())\n"
+    )
+    (project / "loading.py").write_text(
+        "import lightning, torch\n"
+        "class Data(lightning.LightningDataModule):\n"
+        "    def train_dataloader(self):\n"
+        "        data = torch.utils.data.TensorDataset(torch.rand(300, 30) * 5)\n"
+        "        return torch.utils.data.DataLoader(data, batch_size=50)\n"
+    )
+    (project / "train.py").write_text(
+        "from lightning.pytorch.cli import LightningCLI\nfrom loading import Data\nfrom nets import Net\n"
+        "if __name__ == '__main__':\n    LightningCLI(Net, Data)\n"
+    )
+    done = ae_audit("train.py", "--no-probe", "--", "fit", "--model.hidden", "4", cwd=project)
+    assert (done.standing("error"), done.report["errors"]) == ({"AE102"}, [])
+
+
+def test_a_file_that_only_starts_lightnings_command_line_is_one_that_trains(project: Path) -> None:
+    """Its classes stand in other files: nothing else in it names a loss or a training."""
+    (project / "train.py").write_text(
+        "from lightning.pytorch.cli import LightningCLI\nfrom absent_here import Data, Net\nLightningCLI(Net, Data)\n"
+    )
+    done = ae_audit("train.py", "--no-probe", cwd=project)
+    assert [error["stage"] for error in done.report["errors"]] == ["runtime"]

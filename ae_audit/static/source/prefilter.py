@@ -9,7 +9,7 @@ from collections.abc import Iterable
 _FRAMEWORK = re.compile(rb"\b(?:keras|tensorflow|torch|pytorch_lightning|lightning|tflearn|accelerate|ignite|fastai)\b")
 _LOSS = re.compile(
     rb"loss|Loss|criterion|cross_?entropy|CrossEntropy|(?<![A-Za-z])(?:mse|MSE)"
-    rb"|(?<!\bre)(?<!torch)\.compile\(|\.fit|train_on_batch|training_step|GradientTape|minimize|\.backward\(|\.train\("
+    rb"|(?<!\bre)(?<!torch)\.compile\(|\.fit|train_on_batch|training_step|GradientTape|minimize|\.backward\(|\.train\(|LightningCLI\("
 )
 """what computes a loss or trains on one; other words of the kind (a distribution's entropy, ``re.compile``) do not"""
 _TRAINS = re.compile(rb"(?<!\bre)\.compile\(|\.backward\(|\.train_on_batch\(|\.fit_generator\(|\.fit\(")
@@ -50,7 +50,7 @@ def plainly_trains(source: bytes) -> bool:
 
 _NAMED = re.compile(
     "loss|Loss|criterion|cross_?entropy|CrossEntropy|(?<![A-Za-z])(?:mse|MSE)|^fit|^compile$|^backward$|^train$"
-    "|train_on_batch|training_step|GradientTape|minimize"
+    "|train_on_batch|training_step|GradientTape|minimize|^LightningCLI$"
 )
 
 
