@@ -31,6 +31,8 @@ WRAPS = (
     "x = (x + np.random.normal(0, 25, x.shape)).astype('uint8')",
     "x = (x - 128) / 128.0",
 )
+DIFFER = ("x = x[1:] - x[:-1]", "x = x[:-1] - x[1:]")
+"""of pictures one after the other"""
 STAYS = (
     "x = 255 - x",
     "x = x - 127.5",
@@ -48,6 +50,12 @@ STAYS = (
     "x = (x > 127) * 255",
     "x = np.clip(x + np.random.normal(0, 25, x.shape), 0, 255).astype('uint8')",
 )
+
+
+@pytest.mark.parametrize("line", DIFFER)
+def test_pictures_one_after_the_other_differ_both_ways(line: str) -> None:
+    (setup,) = analyse_file("m.py", PROGRAM.format(line=line).encode()).setups
+    assert setup.target.wrapped is not None
 
 
 @pytest.mark.parametrize(("line", "expected"), [*((line, True) for line in WRAPS), *((line, False) for line in STAYS)])

@@ -31,6 +31,8 @@ def settled(symbol: str, left: Value, right: Value, result: Value, where: Where)
     hull, reach = result.values.hull, result.values.reach
     if reach is None and symbol in {"+", "-"} and (_fills(left, right) or _fills(right, left)):
         reach = hull  # noise meets both ends of the bytes sooner or later
+    if reach is None and symbol == "-" and _are_pictures(left, right):
+        reach = hull  # of two pictures, neither is the lighter one everywhere
     if reach is not None and (reach.lo < -ROUNDING or reach.hi > BYTE.hi + ROUNDING):
         if not _is_random(left) and not _is_random(right) and _may_be_labels(result, reach):
             return _doubtful(result, where)
@@ -94,6 +96,17 @@ def _fills(data: Value, noise: Value) -> bool:
         return False
     reach = data.values.reach
     return reach is not None and reach.covers(BYTE, ROUNDING)
+
+
+def _are_pictures(left: Value, right: Value) -> bool:
+    """Whether two different pictures, or parts of a set of them, surely hold both ends of the bytes."""
+    if not isinstance(left, Array) or not isinstance(right, Array):
+        return False
+    full = all(
+        each.structure is Structure.CONTINUOUS and each.values.reach is not None
+        and each.values.reach.covers(BYTE, ROUNDING) for each in (left, right)
+    )  # fmt: skip
+    return full and (left.root, left.selection, left.scalings) != (right.root, right.selection, right.scalings)
 
 
 def _is_bytes(value: Value) -> bool:
