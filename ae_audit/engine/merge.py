@@ -33,9 +33,13 @@ OTHER_SCALE = 10.0
 def match(seen: TrainingSetup, static: Sequence[TrainingSetup], taken: Collection[int] = ()) -> int | None:
     """Which static setup is the one that was seen running: same place, and the alternative that agrees best.
 
+    A loss that a layer adds is seen running where it is computed, and read where the model is fitted.
     Of equals one that is not ``taken``: a loop over models trains each at the same line.
     """
     same_place = [index for index, setup in enumerate(static) if _same_place(seen.location, setup.location)]
+    if not same_place:
+        computed = [(index, setup.loss.location) for index, setup in enumerate(static)]
+        same_place = [index for index, place in computed if place is not None and _same_place(seen.location, place)]
     if not same_place:
         return None
     return max(same_place, key=lambda index: (_agreement(seen, static[index]), index not in taken, -index))

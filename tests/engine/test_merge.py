@@ -367,3 +367,12 @@ def test_two_activations_behind_each_other_are_no_contradiction() -> None:
 def test_an_alternative_that_did_not_run_contradicts_nothing() -> None:
     under = replace(PLAIN, condition=Condition("loss == 'bce'"))
     assert not told(replace(SEEN, loss=LossUse("mse")), under)
+
+
+def test_a_loss_that_a_layer_adds_is_seen_where_it_is_computed_and_read_where_the_model_is_fitted() -> None:
+    added = replace(SEEN, location=ELSEWHERE, framework=Framework.KERAS)
+    fitted = replace(SEEN, framework=Framework.KERAS, loss=LossUse(name="bce", location=ELSEWHERE), seen_by=("static",))
+    other = replace(fitted, loss=LossUse(name="mse"))
+    assert match(added, [other, fitted]) == 1
+    assert match(added, [other]) is None
+    assert match(replace(added, location=FIT), [other, fitted]) == 0

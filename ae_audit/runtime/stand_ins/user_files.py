@@ -138,7 +138,7 @@ class FileStandIns:
             options: whether ``make`` also gets the other arguments, by their names.
         """
         original = getattr(module, name, None)
-        if original is None:
+        if original is None or hasattr(original, "makes_up"):  # the same function under another module's name
             return
         first = next(iter(inspect.signature(original).parameters))
 
@@ -157,6 +157,7 @@ class FileStandIns:
                     raise
                 return made
 
+        read.makes_up = True  # type: ignore[attr-defined]
         setattr(module, name, read)
 
     def _web_tables(self, module: ModuleType) -> None:
