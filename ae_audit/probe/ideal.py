@@ -260,7 +260,7 @@ class _Judgement:
         if self._setup.loss.theory is not None or self._setup.head.range.values.leaves(UNIT, 0.0) is Tri.NO:
             return False
         two = np.unique(self._truth.values[self._truth.compared]).size == 2
-        return two and (figures.correlation or 0.0) <= -ALIKE
+        return two and self._truth.axis is None and (figures.correlation or 0.0) <= -ALIKE  # it has no classes
 
     def _opposed(self, figures: Ideal, end: Played) -> bool:
         """Whether an end is the opposite of its target; by order alone a risk is the opposite of a time, too."""

@@ -253,8 +253,10 @@ def truth_of(setup: TrainingSetup, target: Array, shape: tuple[int, ...], cost: 
         if scale not in {None, 1.0} and np.isfinite(own) and setup.head.range.values.hull.bounded:
             other_costs = [cost(encode(part)) for part in (mean, other)]
             free = own - costs[scale] <= SAME_SCALE * max(abs(value - own) for value in other_costs)
-            if free or (_within(setup, plain) and not _within(setup, scale * plain)):
-                scale = 1.0  # of a loss free of scale rounding decides which is cheapest; a bounded output has one
+            if free or not costs[scale] < cost(scale * encode(other)):
+                # of a loss free of scale rounding decides which is cheapest, and one with its sign reversed is cheap
+                # wherever it is flat; a bounded output has a scale
+                scale = 1.0
         if best is None:
             scale = 1.0 if scale is None else scale
         elif scale is None or not best[0] - WILD * gap < costs[scale] < cost(scale * encode(other)):
@@ -270,12 +272,6 @@ def truth_of(setup: TrainingSetup, target: Array, shape: tuple[int, ...], cost: 
     if best is None:
         raise NotJudged("the loss of the target itself is no number")
     return Truth(values, best[1], best[0], axis, np.ones(shape, dtype=np.bool_), best[2], order)
-
-
-def _within(setup: TrainingSetup, values: Floats) -> bool:
-    """Whether the output layer gives all of these."""
-    hull = setup.head.range.values.hull.closure()
-    return hull.contains(float(values.min())) and hull.contains(float(values.max()))
 
 
 def _guarded(values: Floats) -> Floats:

@@ -337,6 +337,20 @@ def test_a_loss_on_two_scales_with_its_sign_reversed_misses(ideal: Callable[...,
     assert ideal(f"{step}\nloss = -loss", **options).outcome is Outcome.BEATEN
 
 
+OVERLAP = """
+class Overlap(nn.Module):
+    def forward(self, z, y):
+        p, y = z.softmax(1), F.one_hot(y, 4).float()
+        return 2 * (p * y).sum() / (p + y).sum()
+criterion = Overlap()
+"""
+
+
+def test_an_overlap_with_classes_that_is_minimised_misses(ideal: Callable[..., Ideal]) -> None:
+    options = {"head": "nn.Identity()", "before": LABELS + OVERLAP, "outputs": 4}
+    assert ideal("loss = criterion(net(x), labels[i])", **options).outcome is Outcome.BEATEN
+
+
 ORDERED = {
     "at risk": "-(p - ((y[:, None] <= y[None]) * p.exp()).sum(1).log()).mean()",
     "sorted": "-(p[y.argsort()] - p[y.argsort()].flip(0).logcumsumexp(0).flip(0)).mean()",
