@@ -126,6 +126,8 @@ def _periods(pandas: Any, uses: Uses) -> None:
         return call
 
     pandas.date_range = adapted(pandas.date_range, 3, "freq")
+    grouper = pandas.core.resample.TimeGrouper  # what ``Grouper(freq=…)`` makes
+    grouper.__init__ = adapted(grouper.__init__, 2, "freq")
     for cls in (pandas.DataFrame, pandas.Series):
         cls.resample, cls.asfreq = adapted(cls.resample, 1, "rule"), adapted(cls.asfreq, 1, "freq")
 

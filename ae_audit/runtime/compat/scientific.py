@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import functools
+import linecache
+import re
+import sys
 from types import ModuleType
 from typing import Any
 
@@ -54,6 +57,7 @@ MODULES = {
     "scipy.ndimage.measurements": "scipy.ndimage",
     "scipy.ndimage.morphology": "scipy.ndimage",
 }
+_TWICE = re.compile(r"\bmode\(.*\)\s*(?:\[0\]|\.mode)\s*\[0\]")
 _CHANNELS = {"multichannel": Argument("channel_axis", lambda several: -1 if several else None)}
 ARGUMENTS: dict[str, dict[str, Renamed]] = {
     "skimage.metrics": {"structural_similarity": _CHANNELS},
@@ -72,8 +76,31 @@ def install(watch: ImportWatch, names: OldNames, uses: Uses) -> None:
         names.names(module, table)
     for module, functions in ARGUMENTS.items():
         watch.when_imported(module, functools.partial(_arguments, functions=functions, uses=uses))
+    for name in ("scipy.stats._stats_py", "scipy.stats"):
+        watch.when_imported(name, functools.partial(_mode, uses=uses))
     watch.when_imported("matplotlib.axes._axes", functools.partial(_axes, uses=uses))
     watch.when_imported("matplotlib.style", functools.partial(_styles, uses=uses))
+
+
+def _mode(module: Any, uses: Uses) -> None:
+    """``stats.mode(x)[0][0]``: SciPy 1.11 gives no axis of length one any more."""
+    original = getattr(module, "mode", None)
+    if original is None or hasattr(original, "keeps"):
+        return
+
+    @functools.wraps(original)
+    def mode(*args: Any, **kwargs: Any) -> Any:
+        frame = sys._getframe(1)
+        line = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
+        if "keepdims" in kwargs or not _TWICE.search(line) or not uses.answers({"scipy"}, frame, named=False):
+            return original(*args, **kwargs)
+        uses.tell(
+            "scipy.stats.mode(…)[0][0]", "scipy", "keepdims=True was given, as it was", gone="has one axis less in"
+        )
+        return original(*args, keepdims=True, **kwargs)
+
+    mode.keeps = True  # type: ignore[attr-defined]
+    module.mode = mode
 
 
 def _arguments(module: ModuleType, functions: dict[str, Renamed], uses: Uses) -> None:

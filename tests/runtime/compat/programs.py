@@ -171,6 +171,13 @@ if int(pandas.__version__.partition(".")[0]) >= 3:
 
 monthly = pandas.Series(1.0, index=pandas.date_range("2020-01-01", periods=60, freq="D")).resample("M").sum()
 assert list(monthly) == [31.0, 29.0]
+daily = pandas.DataFrame({"day": pandas.date_range("2020-01-01", periods=60, freq="D"), "n": 1.0})
+assert list(daily.groupby(pandas.Grouper(key="day", freq="M"))["n"].sum()) == [31.0, 29.0]
+
+from scipy import stats  # noqa: E402
+
+assert stats.mode([1, 2, 2])[0][0] == 2
+assert stats.mode([1, 2, 2])[0] == 2
 by_name = frame.select_dtypes("number").mean()
 by_name[0] = by_name[0] + 1.0  # by its place
 assert by_name["n"] == by_name[-1] == float(frame["n"].mean()) + 1.0
