@@ -508,3 +508,23 @@ def test_a_download_that_fails_gives_the_path_that_the_file_would_have(
     assert getattr(module, call)(**given) == found
     with pytest.raises(OSError, match="no network"):
         getattr(module, call)(**({"url": "http://a/b.csv"} if call == "urlretrieve" else {"origin": "http://a/w.h5"}))
+
+
+def test_what_a_library_fetches_for_itself_fails_as_it_would() -> None:
+    """For its own data sets others stand in, which a path to a file that is not there would keep from them."""
+    from ae_audit.runtime.stand_ins import downloads
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError("no network")
+
+    module = types.SimpleNamespace(urlretrieve=refused)
+    downloads._urls(module)
+    asked = "def ask(fetch): return fetch('http://a/b.npz', 'b.npz')"
+    for package, fails in (("keras.src.utils.file_utils", True), ("program", False)):
+        scope: dict[str, Any] = {"__name__": package}
+        exec(asked, scope)
+        if fails:
+            with pytest.raises(OSError, match="no network"):
+                scope["ask"](module.urlretrieve)
+        else:
+            assert scope["ask"](module.urlretrieve) == ("b.npz", None)
