@@ -203,7 +203,7 @@ class KerasProgram:
                 self.model.train_step(self.tensors(data))
         except LossReached as reached:
             return to_array(reached.call.y_pred), to_array(reached.call.y_true)
-        raise RuntimeError("the training step no longer reaches its loss")
+        raise NotWatched("what is compared in this training step is not compared when the step is taken again")
 
     def evaluated(self, samples: int, most: int) -> int:
         """How many of the captured samples predictions are scored on."""
