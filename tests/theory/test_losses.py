@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ae_audit.theory import array_losses
-from ae_audit.theory.losses import LOSSES, Link, Loss, find_loss
+from ae_audit.theory.loss import TargetKind
+from ae_audit.theory.losses import LOSSES, SYMMETRIC, Link, Loss, find_loss
 from ae_audit.theory.pointwise_losses import POINTWISE
 
 Parameters = dict[str, Any]
@@ -441,3 +442,12 @@ def test_arguments_of_the_wrong_kind_are_refused() -> None:
         loss_of("dice").value(1.0, 1.0)
     with pytest.raises(ValueError, match="number of units"):
         loss_of("nll").minimiser(1)
+
+
+@pytest.mark.parametrize("name", sorted(set(POINTWISE) - {"gaussian_nll"}))  # which a variance stands beside
+def test_distances_are_listed_as_the_same_with_prediction_and_target_exchanged(name: str) -> None:
+    loss = loss_of(name)
+    pairs = [(y, p) for y in (0.2, 0.5, 0.9) for p in (0.1, 0.4, 0.8)]
+    same = all(loss.value(y, p) == pytest.approx(loss.value(p, y), abs=1e-12) for y, p in pairs)
+    quantities = loss.target_kind is TargetKind.ANY
+    assert (name in SYMMETRIC) is (same and quantities)

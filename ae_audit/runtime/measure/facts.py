@@ -28,8 +28,6 @@ MOST_LABELS = 128
 """A 0/1 vector longer than this is taken for a flattened binary image, not for independent labels."""
 FEW_CLASSES = 100
 """Whole floats of more different values than this are counts or measurements; of fewer they may be labels as well."""
-FEW_INDICES = 32
-"""Whole numbers from 0 to less than this are class indices; beyond, ages and counts are as likely."""
 STANDARD_TOLERANCE = 0.15
 """How far mean and variance of standardised data may be from 0 and 1: a captured part is not the whole."""
 FEWEST_SAMPLES = 16
@@ -146,8 +144,6 @@ def _structure(summary: Summary, role: str | None) -> tuple[Structure, int | Non
         if not whole or summary.minimum < -1.0 or summary.maximum > MOST_CLASSES:
             return Structure.CONTINUOUS, None
         few = summary.distinct is not None and summary.distinct <= FEW_CLASSES
-        if summary.dtype.startswith(("int", "uint")) and summary.minimum == 0 and summary.maximum < FEW_INDICES:
-            return Structure.CLASS_INDEX, None
         # Other whole numbers: labels, or counts, ratings and ages; nothing in them tells which.
         return (Structure.UNKNOWN if few else Structure.CONTINUOUS), None
     if binary and len(summary.sample_shape) == 1 and (summary.sample_shape[0] or 0) <= MOST_LABELS:
