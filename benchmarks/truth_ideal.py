@@ -21,7 +21,7 @@ from truth_table import Judged, everything, load, number
 ROOT = Path(__file__).resolve().parents[1]
 OUTCOMES = ROOT / "docs" / "truth-ideal.json"
 PAGE = ROOT / "docs" / "truth-ideal.md"
-ACCUSES = frozenset({"unreachable", "beaten", "blind", "dead"})
+ACCUSES = frozenset({"unreachable", "beaten", "blind", "dead", "undefined"})
 SILENT = frozenset({"elsewhere", "not judged"})
 """outcomes that accuse nobody and promise nothing"""
 
