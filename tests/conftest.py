@@ -10,6 +10,7 @@ import contextlib
 import gc
 import importlib.util
 import os
+import signal
 from pathlib import Path
 
 os.environ.setdefault("AE_AUDIT_CACHE_DIR", "")  # what a test finds is found by the code that it tests
@@ -24,6 +25,16 @@ for _name in (
     "GITHUB_STEP_SUMMARY",
 ):
     os.environ.pop(_name, None)  # what the command says in a test does not hang on where the tests run
+
+# What nohup, or a shell that starts a job in the background, has ignored stays so in every process that a test starts.
+for _signal, _usual in (
+    ("SIGINT", signal.default_int_handler),
+    ("SIGHUP", signal.SIG_DFL),
+    ("SIGQUIT", signal.SIG_DFL),
+):
+    _number = getattr(signal, _signal, None)
+    if _number is not None and signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _usual)
 
 # Hundreds of tests start processes, and a confined child can write no bytecode: each would compile the package anew.
 if "PYTEST_XDIST_WORKER" not in os.environ:

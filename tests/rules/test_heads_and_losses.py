@@ -205,6 +205,13 @@ for x, y in zip(words.split(20), tags.split(20)):
 """
 
 
+def test_a_loss_that_is_written_out_has_its_classes_where_it_sums() -> None:
+    written = TAGGER.replace("nn.NLLLoss()({call})", "-(F.one_hot(y, 7) * torch.log(net(x).exp())).sum(-1).mean()")
+    source = "import torch.nn.functional as F\n" + written.format(dim=2)
+    found, _ = check(analyse_file("program.py", source.encode()).setups)
+    assert "AE109" not in {finding.code for finding in found}
+
+
 @pytest.mark.parametrize("call", ["net(x).view(-1, 7), y.view(-1)", "net(x).transpose(1, 2), y"])
 @pytest.mark.parametrize(("dim", "told"), [(1, True), (2, False), (-1, False)])
 def test_a_softmax_along_the_steps_of_a_sequence(call: str, dim: int, told: bool) -> None:

@@ -140,8 +140,8 @@ def _classes_apart(setup: TrainingSetup) -> int | None:
     head, loss = setup.head, setup.loss
     if head.range.constraint not in {Constraint.SIMPLEX, Constraint.LOG_SIMPLEX} or loss.name not in CATEGORICAL:
         return None
-    if loss.from_logits is not Tri.NO or any(name not in MOVING for name in head.after):
-        return None
+    if loss.custom or loss.from_logits is not Tri.NO or any(name not in MOVING for name in head.after):
+        return None  # one that is written out sums over whichever axis it likes
     shape, along = head.shape, simplex_axis(setup)
     if along is not None and shape is not None and along % max(len(shape), 1) == 0:
         return None  # the samples', or the steps' of a sequence that comes first
