@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from importlib import import_module
 from typing import Any
 
@@ -11,8 +12,8 @@ import pytest
 
 pytest.importorskip("sklearn")
 pytest.importorskip("torch")
-truth_cells, truth_fits, truth_rules, truth_table, truth_theory = map(
-    import_module, ("truth_cells", "truth_fits", "truth_rules", "truth_table", "truth_theory")
+truth_cells, truth_fits, truth_ideal, truth_rules, truth_table, truth_theory = map(
+    import_module, ("truth_cells", "truth_fits", "truth_ideal", "truth_rules", "truth_table", "truth_theory")
 )
 
 ODD = {
@@ -127,3 +128,27 @@ def test_theory_knows_what_tensorflow_takes() -> None:
     for backend, suits in (("keras-tensorflow", True), ("keras-jax", False), ("torch", False)):
         assert truth_theory.theory_of(backend, "softmax", "cce on logits", data).suits is suits
     assert not truth_theory.theory_of("keras-tensorflow", "sigmoid", "cce", data).suits
+
+
+def test_what_the_ideal_network_says_against_training_has_a_cause() -> None:
+    """And the page is what the recorded outcomes make of it; a few cells are tried again now."""
+    every = truth_ideal.compared()
+    apart = [(outcome, cell) for outcome, cell in every if truth_ideal.parts(outcome, cell)]
+    assert len(every) > 4 * len(apart)
+    assert [cell for _, cell in apart if not truth_ideal.reason_of(cell)] == []
+    assert truth_ideal.PAGE.read_text(encoding="utf-8") == truth_ideal.page()
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "loss"),
+    [
+        ("[0, 1]", "sigmoid", "bce"),
+        ("[0, 1]", "softmax", "bce"),
+        ("[0, 1]", "linear", "bce"),
+        ("one-hot", "linear", "cce"),
+    ],
+)
+def test_the_ideal_network_says_of_a_cell_what_is_recorded(name: str, head: str, loss: str) -> None:
+    recorded = json.loads(truth_ideal.OUTCOMES.read_text(encoding="utf-8"))["torch"][name][f"{head} | {loss}"]
+    found = truth_ideal._outcome("torch", head, loss, truth_cells.data_sets()[name])
+    assert (found in truth_ideal.ACCUSES) is (recorded in truth_ideal.ACCUSES)

@@ -181,13 +181,13 @@ def _factor(samples: Samples, direction: Callable[[Array], Array]) -> float | No
     for sample in samples:
         with np.errstate(all="ignore"):  # most tensors are no code
             wanted = direction(sample.value.astype(np.float64))
-        square = float(np.sum(wanted * wanted))
-        if not square > 0:
-            return None
-        factor = float(np.sum(wanted * sample.gradient)) / square
-        size = float(np.abs(factor * wanted).max())
-        if not size > 0 or not float(np.abs(sample.gradient - factor * wanted).max()) <= TOLERANCE * size:
-            return None
+            square = float(np.sum(wanted * wanted))
+            if not square > 0:
+                return None
+            factor = float(np.sum(wanted * sample.gradient)) / square
+            size = float(np.abs(factor * wanted).max())
+            if not size > 0 or not float(np.abs(sample.gradient - factor * wanted).max()) <= TOLERANCE * size:
+                return None
         found.append(factor)
     same = all(math.isclose(factor, found[0], rel_tol=TOLERANCE) for factor in found)
     return found[0] if same else None
