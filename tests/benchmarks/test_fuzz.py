@@ -107,7 +107,7 @@ def test_a_model_that_is_nested_too_deeply_is_refused_in_a_sentence(tmp_path: Pa
     (tmp_path / "model.json").write_bytes(nested(depth))
     result = read_model(str(tmp_path / "model.json")).result
     assert [error.internal for error in result.errors] == [False] * len(result.errors)
-    assert result.errors or depth == 300
+    assert result.errors or depth < 900  # 450 is beyond Python 3.12, and within 3.13
 
 
 @pytest.mark.parametrize("begun", [b'{"name": ', b'{"name": "' + b"a" * 90, b'{"loss": ' + b"[" * 90])
