@@ -18,13 +18,7 @@ from .warm import WarmCommand
 pytest.importorskip("torch")
 pytestmark = pytest.mark.slow
 
-PROGRAM = """\
-import argparse, os, sys
-import torch
-{imports}
-parser = argparse.ArgumentParser()
-parser.add_argument("--scale", type=float, required=True)
-scale = parser.parse_args().scale
+STEPS = """\
 x = torch.rand(300, 30) * scale
 model = torch.nn.Sequential(torch.nn.Linear(30, 30), torch.nn.Sigmoid())
 optimizer = torch.optim.Adam(model.parameters())
@@ -33,7 +27,15 @@ for batch in x.split(50):
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-open(os.path.join(os.path.dirname(__file__), "left.txt"), "w").close()
+"""
+PROGRAM = f"""\
+import argparse, os, sys
+import torch
+{{imports}}
+parser = argparse.ArgumentParser()
+parser.add_argument("--scale", type=float, required=True)
+scale = parser.parse_args().scale
+{STEPS}open(os.path.join(os.path.dirname(__file__), "left.txt"), "w").close()
 """
 
 
@@ -137,16 +139,6 @@ def test_an_interpreter_that_does_not_do(project: Path) -> None:
     assert done.err.endswith(" is Python 3.8, and running programs requires 3.10 or later.\n")
 
 
-STEPS = """\
-x = torch.rand(300, 30) * scale
-model = torch.nn.Sequential(torch.nn.Linear(30, 30), torch.nn.Sigmoid())
-optimizer = torch.optim.Adam(model.parameters())
-for batch in x.split(50):
-    loss = torch.nn.functional.mse_loss(model(batch), batch)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-"""
 CALLED = {
     "absl": """\
 from absl import app, flags

@@ -128,6 +128,12 @@ def _beyond(so_far: Lessons, parts: Sequence[str], rows: int) -> Lessons | None:
     return replace(so_far, rows=min(2 * wanted, MOST_ROWS)) if rows <= wanted < MOST_ROWS else None
 
 
+def _column(so_far: Lessons, parts: Sequence[str], rows: int) -> Lessons | None:
+    """A column that there is not, beside those that the model takes: the target, most often."""
+    wanted, given = map(int, parts)
+    return replace(so_far, columns=so_far.columns + wanted + 1 - given)
+
+
 def _longer(so_far: Lessons, parts: Sequence[str], rows: int) -> Lessons | None:
     """None were left."""
     return replace(so_far, rows=LONG) if rows < LONG else None
@@ -163,6 +169,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], Callable[[Lessons, Sequence[str], int], 
     (re.compile(r"shape '(\[[-\d, ]+\])' is invalid for input of size (\d+)"), _multiple),
     (re.compile(r"cannot reshape array of size (\d+) into shape (\([-\d, ]+\))"), _multiple),
     (re.compile(r"index (\d+) is out of bounds for (?:axis|dimension) 0 with size \d+"), _beyond),
+    (re.compile(r"index (\d+) is out of bounds for (?:axis|dimension) 1 with size (\d+)"), _column),
     (re.compile(r"single positional indexer is out-of-bounds"), _longer),
     (
         re.compile(r"n_samples=0|0 sample\(s\)|0 samples|zero-size array|need at least one array to (?:conc|st)"),

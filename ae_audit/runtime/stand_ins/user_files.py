@@ -276,8 +276,8 @@ class FileStandIns:
         return tuple(self.values(part) if isinstance(part, str) else self._several(part) for part in parts)
 
     def _numbers(self, path: str, options: Mapping[str, Any] = MappingProxyType({})) -> Any:
-        """What ``loadtxt`` gives: samples for the model, else the numbers of a table."""
-        chosen = "usecols" in options or options.get("dtype", float) is None
+        """What ``loadtxt`` gives: samples for the model, else the numbers of a table with its target."""
+        chosen = "usecols" in options or options.get("dtype", float) is None or self._lessons.columns != 0
         if not chosen and (self.clues.sample is not None or is_label(os.path.basename(path))):
             made = self._array(path)
             return made.T if options.get("unpack") else made

@@ -53,6 +53,7 @@ from ae_audit.runtime.stand_ins.lessons import Lessons
         ("ValueError at line 45: cannot reshape array of size 512 into shape (20,5)", Lessons(rows=600)),
         ("IndexError at line 4: index 3000 is out of bounds for axis 0 with size 512", Lessons(rows=6000)),
         ("IndexError at line 4: index 9 is out of bounds for axis 0 with size 4", None),
+        ("IndexError at line 7: index 3 is out of bounds for axis 1 with size 3", Lessons(columns=1)),
         ("ValueError at line 3: With n_samples=0, test_size=0.25 and train_size=None, the", Lessons(rows=4096)),
         ("KeyError at line 27, raised by pandas 3.1.1: 'bedrooms'", Lessons(names=("bedrooms",))),
         ("KeyError at line 2: \"['date', 'id'] not found in axis\"", Lessons(names=("date", "id"))),

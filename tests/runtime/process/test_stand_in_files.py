@@ -333,6 +333,15 @@ def test_numbers_of_a_text_are_a_table_where_no_shape_is_written(made_up: FileSt
     assert numbers.shape[1] >= 3
 
 
+def test_a_column_beside_those_that_the_model_takes(made_up: FileStandIns) -> None:
+    """``x, y = data[:, :3], data[:, 3]``: the first array was as wide as the model's input, and that failed."""
+    pytest.importorskip("pandas")
+    watch, told = ImportWatch(lambda name, error: None), list[str]()
+    for lessons, width in ((Lessons(), 3), (Lessons(columns=1), 4)):
+        made = FileStandIns(watch, Clues((3,)), told.append, lessons)._numbers("rain.csv")
+        assert made.shape[1] == width
+
+
 def test_what_a_failure_taught_of_a_table(pandas_with: Callable[..., Any]) -> None:
     clues = clues_of("shown = ['bedrooms', 'review']\nx = table['sqft']\nInput(shape=(19,))")
     lessons = Lessons(columns=-3, rows=528, names=("bedrooms",))
